@@ -1,0 +1,55 @@
+"""What every CLAP must offer the other stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol, Self, runtime_checkable
+
+from torch import Tensor, nn
+
+Fill = Literal["repeat", "zero"]
+"""How a clip shorter than one window is filled: whole repeats then zeros, or zeros alone."""
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A CLAP: two encoders, two projections and a logit scale, all one `nn.Module`.
+
+    Embeddings have unit length. Nothing here draws random numbers in eval mode.
+    """
+
+    name: str
+    """Short name for signatures, for example `mini` or `laion/clap-htsat-unfused`."""
+    sample_rate: int
+    """Hz of the waveforms `embed_audio` takes."""
+    window_s: float
+    """Longest waveform `embed_audio` takes, in seconds; longer clips are windowed outside."""
+    fill: Fill
+    """How shorter waveforms are brought to `window_s`, also outside."""
+    embedding_dim: int
+
+    def embed_audio(self, waveforms: Tensor) -> Tensor:
+        """(batch, window_s * sample_rate) float32 in [-1, 1] -> (batch, embedding_dim)."""
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """batch strings -> (batch, embedding_dim)."""
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar, after exp; keeps its gradient where it is learned."""
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters an optimiser should see."""
+
+    def fingerprint(self) -> str:
+        """Hash of the weights and of every setting that changes an embedding."""
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write weights (safetensors) and configuration, enough for its own `from_pretrained`."""
+
+    def module(self) -> nn.Module:
+        """The whole model as one module (for device, train/eval mode and state_dict)."""
+
+    def to(self, device: str) -> Self:
+        """Move to a torch device."""

@@ -1,0 +1,123 @@
+"""Log-mel spectrograms in torch: one STFT, three mel scales.
+
+Formulas: HTK mel 2595 log10(1 + f/700) (HTK book); Slaney's Auditory Toolbox scale, linear below
+1 kHz and logarithmic above; Kaldi's 1127 ln(1 + f/700) with triangles drawn on the mel axis.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+MelScale = Literal["slaney", "htk", "kaldi"]
+
+_SLANEY_HZ_PER_MEL = 200.0 / 3.0
+_SLANEY_BREAK_HZ = 1000.0
+_SLANEY_BREAK_MEL = _SLANEY_BREAK_HZ / _SLANEY_HZ_PER_MEL
+_SLANEY_LOG_STEP = math.log(6.4) / 27.0
+
+
+def hz_to_mel(frequency: Tensor, scale: MelScale) -> Tensor:
+    """Frequencies in Hz, any shape, to mels on `scale`."""
+    if scale == "htk":
+        return 2595.0 * torch.log10(1.0 + frequency / 700.0)
+    if scale == "kaldi":
+        return 1127.0 * torch.log1p(frequency / 700.0)
+    linear = frequency / _SLANEY_HZ_PER_MEL
+    above = frequency.clamp(min=_SLANEY_BREAK_HZ) / _SLANEY_BREAK_HZ
+    logarithmic = _SLANEY_BREAK_MEL + torch.log(above) / _SLANEY_LOG_STEP
+    return torch.where(frequency >= _SLANEY_BREAK_HZ, logarithmic, linear)
+
+
+def mel_to_hz(mel: Tensor, scale: MelScale) -> Tensor:
+    """Inverse of `hz_to_mel`."""
+    if scale == "htk":
+        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    if scale == "kaldi":
+        return 700.0 * torch.expm1(mel / 1127.0)
+    linear = mel * _SLANEY_HZ_PER_MEL
+    logarithmic = _SLANEY_BREAK_HZ * torch.exp((mel - _SLANEY_BREAK_MEL) * _SLANEY_LOG_STEP)
+    return torch.where(mel >= _SLANEY_BREAK_MEL, logarithmic, linear)
+
+
+def mel_filterbank(
+    *,
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: float,
+    f_max: float,
+    scale: MelScale,
+) -> Tensor:
+    """Triangular filters, shape (n_fft // 2 + 1, n_mels), float32.
+
+    slaney: triangles in Hz, each of area 2 / width (Slaney's norm). htk: triangles in Hz with
+    peak 1. kaldi: triangles in mel with peak 1.
+    """
+    edges = torch.linspace(0.0, 1.0, n_mels + 2, dtype=torch.float64)
+    bounds = hz_to_mel(torch.tensor([f_min, f_max], dtype=torch.float64), scale)
+    mel_points = bounds[0] + edges * (bounds[1] - bounds[0])  # (n_mels + 2,)
+    bins_hz = torch.linspace(0.0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    if scale == "kaldi":
+        points, bins = mel_points, hz_to_mel(bins_hz, scale)
+    else:
+        points, bins = mel_to_hz(mel_points, scale), bins_hz
+    rising = (bins[:, None] - points[None, :-2]) / (points[1:-1] - points[:-2])
+    falling = (points[None, 2:] - bins[:, None]) / (points[2:] - points[1:-1])
+    filters = torch.minimum(rising, falling).clamp(min=0.0)  # (n_fft // 2 + 1, n_mels)
+    if scale == "slaney":
+        filters = filters * (2.0 / (points[2:] - points[:-2]))
+    return filters.float()
+
+
+class PowerMel(nn.Module):
+    """Waveform (batch, samples) -> mel power (batch, frames, n_mels); centred, Hann window."""
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        window_length: int,
+        hop_length: int,
+        n_mels: int,
+        f_min: float,
+        f_max: float,
+        scale: MelScale,
+        periodic: bool = True,
+    ) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.window_length = window_length
+        self.hop_length = hop_length
+        window = torch.hann_window(window_length, periodic=periodic)
+        filters = mel_filterbank(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            n_mels=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            scale=scale,
+        )
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        spectrum = torch.stft(
+            waveforms,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            win_length=self.window_length,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )  # (batch, n_fft // 2 + 1, frames)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)

@@ -1,0 +1,155 @@
+"""The nouns every stage shares: Pair, Rating, Target, Score. Each checks itself."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from humanclap.errors import InputError
+
+Question = Literal["REL", "IS", "OS"]
+"""REL: overall relevance; IS: inclusion of sound events; OS: order of sound events (RELATE)."""
+
+Kind = Literal["rating", "anchor", "attention_check"]
+"""What a row is: an ordinary rating, a deliberately mismatched pair, or an attention check."""
+
+Subset = Literal["natural", "synthetic"]
+
+
+def pair_id_of(audio: str, text: str) -> str:
+    """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
+
+    >>> pair_id_of("dog.wav", "a dog barks") == pair_id_of("dog.wav", "a dog barks ")
+    False
+    """
+    return hashlib.sha256(f"{audio}\0{text}".encode()).hexdigest()[:12]
+
+
+def _check_pair(audio: str, text: str) -> None:
+    if not audio.strip():
+        raise InputError("audio is empty")
+    if not text.strip():
+        raise InputError("text is empty")
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One clip with one text. `audio` is the path as the table writes it."""
+
+    audio: str
+    text: str
+    pair_id: str = ""
+    system: str | None = None
+    subset: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_pair(self.audio, self.text)
+        _check_choice("subset", self.subset, get_args(Subset))
+        if not self.pair_id:
+            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """One listener's answer about one pair, on the scale of its study."""
+
+    audio: str
+    text: str
+    listener_id: str
+    score: float
+    question: str = "REL"
+    kind: str = "rating"
+    system: str | None = None
+    subset: str | None = None
+    split: str | None = None
+    line: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_pair(self.audio, self.text)
+        if not self.listener_id.strip():
+            raise InputError("listener_id is empty")
+        if not math.isfinite(self.score):
+            raise InputError(f"score is {self.score}; a rating is a finite number")
+        _check_choice("question", self.question, get_args(Question))
+        _check_choice("kind", self.kind, get_args(Kind))
+        _check_choice("subset", self.subset, get_args(Subset))
+
+    @property
+    def pair_id(self) -> str:
+        return pair_id_of(self.audio, self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who answered: an opaque id and the answers to the study's listener questions."""
+
+    listener_id: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What people said of a pair, all listeners together.
+
+    target: in [0, 1]; mos: mean rating on the study's scale; n: ratings behind it;
+    standard_error: of `mos`, NaN where n < 2.
+    """
+
+    audio: str
+    text: str
+    target: float
+    mos: float
+    n: int
+    standard_error: float = math.nan
+    pair_id: str = ""
+    kind: str = "rating"
+    system: str | None = None
+    subset: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_pair(self.audio, self.text)
+        if not 0.0 <= self.target <= 1.0:
+            raise InputError(f"target {self.target:g} is outside 0..1 (is this column a rating?)")
+        if not math.isfinite(self.mos):
+            raise InputError(f"mos is {self.mos}; expected a finite number")
+        if self.n < 1:
+            raise InputError(f"n is {self.n}; a target stands on at least one rating")
+        _check_choice("kind", self.kind, get_args(Kind))
+        _check_choice("subset", self.subset, get_args(Subset))
+        if not self.pair_id:
+            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What the metric says of a pair.
+
+    score: cosine in [-1, 1], NaN where `error` says why; rating: the predicted human rating
+    on 0..10, NaN where the checkpoint is not calibrated.
+    """
+
+    audio: str
+    text: str
+    score: float
+    rating: float = math.nan
+    pair_id: str = ""
+    system: str | None = None
+    subset: str | None = None
+    split: str | None = None
+    signature: str | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.pair_id:
+            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+        if not math.isfinite(self.score) and self.error is None:
+            raise InputError("score is not a finite number and no error says why")
