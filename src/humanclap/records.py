@@ -84,6 +84,7 @@ class Rating:
 
     @property
     def pair_id(self) -> str:
+        """Name of the rated pair, from its audio and text."""
         return pair_id_of(self.audio, self.text)
 
 

@@ -1,0 +1,1 @@
+"""Audio files to float32 mono windows."""

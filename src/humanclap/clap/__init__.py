@@ -1,0 +1,1 @@
+"""Backbones: text and audio in one space."""

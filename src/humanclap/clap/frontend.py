@@ -109,6 +109,7 @@ class PowerMel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels)."""
         spectrum = torch.stft(
             waveforms,
             n_fft=self.n_fft,

@@ -1,0 +1,1 @@
+"""Judge any metric's scores against people. No torch."""

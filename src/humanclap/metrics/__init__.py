@@ -1,0 +1,1 @@
+"""Measures of agreement and of rating reliability; numpy and scipy only."""

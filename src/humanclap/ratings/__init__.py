@@ -1,0 +1,1 @@
+"""Ratings: read, screen, standardise, aggregate. No torch."""

@@ -1,0 +1,1 @@
+"""Score pairs of audio and text."""

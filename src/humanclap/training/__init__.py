@@ -1,0 +1,1 @@
+"""Train a CLAP on human ratings."""

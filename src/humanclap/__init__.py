@@ -1,0 +1,37 @@
+"""humanclap: does a sound match its text, as people hear it?
+
+Importing this package loads neither torch nor transformers; `HumanCLAP` is fetched on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from humanclap.errors import HumanCLAPError, InputError
+from humanclap.records import Pair, Rating, Score, Target
+from humanclap.scale import RatingScale
+
+if TYPE_CHECKING:
+    from humanclap.scoring.scorer import HumanCLAP
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "HumanCLAP",
+    "HumanCLAPError",
+    "InputError",
+    "Pair",
+    "Rating",
+    "RatingScale",
+    "Score",
+    "Target",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "HumanCLAP":
+        from humanclap.scoring.scorer import HumanCLAP
+
+        return HumanCLAP
+    raise AttributeError(f"module 'humanclap' has no attribute {name!r}")

@@ -1,0 +1,156 @@
+"""What every command shares: output options, printing a result, a progress bar."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from humanclap.progress import Progress, silent
+from humanclap.tables import atomic_writer
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SHOW_PROGRESS_AFTER_S = 2.0
+
+
+def output_options(command: Command) -> Command:
+    """Add --json, --quiet and --output to a command."""
+    for option in (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Write the result to this file.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+def to_json(result: object) -> str:
+    """JSON text of a result; NaN and infinities become null."""
+    return json.dumps(_plain(result), ensure_ascii=False, indent=2)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def emit(text: str, *, output: Path | None) -> None:
+    """Print a result to stdout, or write it to `output` (whole or not at all)."""
+    if output is None:
+        click.echo(text)
+        return
+    with atomic_writer(output) as file:
+        file.write(text + "\n")
+
+
+def remark(message: str, *, quiet: bool) -> None:
+    """Say something on stderr unless --quiet."""
+    if not quiet:
+        click.echo(message, err=True)
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """A number for a table; an undefined one is a dash.
+
+    >>> format_number(0.12345), format_number(float("nan"))
+    ('0.123', '–')
+    """
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Plain aligned columns: words to the left, numbers to the right."""
+    cells = [[format_number(c) if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    numeric = [
+        bool(rows) and all(isinstance(row[i], (int, float)) for row in rows)
+        for i in range(len(columns))
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        parts = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        )
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress]:
+    """Give a Progress that draws a bar with ETA on stderr once the work has taken two seconds."""
+    if quiet:
+        yield silent
+        return
+    bar = _Bar(label)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """On a terminal a rich bar; elsewhere a line every ten seconds."""
+
+    LINE_EVERY_S = 10.0
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._start = time.monotonic()
+        self._last_line = self._start
+        self._rich: Any = None
+        self._task: Any = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._start < SHOW_PROGRESS_AFTER_S:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total, note)
+        elif now - self._last_line >= self.LINE_EVERY_S:
+            self._last_line = now
+            left_s = (now - self._start) / max(done, 1) * (total - done)
+            click.echo(f"{self._label}: {done}/{total}, {left_s:.0f} s left {note}", err=True)
+
+    def _draw(self, done: int, total: int, note: str) -> None:
+        if self._rich is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import TimeRemainingColumn as Remaining
+
+            self._rich = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                Remaining(),
+                TextColumn("{task.fields[note]}"),
+                console=Console(stderr=True),
+            )
+            self._rich.start()
+            self._task = self._rich.add_task(self._label, total=total, note=note)
+        self._rich.update(self._task, completed=done, total=total, note=note)
+
+    def close(self) -> None:
+        if self._rich is not None:
+            self._rich.stop()

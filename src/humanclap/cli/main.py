@@ -1,0 +1,110 @@
+"""The `humanclap` command: finds the subcommand and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from humanclap import __version__
+from humanclap.errors import HumanCLAPError
+
+EXIT_SOME_FAILED = 1
+"""The run ended, and some rows failed."""
+EXIT_BAD_INPUT = 2
+"""Nothing useful could be done with this input."""
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
+    "train": ("train", "Train a CLAP on human ratings."),
+    "score": ("score", "Score how well audio matches text."),
+    "evaluate": ("evaluate", "How well do scores agree with people?"),
+    "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),
+    "completion": ("completion", "Print the shell completion script."),
+}
+"""Subcommand -> (module in humanclap.cli, short help); modules load on use, so --help is quick."""
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work: ratings, train, score, evaluate."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import humanclap.cli.<module> and take its attribute of the same name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, _ = COMMANDS[cmd_name]
+        module = importlib.import_module(f"humanclap.cli.{module_name}")
+        command: click.Command = getattr(module, module_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, plus the likely command for a slip of the pen."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if close:
+                error.message += f" Did you mean {close[0]!r}?"
+            raise
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Example: humanclap score dog.wav "a dog barks"',
+)
+@click.version_option(__version__, prog_name="humanclap")
+@click.option("-v", "--verbose", is_flag=True, help="Log what the library does, on stderr.")
+def humanclap(verbose: bool) -> None:
+    """Does a sound match its text, as people hear it?"""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 some rows failed, 2 bad input, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result: Any = humanclap.main(arguments, prog_name="humanclap", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except HumanCLAPError as error:
+        click.echo(f"error: {error}", err=True)
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        return EXIT_BAD_INPUT
+    return result if isinstance(result, int) else 0
