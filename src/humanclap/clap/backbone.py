@@ -19,6 +19,8 @@ class Backbone(Protocol):
     Embeddings have unit length. Nothing here draws random numbers in eval mode.
     """
 
+    kind: str
+    """Which class reads it back: `mini`, `mini-mn04` or `hf`."""
     name: str
     """Short name for signatures, for example `mini` or `laion/clap-htsat-unfused`."""
     sample_rate: int
