@@ -1,0 +1,154 @@
+"""Splits and folds that keep clips and captions together, and the check that they did."""
+
+from __future__ import annotations
+
+import math
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from humanclap.errors import InputError, LeakageError, SettingsError
+
+MAX_NAMED = 3
+"""How many shared clips or captions a leakage error names."""
+
+
+class Paired(Protocol):
+    """Anything with a clip, a caption and a name of the two: Pair, Rating, Target, Score."""
+
+    @property
+    def audio(self) -> str:
+        """Path of the clip, as the table writes it."""
+
+    @property
+    def text(self) -> str:
+        """The caption."""
+
+    @property
+    def pair_id(self) -> str:
+        """Name of the pair."""
+
+
+def caption_key(text: str) -> str:
+    """The caption as compared between splits: NFKC, casefolded, runs of white space made one.
+
+    >>> caption_key("A  Dog\\nbarks ") == caption_key("a dog barks")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(folded.split())
+
+
+def connected_groups(pairs: Iterable[tuple[str, str]]) -> list[int]:
+    """Group number of each (audio, text): two pairs that share a clip or a caption share a group.
+
+    Groups are the connected components of the graph whose nodes are clips and captions
+    (`caption_key`) and whose edges are pairs; they are numbered 0, 1, ... by first appearance.
+
+    >>> connected_groups([("a.wav", "rain"), ("b.wav", "Rain"), ("c.wav", "a dog")])
+    [0, 0, 1]
+    """
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    clips = []
+    for audio, text in pairs:
+        clip = ("clip", audio)
+        parent[root(clip)] = root(("caption", caption_key(text)))
+        clips.append(clip)
+    numbers: dict[tuple[str, str], int] = {}
+    return [numbers.setdefault(root(clip), len(numbers)) for clip in clips]
+
+
+def grouped_split(
+    records: Sequence[Paired], fractions: Mapping[str, float], seed: int = 0
+) -> dict[str, str]:
+    """Split of each pair, by `pair_id`, such that no clip and no caption is in two splits.
+
+    fractions: split name -> share of the distinct pairs, positive, summing to 1 (they are met as
+    closely as whole groups allow). The same records in any order and the same seed give the same
+    answer. Raises SettingsError for bad fractions, InputError where there are fewer groups than
+    splits (a split would be empty).
+    """
+    if not fractions or any(not 0 < share <= 1 for share in fractions.values()):
+        raise SettingsError(f"each fraction must be in (0, 1], not {dict(fractions)}")
+    if not math.isclose(sum(fractions.values()), 1.0, abs_tol=1e-6):
+        raise SettingsError(f"fractions must sum to 1, not {sum(fractions.values()):g}")
+    pairs = sorted({(record.audio, record.text) for record in records})
+    bins = _fill_bins(pairs, list(fractions.values()), seed, what="splits")
+    names = list(fractions)
+    split_of = {pair: names[number] for pair, number in zip(pairs, bins, strict=True)}
+    return {record.pair_id: split_of[record.audio, record.text] for record in records}
+
+
+def grouped_folds(records: Sequence[Paired], n_folds: int, seed: int = 0) -> list[int]:
+    """Fold number (0..n_folds - 1) of each record; no clip and no caption is in two folds.
+
+    Deterministic by seed and independent of the order of the records. Raises SettingsError for
+    n_folds < 2, InputError where there are fewer groups than folds.
+    """
+    if n_folds < 2:
+        raise SettingsError(f"n_folds is {n_folds}; cross-validation needs at least 2")
+    pairs = sorted({(record.audio, record.text) for record in records})
+    bins = _fill_bins(pairs, [1 / n_folds] * n_folds, seed, what="folds")
+    fold_of = dict(zip(pairs, bins, strict=True))
+    return [fold_of[record.audio, record.text] for record in records]
+
+
+def _fill_bins(
+    pairs: Sequence[tuple[str, str]], shares: Sequence[float], seed: int, *, what: str
+) -> list[int]:
+    """Bin of each pair: groups, largest first and otherwise shuffled, go where most room is."""
+    groups = connected_groups(pairs)
+    size = Counter(groups)
+    if len(size) < len(shares):
+        raise InputError(
+            f"{len(shares)} {what} need as many groups of pairs that share no clip or caption; "
+            f"these {len(pairs)} pairs form {len(size)}"
+        )
+    order = list(size)
+    random.Random(seed).shuffle(order)
+    order.sort(key=lambda group: -size[group])
+    wanted = [share * len(pairs) for share in shares]
+    filled = [0] * len(shares)
+    bin_of: dict[int, int] = {}
+    for placed, group in enumerate(order):
+        empty = [number for number, count in enumerate(filled) if not count]
+        must_fill = len(order) - placed <= len(empty)
+        choices = empty if must_fill else range(len(shares))
+        bin_of[group] = max(choices, key=lambda number: wanted[number] - filled[number])
+        filled[bin_of[group]] += size[group]
+    return [bin_of[group] for group in groups]
+
+
+def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
+    """Raise LeakageError where two splits share a clip or a caption, naming up to three.
+
+    splits: split name -> its records. Clips are compared by their path as written, captions by
+    `caption_key`.
+    """
+    for kind in ("clip", "caption"):
+        first: dict[str, str] = {}
+        shared: dict[tuple[str, str], dict[str, None]] = {}
+        for name, records in splits.items():
+            for record in records:
+                key = record.audio if kind == "clip" else caption_key(record.text)
+                home = first.setdefault(key, name)
+                if home != name:
+                    shared.setdefault((home, name), {})[key] = None
+        for (home, name), keys in shared.items():
+            named = ", ".join(map(repr, list(keys)[:MAX_NAMED]))
+            more = f" and {len(keys) - MAX_NAMED} more" if len(keys) > MAX_NAMED else ""
+            raise LeakageError(
+                f"splits {home!r} and {name!r} share {len(keys)} {kind}"
+                f"{'s' if len(keys) > 1 else ''}: {named}{more} "
+                "(make splits by clip and caption: humanclap ratings split)"
+            )
