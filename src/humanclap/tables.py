@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -291,12 +292,17 @@ def write_rows(
             for row in rows:
                 cells = {column: _json_value(row.get(column)) for column in columns}
                 file.write(json.dumps(cells, ensure_ascii=False) + "\n")
-            return
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([_cell(row.get(column)) for column in columns])
+        else:
+            _write_delimited(file, columns, rows, "\t" if path.suffix.lower() == ".tsv" else ",")
+
+
+def _write_delimited(
+    file: IO[str], columns: Sequence[str], rows: Iterable[Mapping[str, object]], delimiter: str
+) -> None:
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(column)) for column in columns])
 
 
 def _json_value(value: object) -> object:
@@ -306,12 +312,22 @@ def _json_value(value: object) -> object:
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _rows_of(records: Iterable[Any], columns: Sequence[str]) -> Iterator[dict[str, object]]:
+    return ({name: getattr(record, name) for name in columns} for record in records)
 
 
 def write_records(path: str | Path, records: Sequence[Any], *, record_type: type) -> None:
     """Write records of one dataclass, one column a field; readable by the reader of that type."""
     columns = [field.name for field in fields(record_type)]
-    write_rows(
-        path, columns, ({name: getattr(record, name) for name in columns} for record in records)
-    )
+    write_rows(path, columns, _rows_of(records, columns))
+
+
+def records_as_csv(records: Sequence[Any], *, record_type: type) -> str:
+    """The CSV text that `write_records` would write."""
+    columns = [field.name for field in fields(record_type)]
+    text = io.StringIO()
+    _write_delimited(text, columns, _rows_of(records, columns), ",")
+    return text.getvalue()

@@ -1,0 +1,201 @@
+"""Whole clips and lists of texts to unit embeddings, in bounded batches, deterministically."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from humanclap.audio.load import Waveform
+from humanclap.audio.window import Window, windows
+from humanclap.clap.backbone import Backbone
+from humanclap.clap.pooling import pool_windows
+from humanclap.errors import AudioError
+
+Source = str | Path | Waveform
+Embedding = NDArray[np.float32]
+"""Shape (embedding_dim,), unit length."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class _Clip:
+    """A clip on its way through the batches."""
+
+    embeddings: list[torch.Tensor] = field(default_factory=list)  # each (embedding_dim,)
+    weights: list[float] = field(default_factory=list)
+    waiting: int = 0
+    ended: bool = False
+    error: AudioError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.ended and self.waiting == 0
+
+    def result(self) -> Embedding | AudioError:
+        if self.error is not None:
+            return self.error
+        pooled = pool_windows(torch.stack(self.embeddings), torch.tensor(self.weights))
+        embedding: Embedding = pooled.numpy()
+        return embedding
+
+
+def embed_clips(
+    backbone: Backbone,
+    sources: Iterable[Source],
+    *,
+    hop_s: float | None = None,
+    batch_windows: int = 8,
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> Iterator[Embedding | AudioError]:
+    """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
+
+    Every window of a clip is embedded; their mean, weighted by unfilled length, is renormalised.
+    At most `batch_windows` windows and as many again read ahead are held, whatever a clip's
+    length. The embedding does not depend on `batch_windows` or on the other clips (fp32: 1e-6).
+    """
+    clips: deque[_Clip] = deque()
+    batch: list[tuple[_Clip, Window]] = []
+
+    def flush() -> None:
+        if batch:
+            _embed_batch(backbone, batch, precision)
+            batch.clear()
+
+    for item in _read_ahead(_window_events(backbone, sources, hop_s), depth=batch_windows):
+        if item == "start":
+            clips.append(_Clip())
+        elif isinstance(item, Window):
+            clips[-1].waiting += 1
+            batch.append((clips[-1], item))
+            if len(batch) >= batch_windows:
+                flush()
+        else:
+            clips[-1].ended = True
+            clips[-1].error = item if isinstance(item, AudioError) else None
+        while clips and clips[0].done:
+            yield clips.popleft().result()
+    flush()
+    for clip in clips:
+        yield clip.result()
+
+
+_Event = Window | AudioError | Literal["start", "end"]
+
+
+def _window_events(
+    backbone: Backbone, sources: Iterable[Source], hop_s: float | None
+) -> Iterator[_Event]:
+    for source in sources:
+        yield "start"
+        try:
+            yield from windows(
+                source,
+                sample_rate=backbone.sample_rate,
+                window_s=backbone.window_s,
+                hop_s=hop_s or backbone.window_s,
+                fill=backbone.fill,
+            )
+        except AudioError as error:
+            yield error
+        else:
+            yield "end"
+
+
+def _embed_batch(backbone: Backbone, batch: Sequence[tuple[_Clip, Window]], precision: str) -> None:
+    device = backbone.logit_scale.device
+    waveforms = torch.from_numpy(np.stack([window.waveform for _, window in batch]))
+    with inference(device, precision):
+        embeddings = backbone.embed_audio(waveforms.to(device)).float().cpu()
+    for (clip, window), embedding in zip(batch, embeddings, strict=True):
+        clip.embeddings.append(embedding)
+        clip.weights.append(window.weight)
+        clip.waiting -= 1
+
+
+def embed_texts(
+    backbone: Backbone,
+    texts: Sequence[str],
+    *,
+    batch_texts: int = 32,
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> NDArray[np.float32]:
+    """Embed texts, each distinct one once; returns (len(texts), embedding_dim), unit rows."""
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    device = backbone.logit_scale.device
+    rows: list[NDArray[np.float32]] = []
+    for start in range(0, len(distinct), batch_texts):
+        with inference(device, precision):
+            embedded = backbone.embed_text(distinct[start : start + batch_texts])
+        rows.extend(embedded.float().cpu().numpy())
+    place = {text: index for index, text in enumerate(distinct)}
+    if not rows:
+        return np.zeros((0, backbone.embedding_dim), dtype=np.float32)
+    return np.stack([rows[place[text]] for text in texts])
+
+
+class inference:  # noqa: N801 - used as a context manager
+    """No gradients, and bf16 arithmetic where asked for."""
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        self._no_gradients = torch.inference_mode()
+        self._arithmetic: AbstractContextManager[object] = (
+            torch.autocast(device.type, dtype=torch.bfloat16)
+            if precision == "bf16"
+            else nullcontext()
+        )
+
+    def __enter__(self) -> None:
+        self._no_gradients.__enter__()
+        self._arithmetic.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._arithmetic.__exit__(*error)  # type: ignore[arg-type]
+        self._no_gradients.__exit__(*error)
+
+
+def _read_ahead(items: Iterator[Item], *, depth: int) -> Iterator[Item]:
+    """Run `items` in a thread, at most `depth` ahead, so that decoding overlaps with the model."""
+    end = object()
+    ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+    failure: list[BaseException] = []
+
+    def put(item: object) -> bool:
+        while not stopped.is_set():
+            try:
+                ahead.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:
+            failure.append(error)
+        put(end)
+
+    thread = threading.Thread(target=work, name="humanclap-read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := ahead.get()) is not end:
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()
+    if failure:
+        raise failure[0]

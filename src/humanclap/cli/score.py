@@ -1,0 +1,154 @@
+"""`humanclap score`: one pair, a table of pairs, or a folder with a table of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from humanclap.cli.console import emit, output_options, progress_bar, remark, to_json
+from humanclap.errors import InputError
+from humanclap.records import Pair, Score
+
+EXIT_SOME_FAILED = 1
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap score dog.wav "a dog barks"
+  humanclap score pairs.csv --audio-root clips/ -o scores.csv
+  humanclap score clips/ --texts texts.csv -o scores.csv
+"""
+)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("text", required=False)
+@click.option("--texts", type=click.Path(path_type=Path), help="For a folder: table name,text.")
+@click.option(
+    "--audio-root",
+    type=click.Path(path_type=Path),
+    help="Where relative audio paths start.  [default: the table's folder]",
+)
+@click.option(
+    "-m",
+    "--model",
+    default="mini",
+    show_default=True,
+    help="mini, mini-mn04, a checkpoint folder, or a hub id.",
+)
+@click.option("--mn04", type=click.Path(path_type=Path), help="mn04_as file, for mini-mn04.")
+@click.option("--offline", is_flag=True, help="Never ask the hub.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: a window]")
+@click.option(
+    "--batch-windows",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Windows per forward pass; changes speed and memory, never a score.",
+)
+@click.option("--allow-unmatched", is_flag=True, help="For a folder: leave out what has no match.")
+@click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
+@output_options
+def score(
+    source: Path,
+    text: str | None,
+    texts: Path | None,
+    audio_root: Path | None,
+    model: str,
+    mn04: Path | None,
+    offline: bool,
+    device: str,
+    precision: str,
+    hop_s: float | None,
+    batch_windows: int,
+    allow_unmatched: bool,
+    restart: bool,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+) -> int:
+    """Score how well audio matches text.
+
+    SOURCE is a clip (then TEXT follows), a table with the columns audio,text (CSV, TSV or JSON
+    lines), or a folder of clips (then --texts names a table name,text). Pairs are matched by key,
+    never by order. The score is a cosine in -1..1; a calibrated model adds a predicted rating on
+    0..10. Exit code 1: some clips could not be scored; their rows say why.
+    """
+    pairs, root = _pairs(source, text, texts, audio_root, allow_unmatched)
+    from humanclap.scoring.run import score_table
+    from humanclap.scoring.scorer import HumanCLAP
+    from humanclap.scoring.settings import ScoringSettings
+
+    settings = ScoringSettings(
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        hop_s=hop_s,
+        batch_windows=batch_windows,
+    )
+    scorer = HumanCLAP.from_pretrained(model, settings=settings, mn04=mn04, offline=offline)
+    table = output if not as_json and text is None else None
+    with progress_bar("scoring", quiet=quiet) as progress:
+        scores = score_table(
+            scorer, pairs, audio_root=root, output=table, restart=restart, progress=progress
+        )
+    if table is None:
+        emit(_text_of(scores, as_json=as_json, single=text is not None), output=output)
+    return _report(scores, scorer.signature, output, quiet)
+
+
+def _pairs(
+    source: Path,
+    text: str | None,
+    texts: Path | None,
+    audio_root: Path | None,
+    allow_unmatched: bool,
+) -> tuple[Sequence[Pair], Path]:
+    """What to score and where its relative paths start."""
+    from humanclap.scoring.manifest import pairs_of_folder
+    from humanclap.tables import read_pairs
+
+    if text is not None:
+        return [Pair(audio=str(source), text=text)], audio_root or Path()
+    if source.is_dir():
+        if texts is None:
+            raise InputError(f"{source}: a folder needs its texts: --texts TABLE (name,text)")
+        return pairs_of_folder(source, texts, allow_unmatched=allow_unmatched), source
+    if source.suffix.lower() not in {".csv", ".tsv", ".jsonl", ".ndjson"}:
+        raise InputError(
+            f'{source}: give the clip\'s text too (humanclap score {source.name} "a text"), '
+            "or a table (.csv, .tsv, .jsonl)"
+        )
+    return read_pairs(source), audio_root or source.parent
+
+
+def _text_of(scores: Sequence[Score], *, as_json: bool, single: bool) -> str:
+    from dataclasses import asdict
+
+    if as_json:
+        rows = [asdict(item) for item in scores]
+        return to_json(rows[0] if single else rows)
+    if single:
+        item = scores[0]
+        if item.error is not None:
+            return f"error: {item.error}"
+        rating = (
+            "" if item.rating != item.rating else f"  (predicted rating {item.rating:.1f} of 10)"
+        )
+        return f"{item.score:.4f}{rating}"
+    from humanclap.tables import records_as_csv
+
+    return records_as_csv(scores, record_type=Score).rstrip("\n")
+
+
+def _report(scores: Sequence[Score], signature: str, output: Path | None, quiet: bool) -> int:
+    failed = [item for item in scores if item.error is not None]
+    for item in failed[:5]:
+        click.echo(f"error: {item.audio}: {item.error}", err=True)
+    if failed:
+        click.echo(f"{len(failed)} of {len(scores)} pairs could not be scored", err=True)
+    where = f" -> {output}" if output else ""
+    remark(f"{len(scores) - len(failed)} scored{where}  {signature}", quiet=quiet)
+    return EXIT_SOME_FAILED if failed else 0

@@ -1,0 +1,136 @@
+"""The journal of a scoring run: finished rows on disk at once, so that a killed run resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from humanclap.errors import InputError
+from humanclap.fingerprint import fingerprint_text
+from humanclap.records import Pair, Score
+
+SUFFIX = ".partial.jsonl"
+
+
+class Journal:
+    """Rows of an unfinished run beside its output, in `OUTPUT.partial.jsonl`.
+
+    A journal belongs to one signature and one manifest; another one's is refused. Rows whose
+    audio file has since changed (size or time) and rows with an error are scored again.
+    """
+
+    def __init__(
+        self, output: Path, *, pairs: Sequence[Pair], signature: str, audio_root: Path
+    ) -> None:
+        self.path = output.with_name(output.name + SUFFIX)
+        self._pairs = {pair.pair_id: pair for pair in pairs}
+        self._audio_root = audio_root
+        self._head = {
+            "signature": signature,
+            "manifest": fingerprint_text(
+                part for pair in pairs for part in (pair.pair_id, pair.audio, pair.text)
+            ),
+        }
+        self.finished: dict[str, Score] = {}
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole_bytes = self._read() if self.path.exists() else 0
+        self._file = open(self.path, "a", encoding="utf-8")
+        self._file.truncate(whole_bytes)
+        if not whole_bytes:
+            self._write(self._head)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _read(self) -> int:
+        """Take over what is there; returns the bytes up to the last whole line."""
+        whole_bytes = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    break
+                item = self._parse(line)
+                if item is None:
+                    break
+                if number == 0:
+                    self._check_head(item)
+                else:
+                    self._take(item)
+                whole_bytes += len(line)
+        return whole_bytes
+
+    def _parse(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            item = json.loads(line)
+        except ValueError:
+            return None
+        return item if isinstance(item, dict) else None
+
+    def _check_head(self, head: dict[str, Any]) -> None:
+        for key, what in (("signature", "model or settings"), ("manifest", "table of pairs")):
+            if head.get(key) != self._head[key]:
+                raise InputError(
+                    f"{self.path}: an unfinished run with another {what}; "
+                    "finish it as it was begun, or start over with --restart"
+                )
+
+    def _take(self, item: dict[str, Any]) -> None:
+        pair = self._pairs.get(item.get("pair_id", ""))
+        if pair is not None and item.get("file") == self._stamp(pair.audio):
+            self.finished[pair.pair_id] = Score(
+                audio=pair.audio,
+                text=pair.text,
+                score=item["score"],
+                rating=float("nan") if item["rating"] is None else item["rating"],
+                pair_id=pair.pair_id,
+                system=pair.system,
+                subset=pair.subset,
+                split=pair.split,
+                signature=self._head["signature"],
+            )
+
+    def _stamp(self, audio: str) -> list[int] | None:
+        try:
+            status = (self._audio_root / audio).stat()
+        except OSError:
+            return None
+        return [status.st_size, status.st_mtime_ns]
+
+    def add(self, score: Score) -> None:
+        """Keep a finished row; errors are not kept, so that a resumed run tries them again."""
+        if score.error is not None:
+            return
+        row = {key: value for key, value in asdict(score).items() if key in _KEPT}
+        row["rating"] = None if score.rating != score.rating else score.rating
+        self._write({**row, "file": self._stamp(score.audio)})
+
+    def _write(self, item: dict[str, Any]) -> None:
+        if self._file is None:
+            raise InputError(f"{self.path}: the journal is not open")
+        self._file.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def remove(self) -> None:
+        """Delete the journal, once the output is written."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+_KEPT = frozenset({"pair_id", "score", "rating"})

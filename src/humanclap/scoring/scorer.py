@@ -1,0 +1,200 @@
+"""`HumanCLAP`: a model, settings, and one question: how well does this audio match this text?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self, overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+import humanclap
+from humanclap.audio.load import Waveform
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
+from humanclap.clap.embedding import Source, embed_clips, embed_texts
+from humanclap.errors import AudioError, InputError, SettingsError
+from humanclap.records import Pair, Score
+from humanclap.scoring.settings import ScoringSettings
+from humanclap.signature import Signature
+
+Audio = str | Path | Waveform | ArrayLike
+
+
+class HumanCLAP:
+    """Scores pairs of audio and text with one checkpoint and one set of settings.
+
+    Scores are cosines in [-1, 1]. They do not depend on batch size, order, neighbours or any
+    random state (fp32: within 1e-6).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
+        self.settings = settings or ScoringSettings()
+        self.calibration = checkpoint.calibration
+        self.backbone = checkpoint.backbone.to(_resolve_device(self.settings.device))
+        self.backbone.module().eval()
+        self.signature = str(self._signature())
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = "mini",
+        *,
+        settings: ScoringSettings | None = None,
+        mn04: str | Path | None = None,
+        offline: bool = False,
+    ) -> Self:
+        """Load `mini`, `mini-mn04`, a checkpoint folder or a hub id; see `load_checkpoint`."""
+        return cls(load_checkpoint(model, mn04=mn04, offline=offline), settings)
+
+    def _signature(self) -> Signature:
+        backbone = self.backbone
+        return Signature(
+            version=humanclap.__version__,
+            model=backbone.name,
+            fingerprint=backbone.fingerprint(),
+            sample_rate=backbone.sample_rate,
+            window_s=backbone.window_s,
+            hop_s=self.settings.hop_s or backbone.window_s,
+            fill=backbone.fill,
+            precision=self.settings.precision,
+        )
+
+    @overload
+    def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float: ...
+
+    @overload
+    def score(
+        self, audio: Sequence[Audio], text: Sequence[str], *, sample_rate: int | None = None
+    ) -> NDArray[np.float64]: ...
+
+    def score(
+        self,
+        audio: Audio | Sequence[Audio],
+        text: str | Sequence[str],
+        *,
+        sample_rate: int | None = None,
+    ) -> float | NDArray[np.float64]:
+        """Cosine of audio and text: a float for one pair, shape (n,) for two lists of length n.
+
+        audio: a path, a `Waveform`, or an array (samples,) or (samples, channels) with its
+        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for
+        lists of unlike length or an empty text.
+        """
+        if isinstance(text, str):
+            return float(self._score_list([audio], [text], sample_rate)[0])
+        if isinstance(audio, (str, Path, Waveform)) or len(audio) != len(text):  # type: ignore[arg-type]
+            raise InputError("give one audio and one text, or two lists of the same length")
+        return self._score_list(list(audio), list(text), sample_rate)  # type: ignore[arg-type]
+
+    def rate(self, score: float) -> float:
+        """Predicted human rating on 0..10 for a score; NaN where the model is not calibrated."""
+        return math.nan if self.calibration is None else self.calibration.rating(score)
+
+    def embed_audio(
+        self, audio: Sequence[Audio], *, sample_rate: int | None = None
+    ) -> NDArray[np.float32]:
+        """Embed clips: (n, embedding_dim), unit rows; raises AudioError at the first bad one."""
+        embeddings = list(self._embed_clips([_source(item, sample_rate) for item in audio]))
+        for embedding in embeddings:
+            if isinstance(embedding, AudioError):
+                raise embedding
+        if not embeddings:
+            return np.zeros((0, self.backbone.embedding_dim), dtype=np.float32)
+        return np.stack(embeddings)  # type: ignore[arg-type]
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once."""
+        for text in texts:
+            if not text.strip():
+                raise InputError("text is empty")
+        return embed_texts(
+            self.backbone,
+            texts,
+            batch_texts=self.settings.batch_texts,
+            precision=self.settings.precision,
+        )
+
+    def _score_list(
+        self, audio: Sequence[Audio], texts: Sequence[str], sample_rate: int | None
+    ) -> NDArray[np.float64]:
+        text_rows = self.embed_text(texts)
+        audio_rows = self.embed_audio(audio, sample_rate=sample_rate)
+        return np.array([_cosine(a, t) for a, t in zip(audio_rows, text_rows, strict=True)])
+
+    def _embed_clips(self, sources: Iterable[Source]) -> Iterator[NDArray[np.float32] | AudioError]:
+        return embed_clips(
+            self.backbone,
+            sources,
+            hop_s=self.settings.hop_s,
+            batch_windows=self.settings.batch_windows,
+            precision=self.settings.precision,
+        )
+
+    def score_pairs(
+        self, pairs: Sequence[Pair], *, audio_root: str | Path = "."
+    ) -> Iterator[Score]:
+        """Score a manifest; each distinct clip and text is embedded once.
+
+        Relative audio paths start at `audio_root`. Scores come grouped by clip, clips in order of
+        first appearance. A clip that cannot be used gives scores of NaN with their `error`.
+        """
+        texts = sorted({pair.text for pair in pairs})
+        text_rows = dict(zip(texts, self.embed_text(texts), strict=True))
+        by_audio: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_audio.setdefault(pair.audio, []).append(pair)
+        sources = [Path(audio_root) / audio for audio in by_audio]
+        for group, embedding in zip(by_audio.values(), self._embed_clips(sources), strict=True):
+            for pair in group:
+                yield self._score_of(pair, embedding, text_rows[pair.text])
+
+    def _score_of(
+        self,
+        pair: Pair,
+        embedding: NDArray[np.float32] | AudioError,
+        text_row: NDArray[np.float32],
+    ) -> Score:
+        blank = Score(
+            audio=pair.audio,
+            text=pair.text,
+            score=math.nan,
+            pair_id=pair.pair_id,
+            system=pair.system,
+            subset=pair.subset,
+            split=pair.split,
+            signature=self.signature,
+            error="not scored",
+        )
+        if isinstance(embedding, AudioError):
+            return replace(blank, error=embedding.reason)
+        cosine = _cosine(embedding, text_row)
+        return replace(blank, score=cosine, rating=self.rate(cosine), error=None)
+
+
+def _cosine(audio: NDArray[np.float32], text: NDArray[np.float32]) -> float:
+    """Dot product of two unit vectors (embedding_dim,), summed in float64, within [-1, 1]."""
+    product = float(audio.astype(np.float64) @ text.astype(np.float64))
+    return max(-1.0, min(1.0, product))
+
+
+def _source(audio: Audio, sample_rate: int | None) -> Source:
+    if isinstance(audio, (str, Path, Waveform)):
+        return audio
+    if sample_rate is None:
+        raise InputError("an array of samples needs its sample_rate (Hz)")
+    return Waveform(samples=np.asarray(audio), sample_rate=sample_rate)
+
+
+def _resolve_device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first_line = str(error).splitlines()[0]
+        raise SettingsError(f"device {device!r} cannot be used here: {first_line}") from error
+    return device

@@ -1,0 +1,36 @@
+"""How scores are made; everything that changes a number is part of the signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from humanclap.errors import SettingsError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringSettings:
+    """Settings of a scorer.
+
+    hop_s: seconds between window starts, None = the model's window (no overlap);
+    precision: arithmetic of the encoders; device: a torch device, `auto` = cuda where there is
+    one; batch_windows: windows per forward pass (memory and speed only, never the score);
+    batch_texts: likewise for texts.
+    """
+
+    hop_s: float | None = None
+    precision: Precision = "fp32"
+    device: str = "auto"
+    batch_windows: int = 8
+    batch_texts: int = 32
+
+    def __post_init__(self) -> None:
+        if self.hop_s is not None and not self.hop_s > 0:
+            raise SettingsError(f"hop_s is {self.hop_s}; expected seconds above 0")
+        if self.precision not in get_args(Precision):
+            raise SettingsError(f"precision is {self.precision!r}; expected fp32 or bf16")
+        for name in ("batch_windows", "batch_texts"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")
