@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from humanclap.audio import Waveform
 from humanclap.clap.pooling import embed_clip, pool_windows
 from humanclap.errors import InputError
 
@@ -62,4 +63,6 @@ def test_a_clip_of_many_windows_is_the_weighted_mean_of_its_windows():
         by_window = backbone.embed_audio(torch.from_numpy(padded))
     weights = torch.tensor([1.0] * 6 + [0.5])
     expected = nn.functional.normalize((weights[:, None] * by_window).sum(0), dim=0)
-    assert torch.allclose(embed_clip(backbone, clip), expected, atol=1e-6)
+    assert torch.allclose(
+        embed_clip(backbone, Waveform(samples=clip, sample_rate=100)), expected, atol=1e-6
+    )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from humanclap.audio.window import Window, windows
+from humanclap.audio import Source, Window, windows
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import InputError
 
@@ -45,14 +43,12 @@ def pool_windows(embeddings: Tensor, weights: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def embed_clip(
-    backbone: Backbone, source: str | Path | NDArray[np.float32], *, hop_s: float | None = None
-) -> Tensor:
+def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None) -> Tensor:
     """Embed a whole clip of any length, window after window. Returns (embedding_dim,) on the CPU.
 
-    source: a file, or a waveform (n,) float32 at the backbone's rate. hop_s: seconds between
-    windows, one window where None. Memory does not grow with the clip, but for one embedding a
-    window. The caller sets eval mode. Raises AudioError for a clip that cannot be read.
+    source: a file or a Waveform. hop_s: seconds between the starts of windows, window_s where
+    None. Memory does not grow with the clip, but for one embedding a window. The caller sets eval
+    mode. Raises AudioError for a clip that cannot be read.
     """
     device = next(backbone.module().parameters()).device
     cut = windows(
