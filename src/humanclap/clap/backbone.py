@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
-Fill = Literal["repeat", "zero"]
-"""How a clip shorter than one window is filled: whole repeats then zeros, or zeros alone."""
+from humanclap.audio.window import Fill
 
 
 @runtime_checkable
@@ -28,7 +27,7 @@ class Backbone(Protocol):
     window_s: float
     """Longest waveform `embed_audio` takes, in seconds; longer clips are windowed outside."""
     fill: Fill
-    """How shorter waveforms are brought to `window_s`, also outside."""
+    """How shorter waveforms are brought to `window_s`, also outside (`audio.window`)."""
     embedding_dim: int
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:

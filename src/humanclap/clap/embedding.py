@@ -8,20 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from humanclap.audio.load import Waveform
+from humanclap.audio.load import Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
 
-Source = str | Path | Waveform
 Embedding = NDArray[np.float32]
 """Shape (embedding_dim,), unit length."""
 

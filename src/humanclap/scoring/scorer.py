@@ -6,22 +6,22 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self, overload
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import humanclap
-from humanclap.audio.load import Waveform
+from humanclap.audio.load import Source, Waveform
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
-from humanclap.clap.embedding import Source, embed_clips, embed_texts
+from humanclap.clap.embedding import embed_clips, embed_texts
 from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import Pair, Score
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 
-Audio = str | Path | Waveform | ArrayLike
+Audio = str | Path | Waveform | NDArray[np.generic]
 
 
 class HumanCLAP:
@@ -63,32 +63,29 @@ class HumanCLAP:
             precision=self.settings.precision,
         )
 
-    @overload
-    def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float: ...
-
-    @overload
-    def score(
-        self, audio: Sequence[Audio], text: Sequence[str], *, sample_rate: int | None = None
-    ) -> NDArray[np.float64]: ...
-
-    def score(
-        self,
-        audio: Audio | Sequence[Audio],
-        text: str | Sequence[str],
-        *,
-        sample_rate: int | None = None,
-    ) -> float | NDArray[np.float64]:
-        """Cosine of audio and text: a float for one pair, shape (n,) for two lists of length n.
+    def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float:
+        """Cosine of one clip and one text, in [-1, 1].
 
         audio: a path, a `Waveform`, or an array (samples,) or (samples, channels) with its
-        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for
-        lists of unlike length or an empty text.
+        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for an
+        empty text.
         """
-        if isinstance(text, str):
-            return float(self._score_list([audio], [text], sample_rate)[0])
-        if isinstance(audio, (str, Path, Waveform)) or len(audio) != len(text):  # type: ignore[arg-type]
-            raise InputError("give one audio and one text, or two lists of the same length")
-        return self._score_list(list(audio), list(text), sample_rate)  # type: ignore[arg-type]
+        return float(self.score_many([audio], [text], sample_rate=sample_rate)[0])
+
+    def score_many(
+        self, audio: Sequence[Audio], texts: Sequence[str], *, sample_rate: int | None = None
+    ) -> NDArray[np.float64]:
+        """Cosine of each clip with the text at its place: two sequences of length n, gives (n,).
+
+        Raises as `score`, and InputError for sequences of unlike length. To go on past bad clips
+        use `score_pairs`.
+        """
+        if len(audio) != len(texts):
+            raise InputError(f"{len(audio)} clips and {len(texts)} texts; expected as many")
+        text_rows = self.embed_text(texts)
+        audio_rows = self.embed_audio(audio, sample_rate=sample_rate)
+        cosines = [_cosine(a, t) for a, t in zip(audio_rows, text_rows, strict=True)]
+        return np.array(cosines, dtype=np.float64)
 
     def rate(self, score: float) -> float:
         """Predicted human rating on 0..10 for a score; NaN where the model is not calibrated."""
@@ -98,13 +95,12 @@ class HumanCLAP:
         self, audio: Sequence[Audio], *, sample_rate: int | None = None
     ) -> NDArray[np.float32]:
         """Embed clips: (n, embedding_dim), unit rows; raises AudioError at the first bad one."""
-        embeddings = list(self._embed_clips([_source(item, sample_rate) for item in audio]))
-        for embedding in embeddings:
+        rows: list[NDArray[np.float32]] = []
+        for embedding in self._embed_clips(_source(item, sample_rate) for item in audio):
             if isinstance(embedding, AudioError):
                 raise embedding
-        if not embeddings:
-            return np.zeros((0, self.backbone.embedding_dim), dtype=np.float32)
-        return np.stack(embeddings)  # type: ignore[arg-type]
+            rows.append(embedding)
+        return np.stack(rows) if rows else np.zeros((0, self.backbone.embedding_dim), np.float32)
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once."""
@@ -117,13 +113,6 @@ class HumanCLAP:
             batch_texts=self.settings.batch_texts,
             precision=self.settings.precision,
         )
-
-    def _score_list(
-        self, audio: Sequence[Audio], texts: Sequence[str], sample_rate: int | None
-    ) -> NDArray[np.float64]:
-        text_rows = self.embed_text(texts)
-        audio_rows = self.embed_audio(audio, sample_rate=sample_rate)
-        return np.array([_cosine(a, t) for a, t in zip(audio_rows, text_rows, strict=True)])
 
     def _embed_clips(self, sources: Iterable[Source]) -> Iterator[NDArray[np.float32] | AudioError]:
         return embed_clips(
@@ -186,7 +175,7 @@ def _source(audio: Audio, sample_rate: int | None) -> Source:
         return audio
     if sample_rate is None:
         raise InputError("an array of samples needs its sample_rate (Hz)")
-    return Waveform(samples=np.asarray(audio), sample_rate=sample_rate)
+    return Waveform(samples=audio, sample_rate=sample_rate)
 
 
 def _resolve_device(device: str) -> str:
