@@ -1,0 +1,93 @@
+"""A clip as windows of one length, from its start to its end, always the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.audio.load import MIN_DURATION_S, Source, audio_blocks, check_rate
+from humanclap.errors import SettingsError
+
+Fill = Literal["repeat", "zero"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Window:
+    """One window of a clip.
+
+    waveform: float32, shape (window_samples,). weight: share of it that is the clip itself and
+    not fill, in (0, 1].
+    """
+
+    waveform: NDArray[np.float32]
+    weight: float
+
+
+def windows(
+    source: Source, *, sample_rate: int, window_s: float, hop_s: float, fill: Fill
+) -> Iterator[Window]:
+    """Cut a clip into windows of `window_s` seconds starting every `hop_s`, streaming.
+
+    Windows start at 0, hop_s, 2 hop_s, ...; a further one is made where at least 10 ms of the
+    clip lie beyond the end of the last, so all but a rest under 10 ms is heard. The last one is
+    filled by `fill_window`. Windows come before the end of the clip is read, and memory does not
+    grow with the clip.
+
+    sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds).
+    Raises SettingsError on other settings, and what `audio_blocks` raises when it is reached.
+    """
+    check_rate(sample_rate)
+    if not (math.isfinite(window_s) and window_s >= MIN_DURATION_S):
+        raise SettingsError(f"window_s is {window_s}; expected at least {MIN_DURATION_S:g} seconds")
+    if not (0 < hop_s <= window_s):
+        raise SettingsError(
+            f"hop_s is {hop_s}; expected seconds above 0 and at most window_s ({window_s:g}), "
+            "so that no part of the clip is skipped"
+        )
+    if fill not in ("repeat", "zero"):
+        raise SettingsError(f"fill is {fill!r}; expected 'repeat' or 'zero'")
+    window_samples = round(window_s * sample_rate)
+    hop_samples = round(hop_s * sample_rate)
+    if hop_samples < 1:
+        raise SettingsError(f"hop_s is {hop_s}, less than one sample at {sample_rate} Hz")
+    return _windows(source, sample_rate, window_samples, hop_samples, fill)
+
+
+def _windows(
+    source: Source, sample_rate: int, window_samples: int, hop_samples: int, fill: Fill
+) -> Iterator[Window]:
+    pending = np.zeros(0, np.float32)
+    heard: int | None = None  # samples of `pending` already inside a window; None before the first
+    for block in audio_blocks(source, sample_rate=sample_rate):
+        pending = np.concatenate((pending, block))
+        while len(pending) >= window_samples:
+            yield Window(waveform=pending[:window_samples].copy(), weight=1.0)
+            pending = pending[hop_samples:]
+            heard = window_samples - hop_samples
+    if heard is None or len(pending) - heard >= MIN_DURATION_S * sample_rate:
+        yield Window(
+            waveform=fill_window(pending, window_samples, fill),
+            weight=len(pending) / window_samples,
+        )
+
+
+def fill_window(
+    waveform: NDArray[np.float32], window_samples: int, fill: Fill
+) -> NDArray[np.float32]:
+    """Bring (samples,) to (window_samples,), samples in 1..window_samples.
+
+    "zero": zeros behind. "repeat": as many whole copies as fit, then zeros; the "repeatpad" of
+    LAION-AI's CLAP (Wu et al. 2023) and of transformers' ClapFeatureExtractor.
+
+    >>> fill_window(np.float32([1, 2]), 5, "repeat").tolist()
+    [1.0, 2.0, 1.0, 2.0, 0.0]
+    """
+    copies = window_samples // len(waveform) if fill == "repeat" else 1
+    filled = np.zeros(window_samples, np.float32)
+    filled[: copies * len(waveform)] = np.tile(waveform, copies)
+    return filled

@@ -1,0 +1,157 @@
+"""Loading: right amplitude, rate and mono whatever the file; the stream equals one-shot soxr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from humanclap.audio import SilentAudioWarning, Waveform, audio_blocks, load_audio
+
+
+def sine(frequency: float, seconds: float, rate: int) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+
+
+def waveform(samples: np.ndarray, rate: int) -> Waveform:
+    return Waveform(samples=samples, sample_rate=rate)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 44101])
+def test_a_sine_keeps_its_frequency_and_amplitude_at_another_rate(rate):
+    loaded = load_audio(waveform(sine(1000, 1.0, rate), rate), sample_rate=32000)
+    assert loaded.dtype == np.float32
+    assert len(loaded) == pytest.approx(32000, abs=1)
+    middle = slice(3200, 28800)
+    expected = sine(1000, 1.0, 32000)[middle]
+    np.testing.assert_allclose(loaded[middle], expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("block_s", [0.001, 0.1, 1.0, 60.0])
+@pytest.mark.parametrize("rate", [22050, 44100, 44101, 48000])
+def test_the_stream_equals_one_shot_soxr_whatever_the_block_size(noise, rate, block_s):
+    samples = noise(rate // 2 + 17)
+    blocks = list(audio_blocks(waveform(samples, rate), sample_rate=32000, block_s=block_s))
+    expected = soxr.resample(samples, rate, 32000)
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+
+
+def test_the_same_rate_is_not_touched(noise):
+    samples = noise(48000)
+    np.testing.assert_array_equal(load_audio(waveform(samples, 48000), sample_rate=48000), samples)
+
+
+def test_channels_are_averaged(noise, wav):
+    samples = noise(4800, 2)
+    path = wav(samples, 48000, subtype="FLOAT")
+    expected = (samples[:, 0] + samples[:, 1]) / 2
+    np.testing.assert_allclose(load_audio(path, sample_rate=48000), expected, atol=1e-7)
+    array = load_audio(waveform(samples, 48000), sample_rate=48000)
+    np.testing.assert_allclose(array, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        (np.int16([0, 16384, -32768]), [0, 0.5, -1]),
+        (np.int32([0, 2**30, -(2**31)]), [0, 0.5, -1]),
+        (np.uint8([128, 192, 0]), [0, 0.5, -1]),
+        (np.float64([0, 0.5, -1]), [0, 0.5, -1]),
+        (np.float32([0, 0.5, -1]), [0, 0.5, -1]),
+    ],
+)
+def test_full_scale_of_every_array_type_is_one(samples, expected):
+    loaded = load_audio(waveform(np.repeat(samples, 200), 48000), sample_rate=48000)
+    np.testing.assert_array_equal(loaded, np.repeat(np.float32(expected), 200))
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "tolerance"),
+    [
+        ("a.wav", "PCM_U8", 1 / 128),
+        ("a.wav", "PCM_16", 1 / 32768),
+        ("a.wav", "PCM_24", 1 / 2**23),
+        ("a.wav", "DOUBLE", 1e-7),
+        ("a.flac", "PCM_16", 1 / 32768),
+        ("a.flac", "PCM_24", 1 / 2**23),
+        ("a.aiff", "PCM_16", 1 / 32768),
+        ("a.ogg", "VORBIS", 0.02),
+        ("a.mp3", "MPEG_LAYER_III", 0.02),
+    ],
+)
+def test_every_format_gives_the_same_waveform(wav, name, subtype, tolerance):
+    samples = sine(440, 1.0, 44100)
+    loaded = load_audio(wav(samples, 44100, name, subtype=subtype), sample_rate=44100)
+    assert len(loaded) == 44100
+    np.testing.assert_allclose(loaded[2000:-2000], samples[2000:-2000], atol=tolerance)
+
+
+def test_an_int16_file_and_its_array_are_the_same_sound(wav):
+    samples = np.random.default_rng(0).integers(-32768, 32767, 44100).astype(np.int16)
+    from_file = load_audio(wav(samples, 44100), sample_rate=48000)
+    from_array = load_audio(waveform(samples, 44100), sample_rate=48000)
+    np.testing.assert_array_equal(from_file, from_array)
+
+
+def test_a_path_may_be_text_and_hold_any_letters(noise, wav, tmp_path):
+    (tmp_path / "[ordner] ä").mkdir()
+    path = wav(noise(4800), 48000, "[ordner] ä/犬が吠える – ×1.wav", subtype="FLOAT")
+    np.testing.assert_array_equal(load_audio(str(path), sample_rate=48000), noise(4800))
+
+
+@pytest.mark.parametrize("rate", [1, 7, 100])
+def test_a_strange_rate_is_taken_at_its_word(rate):
+    loaded = load_audio(waveform(np.full(30 * rate, 0.25), rate), sample_rate=8000)
+    assert len(loaded) == pytest.approx(240000, rel=1e-3)
+    assert loaded[len(loaded) // 2] == pytest.approx(0.25, abs=0.01)
+
+
+def test_ten_milliseconds_are_enough(noise):
+    assert len(load_audio(waveform(noise(441), 44100), sample_rate=48000)) == 480
+
+
+def test_a_wav_written_to_a_pipe_is_whole_though_its_header_says_4_gigabytes(noise, wav):
+    path = wav(noise(48000), 48000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    path.write_bytes(content)
+    assert len(load_audio(path, sample_rate=48000)) == 48000
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-6])
+def test_a_silent_clip_warns_once_and_is_read(wav, value):
+    path = wav(np.full(48000 * 5, value), 48000, subtype="FLOAT")
+    with pytest.warns(SilentAudioWarning, match=r"clip\.wav: silent from start to end") as caught:
+        loaded = load_audio(path, sample_rate=48000)
+    assert len(caught) == 1
+    assert len(loaded) == 48000 * 5
+
+
+def test_channels_that_cancel_count_as_silent(noise):
+    samples = np.stack([noise(4800), -noise(4800)], axis=1)
+    with pytest.warns(SilentAudioWarning):
+        load_audio(waveform(samples, 48000), sample_rate=48000)
+
+
+def test_a_quiet_clip_does_not_warn():
+    samples = np.zeros(4800, np.int16)
+    samples[7] = 1
+    load_audio(waveform(samples, 48000), sample_rate=48000)
+
+
+def test_the_source_array_is_not_changed(noise):
+    samples = noise(48000)
+    before = samples.copy()
+    for block in audio_blocks(waveform(samples, 48000), sample_rate=48000):
+        block[:] = 0
+    np.testing.assert_array_equal(samples, before)
+
+
+def test_a_file_is_closed_when_its_reader_is_abandoned(noise, wav):
+    path: Path = wav(noise(48000 * 5), 48000)
+    blocks = audio_blocks(path, sample_rate=48000, block_s=1.0)
+    next(blocks)
+    blocks.close()
+    path.unlink()
