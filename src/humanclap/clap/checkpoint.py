@@ -180,9 +180,23 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
         if model_card:
             (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
         staging.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.rename(directory)
+        _swap_in(staging, directory)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def _swap_in(staging: Path, directory: Path) -> None:
+    """Put `staging` in the place of `directory`, whose old content goes only after that."""
+    if not directory.exists():
+        staging.rename(directory)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+    directory.replace(old / directory.name)
+    try:
+        staging.rename(directory)
+    except BaseException:
+        (old / directory.name).rename(directory)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
