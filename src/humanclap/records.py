@@ -17,6 +17,10 @@ Kind = Literal["rating", "anchor", "attention_check"]
 
 Subset = Literal["natural", "synthetic"]
 
+_QUESTIONS: tuple[str, ...] = get_args(Question)
+_KINDS: tuple[str, ...] = get_args(Kind)
+_SUBSETS: tuple[str, ...] = get_args(Subset)
+
 
 def pair_id_of(audio: str, text: str) -> str:
     """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
@@ -52,14 +56,18 @@ class Pair:
 
     def __post_init__(self) -> None:
         _check_pair(self.audio, self.text)
-        _check_choice("subset", self.subset, get_args(Subset))
+        _check_choice("subset", self.subset, _SUBSETS)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """One listener's answer about one pair, on the scale of its study."""
+    """One listener's answer about one pair, on the scale of its study.
+
+    expected: the right answer, for an attention check; excluded: what the publisher's own
+    screening said of this answer, None where it says nothing.
+    """
 
     audio: str
     text: str
@@ -71,6 +79,8 @@ class Rating:
     subset: str | None = None
     split: str | None = None
     line: int | None = None
+    expected: float | None = None
+    excluded: bool | None = None
 
     def __post_init__(self) -> None:
         _check_pair(self.audio, self.text)
@@ -78,9 +88,11 @@ class Rating:
             raise InputError("listener_id is empty")
         if not math.isfinite(self.score):
             raise InputError(f"score is {self.score}; a rating is a finite number")
-        _check_choice("question", self.question, get_args(Question))
-        _check_choice("kind", self.kind, get_args(Kind))
-        _check_choice("subset", self.subset, get_args(Subset))
+        if self.expected is not None and not math.isfinite(self.expected):
+            raise InputError(f"expected is {self.expected}; give a finite number or nothing")
+        _check_choice("question", self.question, _QUESTIONS)
+        _check_choice("kind", self.kind, _KINDS)
+        _check_choice("subset", self.subset, _SUBSETS)
 
     @property
     def pair_id(self) -> str:
@@ -124,8 +136,8 @@ class Target:
             raise InputError(f"mos is {self.mos}; expected a finite number")
         if self.n < 1:
             raise InputError(f"n is {self.n}; a target stands on at least one rating")
-        _check_choice("kind", self.kind, get_args(Kind))
-        _check_choice("subset", self.subset, get_args(Subset))
+        _check_choice("kind", self.kind, _KINDS)
+        _check_choice("subset", self.subset, _SUBSETS)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
 

@@ -1,0 +1,318 @@
+"""`humanclap ratings`: read, screen, summarise, aggregate and split human ratings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from humanclap.cli.console import Command, emit, output_options, remark, text_table, to_json
+from humanclap.scale import RatingScale
+
+if TYPE_CHECKING:
+    from humanclap.ratings.screening import Screened
+    from humanclap.ratings.summary import GroupSummary
+    from humanclap.records import Rating
+
+RULES = ("none", "relate", "published", "spo", "attention")
+FILE = click.Path(path_type=Path)
+SUMMARY_COLUMNS = (
+    *("question", "split", "system", "ratings", "pairs", "listeners", "mean", "MOS"),
+    *("ICC", "LOO", "half", "SB"),
+)
+
+
+@click.group()
+def ratings() -> None:
+    """Read, screen, summarise and aggregate human ratings.
+
+    Tables may be RELATE's (REL, IS, OS), XACLE's or the plain long form: audio, text, score,
+    listener_id [, question, kind, system, subset, split, expected]; told apart by their columns.
+    """
+
+
+def reading_options(command: Command) -> Command:
+    """Add FILES, --question and --scale."""
+    for option in (
+        click.option("--scale", default="0..10", show_default=True, help="Range of the ratings."),
+        click.option(
+            "--question",
+            type=click.Choice(["REL", "IS", "OS"]),
+            help="Which question to take; names it where a table does not.",
+        ),
+        click.argument("files", nargs=-1, required=True, type=FILE),
+    ):
+        command = option(command)
+    return command
+
+
+def screening_options(command: Command) -> Command:
+    """Add --screen and --split."""
+    for option in (
+        click.option("--split", "splits", multiple=True, help="Only this split; repeatable."),
+        click.option(
+            "--screen",
+            "rules",
+            multiple=True,
+            type=click.Choice(RULES),
+            help="Screening rule; repeat it to apply several in turn.  [default: none]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def table_output_options(command: Command) -> Command:
+    """Add --output (a table, needed), --json and --quiet."""
+    for option in (
+        click.option("-o", "--output", required=True, type=FILE, help="Table to write."),
+        click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr."),
+        click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+def _read(files: Sequence[Path], question: str | None, scale: str, quiet: bool) -> list[Rating]:
+    from humanclap.ratings.read import read_rating_files
+
+    read = read_rating_files(files, question=question, scale=RatingScale.parse(scale))
+    kept = [rating for rating in read if question in (None, rating.question)]
+    if len(kept) < len(read):
+        remark(f"{len(read) - len(kept)} ratings answer another question", quiet=quiet)
+    return kept
+
+
+def _screened(read: Sequence[Rating], rules: Sequence[str], quiet: bool) -> Screened:
+    from humanclap.ratings.screening import screen
+
+    screened = screen(read, rules)
+    for rule, count in Counter(exclusion.rule for exclusion in screened.exclusions).items():
+        remark(f"{rule}: {count} of {len(read)} ratings excluded", quiet=quiet)
+    return screened
+
+
+def _of_splits(kept: Sequence[Rating], splits: Sequence[str], quiet: bool) -> list[Rating]:
+    from humanclap.errors import InputError
+
+    unknown = set(splits) - {rating.split for rating in kept}
+    if unknown:
+        there = ", ".join(sorted({str(rating.split) for rating in kept}))
+        raise InputError(f"no rating has split {', '.join(sorted(unknown))}; there are: {there}")
+    chosen = [rating for rating in kept if not splits or rating.split in splits]
+    if len(chosen) < len(kept):
+        remark(f"{len(kept) - len(chosen)} ratings are of other splits", quiet=quiet)
+    return chosen
+
+
+def _tell_left_out(kept: Sequence[Rating], kinds: set[str], quiet: bool) -> None:
+    for kind, count in Counter(rating.kind for rating in kept).items():
+        if kind not in kinds:
+            remark(f"{count} ratings of kind {kind} left out", quiet=quiet)
+
+
+@ratings.command(epilog="Example: humanclap ratings summary REL.csv --screen relate")
+@reading_options
+@screening_options
+@output_options
+def summary(
+    files: tuple[Path, ...],
+    question: str | None,
+    scale: str,
+    rules: tuple[str, ...],
+    splits: tuple[str, ...],
+    output: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Ratings, pairs, listeners, means and reliability, per split and system.
+
+    mean: of all ratings; MOS: mean over pairs of the pair's mean; ICC: ICC(1), one way; LOO: SRCC
+    of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
+    stepped up to all listeners (Spearman-Brown). A dash is undefined; --json gives the reason.
+    """
+    from humanclap.ratings.summary import summarise
+
+    kept = _screened(_read(files, question, scale, quiet), rules, quiet).kept
+    chosen = _of_splits(kept, splits, quiet)
+    _tell_left_out(chosen, {"rating"}, quiet)
+    groups = summarise(chosen)
+    if as_json:
+        emit(to_json([asdict(group) for group in groups]), output=output)
+        return
+    emit(text_table(SUMMARY_COLUMNS, [_summary_row(group) for group in groups]), output=output)
+
+
+def _summary_row(group: GroupSummary) -> list[object]:
+    agreed = group.reliability
+    return [
+        group.question,
+        group.split,
+        group.system,
+        agreed.n_ratings,
+        agreed.n_pairs,
+        group.n_listeners,
+        f"{group.mean_rating:.2f}",
+        f"{group.mean_mos:.2f}",
+        agreed.icc,
+        agreed.leave_one_out_srcc,
+        agreed.split_half_srcc,
+        agreed.spearman_brown,
+    ]
+
+
+@ratings.command(
+    epilog="Example: humanclap ratings screen REL.csv --screen relate -o kept.csv "
+    "--exclusions excluded.csv"
+)
+@reading_options
+@screening_options
+@table_output_options
+@click.option("--exclusions", type=FILE, help="Table of what was excluded, by which rule and why.")
+def screen(
+    files: tuple[Path, ...],
+    question: str | None,
+    scale: str,
+    rules: tuple[str, ...],
+    splits: tuple[str, ...],
+    output: Path,
+    quiet: bool,
+    as_json: bool,
+    exclusions: Path | None,
+) -> None:
+    """Write the ratings a rule keeps, as a plain table, and what it excludes.
+
+    Rules: relate (a listener's three anchors), published (the publisher's own column), spo
+    (another answer within 5), attention (no failed check).
+    """
+    from humanclap.ratings.plain import write_plain
+    from humanclap.ratings.screening import Exclusion, count_screened
+    from humanclap.tables import write_records
+
+    read = _read(files, question, scale, quiet)
+    screened = _screened(read, rules, quiet=True)
+    chosen = _of_splits(screened.kept, splits, quiet)
+    write_plain(output, chosen)
+    if exclusions is not None:
+        write_records(exclusions, screened.exclusions, record_type=Exclusion)
+    counts = count_screened(screened)
+    if as_json:
+        emit(to_json([asdict(count) for count in counts]), output=None)
+        return
+    rows = [(c.outcome, c.n_ratings, c.n_anchors, c.n_pairs, c.n_listeners) for c in counts]
+    emit(text_table(("", "ratings", "anchors", "pairs", "listeners"), rows), output=None)
+
+
+@ratings.command(
+    epilog="Example: humanclap ratings aggregate REL.csv --screen relate --split train "
+    "-o targets.csv"
+)
+@reading_options
+@screening_options
+@table_output_options
+@click.option("--include-anchors", is_flag=True, help="Make targets of anchors too (kind anchor).")
+@click.option("--standardise", is_flag=True, help="Take each listener's mean and spread out first.")
+def aggregate(
+    files: tuple[Path, ...],
+    question: str | None,
+    scale: str,
+    rules: tuple[str, ...],
+    splits: tuple[str, ...],
+    output: Path,
+    quiet: bool,
+    as_json: bool,
+    include_anchors: bool,
+    standardise: bool,
+) -> None:
+    """Write one target a pair: mean rating, n, standard error, and the mean in 0..1.
+
+    A single table of XACLE averages is taken as it is (4 listeners a pair).
+    """
+    from humanclap.ratings.aggregate import aggregate
+    from humanclap.ratings.read import table_kind
+    from humanclap.ratings.standardise import standardise_on_scale
+    from humanclap.ratings.xacle import read_targets_xacle
+    from humanclap.records import Target
+    from humanclap.tables import write_records
+
+    on_scale = RatingScale.parse(scale)
+    if len(files) == 1 and table_kind(files[0]) == "averages":
+        if rules or splits or include_anchors or standardise:
+            raise click.UsageError("a table of averages has no listeners to screen or standardise")
+        targets = read_targets_xacle(files[0], scale=on_scale)
+    else:
+        kept = list(_screened(_read(files, question, scale, quiet), rules, quiet).kept)
+        if standardise:
+            kept, n_clipped = standardise_on_scale(kept, on_scale)
+            remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
+        chosen = _of_splits(kept, splits, quiet)
+        _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
+        targets = aggregate(chosen, scale=on_scale, include_anchors=include_anchors)
+    write_records(output, targets, record_type=Target)
+    _print_counts(targets, as_json)
+
+
+@ratings.command(epilog="Example: humanclap ratings split targets.csv --seed 1 -o split.csv")
+@reading_options
+@table_output_options
+@click.option("--fractions", default="train=0.8,validation=0.1,test=0.1", show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Another seed, another split.")
+def split(
+    files: tuple[Path, ...],
+    question: str | None,
+    scale: str,
+    output: Path,
+    quiet: bool,
+    as_json: bool,
+    fractions: str,
+    seed: int,
+) -> None:
+    """Assign splits anew so that no clip and no caption is in two of them.
+
+    Takes ratings of any form (written as a plain table) or one table of targets.
+    """
+    from humanclap.ratings.plain import write_plain
+    from humanclap.ratings.read import table_kind
+    from humanclap.ratings.split import assign_splits, parse_fractions
+    from humanclap.records import Target
+    from humanclap.tables import read_targets, write_records
+
+    shares = parse_fractions(fractions)
+    if len(files) == 1 and table_kind(files[0]) == "targets":
+        targets = assign_splits(read_targets(files[0]), shares, seed)
+        write_records(output, targets, record_type=Target)
+        _print_counts(targets, as_json)
+    else:
+        split_ratings = assign_splits(_read(files, question, scale, quiet), shares, seed)
+        write_plain(output, split_ratings)
+        _print_counts(split_ratings, as_json)
+
+
+def _print_counts(records: Sequence[Any], as_json: bool) -> None:
+    """Rows, pairs, clips and captions per split and kind."""
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for record in records:
+        groups.setdefault((record.split or "–", record.kind), []).append(record)
+    columns = ("split", "kind", "rows", "pairs", "clips", "captions")
+    rows = [
+        (*key, len(g), *(len({pick(r) for r in g}) for pick in (_pair, _clip, _caption)))
+        for key, g in sorted(groups.items())
+    ]
+    as_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
+    emit(to_json(as_dicts) if as_json else text_table(columns, rows), output=None)
+
+
+def _pair(record: Any) -> tuple[str, str]:
+    return record.audio, record.text
+
+
+def _clip(record: Any) -> str:
+    return str(record.audio)
+
+
+def _caption(record: Any) -> str:
+    return str(record.text)

@@ -1,0 +1,81 @@
+"""From ratings to targets: one mean opinion a pair, with its n and standard error."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from humanclap.errors import InputError
+from humanclap.records import Rating, Target
+from humanclap.scale import RatingScale
+
+
+def aggregate(
+    ratings: Sequence[Rating], *, scale: RatingScale | None = None, include_anchors: bool = False
+) -> list[Target]:
+    """One Target a pair, in order of first appearance.
+
+    mos: mean rating; target: mos mapped from `scale` (0..10 unless given) to 0..1; standard_error:
+    sample deviation (ddof 1) / sqrt(n), NaN for n < 2. Anchors are left out unless asked for
+    (then `kind` tells them); attention checks always are.
+    Raises InputError where ratings answer several questions, where a pair has two systems,
+    subsets, splits or kinds (naming the lines), or where a mean is outside the scale.
+    """
+    scale = scale or RatingScale()
+    kinds = {"rating", "anchor"} if include_anchors else {"rating"}
+    by_pair: dict[tuple[str, str], list[Rating]] = {}
+    for rating in ratings:
+        if rating.kind in kinds:
+            by_pair.setdefault((rating.audio, rating.text), []).append(rating)
+    check_one_question(ratings)
+    return [_target(of_pair, scale) for of_pair in by_pair.values()]
+
+
+def check_one_question(ratings: Sequence[Rating]) -> None:
+    """Raise InputError where the ratings answer more than one question."""
+    questions = sorted({rating.question for rating in ratings})
+    if len(questions) > 1:
+        raise InputError(
+            f"the ratings answer {len(questions)} questions ({', '.join(questions)}); "
+            "choose one: --question"
+        )
+
+
+def _target(ratings: Sequence[Rating], scale: RatingScale) -> Target:
+    scores = [rating.score for rating in ratings]
+    mos = math.fsum(scores) / len(scores)
+    if mos not in scale:
+        raise InputError(f"{ratings[0].audio}: mean rating {mos:g} is outside {scale}")
+    return Target(
+        audio=ratings[0].audio,
+        text=ratings[0].text,
+        target=scale.to_unit(mos),
+        mos=mos,
+        n=len(scores),
+        standard_error=(
+            statistics.stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
+        ),
+        kind=_common(ratings, "kind") or "rating",
+        system=_common(ratings, "system"),
+        subset=_common(ratings, "subset"),
+        split=_common(ratings, "split"),
+    )
+
+
+def _common(ratings: Sequence[Rating], field: str) -> str | None:
+    """The value all ratings of a pair agree on; those that say nothing do not object."""
+    first: Rating | None = None
+    for rating in ratings:
+        value = getattr(rating, field)
+        if value is None:
+            continue
+        if first is None:
+            first = rating
+        elif value != getattr(first, field):
+            raise InputError(
+                f"line {rating.line}: {field} {value!r} for a pair that has {field} "
+                f"{getattr(first, field)!r} on line {first.line} "
+                f"({rating.audio!r}, {rating.text!r})"
+            )
+    return None if first is None else str(getattr(first, field))

@@ -1,0 +1,51 @@
+"""The plain long form: one answer a row, in humanclap's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from humanclap.ratings.answers import score_on_scale
+from humanclap.records import Rating
+from humanclap.scale import RatingScale
+from humanclap.tables import Row, Table, write_rows
+
+COLUMNS = ("audio", "text", "score", "listener_id")
+OPTIONAL_COLUMNS = ("question", "kind", "system", "subset", "split", "expected")
+
+
+def read_plain(table: Table, question: str | None, scale: RatingScale) -> list[Rating]:
+    """The ratings of a plain table; `question` stands in where the table names none (else REL)."""
+    table.require(*COLUMNS)
+    return [
+        row.make(lambda row=row: _rating(row, question or "REL", scale))  # type: ignore[misc]
+        for row in table.rows
+    ]
+
+
+def _rating(row: Row, question: str, scale: RatingScale) -> Rating:
+    kind = row.optional("kind") or "rating"
+    expected = None if row.optional("expected") is None else row.number("expected")
+    if kind == "attention_check" and expected is None:
+        raise row.error("an attention check needs its right answer in the column 'expected'")
+    return Rating(
+        audio=row.text("audio"),
+        text=row.text("text"),
+        listener_id=row.text("listener_id"),
+        score=score_on_scale(row, scale),
+        question=row.optional("question") or question,
+        kind=kind,
+        system=row.optional("system"),
+        subset=row.optional("subset"),
+        split=row.optional("split"),
+        line=row.line,
+        expected=expected,
+    )
+
+
+def write_plain(path: str | Path, ratings: Sequence[Rating]) -> None:
+    """Write ratings so that `read_ratings` reads them; whole or not at all."""
+    columns = (*COLUMNS, *OPTIONAL_COLUMNS)
+    write_rows(
+        path, columns, ({name: getattr(rating, name) for name in columns} for rating in ratings)
+    )
