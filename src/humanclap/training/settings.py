@@ -12,7 +12,7 @@ from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
-from humanclap.training.losses import TERMS
+from humanclap.training.losses import TERMS, Normalise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class TrainingSettings:
 
     objective: str = "wsce+mae"
     """A sum of distinct terms out of sce, wsce, mse, mae."""
-    weight_normalisation: str = "batch"
+    wsce_normalise: Normalise = "batch"
     """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
     learn_logit_scale: bool = True
     """Whether the contrastive temperature is trained."""
@@ -94,7 +94,7 @@ class TrainingSettings:
 
 
 _CHOICES = {
-    "weight_normalisation": ("batch", "weight"),
+    "wsce_normalise": ("batch", "weight"),
     "train": ("all", "projections"),
     "precision": ("fp32", "bf16"),
 }

@@ -1,0 +1,182 @@
+"""`humanclap train`: a CLAP learns from rated pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from humanclap.cli.console import format_number, progress_bar, remark, text_table, to_json
+
+if TYPE_CHECKING:
+    from humanclap.training.run import TrainedModel
+
+_OVERRIDES = (
+    ("--objective", str, "Sum of sce, wsce, mse, mae.  [default: wsce+mae]"),
+    ("--train", str, "all, or projections (encoders frozen).  [default: all]"),
+    ("--epochs", int, "Most epochs.  [default: 20]"),
+    ("--batch-size", int, "Pairs per batch.  [default: 32]"),
+    ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),
+    ("--learning-rate", float, "Peak learning rate.  [default: 0.0001]"),
+    ("--patience", int, "Epochs without gain before stopping; 0: never.  [default: 5]"),
+    ("--seed", int, "Of order, crops and dropout.  [default: 0]"),
+    ("--precision", str, "fp32 or bf16.  [default: fp32]"),
+    ("--device", str, "auto, cpu, cuda, ...  [default: auto]"),
+    ("--rating-scale", str, "Scale of the column mos.  [default: 0..10]"),
+)
+
+
+def _override_options(command: Any) -> Any:
+    for name, kind, text in reversed(_OVERRIDES):
+        command = click.option(name, type=kind, help=text)(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap train targets.csv --audio-root clips/ --model mini -o runs/first
+  humanclap train targets.csv --validation-fraction 0.1 --objective wsce+mae -o runs/first
+  humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
+Then: humanclap score pairs.csv --model runs/first/checkpoint
+"""
+)
+@click.argument("targets", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the run: log.csv, state, and at the end checkpoint/.",
+)
+@click.option(
+    "--audio-root",
+    type=click.Path(path_type=Path),
+    help="Where relative audio paths start.  [default: the table's folder]",
+)
+@click.option(
+    "-m",
+    "--model",
+    default="mini",
+    show_default=True,
+    help="What to start from: mini, mini-mn04, a checkpoint folder, or a hub id.",
+)
+@click.option("--mn04", type=click.Path(path_type=Path), help="mn04_as file, for mini-mn04.")
+@click.option("--settings", type=click.Path(path_type=Path), help="TOML file of settings.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Table of validation targets.")
+@click.option(
+    "--validation-fraction",
+    type=float,
+    help="Share of the pairs to validate on, by whole clips and captions.",
+)
+@_override_options
+@click.option(
+    "--allow-shared-captions",
+    is_flag=True,
+    default=None,
+    help="For closed label sets only: validation may repeat captions.",
+)
+@click.option("--note", default="", help="A sentence for the model card.")
+@click.option("--simulated", is_flag=True, help="The ratings are simulated; the card says so.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
+@click.option("--overwrite", is_flag=True, help="Delete the run in --output and start anew.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def train(
+    targets: Path,
+    output: Path,
+    settings: Path | None,
+    validation: Path | None,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a CLAP on human ratings.
+
+    TARGETS is a table audio,text,target,mos,n[,split], as `humanclap ratings aggregate` writes
+    it. The epoch with the best validation SRCC is kept, and a line from its scores to the mean
+    ratings is fitted on the validation pairs. Options override the settings file.
+    """
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on, --overwrite starts anew: give one of them")
+    if validation is not None and options["validation_fraction"] is not None:
+        raise click.UsageError("give --validation or --validation-fraction, not both")
+    from humanclap.training.run import train_from_tables
+    from humanclap.training.settings import read_settings
+
+    names = [name.removeprefix("--").replace("-", "_") for name, _, _ in _OVERRIDES]
+    overrides = {name: options.pop(name) for name in (*names, "allow_shared_captions")}
+    chosen = read_settings(settings, {k: v for k, v in overrides.items() if v is not None})
+    if chosen.allow_shared_captions:
+        remark(
+            "warning: training and validation may share captions (allow_shared_captions): the "
+            "figures say nothing about unseen captions",
+            quiet=False,
+        )
+    try:
+        with progress_bar("training", quiet=quiet) as progress:
+            trained = train_from_tables(
+                targets,
+                output=output,
+                settings=chosen,
+                validation_table=validation,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+                **options,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"stopped; the last whole epoch is kept in {output}: the same command with --resume "
+            "goes on from there",
+            err=True,
+        )
+        raise
+    click.echo(to_json(_result(trained)) if as_json else _text(trained))
+    if trained.outcome.best_epoch == 0:
+        remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
+    remark(f"model: {trained.checkpoint}", quiet=quiet)
+
+
+def _result(trained: TrainedModel) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from humanclap.training.run import validation_metrics
+
+    outcome = trained.outcome
+    return {
+        "checkpoint": str(trained.checkpoint),
+        "train_pairs": len(trained.splits.train),
+        "validation_pairs": len(trained.splits.validation),
+        "unused_rows": trained.splits.unused,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.epochs,
+        "steps": outcome.steps,
+        "before": validation_metrics(outcome.before),
+        "after": validation_metrics(outcome.after),
+        "calibration": asdict(trained.calibration),
+    }
+
+
+def _text(trained: TrainedModel) -> str:
+    outcome, splits = trained.outcome, trained.splits
+    rows = [
+        [when, *(row[f"validation_{name}"] for name in ("srcc", "lcc", "ktau", "mse"))]
+        for when, row in (
+            ("before", outcome.before),
+            (f"after (epoch {outcome.best_epoch} of {outcome.epochs})", outcome.after),
+        )
+    ]
+    line = trained.calibration
+    return "\n".join(
+        (
+            f"trained on {len(splits.train)} pairs, {len(splits.validation)} validation pairs "
+            f"({splits.validation_name}), {splits.unused} rows unused",
+            text_table(["validation", "SRCC", "LCC", "KTAU", "MSE"], rows),
+            f"predicted rating = {format_number(line.slope, 2)} x score + "
+            f"{format_number(line.intercept, 2)}, fitted on {line.n} pairs",
+        )
+    )

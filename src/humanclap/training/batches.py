@@ -1,0 +1,73 @@
+"""Batches of one epoch: who is in them is a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from humanclap.clap.backbone import Backbone
+from humanclap.training.clips import ClipStore, training_window
+from humanclap.training.dataset import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """waveforms: (batch, window_samples) float32; relevance: (batch,)."""
+
+    examples: tuple[Example, ...]
+    waveforms: Tensor
+    relevance: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Members of one batch and where each is cropped: both (batch,); places in [0, 1)."""
+
+    members: NDArray[np.int64]
+    places: NDArray[np.float64]
+
+
+def batches_per_epoch(n_examples: int, batch_size: int) -> int:
+    """Number of batches such that none is larger than `batch_size`."""
+    return -(-n_examples // batch_size)
+
+
+def plan_epoch(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> list[Plan]:
+    """Every example once, shuffled, in batches whose sizes differ by at most one."""
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(n_examples)
+    places = generator.random(n_examples)
+    parts = np.array_split(order, batches_per_epoch(n_examples, batch_size))
+    return [Plan(members, places[members]) for members in parts]
+
+
+def load_batches(
+    examples: Sequence[Example], plans: Sequence[Plan], backbone: Backbone, clips: ClipStore
+) -> Iterator[Batch]:
+    """Make the planned batches in order, each one ready while its predecessor is in use."""
+    window_samples = round(backbone.window_s * backbone.sample_rate)
+
+    def make(plan: Plan) -> Batch:
+        members = tuple(examples[index] for index in plan.members)
+        waveforms = np.stack(
+            [
+                training_window(clips.samples(item.path), window_samples, backbone.fill, place)
+                for item, place in zip(members, plan.places, strict=True)
+            ]
+        )
+        relevance = torch.tensor([item.relevance for item in members])
+        return Batch(members, torch.from_numpy(waveforms), relevance)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(make, plan) for plan in plans[:1]]
+        for following in range(1, len(plans) + 1):
+            batch = ahead.pop().result()
+            if following < len(plans):
+                ahead.append(pool.submit(make, plans[following]))
+            yield batch

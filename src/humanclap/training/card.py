@@ -1,0 +1,72 @@
+"""The model card of a trained checkpoint: what it is, from which data, how good on which pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_METRICS = ("srcc", "lcc", "ktau", "mse")
+
+
+def model_card(training: Mapping[str, Any], *, simulated: bool) -> str:
+    """Markdown from the record that `run.train_from_tables` saves beside the weights."""
+    data, base, metrics = training["data"], training["base_model"], training["validation"]
+    simulation = (
+        "**The ratings this model was trained on are simulated, not given by people.** Its scores "
+        "say nothing about human hearing.\n\n"
+        if simulated
+        else ""
+    )
+    note = f"{training['note']}\n\n" if training["note"] else ""
+    closed = (
+        "\nCaptions are shared between training and validation (a closed label set), so the "
+        "figures say nothing about unseen captions.\n"
+        if training["settings"]["allow_shared_captions"]
+        else ""
+    )
+    before, after = metrics["before"], metrics["after"]
+    rows = "\n".join(
+        f"| {name.upper()} | {_number(before[name])} | {_number(after[name])} |"
+        for name in _METRICS
+    )
+    settings = "\n".join(f"- {key}: `{value}`" for key, value in training["settings"].items())
+    return f"""# A human-aligned CLAP
+
+{simulation}{note}Fine-tuned by humanclap {training["humanclap"]} from `{base["name"]}` \
+(`{base["fingerprint"]}`) with the objective `{training["settings"]["objective"]}`, \
+seed {training["settings"]["seed"]}.
+
+Use: `humanclap score --model FOLDER sound.wav "a dog barks"`
+
+## Data
+
+| | pairs | clips | captions |
+|---|---|---|---|
+| training | {_counts(data["train"])} |
+| validation ({data["validation_name"]}) | {_counts(data["validation"])} |
+
+Fingerprint of pairs and targets: `{data["fingerprint"]}`.
+{closed}
+## Validation
+
+Cosine against the target in 0..1, {data["validation"]["pairs"]} pairs. These pairs chose the
+epoch ({training["best_epoch"]} of {training["epochs"]}) and the calibration, so the figures are
+optimistic; judge the model on pairs it has not met.
+
+| | before | after |
+|---|---|---|
+{rows}
+
+## Settings
+
+{settings}
+"""
+
+
+def _counts(side: Mapping[str, int]) -> str:
+    return " | ".join(f"{side[name]}" for name in ("pairs", "clips", "captions"))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,83 @@
+"""How well the model agrees with people on the validation pairs, and the line to their ratings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from humanclap.clap.backbone import Backbone
+from humanclap.clap.checkpoint import Calibration
+from humanclap.clap.pooling import embed_clip
+from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
+from humanclap.scale import RatingScale
+from humanclap.training.clips import ClipStore
+from humanclap.training.dataset import Example
+
+TEXTS_PER_BATCH = 16
+
+Agreement = dict[str, float]
+"""n, srcc, lcc, ktau (NaN where undefined) and mse, the cosine's against the target in [0, 1]."""
+
+
+@torch.no_grad()
+def cosines(
+    backbone: Backbone, examples: Sequence[Example], clips: ClipStore
+) -> NDArray[np.float64]:
+    """Cosine of each pair over the whole clip: (n,) in [-1, 1]. The caller sets eval mode."""
+    paths = list(dict.fromkeys(item.path for item in examples))
+    audio = {path: embed_clip(backbone, clips.source(path)) for path in paths}  # each (dim,)
+    captions = sorted({item.text for item in examples})
+    text: dict[str, torch.Tensor] = {}
+    for start in range(0, len(captions), TEXTS_PER_BATCH):
+        batch = captions[start : start + TEXTS_PER_BATCH]
+        embeddings = backbone.embed_text(batch).float().cpu()  # (batch, dim)
+        text.update(zip(batch, embeddings, strict=True))
+    values = [float(audio[item.path] @ text[item.text]) for item in examples]
+    return np.clip(np.array(values, dtype=np.float64), -1.0, 1.0)
+
+
+def agreement(cosine: NDArray[np.float64], examples: Sequence[Example]) -> Agreement:
+    """Agreement of cosines (n,) with the targets of as many examples."""
+    targets = np.array([item.relevance for item in examples])
+    if not np.isfinite(cosine).all():
+        nan = math.nan
+        return {"n": len(targets), "srcc": nan, "lcc": nan, "ktau": nan, "mse": nan}
+    return {
+        "n": len(targets),
+        "srcc": srcc(cosine, targets),
+        "lcc": lcc(cosine, targets),
+        "ktau": ktau(cosine, targets),
+        "mse": mse(cosine, targets),
+    }
+
+
+def why_undefined(cosine: NDArray[np.float64], examples: Sequence[Example]) -> str | None:
+    """Why the correlations of `agreement` are NaN, None where they are not."""
+    if not np.isfinite(cosine).all():
+        return f"{int((~np.isfinite(cosine)).sum())} cosines are not finite"
+    return undefined_reason(cosine, [item.relevance for item in examples])
+
+
+def fit_calibration(
+    cosine: NDArray[np.float64], mos: Sequence[float], *, scale: RatingScale, fitted_on: str
+) -> Calibration:
+    """Least-squares line from cosine (n,) to mean rating (n,), its slope held at 0 or above.
+
+    With slope 0 the prediction is the mean rating. Predictions are clipped to `scale`.
+    """
+    ratings = np.asarray(mos, dtype=np.float64)
+    deviation = cosine - cosine.mean()
+    spread = float(deviation @ deviation)
+    slope = max(0.0, float(deviation @ ratings) / spread) if spread > 0 else 0.0
+    return Calibration(
+        slope=slope,
+        intercept=float(ratings.mean() - slope * cosine.mean()),
+        fitted_on=fitted_on,
+        n=len(ratings),
+        low=scale.low,
+        high=scale.high,
+    )

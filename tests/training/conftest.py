@@ -1,0 +1,104 @@
+"""A small deterministic backbone and a small rated set of tones."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from humanclap.training.clips import ClipStore
+from humanclap.training.dataset import make_splits, read_examples
+from humanclap.training.settings import TrainingSettings
+
+WORDS = ("low", "middle", "high", "tone", "hum", "whistle", "noise")
+PITCHES_HZ = {"low": 40.0, "middle": 150.0, "high": 400.0}
+SAMPLE_RATE = 1000
+
+
+class ToneCLAP(nn.Module):
+    """Spectrum and bag of words, each behind a linear encoder and a linear projection."""
+
+    kind, name, fill = "tone", "tone", "zero"
+    sample_rate, window_s, embedding_dim = SAMPLE_RATE, 0.2, 8
+
+    def __init__(self, seed=0, dropout=0.1):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.audio_encoder = nn.Linear(101, 16)
+            self.audio_projection = nn.Linear(16, 8)
+            self.text_encoder = nn.Linear(len(WORDS), 16)
+            self.text_projection = nn.Linear(16, 8)
+        self.dropout = nn.Dropout(dropout)
+        self.logit_scale_log = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def embed_audio(self, waveforms):
+        spectrum = torch.fft.rfft(waveforms).abs() / 20  # (batch, 101)
+        hidden = self.dropout(torch.tanh(self.audio_encoder(spectrum)))
+        return F.normalize(self.audio_projection(hidden), dim=1)
+
+    def embed_text(self, texts):
+        bags = torch.tensor([[float(word in text.split()) for word in WORDS] for text in texts])
+        hidden = self.dropout(torch.tanh(self.text_encoder(bags)))
+        return F.normalize(self.text_projection(hidden), dim=1)
+
+    @property
+    def logit_scale(self):
+        return self.logit_scale_log.exp()
+
+    def trainable_parameters(self):
+        yield from self.parameters()
+
+    def fingerprint(self):
+        return "00000000"
+
+    def module(self):
+        return self
+
+
+@pytest.fixture
+def tone_clap():
+    return ToneCLAP
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory):
+    """targets.csv with 24 training and 8 validation pairs, half of them well matched."""
+    folder = tmp_path_factory.mktemp("tones")
+    generator = np.random.default_rng(0)
+    rows = []
+    kinds = ("tone", "hum", "whistle", "noise")
+    for number in range(32):
+        split = "train" if number < 24 else "validation"
+        pitch = list(PITCHES_HZ)[number % 3]
+        said = pitch if (number // 3) % 2 else list(PITCHES_HZ)[(number + 1) % 3]
+        seconds = 0.15 if number % 4 else 0.5
+        time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+        wave = 0.5 * np.sin(2 * np.pi * PITCHES_HZ[pitch] * time)
+        wave += 0.02 * generator.standard_normal(len(time))
+        soundfile.write(folder / f"{number:02}.wav", wave, SAMPLE_RATE)
+        rating = 8.0 + generator.uniform(-1, 1) if said == pitch else generator.uniform(0, 3)
+        text = f"{said} {kinds[number % 4]} {split} {number}"
+        rows.append([f"{number:02}.wav", text, rating / 10, rating, 4, split])
+    with open(folder / "targets.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audio", "text", "target", "mos", "n", "split"])
+        writer.writerows(rows)
+    return folder / "targets.csv"
+
+
+@pytest.fixture
+def prepared(tones):
+    """Settings -> (splits, clips) of the tones."""
+
+    def prepare(settings=None):
+        splits = make_splits(read_examples(tones), settings or TrainingSettings(), table=tones)
+        clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
+        clips.decode_all((*splits.train, *splits.validation))
+        return splits, clips
+
+    return prepare
