@@ -1,0 +1,168 @@
+"""`MiniCLAP`: the compact CLAP that ships with the package; `MiniMN04CLAP`: over mn04."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from humanclap.audio import Fill
+from humanclap.clap.mini.audio import AudioEncoder, freeze_statistics
+from humanclap.clap.mini.config import MiniConfig
+from humanclap.clap.mini.projection import AudioProjection, TextProjection
+from humanclap.clap.mini.storage import (
+    CONFIG,
+    load_tensors,
+    packaged,
+    read_config,
+    read_tensors,
+    read_tokenizer,
+    write_checkpoint,
+)
+from humanclap.clap.mini.text import TextEncoder, encode, tiny_tokenizer
+from humanclap.errors import CheckpointError, InputError, SettingsError
+from humanclap.fingerprint import fingerprint_bytes
+
+_INITIAL_SCALE = math.log(1 / 0.07)
+
+
+class MiniCLAP(nn.Module):
+    """The embedded CLAP: about 1 M parameters for audio, 5 M for text, 384 dimensions.
+
+    Built from a configuration it is random; `from_pretrained` gives the trained one. Callers hand
+    `embed_audio` windows of `window_s` seconds at `sample_rate`, but any length works. Texts longer
+    than `config.max_tokens` word pieces are cut. The two encoders and the two projections are
+    attributes: `audio_projection(audio_encoder(waveforms))` is `embed_audio` before normalisation,
+    so a training loop may compute `audio_encoder(...)` once and keep it.
+
+    Batch norms always use their stored statistics here, in training as well: fine-tuning on small
+    batches neither shifts them nor makes one clip depend on another.
+
+    >>> model = MiniCLAP(MiniConfig.tiny()).eval()
+    >>> model.embed_text(["a dog barks", "rain"]).shape
+    torch.Size([2, 16])
+    """
+
+    kind = "mini"
+    fill: Fill = "repeat"
+
+    def __init__(self, config: MiniConfig, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.name = config.name
+        self.sample_rate = config.sample_rate
+        self.window_s = config.window_s
+        self.embedding_dim = config.embedding_dim
+        self.tokenizer = tokenizer or tiny_tokenizer(config.text_vocabulary)
+        self.audio_encoder = self._build_audio_encoder()
+        self.audio_projection = AudioProjection(config)
+        self.text_encoder = TextEncoder(config)
+        self.text_projection = TextProjection(config)
+        self.log_scale = nn.Parameter(torch.tensor(_INITIAL_SCALE))
+
+    def _build_audio_encoder(self) -> nn.Module:
+        return AudioEncoder(self.config)
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path | None = None, *, freeze_encoders: bool = True
+    ) -> Self:
+        """A saved model in eval mode; None: the weights that ship with the package.
+
+        freeze_encoders: leave only the projections and the logit scale to an optimiser, which is
+        what a few hundred rated clips can teach. Raises CheckpointError where a file is missing,
+        damaged or of another format.
+        """
+        directory = packaged("mini") if directory is None else Path(directory)
+        config = config_of(directory, read_config(directory))
+        model = cls(config, read_tokenizer(directory, config.text_vocabulary))
+        load_tensors(model, read_tensors(directory), directory)
+        return model.freeze_encoders(freeze_encoders).eval()
+
+    def freeze_encoders(self, frozen: bool = True) -> Self:
+        """Exclude both encoders from `trainable_parameters`, or include them again."""
+        for encoder in (self.audio_encoder, self.text_encoder):
+            encoder.requires_grad_(not frozen)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """As `nn.Module.train`, but batch norms stay on their stored statistics."""
+        super().train(mode)
+        freeze_statistics(self)
+        return self
+
+    def embed_audio(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) float32 in [-1, 1] at `sample_rate` -> (batch, embedding_dim), unit.
+
+        Raises InputError where the shape is another one or the clip is shorter than one frame.
+        """
+        if waveforms.dim() != 2:
+            raise InputError(
+                f"waveforms have shape {tuple(waveforms.shape)}; expected 2 dimensions"
+            )
+        if waveforms.shape[1] < self.config.n_fft:
+            raise InputError(
+                f"waveforms have {waveforms.shape[1]} samples; at least {self.config.n_fft} "
+                f"({self.config.n_fft / self.sample_rate:.3f} s) are needed"
+            )
+        return F.normalize(self.audio_projection(self.audio_encoder(waveforms)), dim=1)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """batch strings -> (batch, embedding_dim), unit length; no text gives shape (0, dim)."""
+        if not texts:
+            return torch.zeros(0, self.embedding_dim, device=self.log_scale.device)
+        ids, mask = encode(self.tokenizer, texts, self.config.max_tokens, self.log_scale.device)
+        return F.normalize(self.text_projection(self.text_encoder(ids, mask)), dim=1)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar multiplying cosines inside a softmax, learned, at most 100."""
+        return self.log_scale.clamp(max=math.log(100.0)).exp()
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter that is not frozen."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def module(self) -> nn.Module:
+        """The model itself."""
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """What `config.json` holds."""
+        return self.config.to_json()
+
+    def fingerprint(self) -> str:
+        """8 hex digits over settings, tensors (as float32) and tokenizer; computed on each call."""
+        parts = [json.dumps(self.settings(), sort_keys=True).encode()]
+        for name, tensor in sorted(self.state_dict().items()):
+            parts += [name.encode(), tensor.detach().cpu().float().contiguous().numpy().tobytes()]
+        return fingerprint_bytes(*parts, self.tokenizer.to_str().encode())
+
+    def save_pretrained(self, directory: str | Path, *, half: bool = False) -> None:
+        """Write the three files of a checkpoint, each replaced in one step.
+
+        half: store matrices in float16, half the size and no longer the same fingerprint.
+        """
+        write_checkpoint(
+            Path(directory), self.settings(), self._stored_tensors(), self.tokenizer, half=half
+        )
+
+    def _stored_tensors(self) -> Mapping[str, Tensor]:
+        return self.state_dict()
+
+
+def config_of(directory: Path, values: Mapping[str, Any]) -> MiniConfig:
+    """The configuration in `values`, its errors named by file."""
+    try:
+        return MiniConfig.from_json(values)
+    except SettingsError as error:
+        raise CheckpointError(
+            f"{directory / CONFIG}: {error}; is it from a newer humanclap?"
+        ) from error

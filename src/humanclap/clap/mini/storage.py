@@ -1,0 +1,131 @@
+"""A mini checkpoint on disk: `config.json`, `model.safetensors`, `tokenizer.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from humanclap.errors import CheckpointError
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+_PACKAGED = Path(__file__).resolve().parents[1] / "weights"
+
+
+def packaged(name: str) -> Path:
+    """Directory of the weights that ship with the package, `mini` or `mini-mn04`."""
+    return _PACKAGED / name
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """`config.json` as a mapping; CheckpointError where it is absent or not JSON."""
+    path = directory / CONFIG
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path}: no such file; a mini checkpoint is a directory with {CONFIG}, {WEIGHTS} "
+            f"and {TOKENIZER}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not readable ({error}); {_again(directory)}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def read_tensors(directory: Path) -> dict[str, Tensor]:
+    """All tensors, as float32 where they were stored in half precision."""
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; {_again(directory)}")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}); {_again(directory)}") from error
+    return {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def read_tokenizer(directory: Path, vocabulary: int) -> Tokenizer:
+    """The tokenizer, checked against the number of rows of the embedding table."""
+    path = directory / TOKENIZER
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; {_again(directory)}")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise CheckpointError(f"{path}: damaged ({error}); {_again(directory)}") from error
+    if (size := tokenizer.get_vocab_size()) > vocabulary:
+        raise CheckpointError(
+            f"{path}: {size} pieces, but the model has {vocabulary}; is it another model's file?"
+        )
+    return tokenizer
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], directory: Path) -> None:
+    """Copy the tensors into the module, each exactly once; CheckpointError says what differs."""
+    expected = module.state_dict()
+    path = directory / WEIGHTS
+    missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    for what, names in (("missing", missing), ("unknown", unknown)):
+        if names:
+            raise CheckpointError(
+                f"{path}: {len(names)} {what} tensors, first {names[0]}; do {CONFIG} and {WEIGHTS} "
+                "belong together?"
+            )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} is {tuple(tensor.shape)}, {CONFIG} asks for "
+                f"{tuple(expected[name].shape)}; do they belong together?"
+            )
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity; {_again(directory)}")
+    module.load_state_dict(dict(tensors))
+
+
+def write_checkpoint(
+    directory: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    tokenizer: Tokenizer | None,
+    *,
+    half: bool,
+) -> None:
+    """Write each file beside its place and rename it; the configuration comes last.
+
+    half: matrices in float16; vectors (biases, norms, statistics) stay float32.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    stored = {
+        name: (tensor.half() if half and tensor.dim() > 1 else tensor).contiguous().cpu()
+        for name, tensor in tensors.items()
+    }
+    part = directory / f".{WEIGHTS}.part"
+    save_file(stored, part, metadata={"format": "pt"})
+    part.replace(directory / WEIGHTS)
+    if tokenizer is not None:
+        _write_text(directory / TOKENIZER, tokenizer.to_str())
+    _write_text(directory / CONFIG, json.dumps(dict(config), indent=2) + "\n")
+
+
+def _write_text(path: Path, content: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(content, encoding="utf-8")
+    part.replace(path)
+
+
+def _again(directory: Path) -> str:
+    if directory.is_relative_to(_PACKAGED):
+        return "reinstall humanclap"
+    return "copy or save the checkpoint again"

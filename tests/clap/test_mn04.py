@@ -1,0 +1,82 @@
+"""mn04 in plain torch: its size, its file, what it hears in a dog."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import soundfile
+import soxr
+import torch
+
+from humanclap.clap.mini import MiniConfig, MiniMN04CLAP
+from humanclap.clap.mini.mn04 import MN04, load_mn04
+from humanclap.errors import CheckpointError
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+MN04_FILE = SHARED / "models/mn04/mn04_as_mAP_432.pt"
+needs_mn04 = pytest.mark.skipif(not MN04_FILE.exists(), reason="shared/models/mn04 is absent")
+
+
+def test_mn04_has_the_published_number_of_parameters():
+    assert sum(parameter.numel() for parameter in MN04().parameters()) == 983_599
+
+
+def test_mn04_of_a_clip_does_not_depend_on_its_neighbours():
+    network = MN04().eval()
+    waveforms = torch.rand(3, 32_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    together = network(waveforms)[1]
+    alone = torch.cat([network(waveform[None])[1] for waveform in waveforms])
+    torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-5)
+
+
+def test_another_file_is_refused_by_its_hash(tmp_path):
+    path = tmp_path / "mn04.pt"
+    torch.save(MN04().state_dict(), path)
+    with pytest.raises(CheckpointError, match=r"sha256 is .* expected 899a8c621706"):
+        load_mn04(path)
+    assert isinstance(load_mn04(path, sha256=None), MN04)
+
+
+def test_a_missing_file_names_where_it_comes_from(tmp_path):
+    with pytest.raises(CheckpointError, match=r"EfficientAT.*mn04_as_mAP_432"):
+        load_mn04(tmp_path / "absent.pt")
+
+
+def test_a_file_of_another_shape_is_refused(tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="does not fit mn04"):
+        load_mn04(path, sha256=None)
+
+
+def test_a_saved_mini_mn04_leaves_mn04_out_and_loads_identical(tmp_path):
+    config = MiniConfig(name="mini-mn04", text_vocabulary=512, text_layers=1)
+    network = MN04().eval()
+    torch.save(network.state_dict(), tmp_path / "mn04.pt")
+    model = MiniMN04CLAP(config, mn04=network).eval()
+    model.save_pretrained(tmp_path / "saved")
+    loaded = MiniMN04CLAP.from_pretrained(
+        tmp_path / "saved", mn04=tmp_path / "mn04.pt", sha256=None
+    )
+    waveforms = torch.rand(2, 32_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert torch.equal(loaded.embed_audio(waveforms), model.embed_audio(waveforms))
+    assert loaded.fingerprint() == model.fingerprint()
+    size = (tmp_path / "saved/model.safetensors").stat().st_size
+    text_and_projections = sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if not name.startswith("audio_encoder")
+    )
+    assert size < 4 * (text_and_projections + 527 * 384) + 20_000
+
+
+@needs_mn04
+def test_a_dog_clip_is_called_an_animal_and_a_dog():
+    samples, rate = soundfile.read(SHARED / "data/esc/audio/2-114280-A.ogg", dtype="float32")
+    waveform = torch.from_numpy(soxr.resample(samples, rate, 32_000))
+    with torch.inference_mode():
+        logits = load_mn04(MN04_FILE)(waveform[None])[1][0]
+    with (SHARED / "models/mn04/class_labels_indices.csv").open(newline="") as file:
+        labels = [row["display_name"] for row in csv.DictReader(file)]
+    top = {labels[index] for index in logits.topk(3).indices.tolist()}
+    assert {"Animal", "Dog"} <= top
