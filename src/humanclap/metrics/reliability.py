@@ -74,7 +74,7 @@ def icc1(ratings: ArrayLike, pairs: ArrayLike) -> float:
     Sources: Shrout & Fleiss 1979 (case 1); n0 as in Donner 1986.
 
     >>> round(icc1([9, 2, 5, 8, 6, 1, 3, 2], [0, 0, 0, 0, 1, 1, 1, 1]), 4)
-    0.1818
+    0.2667
     """
     g = _group(ratings, pairs)
     return _icc1(g)
