@@ -1,0 +1,174 @@
+"""`humanclap evaluate`: do scores agree with people?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.join import ScoreTable
+    from humanclap.evaluation.result import Comparison, Evaluation
+
+_PATH = click.Path(path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_LEVELS = ("subset", "system", "split")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap evaluate scores.csv --targets targets.csv --html report.html
+  humanclap evaluate clapscore.csv ours.csv --targets targets.csv --by subset
+"""
+)
+@click.argument("scores", nargs=-1, required=True, type=_PATH)
+@click.option("--targets", required=True, type=_PATH, help="Table of human targets.")
+@click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
+@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
+@click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
+@click.option(
+    "--key",
+    type=click.Choice(["pair_id", "audio+text", "audio-name+text"]),
+    default="pair_id",
+    show_default=True,
+    help="How rows find each other.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(_LEVELS),
+    help="Break down by this only; may be repeated.  [default: all three]",
+)
+@click.option(
+    "--scale-map",
+    type=click.Choice(["auto", "rating", "unit", "linear-fit"]),
+    default="auto",
+    show_default=True,
+    help="From score to rating, before MSE and MAE; auto: rating where calibrated, else unit.",
+)
+@click.option(
+    "--rating-scale", default="0..10", show_default=True, help="Scale of the human ratings."
+)
+@click.option("--include-anchors", is_flag=True, help="Judge deliberately mismatched pairs too.")
+@click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
+@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
+@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
+@output_options
+def evaluate(
+    scores: tuple[Path, ...],
+    targets: Path,
+    html: Path | None,
+    markdown: Path | None,
+    per_pair: Path | None,
+    notes: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+    **given: Any,
+) -> None:
+    """How well do SCORES agree with people?
+
+    SCORES are tables of any metric (audio,text,score[,pair_id,rating,...]); several are judged on
+    the same pairs, each against the first. Correlations are with the mean rating (mos); intervals
+    are 95 % bootstrap intervals clustered by caption. Missing, failed and duplicate rows are
+    refused by name.
+    """
+    from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
+    from humanclap.tables import read_targets
+
+    if per_pair is not None and len(scores) > 1:
+        raise click.UsageError("--per-pair takes one score table")
+    settings = EvaluationSettings.from_mapping({**given, "by": given["by"] or _LEVELS})
+    with progress_bar("bootstrap", quiet=quiet) as progress:
+        comparison = compare(
+            _read(scores),
+            read_targets(targets),
+            settings,
+            targets_where=str(targets),
+            notes=notes,
+            progress=progress,
+        )
+    write_reports(comparison, html_path=html, markdown_path=markdown)
+    if per_pair is not None:
+        _write_pairs(per_pair, comparison.evaluations[0])
+    emit(json_report(comparison).rstrip() if as_json else _text(comparison), output=output)
+    for path in filter(None, (html, markdown, per_pair, output)):
+        remark(f"wrote {path}", quiet=quiet)
+
+
+def _read(paths: tuple[Path, ...]) -> list[ScoreTable]:
+    """Tables named by file stem, or by path where two stems are the same."""
+    from humanclap.evaluation.join import ScoreTable
+
+    stems = Counter(path.stem for path in paths)
+    return [
+        ScoreTable.read(path, name=path.stem if stems[path.stem] == 1 else str(path))
+        for path in paths
+    ]
+
+
+def _write_pairs(path: Path, evaluation: Evaluation) -> None:
+    from humanclap.evaluation.result import JudgedPair
+    from humanclap.tables import write_records
+
+    write_records(path, evaluation.per_pair, record_type=JudgedPair)
+
+
+def _text(comparison: Comparison) -> str:
+    from humanclap.evaluation import words
+
+    parts = list(comparison.notes)
+    if comparison.differences:
+        parts.append(_difference_table(comparison))
+    for evaluation in comparison.evaluations:
+        title = f"{evaluation.name}\n" if comparison.differences else ""
+        lines = [
+            words.scale_map_line(evaluation),
+            f"signature  {words.signature_line(evaluation)}",
+            f"rows       {words.rows_line(evaluation)}",
+        ]
+        parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(lines))
+    ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
+    undefined = [f"– {reason}" for reason in words.reasons(comparison)]
+    return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
+
+
+def _group_table(evaluation: Evaluation) -> str:
+    from humanclap.evaluation.words import with_interval
+
+    rows = [
+        [
+            group.label,
+            group.n,
+            group.captions,
+            with_interval(group.statistics["srcc"]),
+            *(group.statistics[name].value for name in ("lcc", "ktau", "mse", "mae")),
+        ]
+        for group in evaluation.groups
+    ]
+    return text_table(["", "n", "captions", "SRCC", "LCC", "KTAU", "MSE", "MAE"], rows)
+
+
+def _difference_table(comparison: Comparison) -> str:
+    from humanclap.evaluation.words import signed
+
+    names = ("srcc", "lcc", "ktau", "mse")
+    rows = [
+        [
+            difference.name,
+            group.label,
+            group.n,
+            *(signed(group.statistics[name]) for name in names),
+        ]
+        for difference in comparison.differences
+        for group in difference.groups
+    ]
+    heads = [f"Δ {name.upper()}" for name in names]
+    return text_table([f"against {comparison.evaluations[0].name}", "", "n", *heads], rows)

@@ -1,0 +1,103 @@
+"""Reports of a comparison: JSON for programs, Markdown for a repository, see `page` for HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from humanclap.evaluation import words
+from humanclap.evaluation.page import html_report
+from humanclap.evaluation.result import STATISTICS, Comparison, Difference, Evaluation
+from humanclap.tables import atomic_writer
+
+
+def write_reports(
+    comparison: Comparison,
+    *,
+    json_path: str | Path | None = None,
+    markdown_path: str | Path | None = None,
+    html_path: str | Path | None = None,
+) -> None:
+    """Write the reports that have a path, each whole or not at all. Raises OSError."""
+    for path, render in (
+        (json_path, json_report),
+        (markdown_path, markdown_report),
+        (html_path, html_report),
+    ):
+        if path is not None:
+            text = render(comparison)
+            with atomic_writer(path) as file:
+                file.write(text)
+
+
+def json_report(comparison: Comparison) -> str:
+    """The whole comparison as JSON; an undefined number is null, with its `reason` beside it."""
+    return json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def markdown_report(comparison: Comparison) -> str:
+    """Summary in words, then tables. Names from the input are escaped."""
+    lines = ["# Agreement with people", ""]
+    for note in comparison.notes:
+        lines += [f"> **{_cell(note)}**", ""]
+    lines += [f"- {_cell(sentence)}" for sentence in words.summary(comparison)] + [""]
+    if comparison.differences:
+        lines += [f"## Against {_cell(comparison.evaluations[0].name)}", ""]
+        lines += _differences(comparison.differences)
+    for evaluation in comparison.evaluations:
+        lines += [f"## {_cell(evaluation.name)}", ""]
+        lines += _groups(evaluation)
+        lines += [
+            f"- {_cell(words.scale_map_line(evaluation))}",
+            f"- Signature: {_cell(words.signature_line(evaluation))}",
+            f"- Rows: {words.rows_line(evaluation)}",
+            "",
+        ]
+    lines.append(f"{_cell(words.bootstrap_line(comparison))}.")
+    reasons = words.reasons(comparison)
+    if reasons:
+        lines += ["", "Undefined:", "", *(f"- {_cell(reason)}" for reason in reasons)]
+    return "\n".join(lines) + "\n"
+
+
+def _groups(evaluation: Evaluation) -> list[str]:
+    columns = ["", "n", "captions", *(words.HEADINGS[name] for name in STATISTICS)]
+    rows = [
+        [
+            group.label,
+            f"{group.n:,}",
+            f"{group.captions:,}",
+            *(words.with_interval(group.statistics[name]) for name in STATISTICS),
+        ]
+        for group in evaluation.groups
+    ]
+    return _table(columns, rows)
+
+
+def _differences(differences: Sequence[Difference]) -> list[str]:
+    columns = ["", "pairs", "n", *(f"Δ {words.HEADINGS[name]}" for name in STATISTICS)]
+    rows = [
+        [
+            difference.name,
+            group.label,
+            f"{group.n:,}",
+            *(words.signed(group.statistics[name]) for name in STATISTICS),
+        ]
+        for difference in differences
+        for group in difference.groups
+    ]
+    return _table(columns, rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    return [*lines, ""]
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break a table or smuggle in HTML."""
+    for sign, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        text = text.replace(sign, safe)
+    return " ".join(text.split())
