@@ -74,7 +74,11 @@ def mel_filterbank(
 
 
 class PowerMel(nn.Module):
-    """Waveform (batch, samples) -> mel power (batch, frames, n_mels); centred, Hann window."""
+    """Waveform (batch, samples) -> mel power (batch, frames, n_mels); centred, Hann window.
+
+    Computed in `dtype` whatever autocast says: mel power spans more decades than bfloat16 has
+    digits.
+    """
 
     window: Tensor
     filters: Tensor
@@ -91,12 +95,13 @@ class PowerMel(nn.Module):
         f_max: float,
         scale: MelScale,
         periodic: bool = True,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.n_fft = n_fft
         self.window_length = window_length
         self.hop_length = hop_length
-        window = torch.hann_window(window_length, periodic=periodic)
+        window = torch.hann_window(window_length, periodic=periodic, dtype=dtype)
         filters = mel_filterbank(
             sample_rate=sample_rate,
             n_fft=n_fft,
@@ -106,19 +111,61 @@ class PowerMel(nn.Module):
             scale=scale,
         )
         self.register_buffer("window", window, persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", filters.to(dtype), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels)."""
-        spectrum = torch.stft(
-            waveforms,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            win_length=self.window_length,
-            window=self.window,
-            center=True,
-            pad_mode="reflect",
-            return_complex=True,
-        )  # (batch, n_fft // 2 + 1, frames)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
+        with torch.autocast(waveforms.device.type, enabled=False):
+            spectrum = torch.stft(
+                waveforms.to(self.window.dtype),
+                n_fft=self.n_fft,
+                hop_length=self.hop_length,
+                win_length=self.window_length,
+                window=self.window,
+                center=True,
+                pad_mode="reflect",
+                return_complex=True,
+            )  # (batch, n_fft // 2 + 1, frames)
+            power = spectrum.real.square() + spectrum.imag.square()
+            return power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
+
+
+class DecibelMel(nn.Module):
+    """Waveform (batch, samples) -> mel power in dB re 1, (batch, frames, n_mels), at least -100.
+
+    The front end of transformers' ClapFeatureExtractor: periodic Hann window, centred frames,
+    10 log10(max(power, 1e-10)) and no limit below the peak. float64 inside: in float32 the
+    rounding of a loud tone's transform stands above the -100 dB floor and moves quiet bands by
+    whole decibels (measured: 8 dB). Devices without float64 (mps) compute in float32.
+    """
+
+    FLOOR_POWER = 1e-10
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        hop_length: int,
+        n_mels: int,
+        f_min: float,
+        f_max: float,
+        scale: MelScale,
+    ) -> None:
+        super().__init__()
+        self.power = PowerMel(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            window_length=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            scale=scale,
+            dtype=torch.float64,
+        )
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels), float32."""
+        power = self.power(waveforms)
+        return (10.0 * torch.log10(power.clamp(min=self.FLOOR_POWER))).float()

@@ -1,0 +1,331 @@
+"""Any transformers `ClapModel` as a backbone, with a front end of our own.
+
+Fused checkpoints are fed windows no longer than their own, each marked "not longer", so that
+nothing is random: transformers' extractor marks one clip of every batch at random.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from humanclap.audio.window import Fill
+from humanclap.clap.frontend import DecibelMel
+from humanclap.clap.hub import model_folder, processor_folder
+from humanclap.errors import CheckpointError, InputError
+from humanclap.extras import require
+from humanclap.fingerprint import fingerprint_text
+
+_FILLS: dict[str, Fill] = {"repeatpad": "repeat", "pad": "zero"}
+_ARCHITECTURE = {  # what besides the weights makes an embedding
+    "audio_config": [
+        "window_size",
+        "spec_size",
+        "num_mel_bins",
+        "hidden_act",
+        "patch_size",
+        "patch_stride",
+        "depths",
+        "num_attention_heads",
+        "enable_fusion",
+        "fusion_type",
+        "flatten_patch_embeds",
+        "enable_patch_layer_norm",
+        "layer_norm_eps",
+        "projection_hidden_act",
+    ],
+    "text_config": [
+        "hidden_act",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "layer_norm_eps",
+        "pad_token_id",
+        "projection_hidden_act",
+    ],
+}
+_PROBES = (
+    "a dog barks",
+    " A man speaks, then 2 birds chirp.",
+    "Glöckchen läuten; 犬が吠える!",
+    "",
+)
+"""Texts whose tokens stand for how a tokenizer splits, joins and frames."""
+
+
+class HFCLAP(nn.Module):
+    """A transformers ClapModel: HTSAT and RoBERTa, embeddings of unit length.
+
+    model: a `transformers.ClapModel`; processor: its `transformers.ClapProcessor`; name: for
+    signatures. Raises CheckpointError where the two do not belong together. Starts in eval mode.
+    """
+
+    kind = "hf"
+
+    def __init__(self, model: Any, processor: Any, *, name: str) -> None:
+        super().__init__()
+        self.model = model.float()
+        self.processor = processor
+        self.name = name
+        extractor = processor.feature_extractor
+        _check_belonging(model.config, extractor, name)
+        self.sample_rate = int(extractor.sampling_rate)
+        self.window_s = float(extractor.max_length_s)
+        self.window_samples = round(self.window_s * self.sample_rate)
+        self.fill: Fill = _FILLS[extractor.padding]
+        self.embedding_dim = int(model.config.projection_dim)
+        text_config = model.config.text_config
+        self._max_tokens = int(text_config.max_position_embeddings) - text_config.pad_token_id - 1
+        self.frontend = DecibelMel(
+            sample_rate=self.sample_rate,
+            n_fft=extractor.fft_window_size,
+            hop_length=extractor.hop_length,
+            n_mels=extractor.feature_size,
+            f_min=extractor.frequency_min,
+            f_max=extractor.frequency_max,
+            scale="htk" if extractor.truncation == "fusion" else "slaney",
+        )
+        self._fingerprint: tuple[object, str] | None = None
+        self.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        offline: bool = False,
+        processor: str | Path | None = None,
+    ) -> Self:
+        """Load a hub id or a folder of a transformers ClapModel, weights as float32.
+
+        offline: use the hub's local cache only. processor: hub id or folder of the tokenizer and
+        feature extractor; None: the model's own, else that of the LAION checkpoint of its kind.
+        Raises CheckpointError where anything is missing, damaged or no CLAP, MissingExtraError
+        without transformers.
+        """
+        transformers: Any = require("transformers", extra="hf")
+        folder = model_folder(name_or_path, offline=offline)
+        name = folder.resolve().name if Path(name_or_path).is_dir() else str(name_or_path)
+        _check_config(folder)
+        with _loading(folder), _no_bars():
+            model, info = transformers.ClapModel.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True
+            )
+        _check_complete(folder, model, info)
+        source = processor_folder(
+            folder,
+            fused=model.config.audio_config.enable_fusion,
+            processor=processor,
+            offline=offline,
+        )
+        with _loading(source):
+            loaded = transformers.ClapProcessor.from_pretrained(source, local_files_only=True)
+        return cls(model, loaded, name=name)
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write a folder that transformers' ClapModel and ClapProcessor load too (safetensors)."""
+        with _no_bars():
+            self.model.save_pretrained(directory)
+        tokenizer = self.processor.tokenizer
+        tokenizer.backend_tokenizer.no_truncation()  # the last call's settings are not the model's
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.save_pretrained(directory)
+        self.processor.feature_extractor.save_pretrained(directory)
+
+    def embed_audio(self, waveforms: Tensor) -> Tensor:
+        """(batch, window_samples) float32 in [-1, 1] -> (batch, embedding_dim), unit length."""
+        if waveforms.ndim != 2 or waveforms.shape[1] != self.window_samples:
+            raise InputError(
+                f"waveforms have shape {tuple(waveforms.shape)}; expected (batch, "
+                f"{self.window_samples}), {self.window_s:g} s at {self.sample_rate} Hz"
+            )
+        mels = self.frontend(waveforms)[:, None]  # (batch, 1, frames, n_mels)
+        # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
+        not_longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
+        return _unit(self.model.get_audio_features(input_features=mels, is_longer=not_longer))
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> (batch, embedding_dim), unit length; cut at the model's last position."""
+        if not texts:
+            return torch.zeros(0, self.embedding_dim, device=self.logit_scale.device)
+        tokens = self.processor.tokenizer(
+            list(texts),
+            padding="longest",
+            truncation=True,
+            max_length=self._max_tokens,
+            return_tensors="pt",
+        ).to(self.logit_scale.device)
+        features = self.model.get_text_features(
+            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        )
+        return _unit(features)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar exp(logit_scale_a), with gradient.
+
+        Of ClapModel's two scales LAION's plain contrastive loss uses this one for both
+        directions; logit_scale_t belongs to its extra MLP heads.
+        """
+        scale: Tensor = self.model.logit_scale_a
+        return scale.exp()
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter that requires a gradient, but for the unused logit_scale_t."""
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad and name != "logit_scale_t":
+                yield parameter
+
+    def fingerprint(self) -> str:
+        """8 hex digits over weights, architecture, front end and tokenizer.
+
+        The same for a hub id and a copy of it, and on transformers 4.5x and 5. Computed again
+        after the weights changed.
+        """
+        state: dict[str, Tensor] = self.model.state_dict(keep_vars=True)
+        # Batch normalisation changes its statistics without a new version, but not its counter.
+        key = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
+        if self._fingerprint is None or self._fingerprint[0] != key:
+            parts = [
+                _architecture(self.model.config),
+                _front_end(self.processor.feature_extractor),
+                _tokens(self.processor.tokenizer),
+                *(
+                    f"{name}:{_tensor_hash(state[name])}"
+                    for name in sorted(state)
+                    if state[name].is_floating_point()
+                ),
+            ]
+            self._fingerprint = (key, fingerprint_text(parts))
+        return self._fingerprint[1]
+
+    def module(self) -> nn.Module:
+        """This model."""
+        return self
+
+
+def _unit(output: Any) -> Tensor:
+    """Features of get_*_features as float32 rows of unit length."""
+    return F.normalize(_features(output).float(), dim=-1)
+
+
+def _features(output: Any) -> Tensor:
+    """The projected features: transformers 4 returns them, 5 an object with `pooler_output`."""
+    features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return features
+
+
+def _check_config(folder: Path) -> None:
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'}: damaged JSON ({error})") from error
+    if kind != "clap":
+        raise CheckpointError(f"{folder}: a model of type {kind!r}; expected 'clap'")
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Any failure inside transformers, whose kinds are many, as a CheckpointError."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder}: transformers cannot load it ({type(error).__name__}: {error}); is the "
+            "copy complete and undamaged?"
+        ) from error
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without transformers' progress bars: it is done in a second, and --quiet means it."""
+    log: Any = require("transformers.utils.logging", extra="hf")
+    shown = log.is_progress_bar_enabled()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            log.enable_progress_bar()
+
+
+def _check_complete(folder: Path, model: Any, info: dict[str, Any]) -> None:
+    """Refuse absent weights: transformers would leave them random and go on."""
+    buffers = {
+        name for name, tensor in model.state_dict().items() if not tensor.is_floating_point()
+    }
+    missing = sorted(set(info["missing_keys"]) - buffers)
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} weights are missing, for example {missing[0]}; is it a "
+            "whole ClapModel?"
+        )
+
+
+def _check_belonging(config: Any, extractor: Any, name: str) -> None:
+    audio = config.audio_config
+    if extractor.padding not in _FILLS:
+        raise CheckpointError(
+            f"{name}: padding {extractor.padding!r} of its preprocessor_config.json is not "
+            f"supported; expected one of {', '.join(_FILLS)}"
+        )
+    if extractor.truncation == "fusion" and not audio.enable_fusion:
+        raise CheckpointError(
+            f"{name}: the processor is of a fused checkpoint, the model is not; give "
+            "processor='laion/clap-htsat-unfused'"
+        )
+    if extractor.feature_size != audio.num_mel_bins:
+        raise CheckpointError(
+            f"{name}: the processor makes {extractor.feature_size} mel bands, the model takes "
+            f"{audio.num_mel_bins}"
+        )
+    frames = round(extractor.max_length_s * extractor.sampling_rate) // extractor.hop_length + 1
+    longest = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
+    if frames > longest:
+        raise CheckpointError(
+            f"{name}: the processor makes {frames} frames, the model takes at most {longest}"
+        )
+
+
+def _architecture(config: Any) -> str:
+    """Canonical JSON of the settings that transformers 4.5x and 5 share."""
+    kept = {
+        section: {name: getattr(getattr(config, section), name) for name in names}
+        for section, names in _ARCHITECTURE.items()
+    }
+    return json.dumps(kept, sort_keys=True)
+
+
+def _front_end(extractor: Any) -> str:
+    names = [
+        "sampling_rate",
+        "max_length_s",
+        "padding",
+        "truncation",
+        "fft_window_size",
+        "hop_length",
+        "feature_size",
+        "frequency_min",
+        "frequency_max",
+    ]
+    values = {name: getattr(extractor, name) for name in names}
+    numbers = {name: float(v) if isinstance(v, int) else v for name, v in values.items()}
+    return json.dumps(numbers, sort_keys=True)
+
+
+def _tokens(tokenizer: Any) -> str:
+    """Vocabulary, and the token ids of a few texts (merges, splitting, framing)."""
+    probes = [tokenizer(text)["input_ids"] for text in _PROBES]
+    return json.dumps([sorted(tokenizer.get_vocab().items()), probes])
+
+
+def _tensor_hash(tensor: Tensor) -> str:
+    array = tensor.detach().cpu().contiguous().numpy()
+    return f"{array.dtype}{array.shape}{hashlib.sha256(array.reshape(-1).data).hexdigest()}"
