@@ -46,6 +46,7 @@ class RatingScale:
         try:
             if not dots:
                 raise ValueError(text)
-            return cls(low=float(low), high=float(high))
+            ends = float(low), float(high)
         except ValueError as error:
             raise SettingsError(f"a rating scale is written low..high, not {text!r}") from error
+        return cls(low=ends[0], high=ends[1])

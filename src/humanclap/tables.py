@@ -260,8 +260,16 @@ def read_scores(path: str | Path) -> list[Score]:
 
 @contextmanager
 def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under its name only when the block ends without an error."""
+    """Open a text file that appears under its name only when the block ends without an error.
+
+    A link keeps pointing to its file; a device or pipe (/dev/null, /dev/stdout) is written to.
+    """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -299,10 +307,13 @@ def write_rows(
 def _write_delimited(
     file: IO[str], columns: Sequence[str], rows: Iterable[Mapping[str, object]], delimiter: str
 ) -> None:
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns)
+    plain = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    quoting = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
+        cells = [_cell(row.get(column)) for column in columns]
+        bare_return = any("\r" in cell for cell in cells)  # csv does not quote it, nor read it bare
+        (quoting if bare_return else plain).writerow(cells)
 
 
 def _json_value(value: object) -> object:

@@ -26,7 +26,7 @@ SUMMARY_COLUMNS = (
 )
 
 
-@click.group()
+@click.group(epilog="Example: humanclap ratings summary REL.csv --screen relate")
 def ratings() -> None:
     """Read, screen, summarise and aggregate human ratings.
 

@@ -32,11 +32,14 @@ def check_answered_once(files: Iterable[tuple[object, Iterable[Rating]]]) -> Non
     for path, ratings in files:
         for rating in ratings:
             key = (rating.listener_id, rating.audio, rating.text, rating.question, rating.kind)
-            home, line = first.setdefault(key, (path, rating.line))
-            if (home, line) != (path, rating.line):
+            if key in first:
+                home, line = first[key]
                 where = f"line {line}" if home == path else f"{home}:{line}"
+                if (home, line) == (path, rating.line):
+                    where = "the same line: the file is given twice"
                 raise InputError(
                     f"{path}:{rating.line}: listener {rating.listener_id!r} has rated this pair "
                     f"already on {where} (question {rating.question}, {rating.audio!r}, "
                     f"{rating.text!r}); keep one of the two"
                 )
+            first[key] = (path, rating.line)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from humanclap.errors import InputError, SignatureMismatchError
+from humanclap.signature import Signature, common_signature
+
+SIGNATURE = Signature(
+    version="0.1.0",
+    model="sarulab-speech/human-clap-wsce",
+    fingerprint="3f9a1c2d",
+    sample_rate=48000,
+    window_s=10,
+    hop_s=2.5,
+    fill="repeat",
+)
+
+
+def test_a_signature_is_one_line_that_can_be_read_again():
+    line = (
+        "humanclap:0.1.0|model:sarulab-speech/human-clap-wsce@3f9a1c2d|rate:48000|window:10s"
+        "|hop:2.5s|fill:repeat|pool:mean|precision:fp32"
+    )
+    assert str(SIGNATURE) == line
+    assert Signature.parse(line) == SIGNATURE
+
+
+def test_a_model_named_by_an_odd_path_is_read_again():
+    odd = replace(SIGNATURE, model="C:/models/a@b")
+    assert Signature.parse(str(odd)) == odd
+
+
+@pytest.mark.parametrize("text", ["", "humanclap:0.1.0", "BLEU|nrefs:1", "x:1|y:2"])
+def test_what_is_no_signature_is_refused(text):
+    with pytest.raises(InputError, match="not a humanclap signature"):
+        Signature.parse(text)
+
+
+def test_scores_of_one_signature_or_none_have_it_in_common():
+    assert common_signature(["s", None, "s"], where="a.csv") == "s"
+    assert common_signature([None, None], where="a.csv") is None
+    assert common_signature([], where="a.csv") is None
+
+
+def test_mixed_signatures_are_refused_with_two_of_them():
+    with pytest.raises(SignatureMismatchError) as caught:
+        common_signature(["one", "two", "three"], where="a.csv")
+    assert str(caught.value).startswith("a.csv: scores made in 3 ways are mixed, for example\n")
+    assert "  one\n  three\n" in str(caught.value)
