@@ -22,6 +22,7 @@ from humanclap.training.parameters import (
 )
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
+from humanclap.training.towers import LearningTower
 from humanclap.training.validation import fit_calibration
 
 SETTINGS = TrainingSettings(
@@ -40,7 +41,8 @@ def fit(tone_clap, prepared):
     def run(settings=SETTINGS, model=None, **options):
         model = tone_clap() if model is None else model
         splits, clips = prepared(settings)
-        return model, train(model, splits, settings, clips=clips, **options)
+        tower = LearningTower(model, clips)
+        return model, train(model, splits, settings, tower=tower, **options)
 
     return run
 
@@ -135,7 +137,7 @@ def test_the_logit_scale_stays_when_it_is_not_to_learn(fit, tone_clap):
 
 def test_a_model_without_projections_cannot_train_them(fit):
     class Bare(torch.nn.Module):
-        name = "bare"
+        kind = name = "bare"
 
         def __init__(self):
             super().__init__()
@@ -253,17 +255,20 @@ from humanclap.training.dataset import make_splits, read_examples
 from humanclap.training.loop import train
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
+from humanclap.training.towers import LearningTower
 settings = TrainingSettings(epochs=4, batch_size=8, learning_rate=0.01, patience=0)
 table, output = sys.argv[2:]
 splits = make_splits(read_examples(table), settings, table=table)
 clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
 clips.decode_all((*splits.train, *splits.validation))
+model = ToneCLAP()
+tower = LearningTower(model, clips)
 folder = RunFolder(Path(output), {"settings": settings.as_dict()})
 folder.open(resume=False, overwrite=False)
 def progress(done, total, note):
     if done == 8:
         os.kill(os.getpid(), signal.SIGKILL)
-train(ToneCLAP(), splits, settings, clips=clips, run_folder=folder, progress=progress)
+train(model, splits, settings, tower=tower, run_folder=folder, progress=progress)
 """
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OVERRIDES = (
     ("--objective", str, "Sum of sce, wsce, mse, mae.  [default: wsce+mae]"),
-    ("--train", str, "all, or projections (encoders frozen).  [default: all]"),
+    ("--train", str, "default (what the model offers), projections, or all."),
     ("--epochs", int, "Most epochs.  [default: 20]"),
     ("--batch-size", int, "Pairs per batch.  [default: 32]"),
     ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),

@@ -11,23 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from humanclap.clap.backbone import Backbone
-from humanclap.training.clips import ClipStore, training_window
 from humanclap.training.dataset import Example
+from humanclap.training.towers import AudioTower
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """waveforms: (batch, window_samples) float32; relevance: (batch,)."""
+    """audio: what the tower's `embed` takes, (batch, ...); relevance: (batch,) float32."""
 
     examples: tuple[Example, ...]
-    waveforms: Tensor
+    audio: Tensor
     relevance: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Members of one batch and where each is cropped: both (batch,); places in [0, 1)."""
+    """Members of one batch, and which part of a long clip is taken: (batch,), places in [0, 1)."""
 
     members: NDArray[np.int64]
     places: NDArray[np.float64]
@@ -48,21 +47,14 @@ def plan_epoch(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> li
 
 
 def load_batches(
-    examples: Sequence[Example], plans: Sequence[Plan], backbone: Backbone, clips: ClipStore
+    examples: Sequence[Example], plans: Sequence[Plan], tower: AudioTower
 ) -> Iterator[Batch]:
     """Make the planned batches in order, each one ready while its predecessor is in use."""
-    window_samples = round(backbone.window_s * backbone.sample_rate)
 
     def make(plan: Plan) -> Batch:
         members = tuple(examples[index] for index in plan.members)
-        waveforms = np.stack(
-            [
-                training_window(clips.samples(item.path), window_samples, backbone.fill, place)
-                for item, place in zip(members, plan.places, strict=True)
-            ]
-        )
         relevance = torch.tensor([item.relevance for item in members])
-        return Batch(members, torch.from_numpy(waveforms), relevance)
+        return Batch(members, tower.load(members, plan.places.tolist()), relevance)
 
     with ThreadPoolExecutor(1) as pool:
         ahead = [pool.submit(make, plan) for plan in plans[:1]]

@@ -17,7 +17,6 @@ from humanclap.clap.backbone import Backbone
 from humanclap.errors import HumanCLAPError
 from humanclap.progress import Progress, silent
 from humanclap.training.batches import Batch, Plan, batches_per_epoch, load_batches, plan_epoch
-from humanclap.training.clips import ClipStore
 from humanclap.training.dataset import Splits
 from humanclap.training.losses import loss_terms
 from humanclap.training.masks import false_negatives
@@ -29,6 +28,7 @@ from humanclap.training.parameters import (
 )
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder, RunState, learned_weights, put_weights
+from humanclap.training.towers import AudioTower
 from humanclap.training.validation import agreement, cosines, why_undefined
 
 log = logging.getLogger(__name__)
@@ -70,22 +70,22 @@ def train(
     splits: Splits,
     settings: TrainingSettings,
     *,
-    clips: ClipStore,
+    tower: AudioTower,
     run_folder: RunFolder | None = None,
     state: RunState | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Train `backbone` in place; it ends in eval mode with the weights of the best epoch.
 
-    Best is the highest validation SRCC, the state before training included. With a `run_folder`
-    the state is saved after every epoch; `state`, from `RunFolder.open`, goes on from there with
-    the same result as an unbroken run. All randomness comes from (seed, epoch); the caller's
-    generators are left as they were.
+    tower: the clips of `splits`, from `towers.audio_tower`. Best is the highest validation SRCC,
+    the state before training included. With a `run_folder` the state is saved after every epoch;
+    `state`, from `RunFolder.open`, goes on from there with the same result as an unbroken run.
+    All randomness comes from (seed, epoch); the caller's generators are left as they were.
     Raises TrainingDivergedError at the first loss or gradient that is not finite.
     """
     devices = list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices), trained_parameters(backbone, settings) as parameters:
-        run = _Run(backbone, splits, settings, clips, parameters, state, progress)
+        run = _Run(backbone, splits, settings, tower, parameters, state, progress)
         while not run.is_over():
             run.next_epoch()
             if run_folder is not None:
@@ -106,7 +106,7 @@ class _Run:
         backbone: Backbone,
         splits: Splits,
         settings: TrainingSettings,
-        clips: ClipStore,
+        tower: AudioTower,
         parameters: dict[str, nn.Parameter],
         state: RunState | None,
         progress: Progress,
@@ -114,7 +114,7 @@ class _Run:
         self.backbone = backbone
         self.splits = splits
         self.settings = settings
-        self.clips = clips
+        self.tower = tower
         self.parameters = parameters
         self.progress = progress
         self.device = next(iter(parameters.values())).device
@@ -150,7 +150,7 @@ class _Run:
         plans = plan_epoch(
             len(self.splits.train), settings.batch_size, seed=settings.seed, epoch=epoch
         )
-        batches = load_batches(self.splits.train, plans, self.backbone, self.clips)
+        batches = load_batches(self.splits.train, plans, self.tower)
         sums = dict.fromkeys(("loss", *settings.terms), 0.0)
         rate = settings.learning_rate
         for group in _groups(plans, settings.gradient_accumulation):
@@ -213,7 +213,7 @@ class _Run:
         rows = torch.tensor([distinct.index(text) for text in texts], device=self.device)
         lowered = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=lowered):
-            audio = self.backbone.embed_audio(batch.waveforms.to(self.device))
+            audio = self.tower.embed(batch.audio.to(self.device))
             text = self.backbone.embed_text(distinct)  # (distinct captions, dim)
         return audio.float(), text.float()[rows]
 
@@ -237,7 +237,7 @@ class _Run:
         """Score the validation pairs, complete the log's row, and keep the weights if best."""
         module, state = self.backbone.module(), self.state
         module.eval()
-        cosine = cosines(self.backbone, self.splits.validation, self.clips)
+        cosine = cosines(self.backbone, self.splits.validation, self.tower)
         found = agreement(cosine, self.splits.validation)
         reason = why_undefined(cosine, self.splits.validation)
         if reason is not None:

@@ -14,30 +14,41 @@ from humanclap.errors import SettingsError
 from humanclap.training.settings import TrainingSettings
 
 _PROJECTIONS = ("audio_projection", "text_projection")
+_NOT_SAVED = {"mini-mn04": "audio_encoder."}
+"""Model kind -> parameters its checkpoint leaves to another file, which must not learn."""
+
+
+def chosen_parameters(backbone: Backbone, settings: TrainingSettings) -> dict[str, nn.Parameter]:
+    """What learns, by name.
+
+    train="default": the backbone's `trainable_parameters`; "projections": of all parameters those
+    of modules named audio_projection or text_projection, and the logit scale; "all": all that the
+    model's own checkpoint saves. Raises SettingsError where that leaves nothing.
+    """
+    offered = {id(parameter) for parameter in backbone.trainable_parameters()}
+    not_saved = _NOT_SAVED.get(backbone.kind)
+    chosen = {
+        name: parameter
+        for name, parameter in backbone.module().named_parameters()
+        if not (not_saved and name.startswith(not_saved))
+        and (settings.train != "default" or id(parameter) in offered)
+        and (settings.train != "projections" or _is_head(name))
+    }
+    if not any(parameter.ndim for parameter in chosen.values()):
+        raise SettingsError(
+            f"model {backbone.name}: train={settings.train!r} leaves no parameter to train"
+        )
+    return chosen
 
 
 @contextmanager
 def trained_parameters(
     backbone: Backbone, settings: TrainingSettings
 ) -> Iterator[dict[str, nn.Parameter]]:
-    """Only what learns requires a gradient inside the block; gives it by name.
-
-    Learns: the backbone's `trainable_parameters`; with train="projections" of those only modules
-    named audio_projection or text_projection and the logit scale. Raises SettingsError where that
-    leaves nothing.
-    """
+    """Only `chosen_parameters` require a gradient inside the block; gives them."""
+    chosen = chosen_parameters(backbone, settings)
     named = dict(backbone.module().named_parameters())
     before = {name: parameter.requires_grad for name, parameter in named.items()}
-    offered = {id(parameter) for parameter in backbone.trainable_parameters()}
-    chosen = {
-        name: parameter
-        for name, parameter in named.items()
-        if id(parameter) in offered and (settings.train == "all" or _is_head(name))
-    }
-    if not any(not _is_logit_scale(name) for name in chosen):
-        raise SettingsError(
-            f"model {backbone.name}: train={settings.train!r} leaves no parameter to train"
-        )
     try:
         for name, parameter in named.items():
             parameter.requires_grad_(name in chosen)
@@ -48,11 +59,10 @@ def trained_parameters(
 
 
 def _is_head(name: str) -> bool:
-    return _is_logit_scale(name) or any(part in _PROJECTIONS for part in name.split("."))
-
-
-def _is_logit_scale(name: str) -> bool:
-    return any("logit_scale" in part for part in name.split("."))
+    *modules, own = name.split(".")
+    return own.startswith(("logit_scale", "log_scale")) or any(
+        module in _PROJECTIONS for module in modules
+    )
 
 
 def parameter_groups(

@@ -17,14 +17,12 @@ from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
 from humanclap.scale import RatingScale
 from humanclap.training.card import model_card
-from humanclap.training.clips import ClipStore
 from humanclap.training.dataset import Example, Splits, check_files, make_splits, read_examples
 from humanclap.training.loop import Outcome, train
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
+from humanclap.training.towers import AudioTower, audio_tower
 from humanclap.training.validation import cosines, fit_calibration
-
-_BYTES_PER_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +69,17 @@ def train_from_tables(
     }
     folder = RunFolder(Path(output), identity)
     state = folder.open(resume=resume, overwrite=overwrite)
-    clips = ClipStore(backbone.sample_rate, memory_bytes=settings.clip_memory_gb * _BYTES_PER_GB)
-    clips.decode_all((*splits.train, *splits.validation), progress)
+    tower = audio_tower(backbone, settings, (*splits.train, *splits.validation), progress)
     outcome = train(
         backbone,
         splits,
         settings,
-        clips=clips,
+        tower=tower,
         run_folder=folder,
         state=state,
         progress=progress,
     )
-    calibration = _calibrate(backbone, splits, settings, clips)
+    calibration = _calibrate(backbone, splits, settings, tower)
     record = _record(splits, settings, outcome, base, note)
     save_checkpoint(
         Checkpoint(backbone, calibration, record),
@@ -136,10 +133,10 @@ def _device(settings: TrainingSettings) -> str:
 
 
 def _calibrate(
-    backbone: Backbone, splits: Splits, settings: TrainingSettings, clips: ClipStore
+    backbone: Backbone, splits: Splits, settings: TrainingSettings, tower: AudioTower
 ) -> Calibration:
     return fit_calibration(
-        cosines(backbone, splits.validation, clips),
+        cosines(backbone, splits.validation, tower),
         [item.mos for item in splits.validation],
         scale=RatingScale.parse(settings.rating_scale),
         fitted_on=splits.validation_name,

@@ -32,8 +32,9 @@ class TrainingSettings:
     """Leave a negative with the pair's own caption out of the softmax."""
     mask_same_clip: bool = True
     """Leave a negative with the pair's own clip out of the softmax."""
-    train: str = "all"
-    """`all`, or `projections` (and the logit scale) with frozen encoders."""
+    train: str = "default"
+    """`default` (what the model offers: mini its projections, a transformers CLAP everything),
+    `all`, or `projections`; the logit scale learns in each."""
     epochs: int = 20
     batch_size: int = 32
     """Pairs embedded together; the in-batch negatives come from these."""
@@ -71,7 +72,7 @@ class TrainingSettings:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise SettingsError(
-                    f"{name} is {getattr(self, name)!r}; expected {' or '.join(choices)}"
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}"
                 )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
@@ -95,7 +96,7 @@ class TrainingSettings:
 
 _CHOICES = {
     "wsce_normalise": ("batch", "weight"),
-    "train": ("all", "projections"),
+    "train": ("default", "all", "projections"),
     "precision": ("fp32", "bf16"),
 }
 _RANGES = {

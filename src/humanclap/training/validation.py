@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
-from humanclap.clap.pooling import embed_clip
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
 from humanclap.scale import RatingScale
-from humanclap.training.clips import ClipStore
 from humanclap.training.dataset import Example
+from humanclap.training.towers import AudioTower
 
 TEXTS_PER_BATCH = 16
 
@@ -25,11 +24,11 @@ Agreement = dict[str, float]
 
 @torch.no_grad()
 def cosines(
-    backbone: Backbone, examples: Sequence[Example], clips: ClipStore
+    backbone: Backbone, examples: Sequence[Example], tower: AudioTower
 ) -> NDArray[np.float64]:
     """Cosine of each pair over the whole clip: (n,) in [-1, 1]. The caller sets eval mode."""
     paths = list(dict.fromkeys(item.path for item in examples))
-    audio = {path: embed_clip(backbone, clips.source(path)) for path in paths}  # each (dim,)
+    audio = {path: tower.embed_clip(path) for path in paths}  # each (dim,)
     captions = sorted({item.text for item in examples})
     text: dict[str, torch.Tensor] = {}
     for start in range(0, len(captions), TEXTS_PER_BATCH):

@@ -1,0 +1,185 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.mini import MiniCLAP, MiniConfig
+from humanclap.cli.main import run
+
+RATE = 32_000
+WORDS = ("dog", "rain", "cat", "bird")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        mini = MiniCLAP(MiniConfig.tiny())
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_checkpoint(Checkpoint(mini), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory):
+    """20 tones of half a second, the last six for validation."""
+    folder = tmp_path_factory.mktemp("rated")
+    generator = np.random.default_rng(0)
+    time = np.arange(RATE // 2) / RATE
+    with open(folder / "targets.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audio", "text", "target", "mos", "n", "split"])
+        for number in range(20):
+            wave = 0.4 * np.sin(2 * np.pi * (200 + 300 * (number % 4)) * time)
+            soundfile.write(folder / f"{number}.wav", wave, RATE)
+            target = round(generator.uniform(0, 1), 2)
+            split = "train" if number < 14 else "validation"
+            text = f"a {WORDS[number % 4]} {number}"
+            writer.writerow([f"{number}.wav", text, target, 10 * target, 3, split])
+    return folder / "targets.csv"
+
+
+@pytest.fixture
+def train(targets, model, tmp_path, capsys):
+    """Run `humanclap train`; gives (exit code, stdout, stderr)."""
+
+    def call(*arguments, table=targets, output=tmp_path / "run"):
+        code = run(
+            ["train", str(table), "-o", str(output), "-m", str(model), "--epochs", "2"]
+            + [str(argument) for argument in arguments]
+        )
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_train_writes_a_checkpoint_that_loads_with_its_card_and_log(train, tmp_path):
+    code, out, err = train("--note", "Tones rated by chance.", "--simulated", "--seed", "3")
+    assert code == 0, err
+    assert "trained on 14 pairs, 6 validation pairs (split 'validation'), 0 rows unused" in out
+    loaded = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert loaded.calibration is not None
+    assert (loaded.calibration.n, loaded.calibration.fitted_on) == (6, "split 'validation'")
+    assert loaded.training["settings"]["seed"] == 3
+    assert loaded.training["data"]["train"] == {"pairs": 14, "clips": 14, "captions": 14}
+    assert loaded.training["base_model"]["kind"] == "mini"
+    card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
+    assert "simulated, not given by people" in card
+    assert "Tones rated by chance." in card
+    assert "| training | 14 | 14 | 14 |" in card
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["epoch", "0", "1", "2"]
+    assert not (tmp_path / "run" / "state.pt").exists()
+
+
+def test_json_holds_the_final_metrics_and_nothing_else(train):
+    code, out, _ = train("--json", "--quiet", "--objective", "mse")
+    assert code == 0
+    result = json.loads(out)
+    assert (result["train_pairs"], result["validation_pairs"]) == (14, 6)
+    assert set(result["after"]) == {"srcc", "lcc", "ktau", "mse"}
+    assert result["calibration"]["slope"] >= 0
+
+
+def test_the_same_seed_writes_the_same_weights(train, tmp_path):
+    for name in ("one", "two"):
+        assert train("--train", "all", output=tmp_path / name)[0] == 0
+    one, two = (load_checkpoint(tmp_path / name / "checkpoint") for name in ("one", "two"))
+    assert one.backbone.fingerprint() == two.backbone.fingerprint()
+
+
+def test_options_override_the_settings_file(train, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('objective = "mae"\nepochs = 9\nlearning_rate = 0.003\n')
+    assert train("--settings", recipe)[0] == 0
+    settings = load_checkpoint(tmp_path / "run" / "checkpoint").training["settings"]
+    assert (settings["objective"], settings["epochs"]) == ("mae", 2)
+    assert settings["learning_rate"] == 0.003
+
+
+def test_an_output_in_use_needs_resume_or_overwrite(train):
+    assert train()[0] == 0
+    code, _, err = train()
+    assert code == 2
+    assert "holds a training run; go on with --resume or start anew with --overwrite" in err
+    code, _, err = train("--resume")
+    assert code == 2
+    assert "this run is complete" in err
+    assert train("--overwrite")[0] == 0
+
+
+def test_resume_of_a_run_that_never_began_begins_it(train):
+    assert train("--resume")[0] == 0
+
+
+def test_ctrl_c_says_how_to_go_on_and_resume_does(train, tmp_path, monkeypatch):
+    from humanclap.training import loop
+
+    real, calls = loop.plan_epoch, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loop, "plan_epoch", interrupted)
+    code, _, err = train()
+    assert code == 130
+    assert "the same command with --resume goes on from there" in err
+    code, out, _ = train("--resume")
+    assert code == 0
+    assert "of 2)" in out
+    assert len(calls) == 3  # epoch 1, epoch 2 interrupted, epoch 2
+
+
+def test_shared_captions_are_refused_or_reported_loudly(train, tmp_path, targets):
+    table = tmp_path / "closed.csv"
+    table.write_text(targets.read_text().replace("a cat 18", "a rain 1"))
+    root = ["--audio-root", targets.parent]
+    code, _, err = train(*root, table=table)
+    assert code == 2
+    assert "share 1 caption" in err
+    code, _, err = train(*root, "--allow-shared-captions", "--quiet", table=table)
+    assert code == 0
+    assert "say nothing about unseen captions" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "wsse"], "'wsse' is no term; expected a sum of sce, wsce, mse, mae"),
+        (["--epochs", "0"], "epochs is 0; expected at least 1"),
+        (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["--rating-scale", "1..5"], "is outside the rating_scale 1..5"),
+        (["--validation-fraction", "2"], "validation fraction is 2; expected between 0 and 1"),
+        (["--resume", "--overwrite"], "--resume goes on, --overwrite starts anew"),
+        (["--validation", "v.csv", "--validation-fraction", "0.1"], "not both"),
+        (["--validation", "v.csv"], "v.csv: no such file"),
+        (["--audio-root", "nowhere"], "nowhere: audio root is no folder"),
+        (["--settings", "none.toml"], "none.toml: no such settings file"),
+        (["-m", "maxi"], "maxi: no such model"),
+        (["--epochs", "many"], "'many' is not a valid integer"),
+    ],
+)
+def test_bad_input_is_refused_with_a_message_before_anything_is_written(
+    train, tmp_path, arguments, message
+):
+    code, out, err = train(*arguments)
+    assert code == 2
+    assert message in err
+    assert not out
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_audio_is_named(train, tmp_path, targets):
+    code, _, err = train("--audio-root", tmp_path, table=targets)
+    assert code == 2
+    assert "20 audio files are missing (is the audio root right?)" in err
+    assert "targets.csv:2: " in err
+    assert "and 15 more" in err

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from humanclap.clap.mini import MiniCLAP, MiniConfig
+from humanclap.clap.pooling import embed_clip
+from humanclap.errors import InputError
+from humanclap.training.clips import ClipStore
+from humanclap.training.dataset import Example
+from humanclap.training.parameters import chosen_parameters
+from humanclap.training.settings import TrainingSettings
+from humanclap.training.towers import FrozenTower, LearningTower, audio_tower, can_keep_features
+
+RATE = 32_000
+DEFAULT = TrainingSettings()
+ALL = TrainingSettings(train="all")
+
+
+@pytest.fixture
+def mini():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = MiniCLAP(MiniConfig.tiny()).eval()
+        for projection in (model.audio_projection, model.text_projection):
+            torch.nn.init.normal_(projection.residual.output.weight, std=0.1)
+    return model.freeze_encoders()
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    """Clips of 0.5, 3 and 24 s."""
+    folder = tmp_path_factory.mktemp("clips")
+    generator = np.random.default_rng(0)
+    found = []
+    for number, seconds in enumerate((0.5, 3.0, 24.0)):
+        path = folder / f"{number}.wav"
+        soundfile.write(path, generator.uniform(-0.3, 0.3, round(seconds * RATE)), RATE)
+        found.append(
+            Example(
+                audio=path.name,
+                text=f"text {number}",
+                pair_id=str(number),
+                path=path,
+                relevance=0.5,
+                mos=5.0,
+                where=f"targets.csv:{number + 2}",
+            )
+        )
+    return found
+
+
+def test_features_are_kept_only_where_the_audio_encoder_stays(mini, tone_clap):
+    assert can_keep_features(mini, DEFAULT)
+    assert not can_keep_features(mini, ALL)
+    assert not can_keep_features(mini.freeze_encoders(False), DEFAULT)
+    assert can_keep_features(mini, TrainingSettings(train="projections"))
+    assert not can_keep_features(tone_clap(), TrainingSettings(train="projections"))
+
+
+def test_an_encoder_that_is_not_the_projections_own_input_is_not_used_apart(mini):
+    mini.audio_projection.register_forward_hook(lambda module, inputs, output: output)
+    plain = mini.embed_audio
+    mini.embed_audio = lambda waveforms: plain(waveforms).flip(1)
+    assert not can_keep_features(mini, DEFAULT)
+
+
+def test_kept_features_give_the_embeddings_of_the_whole_model(mini, examples):
+    frozen = FrozenTower(mini, examples)
+    clips = ClipStore(RATE, memory_bytes=1e9)
+    clips.decode_all(examples)
+    learning = LearningTower(mini, clips)
+    with torch.no_grad():
+        short = examples[:2]  # one window each: no choice of a part
+        apart = frozen.embed(frozen.load(short, [0.1, 0.9]))
+        whole = learning.embed(learning.load(short, [0.1, 0.9]))
+        assert torch.allclose(apart, whole, atol=1e-5)
+        for item in examples:
+            scored = embed_clip(mini, item.path)
+            assert torch.allclose(frozen.embed_clip(item.path), scored, atol=1e-5)
+            assert torch.allclose(learning.embed_clip(item.path), scored, atol=1e-5)
+
+
+def test_a_long_clip_trains_on_one_of_its_windows(mini, examples):
+    tower = FrozenTower(mini, examples)
+    long = examples[2:]
+    drawn = {tuple(tower.load(long, [p])[0].tolist()) for p in np.linspace(0, 0.999, 20)}
+    assert len(drawn) == 3
+
+
+def test_the_gradient_of_kept_features_reaches_the_projection(mini, examples):
+    tower = FrozenTower(mini, examples)
+    tower.embed(tower.load(examples, [0.0] * 3)).sum().backward()
+    assert mini.audio_projection.residual.output.weight.grad.abs().sum() > 0
+
+
+def test_a_bad_clip_is_refused_with_its_row_by_either_tower(mini, examples, tmp_path):
+    import dataclasses
+
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF")
+    rows = [*examples, dataclasses.replace(examples[0], path=bad, where="targets.csv:9")]
+    for settings in (DEFAULT, ALL):
+        with pytest.raises(InputError, match=r"^targets\.csv:9: .*bad\.wav: not a sound file"):
+            audio_tower(mini, settings, rows)
+
+
+def test_what_learns_follows_the_settings(mini):
+    def parts(settings):
+        return {name.split(".")[0] for name in chosen_parameters(mini, settings)}
+
+    heads = {"audio_projection", "text_projection", "log_scale"}
+    assert parts(DEFAULT) == heads
+    assert parts(TrainingSettings(train="projections")) == heads
+    assert parts(ALL) == heads | {"audio_encoder", "text_encoder"}
+
+
+def test_the_mn04_encoder_never_learns_as_its_checkpoint_does_not_hold_it(mini):
+    mini.kind = "mini-mn04"
+    assert not any("audio_encoder" in name for name in chosen_parameters(mini, ALL))
