@@ -59,6 +59,12 @@ def test_repeat_does_not_repeat_more_than_half_a_window(noise):
     assert not only.waveform[501:].any()
 
 
+def test_wrap_goes_on_with_the_beginning_to_the_last_sample(noise):
+    (only,) = cut(noise(700), fill="wrap")
+    np.testing.assert_array_equal(only.waveform, np.concatenate([noise(700), noise(700)[:300]]))
+    assert only.weight == 0.7
+
+
 @pytest.mark.parametrize("length", [1, 7, 333, 500, 501, 999, 1000])
 def test_repeat_is_the_repeatpad_of_clap(noise, length):
     # the rule as Wu et al. 2023 state it: repeat int(window / length) times, then pad
@@ -138,7 +144,7 @@ def test_ten_minutes_need_no_more_memory_than_one(noise, wav):
         ({"hop_s": 1.5}, "no part of the clip is skipped"),
         ({"hop_s": float("nan")}, "hop_s is"),
         ({"hop_s": 1e-9}, "less than one sample"),
-        ({"fill": "mirror"}, "fill is 'mirror'; expected 'repeat' or 'zero'"),
+        ({"fill": "mirror"}, "fill is 'mirror'; expected one of repeat, wrap, zero"),
         ({"sample_rate": 0}, "sample_rate is 0"),
     ],
 )

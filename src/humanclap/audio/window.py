@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from humanclap.audio.load import MIN_DURATION_S, Source, audio_blocks, check_rate
 from humanclap.errors import SettingsError
 
-Fill = Literal["repeat", "zero"]
+Fill = Literal["repeat", "wrap", "zero"]
+"""How a clip shorter than one window is brought to its length; see `fill_window`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,8 +50,8 @@ def windows(
             f"hop_s is {hop_s}; expected seconds above 0 and at most window_s ({window_s:g}), "
             "so that no part of the clip is skipped"
         )
-    if fill not in ("repeat", "zero"):
-        raise SettingsError(f"fill is {fill!r}; expected 'repeat' or 'zero'")
+    if fill not in get_args(Fill):
+        raise SettingsError(f"fill is {fill!r}; expected one of {', '.join(get_args(Fill))}")
     window_samples = round(window_s * sample_rate)
     hop_samples = round(hop_s * sample_rate)
     if hop_samples < 1:
@@ -82,11 +83,16 @@ def fill_window(
     """Bring (samples,) to (window_samples,), samples in 1..window_samples.
 
     "zero": zeros behind. "repeat": as many whole copies as fit, then zeros; the "repeatpad" of
-    LAION-AI's CLAP (Wu et al. 2023) and of transformers' ClapFeatureExtractor.
+    LAION-AI's CLAP (Wu et al. 2023) and of transformers' ClapFeatureExtractor. "wrap": copies up
+    to the last sample, the last one cut, so that no window holds silence the clip does not.
 
     >>> fill_window(np.float32([1, 2]), 5, "repeat").tolist()
     [1.0, 2.0, 1.0, 2.0, 0.0]
+    >>> fill_window(np.float32([1, 2]), 5, "wrap").tolist()
+    [1.0, 2.0, 1.0, 2.0, 1.0]
     """
+    if fill == "wrap":
+        return np.resize(waveform, window_samples)
     copies = window_samples // len(waveform) if fill == "repeat" else 1
     filled = np.zeros(window_samples, np.float32)
     filled[: copies * len(waveform)] = np.tile(waveform, copies)

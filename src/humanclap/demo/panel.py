@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from humanclap.demo.sounds import EVENTS, SAMPLE_RATE, Samples, noise, normalised, synthesise
+from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Rating
 
 NOTE = (
@@ -85,10 +86,13 @@ def render(
     return clip, relevance
 
 
-def make_pairs(folder: Path, *, n_scenes: int, generator: np.random.Generator) -> list[MadePair]:
+def make_pairs(
+    folder: Path, *, n_scenes: int, generator: np.random.Generator, progress: Progress = silent
+) -> list[MadePair]:
     """Write every system's clip of every scene below `folder`; 16-bit FLAC, paths relative."""
     made = []
     for number, scene in enumerate(scenes(n_scenes, generator)):
+        progress(number, n_scenes, "")
         for system, fault_rate in SYSTEMS.items():
             clip, relevance = render(scene, fault_rate, generator)
             audio = f"{system}/{number:03d}.flac"
