@@ -131,7 +131,8 @@ def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
             value = f"{plus}{words.number(statistic.value)}"
             why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
             spread = words.interval(statistic)
-            cells.append(f"<td{why}>{value}" + (f"<small>{spread}</small>" if spread else ""))
+            small = f"<small>{spread}</small>" if spread else ""
+            cells.append(f"<td{why}>{value}{small}</td>")
         overall = ' class="overall"' if group.level == "overall" else ""
         lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
     return '<div class="wide"><table>' + "".join(lines) + "</table></div>"
