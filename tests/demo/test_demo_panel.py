@@ -52,7 +52,7 @@ def test_a_faultless_system_is_wholly_relevant_and_a_faulty_one_less() -> None:
     some = scenes(40, generator)
     assert {render(scene, 0.0, generator)[1] for scene in some} == {1.0}
     faulty = [render(scene, 0.8, generator)[1] for scene in some]
-    assert 0.0 <= min(faulty)
+    assert min(faulty) >= 0.0
     assert np.mean(faulty) < 0.6
 
 

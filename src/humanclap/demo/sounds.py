@@ -59,8 +59,8 @@ def _decay(n: int, half_life_s: float) -> NDArray[np.float64]:
 
 def _rain(n: int, g: np.random.Generator) -> NDArray[np.float64]:
     drops = (g.random(n) < 0.004) * g.uniform(0.3, 1.0, n)
-    drops = signal.lfilter([1.0], [1.0, -0.6], drops)
-    return 0.5 * _band_noise(n, 1000, 9000, g) + 0.7 * drops * np.sign(g.random(n) - 0.5)
+    splashes: NDArray[np.float64] = signal.lfilter([1.0], [1.0, -0.6], drops)
+    return 0.5 * _band_noise(n, 1000, 9000, g) + 0.7 * splashes * np.sign(g.random(n) - 0.5)
 
 
 def _wind(n: int, g: np.random.Generator) -> NDArray[np.float64]:
