@@ -129,13 +129,13 @@ def _fill_bins(
     return [bin_of[group] for group in groups]
 
 
-def check_leakage(splits: Mapping[str, Sequence[Paired]], *, captions: bool = True) -> None:
+def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
     """Raise LeakageError where two splits share a clip or a caption, naming up to three.
 
     splits: split name -> its records. Clips are compared by their path as written, captions by
-    `caption_key`, unless `captions` is False (RELATE's published splits share three captions).
+    `caption_key`.
     """
-    for kind in ("clip", "caption") if captions else ("clip",):
+    for kind in ("clip", "caption"):
         first: dict[str, str] = {}
         shared: dict[tuple[str, str], dict[str, None]] = {}
         for name, records in splits.items():

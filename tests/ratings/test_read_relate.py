@@ -66,6 +66,9 @@ def test_the_question_of_a_table_without_published_splits_is_in_the_files_name(t
         assert (rating.question, rating.split, rating.excluded) == (question, "test", None)
     unnamed = rel(tmp_path, row, header=IS_HEADER, name="this.csv")
     assert read_ratings(unnamed, question="IS")[0].question == "IS"
+    named = rel(tmp_path, row, header=IS_HEADER, name="IS.csv")
+    with pytest.raises(TableError, match="the file's name says these ratings answer IS, not OS"):
+        read_ratings(named, question="OS")
     with pytest.raises(TableError, match=r"which question .* give --question"):
         read_ratings(unnamed)
 

@@ -24,8 +24,8 @@ _SPLITS = ("train", "validation", "test")
 def read_relate(table: Table, question: str | None, scale: RatingScale) -> list[Rating]:
     """The ratings of one RELATE table.
 
-    - question: REL where the table has `in RELATE dataset`, else as given, else IS or OS from the
-      file's name.
+    - question: REL where the table has `in RELATE dataset`, else IS or OS from the file's name,
+      else as given; a question given that contradicts is refused.
     - audio: `wavname` without its leading slash; the cell `filename` where there is such a column
       (a copy of some clips under other names), so that scoring finds the file.
     - system: the first folder of `wavname`; `audio type` calls AudioLDM2 "audioldm" and Tango2
@@ -51,10 +51,14 @@ def _question(table: Table, given: str | None) -> str:
                 table.path, f"this is RELATE's REL table ({PUBLISHED!r} is there), not {given}"
             )
         return "REL"
-    if given is not None:
-        return given
     words = re.split(r"[^A-Za-z]+", table.path.stem)
     named = [question for question in get_args(Question) if question in words]
+    if given is not None:
+        if len(named) == 1 and named[0] != given:
+            raise TableError(
+                table.path, f"the file's name says these ratings answer {named[0]}, not {given}"
+            )
+        return given
     if len(named) != 1:
         raise TableError(
             table.path,
