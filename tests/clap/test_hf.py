@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ def fresh(folders):
     return HFCLAP.from_pretrained(folders["unfused"], offline=True)
 
 
+@cache
 def clips(rate: int = 48000) -> dict[str, np.ndarray]:
     """Signals that show a front end's faults, among them tones and near-silence."""
     time = np.arange(10 * rate) / rate
@@ -63,6 +65,9 @@ def clips(rate: int = 48000) -> dict[str, np.ndarray]:
     return {name: signal.astype(np.float32) for name, signal in signals.items()}
 
 
+UNLIKE = ["noise", "sweep", "3.3 s", "10 ms"]
+
+
 def only_window(clap: HFCLAP, samples: np.ndarray) -> np.ndarray:
     (window,) = windows(
         Waveform(samples=samples, sample_rate=clap.sample_rate),
@@ -75,8 +80,7 @@ def only_window(clap: HFCLAP, samples: np.ndarray) -> np.ndarray:
 
 
 def batch_of(clap: HFCLAP) -> torch.Tensor:
-    noisy = [signal for name, signal in clips().items() if name != "silent"]
-    return torch.from_numpy(np.stack([only_window(clap, signal) for signal in noisy]))
+    return torch.from_numpy(np.stack([only_window(clap, clips()[name]) for name in UNLIKE]))
 
 
 def embed(clap: HFCLAP, waveforms: torch.Tensor) -> torch.Tensor:
@@ -108,9 +112,9 @@ def test_the_front_end_equals_transformers_within_a_thousandth_of_a_decibel(clap
 def test_audio_embeddings_equal_those_of_transformers(clap, folder):
     model = transformers.ClapModel.from_pretrained(folder).eval()
     extractor = transformers.ClapProcessor.from_pretrained(folder).feature_extractor
-    noisy = [clip for name, clip in clips().items() if name != "silent"]
-    inputs = extractor(noisy, sampling_rate=48000, return_tensors="pt")
-    inputs["is_longer"] = torch.zeros(len(noisy), 1, dtype=torch.bool)
+    chosen = [clips()[name] for name in UNLIKE]
+    inputs = extractor(chosen, sampling_rate=48000, return_tensors="pt")
+    inputs["is_longer"] = torch.zeros(len(chosen), 1, dtype=torch.bool)
     with torch.no_grad():
         expected = _features(model.get_audio_features(**inputs))
     embeddings = embed(clap, batch_of(clap))
@@ -157,7 +161,7 @@ def test_a_text_has_one_embedding_whatever_its_neighbours(clap):
 
 
 def test_a_clip_has_one_embedding_whatever_its_neighbours_and_any_seed(clap):
-    waveforms = batch_of(clap)[:4]
+    waveforms = batch_of(clap)[:3]
     np.random.seed(1)
     torch.manual_seed(1)
     together = embed(clap, waveforms)

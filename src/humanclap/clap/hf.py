@@ -75,7 +75,7 @@ class HFCLAP(nn.Module):
         self.processor = processor
         self.name = name
         extractor = processor.feature_extractor
-        _check_belonging(model.config, extractor, name)
+        _check_belonging(model.config, processor, name)
         self.sample_rate = int(extractor.sampling_rate)
         self.window_s = float(extractor.max_length_s)
         self.window_samples = round(self.window_s * self.sample_rate)
@@ -269,8 +269,13 @@ def _check_complete(folder: Path, model: Any, info: dict[str, Any]) -> None:
         )
 
 
-def _check_belonging(config: Any, extractor: Any, name: str) -> None:
-    audio = config.audio_config
+def _check_belonging(config: Any, processor: Any, name: str) -> None:
+    audio, extractor = config.audio_config, processor.feature_extractor
+    if len(processor.tokenizer) > config.text_config.vocab_size:
+        raise CheckpointError(
+            f"{name}: the tokenizer has {len(processor.tokenizer)} tokens, the model knows "
+            f"{config.text_config.vocab_size}; they are of different models"
+        )
     if extractor.padding not in _FILLS:
         raise CheckpointError(
             f"{name}: padding {extractor.padding!r} of its preprocessor_config.json is not "

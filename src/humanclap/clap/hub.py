@@ -94,7 +94,7 @@ class _Repository:
     """One commit of a hub repository; its files appear in one folder of the local cache."""
 
     def __init__(self, repo_id: str, *, offline: bool) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo_id):
             raise CheckpointError(
                 f"{repo_id}: no such folder, nor a hub id such as {UNFUSED_PROCESSOR!r}"
             )
@@ -137,6 +137,10 @@ class _Repository:
         """Local path of a file, None where the repository (offline: the cache) has none."""
         hub: Any = require("huggingface_hub", extra="hf")
         errors: Any = require("huggingface_hub.errors", extra="hf")
+        if self.revision is not None:  # a commit never changes: what is known of it stays true
+            known = hub.try_to_load_from_cache(self.repo_id, name, revision=self.revision)
+            if known is not None:
+                return Path(known) if isinstance(known, str) else None
         try:
             return Path(
                 hub.hf_hub_download(
@@ -148,7 +152,7 @@ class _Repository:
                 return None
             raise CheckpointError(
                 f"{self.repo_id}: the hub cannot be reached ({error.__cause__ or error}); check "
-                "the network, or give a folder"
+                "the network, load it offline from the cache, or give a folder"
             ) from error
         except errors.EntryNotFoundError:
             return None

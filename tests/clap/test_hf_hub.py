@@ -1,0 +1,163 @@
+"""Hub ids, for real: a server on this machine stands in for the hub, a fresh process asks it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from tiny_hf import write_clap
+
+pytest.importorskip("transformers")
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+CLIENT = """
+import json, sys, time
+time.sleep = lambda seconds: None  # the hub's client waits between its retries
+from humanclap.clap.hf import HFCLAP
+from humanclap.errors import CheckpointError
+results = {}
+for name, offline in json.loads(sys.argv[1]):
+    try:
+        model = HFCLAP.from_pretrained(name, offline=offline)
+        assert model.name == name
+        results[name] = model.fingerprint()
+    except CheckpointError as error:
+        results[name] = str(error)
+print(json.dumps(results))
+"""
+
+
+class Hub(BaseHTTPRequestHandler):
+    """GET and HEAD of /owner/name/resolve/revision/file from folders, as the hub answers them."""
+
+    root: Path
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def answer(self, *, body: bool) -> None:
+        parts = self.path.strip("/").split("?")[0].split("/")
+        repository = self.root.joinpath(*parts[:2])
+        if parts[0] == "gated":
+            return self.refuse(403, "GatedRepo")
+        if len(parts) < 5 or parts[2] != "resolve" or not repository.is_dir():
+            return self.refuse(401, "RepoNotFound")
+        file = repository.joinpath(*parts[4:])
+        if not file.is_file():
+            return self.refuse(404, "EntryNotFound")
+        content = file.read_bytes()
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+        return None
+
+    def refuse(self, status: int, reason: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", reason)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("hub")
+    write_clap(root / "someone" / "whole")
+    write_clap(root / "someone" / "fine-tuned", fused=True, processor=False)
+    write_clap(root / "someone" / "fine-tuned-unfused", processor=False)
+    write_clap(root / "someone" / "no-weights")
+    (root / "someone" / "no-weights" / "model.safetensors").unlink()
+    (root / "someone" / "no-model").mkdir()
+    write_clap(root / "laion" / "clap-htsat-fused", fused=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Hub,), {"root": root}))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def load(endpoint: str, home: Path, *names: tuple[str, bool]) -> dict[str, str]:
+    """What a fresh process gets for each (name, offline): a fingerprint or the error."""
+    environment = os.environ | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, json.dumps(names)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def is_fingerprint(text: str) -> bool:
+    return len(text) == 8 and int(text, 16) >= 0
+
+
+def test_models_of_the_hub_load_once_online_and_then_offline(hub, tmp_path):
+    online = load(
+        hub,
+        tmp_path,
+        ("someone/whole", False),
+        ("someone/fine-tuned", False),
+        ("laion/clap-htsat-fused", False),
+        ("someone/misspelt", False),
+        ("someone/no-model", False),
+        ("someone/no-weights", False),
+        ("someone/fine-tuned-unfused", False),
+        ("gated/clap", False),
+    )
+    assert is_fingerprint(online["someone/whole"])
+    # released without a processor: that of LAION's checkpoint of its kind is fetched
+    assert is_fingerprint(online["someone/fine-tuned"])
+    assert "no such model on the hub (misspelt?" in online["someone/misspelt"]
+    assert "the hub repository has no config.json" in online["someone/no-model"]
+    assert "the hub repository has no pytorch_model.bin" in online["someone/no-weights"]
+    assert "laion/clap-htsat-unfused cannot be had" in online["someone/fine-tuned-unfused"]
+    assert "gated; ask for access" in online["gated/clap"]
+
+    nobody = "http://127.0.0.1:9"
+    offline = load(
+        nobody,
+        tmp_path,
+        ("someone/whole", True),
+        ("someone/fine-tuned", True),
+        ("someone/never-loaded", True),
+        ("someone/unreachable", False),
+        ("laion/clap-htsat-fused", False),
+    )
+    for name in ("someone/whole", "someone/fine-tuned", "laion/clap-htsat-fused"):
+        assert offline[name] == online[name]
+    never = offline["someone/never-loaded"]
+    assert "config.json is not in the local cache of the hub; load it once online" in never
+    assert "the hub cannot be reached" in offline["someone/unreachable"]
