@@ -226,3 +226,13 @@ def test_bootstrap_settings_that_cannot_be_are_refused(options, message):
 def test_no_pairs_are_refused():
     with pytest.raises(InputError, match="no pairs"):
         cluster_bootstrap(lambda weights: {}, [], rng=generator())
+
+
+@pytest.mark.parametrize(("metric_values", "human_values"), [(2, 3), (3, 200), (200, 2), (9, 9)])
+def test_tau_of_coarse_ratings_equals_scipy_whichever_side_is_the_coarser(
+    metric_values, human_values
+):
+    rng = generator(metric_values)
+    metric, human = rng.integers(metric_values, size=90), rng.integers(human_values, size=90)
+    found = WeightedAgreement(metric, human)(np.ones((1, 90)))["ktau"][0]
+    assert found == pytest.approx(stats.kendalltau(metric, human).statistic, abs=1e-12)

@@ -314,7 +314,6 @@ def _evaluation(
     counts: TargetCounts,
     settings: EvaluationSettings,
 ) -> Evaluation:
-    subsets, systems, splits = (_of_level(joined, level) for level in ("subset", "system", "split"))
     return Evaluation(
         name=name,
         groups=tuple(groups),
@@ -324,31 +323,31 @@ def _evaluation(
         scale_map_formula=mapped.formula,
         optimistic=mapped.optimistic,
         settings=settings,
-        per_pair=tuple(
-            JudgedPair(
-                pair_id=target.pair_id,
-                audio=target.audio,
-                text=target.text,
-                human=target.mos,
-                n=target.n,
-                standard_error=target.standard_error,
-                score=row.score,
-                predicted=float(predicted),
-                kind=target.kind,
-                system=_stated(system),
-                subset=_stated(subset),
-                split=_stated(split),
-            )
-            for target, row, predicted, subset, system, split in zip(
-                joined.targets,
-                joined.scores[name],
-                mapped.predicted,
-                subsets,
-                systems,
-                splits,
-                strict=True,
-            )
-        ),
+        per_pair=_pairs(name, joined, mapped),
+    )
+
+
+def _pairs(name: str, joined: Joined, mapped: ScaleMap) -> tuple[JudgedPair, ...]:
+    levels = zip(
+        *(_of_level(joined, level) for level in ("system", "subset", "split")), strict=True
+    )
+    rows = zip(joined.targets, joined.scores[name], mapped.predicted, levels, strict=True)
+    return tuple(
+        JudgedPair(
+            pair_id=target.pair_id,
+            audio=target.audio,
+            text=target.text,
+            human=target.mos,
+            n=target.n,
+            standard_error=target.standard_error,
+            score=row.score,
+            predicted=float(predicted),
+            kind=target.kind,
+            system=_stated(system),
+            subset=_stated(subset),
+            split=_stated(split),
+        )
+        for target, row, predicted, (system, subset, split) in rows
     )
 
 

@@ -19,7 +19,7 @@ _STYLE = """
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--page);
   color: var(--text); font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue", sans-serif; }
 h1 { font-size: 1.7rem; margin: 0 0 1rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
-h1, h2, td, p, li { overflow-wrap: anywhere; }
+h1, h2, p, li, td:first-child { overflow-wrap: anywhere; }
 .banner { background: var(--warn); color: var(--warn-text); border: 1px solid var(--warn-line);
   border-left-width: 6px; border-radius: 6px; padding: .7rem 1rem; margin: 0 0 1rem;
   font-weight: 600; }
@@ -27,14 +27,13 @@ h1, h2, td, p, li { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
+  vertical-align: top; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; font-size: .85rem; } th:first-child,
-td:first-child { text-align: left; min-width: 9rem; } tr.overall td { font-weight: 600; }
-td small { display: block; color: var(--faint); font-weight: 400; font-size: .78rem;
-  white-space: nowrap; }
+td:first-child { text-align: left; min-width: 9rem; white-space: normal; } tr.overall td { font-weight: 600; }
+td small { display: block; color: var(--faint); font-weight: 400; font-size: .78rem; }
 figure { margin: 1.25rem 0; background: var(--raised); border: 1px solid var(--line);
-  border-radius: 8px; padding: 1rem; } figcaption { color: var(--faint); font-size: .9rem; }
-svg { display: block; width: 100%; max-width: 48rem; height: auto; margin: 0 auto; }
+  border-radius: 8px; padding: 1rem; overflow-x: auto; } figcaption { color: var(--faint); font-size: .9rem; }
+svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto; margin: 0 auto; }
 svg text { fill: var(--text); font-size: 13px; } svg text.tick { fill: var(--faint);
   font-size: 12px; } svg text.label { fill: var(--faint); }
 .grid { stroke: var(--line); stroke-width: 1; } .zero { stroke: var(--faint); stroke-width: 1; }

@@ -14,8 +14,7 @@ from humanclap.metrics.agreement import MIN_PAIRS
 
 Floats = NDArray[np.float64]
 
-PAIR_BLOCK = 512
-"""Columns of the (n, n) sign matrix that are held at one time."""
+Places = NDArray[np.intp]
 
 
 class WeightedAgreement:
@@ -36,6 +35,9 @@ class WeightedAgreement:
         self._human = _Ranked(human)
         if self._metric.values.shape != self._human.values.shape:
             raise InputError("metric and human must have one length")
+        both = self._metric.codes * (self._human.codes.max() + 1.0) + self._human.codes
+        self._both = _Ranked(both)
+        self._inversions = _Inversions(self._metric.codes, self._human.codes)
         unknown = np.full_like(self._human.values, np.nan)
         mapped = unknown if predicted is None else np.asarray(predicted, dtype=np.float64)
         if mapped.shape != self._human.values.shape:
@@ -58,6 +60,10 @@ class WeightedAgreement:
         human_groups = self._human.group_weights(w)
         untied_metric = pairs - _ties(metric_groups)
         untied_human = pairs - _ties(human_groups)
+        tied_in_both = _ties(self._both.group_weights(w))
+        # Concordant minus discordant pairs; whole numbers, exact below 2**53.
+        balance = untied_metric + untied_human - pairs + tied_in_both
+        balance -= 2 * self._inversions(np.ascontiguousarray(w.T))
         defined = (total >= MIN_PAIRS) & (untied_metric > 0) & (untied_human > 0)
         metric_ranks = self._metric.ranks(metric_groups)
         human_ranks = self._human.ranks(human_groups)
@@ -69,27 +75,49 @@ class WeightedAgreement:
                     self._metric.scaled - (w @ self._metric.scaled / total)[:, None],
                     self._human.scaled - (w @ self._human.scaled / total)[:, None],
                 ),
-                "ktau": self._concordance(w) / np.sqrt(untied_metric) / np.sqrt(untied_human),
+                "ktau": balance / np.sqrt(untied_metric) / np.sqrt(untied_human),
             }
             values = {name: np.where(defined, value, np.nan) for name, value in values.items()}
             values["mse"] = w @ self._error**2 / total
             values["mae"] = w @ np.abs(self._error) / total
         return values
 
-    def _concordance(self, weights: Floats) -> Floats:
-        """Weighted concordant minus discordant pairs, shape (replicates,).
 
-        Half of w A w for the sign matrix A; single precision is exact here, since every partial
-        sum is a whole number below 2**24.
-        """
-        single = weights.astype(np.float32 if weights.sum(axis=1).max() < 2**24 else np.float64)
-        balance = np.zeros(len(weights))
-        for start in range(0, self._error.size, PAIR_BLOCK):
-            block = slice(start, start + PAIR_BLOCK)
-            signs = self._metric.signs(block) * self._human.signs(block)  # (n, block)
-            reach = single @ signs.astype(single.dtype)  # (replicates, block)
-            balance += np.einsum("rb,rb->r", reach.astype(np.float64), weights[:, block])
-        return balance / 2
+class _Inversions:
+    """Weight of the discordant pairs, in O(n log v) for v distinct values of the coarser side.
+
+    After Knight 1966: with pairs in order of one side, a discordant pair is an inversion of the
+    other. Inversions are counted bit by bit of the codes: at each bit, among values equal in the
+    higher bits, an inversion is a 1 that stands before a 0. The positions depend on the values
+    only, so they are worked out once for all replicates.
+    """
+
+    def __init__(self, one: NDArray[np.int32], other: NDArray[np.int32]) -> None:
+        fine, coarse = (one, other) if one.max() >= other.max() else (other, one)
+        order = np.lexsort((coarse, fine))  # ties of the fine side hold no inversion
+        self._levels = [
+            self._level(order, coarse[order], bit) for bit in range(int(coarse.max()).bit_length())
+        ]
+
+    @staticmethod
+    def _level(order: Places, codes: NDArray[np.int32], bit: int) -> tuple[Places, ...]:
+        """Places of the ones and zeros, and the ones before each zero and before its group."""
+        by_prefix = np.argsort(codes >> (bit + 1), kind="stable")
+        order, codes = order[by_prefix], codes[by_prefix]
+        prefix, is_one = codes >> (bit + 1), (codes >> bit) & 1 == 1
+        ones_upto = np.concatenate([[0], np.cumsum(is_one)])
+        group_start = np.searchsorted(prefix, prefix)
+        zeros = np.flatnonzero(~is_one)
+        return order[is_one], order[zeros], ones_upto[zeros], ones_upto[group_start[zeros]]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Weights (n, replicates), pair by pair -> weight of the inversions (replicates,)."""
+        found = np.zeros(weights.shape[1])
+        for ones, zeros, before, before_group in self._levels:
+            upto = np.zeros((ones.size + 1, weights.shape[1]))
+            np.cumsum(weights[ones], axis=0, out=upto[1:])
+            found += np.einsum("zr,zr->r", weights[zeros], upto[before] - upto[before_group])
+        return found
 
 
 class _Ranked:
@@ -102,9 +130,9 @@ class _Ranked:
         spread = float(np.ptp(self.values)) or 1.0
         self.scaled = (self.values - self.values.mean()) / spread
         distinct, codes = np.unique(self.values, return_inverse=True)
-        self._codes = codes.astype(np.int32)  # (n,), position among the distinct values
-        self._order = np.argsort(self._codes, kind="stable")
-        self._starts = np.searchsorted(self._codes[self._order], np.arange(distinct.size))
+        self.codes = codes.astype(np.int32)  # (n,), position among the distinct values
+        self._order = np.argsort(self.codes, kind="stable")
+        self._starts = np.searchsorted(self.codes[self._order], np.arange(distinct.size))
 
     def group_weights(self, weights: Floats) -> Floats:
         """Weight of each distinct value, ascending: (replicates, distinct)."""
@@ -114,12 +142,7 @@ class _Ranked:
         """Average rank of each pair, minus the mean rank: (replicates, n)."""
         upto = np.cumsum(groups, axis=1)
         centred = upto - groups / 2 - upto[:, -1:] / 2
-        return centred[:, self._codes]
-
-    def signs(self, block: slice) -> NDArray[np.int8]:
-        """Sign of value i minus value j for j in the block: (n, block)."""
-        here, there = self._codes[:, None], self._codes[None, block]
-        return (here > there).view(np.int8) - (here < there).view(np.int8)
+        return centred[:, self.codes]
 
 
 def _ties(groups: Floats) -> Floats:
