@@ -51,7 +51,7 @@ class MiniCLAP(nn.Module):
     """
 
     kind = "mini"
-    fill: Fill = "repeat"
+    fill: Fill = "wrap"
 
     def __init__(self, config: MiniConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()

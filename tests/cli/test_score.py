@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from humanclap.clap.checkpoint import Calibration, Checkpoint, save_checkpoint
+from humanclap.clap.mini import MiniCLAP, MiniConfig
+from humanclap.cli.main import run
+from humanclap.tables import read_scores
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(5)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    calibration = Calibration(slope=4.0, intercept=5.0, fitted_on="nothing", n=2)
+    save_checkpoint(Checkpoint(MiniCLAP(MiniConfig.tiny()), calibration), folder)
+    return str(folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(1)
+    for name in ("dog.wav", "rain.flac"):
+        soundfile.write(tmp_path / name, 0.1 * generator.standard_normal(16000), 16000)
+    return tmp_path
+
+
+def test_one_pair_prints_score_and_predicted_rating(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["score", str(folder / "dog.wav"), "a dog barks", "-m", model]) == 0
+    shown = capsys.readouterr()
+    score, words = shown.out.split("  ", 1)
+    assert words == f"(predicted rating {4 * float(score) + 5:.1f} of 10)\n"
+    assert "humanclap:0.1.0|model:" in shown.err
+
+
+def test_one_pair_as_json(folder: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["score", str(folder / "dog.wav"), "a dog barks", "-m", model, "--json", "-q"]
+    assert run(arguments) == 0
+    shown = capsys.readouterr()
+    assert set(json.loads(shown.out)) >= {"audio", "text", "score", "rating", "signature", "error"}
+    assert shown.err == ""
+
+
+def test_table_with_a_bad_file_gives_an_error_row_and_exit_code_1(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = folder / "pairs.csv"
+    manifest.write_text('audio,text\nrain.flac,"rain, falling"\ngone.wav,boo\ndog.wav,a dog\n')
+    output = folder / "scores.csv"
+    assert run(["score", str(manifest), "-m", model, "-o", str(output)]) == 1
+    scores = read_scores(output)
+    assert [score.audio for score in scores] == ["rain.flac", "gone.wav", "dog.wav"]
+    assert [score.error is None for score in scores] == [True, False, True]
+    assert "1 of 3 pairs could not be scored" in capsys.readouterr().err
+
+
+def test_folder_with_texts_prints_csv(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = folder / "texts.tsv"
+    texts.write_text("name\ttext\nrain\train falls\ndog\ta dog barks\n")
+    assert run(["score", str(folder), "--texts", str(texts), "-m", model]) == 0
+    header, first, second = capsys.readouterr().out.strip().split("\n")
+    assert header.startswith("audio,text,score,rating,")
+    assert first.startswith("rain.flac,rain falls,")
+    assert second.startswith("dog.wav,a dog barks,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "."], "a folder needs its texts"),
+        (["score", "dog.wav"], "give the clip's text too"),
+        (["score", "nowhere.csv"], "no such file"),
+        (["score", "dog.wav", "a dog", "-m", "mimi"], "no such model; expected 'mini'"),
+        (["score", "dog.wav", "a dog", "-m", "mini-mn04"], "needs the mn04_as checkpoint"),
+        (["score", "dog.wav", "a dog", "--hop", "-1"], "hop_s is -1.0"),
+        (["score", "dog.wav", " "], "text is empty"),
+        (["score", "dog.wav", "a dog", "--batch-windows", "0"], "Invalid value"),
+    ],
+)
+def test_refuses_with_a_remedy(
+    arguments: list[str],
+    message: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("HUMANCLAP_MN04", raising=False)
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from humanclap.errors import InputError
+from humanclap.records import Pair, Score
+from humanclap.scoring.run import score_table
+from humanclap.scoring.scorer import HumanCLAP
+from humanclap.tables import read_scores
+
+
+@pytest.fixture
+def pairs() -> list[Pair]:
+    texts = ("rain falls", "a dog barks")
+    return [
+        Pair(audio=f"clip{n}.wav", text=text, system=f"s{n}") for text in texts for n in (5, 0, 2)
+    ]
+
+
+def test_table_keeps_the_manifests_order_and_reads_back(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    output = tmp_path / "new folder" / "scores.csv"
+    scores = score_table(scorer, pairs, audio_root=clips, output=output)
+    assert [score.pair_id for score in scores] == [pair.pair_id for pair in pairs]
+    assert read_scores(output) == scores
+    assert {score.signature for score in scores} == {scorer.signature}
+    assert [path.name for path in output.parent.iterdir()] == ["scores.csv"]
+
+
+class Killed(BaseException):
+    """Stands for a kill: not an Exception, so nothing may tidy up after it but `finally`."""
+
+
+def stop_after(scorer: HumanCLAP, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = HumanCLAP.score_pairs
+
+    def cut(self: HumanCLAP, pairs: list[Pair], *, audio_root: Path) -> Iterator[Score]:
+        for number, score in enumerate(whole(self, pairs, audio_root=audio_root)):
+            if number == n:
+                raise Killed
+            yield score
+
+    monkeypatch.setattr(HumanCLAP, "score_pairs", cut)
+
+
+def interrupted(scorer: HumanCLAP, clips: Path, pairs: list[Pair], output: Path, n: int) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(scorer, n, patch)
+        with pytest.raises(Killed):
+            score_table(scorer, pairs, audio_root=clips, output=output)
+    return output.with_name(output.name + ".partial.jsonl")
+
+
+def test_an_interrupted_run_resumes_and_gives_the_same_table(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    expected = score_table(scorer, pairs, audio_root=clips)
+    output = tmp_path / "scores.csv"
+    journal = interrupted(scorer, clips, pairs, output, 4)
+    assert not output.exists()
+    with open(journal, "a") as file:
+        file.write('{"pair_id": "torn')  # the line a kill cut short
+    done: list[int] = []
+    scores = score_table(
+        scorer, pairs, audio_root=clips, output=output, progress=lambda n, *_: done.append(n)
+    )
+    assert done == [5, 6]
+    assert scores == expected
+    assert not journal.exists()
+
+
+def test_a_resumed_run_scores_again_what_changed_or_failed(
+    scorer: HumanCLAP, clips: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    pairs = [Pair(audio=name, text="rain falls") for name in ("bad.wav", "same.wav", "new.wav")]
+    for name in ("same.wav", "new.wav"):
+        (folder / name).write_bytes((clips / "clip0.wav").read_bytes())
+    (folder / "bad.wav").write_bytes(b"RIFF")
+    output = tmp_path / "scores.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("humanclap.scoring.run.write_records", _fail)
+        with pytest.raises(OSError, match="disk is full"):
+            score_table(scorer, pairs, audio_root=folder, output=output)
+    for name in ("bad.wav", "new.wav"):
+        (folder / name).write_bytes((clips / "clip2.wav").read_bytes())
+    bad, same, new = score_table(scorer, pairs, audio_root=folder, output=output)
+    assert bad.error is None
+    assert bad.score == pytest.approx(scorer.score(clips / "clip2.wav", "rain falls"), abs=1e-6)
+    assert new.score == pytest.approx(bad.score, abs=1e-6)
+    assert same.score == pytest.approx(scorer.score(clips / "clip0.wav", "rain falls"), abs=1e-6)
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise OSError(28, "the disk is full")
+
+
+def test_refuses_a_journal_of_another_table_and_restarts_when_asked(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    output = tmp_path / "scores.csv"
+    journal = interrupted(scorer, clips, pairs, output, 3)
+    with pytest.raises(InputError, match="another table of pairs"):
+        score_table(scorer, pairs[:-1], audio_root=clips, output=output)
+    head, *rest = journal.read_text().splitlines(keepends=True)
+    other = json.dumps({**json.loads(head), "signature": "humanclap:0|model:other@0"}) + "\n"
+    journal.write_text("".join([other, *rest]))
+    with pytest.raises(InputError, match="another model or settings"):
+        score_table(scorer, pairs, audio_root=clips, output=output)
+    assert len(score_table(scorer, pairs, audio_root=clips, output=output, restart=True)) == 6
+    assert not journal.exists()
+
+
+def test_refuses_a_folder_as_output(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        score_table(scorer, pairs, audio_root=clips, output=tmp_path)
