@@ -29,11 +29,14 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; font-size: .85rem; } th:first-child,
-td:first-child { text-align: left; min-width: 9rem; white-space: normal; } tr.overall td { font-weight: 600; }
+td:first-child { text-align: left; min-width: 9rem; white-space: normal;
+  } tr.overall td { font-weight: 600; }
 td small { display: block; color: var(--faint); font-weight: 400; font-size: .78rem; }
 figure { margin: 1.25rem 0; background: var(--raised); border: 1px solid var(--line);
-  border-radius: 8px; padding: 1rem; overflow-x: auto; } figcaption { color: var(--faint); font-size: .9rem; }
-svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto; margin: 0 auto; }
+  border-radius: 8px; padding: 1rem; overflow-x: auto; } figcaption { color: var(--faint);
+  font-size: .9rem; }
+svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto;
+  margin: 0 auto; }
 svg text { fill: var(--text); font-size: 13px; } svg text.tick { fill: var(--faint);
   font-size: 12px; } svg text.label { fill: var(--faint); }
 .grid { stroke: var(--line); stroke-width: 1; } .zero { stroke: var(--faint); stroke-width: 1; }
