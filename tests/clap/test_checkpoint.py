@@ -46,6 +46,10 @@ def test_a_saved_checkpoint_loads_as_it_was(tiny: MiniCLAP, saved: Path) -> None
     assert (saved / "README.md").read_text() == "# Tiny\n"
 
 
+def test_the_folder_of_a_training_run_stands_for_its_checkpoint(saved: Path) -> None:
+    assert load_checkpoint(saved.parent).calibration == CALIBRATION
+
+
 def test_saving_again_replaces_whole(tiny: MiniCLAP, saved: Path) -> None:
     (saved / "left over").touch()
     save_checkpoint(Checkpoint(tiny), saved)

@@ -155,7 +155,7 @@ def test_shared_captions_are_refused_or_reported_loudly(train, tmp_path, targets
     [
         (["--objective", "wsse"], "'wsse' is no term; expected a sum of sce, wsce, mse, mae"),
         (["--epochs", "0"], "epochs is 0; expected at least 1"),
-        (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["--device", "abacus"], "device 'abacus' cannot be used here"),
         (["--rating-scale", "1..5"], "is outside the rating_scale 1..5"),
         (["--validation-fraction", "2"], "validation fraction is 2; expected between 0 and 1"),
         (["--resume", "--overwrite"], "--resume goes on, --overwrite starts anew"),

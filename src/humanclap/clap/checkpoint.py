@@ -18,6 +18,8 @@ from humanclap.errors import CheckpointError
 FORMAT = 1
 MANIFEST = "humanclap.json"
 MODEL_CARD = "README.md"
+RUN_CHECKPOINT = "checkpoint"
+"""Where a training run's folder keeps its model."""
 MN04_VARIABLE = "HUMANCLAP_MN04"
 """Environment variable with the path of the mn04_as checkpoint, for the model `mini-mn04`."""
 
@@ -69,8 +71,9 @@ def load_checkpoint(
     """Load a model by name.
 
     model: `mini` (packaged); `mini-mn04` (needs `mn04`, the path of the mn04_as file, or the
-    environment variable HUMANCLAP_MN04); a folder written by `save_checkpoint`; a folder or hub
-    id of a transformers ClapModel. offline: never ask the hub.
+    environment variable HUMANCLAP_MN04); a folder written by `save_checkpoint`, or that of the
+    training run around it; a folder or hub id of a transformers ClapModel. offline: never ask
+    the hub.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
@@ -108,6 +111,8 @@ def _mn04_path(given: str | Path | None) -> Path:
 def _load_folder(folder: Path, *, mn04: str | Path | None) -> Checkpoint:
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
+        if (folder / RUN_CHECKPOINT / MANIFEST).is_file():
+            return _load_folder(folder / RUN_CHECKPOINT, mn04=mn04)
         if _read_json(folder / "config.json").get("model_type") == "clap":
             from humanclap.clap.hf import HFCLAP
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import humanclap
 from humanclap.audio.load import Source, Waveform
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
+from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import embed_clips, embed_texts
-from humanclap.errors import AudioError, InputError, SettingsError
+from humanclap.errors import AudioError, InputError
 from humanclap.records import Pair, Score
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
@@ -34,7 +34,7 @@ class HumanCLAP:
     def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
         self.settings = settings or ScoringSettings()
         self.calibration = checkpoint.calibration
-        self.backbone = checkpoint.backbone.to(_resolve_device(self.settings.device))
+        self.backbone = checkpoint.backbone.to(resolve_device(self.settings.device))
         self.backbone.module().eval()
         self.signature = str(self._signature())
 
@@ -176,14 +176,3 @@ def _source(audio: Audio, sample_rate: int | None) -> Source:
     if sample_rate is None:
         raise InputError("an array of samples needs its sample_rate (Hz)")
     return Waveform(samples=audio, sample_rate=sample_rate)
-
-
-def _resolve_device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first_line = str(error).splitlines()[0]
-        raise SettingsError(f"device {device!r} cannot be used here: {first_line}") from error
-    return device

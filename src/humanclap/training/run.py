@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.device import resolve_device
 from humanclap.errors import SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
@@ -58,7 +57,7 @@ def train_from_tables(
     is refused before the first step: InputError and its kinds.
     """
     splits = _read_splits(table, audio_root, validation_table, validation_fraction, settings)
-    backbone = load_checkpoint(model, mn04=mn04).backbone.to(_device(settings))
+    backbone = load_checkpoint(model, mn04=mn04).backbone.to(resolve_device(settings.device))
     base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
     identity = {
         "settings": settings.as_dict(),
@@ -119,17 +118,6 @@ def _read_splits(
                 "rating_scale to the study's scale"
             )
     return splits
-
-
-def _device(settings: TrainingSettings) -> str:
-    if settings.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros((), device=settings.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(f"device {settings.device!r} cannot be used: {reason}") from error
-    return settings.device
 
 
 def _calibrate(

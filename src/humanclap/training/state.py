@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from humanclap.clap.checkpoint import RUN_CHECKPOINT
 from humanclap.errors import CheckpointError, SettingsError
 from humanclap.tables import atomic_writer, write_rows
 
 IDENTITY_FILE = "run.json"
 STATE_FILE = "state.pt"
 LOG_FILE = "log.csv"
-CHECKPOINT_FOLDER = "checkpoint"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class RunFolder:
     @property
     def checkpoint(self) -> Path:
         """Where the trained model is saved."""
-        return self.directory / CHECKPOINT_FOLDER
+        return self.directory / RUN_CHECKPOINT
 
     def open(self, *, resume: bool, overwrite: bool) -> RunState | None:
         """Claim the folder; returns the state to go on from, None for a fresh start.
