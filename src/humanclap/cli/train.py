@@ -11,6 +11,7 @@ from humanclap.cli.console import format_number, progress_bar, remark, text_tabl
 
 if TYPE_CHECKING:
     from humanclap.training.run import TrainedModel
+    from humanclap.training.settings import TrainingSettings
 
 _OVERRIDES = (
     ("--objective", str, "Sum of sce, wsce, mse, mae.  [default: wsce+mae]"),
@@ -39,7 +40,7 @@ Examples:
   humanclap train targets.csv --audio-root clips/ --model mini -o runs/first
   humanclap train targets.csv --validation-fraction 0.1 --objective wsce+mae -o runs/first
   humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
-Then: humanclap score pairs.csv --model runs/first/checkpoint
+Then: humanclap score pairs.csv --model runs/first
 """
 )
 @click.argument("targets", type=click.Path(path_type=Path))
@@ -105,17 +106,8 @@ def train(
     if validation is not None and options["validation_fraction"] is not None:
         raise click.UsageError("give --validation or --validation-fraction, not both")
     from humanclap.training.run import train_from_tables
-    from humanclap.training.settings import read_settings
 
-    names = [name.removeprefix("--").replace("-", "_") for name, _, _ in _OVERRIDES]
-    overrides = {name: options.pop(name) for name in (*names, "allow_shared_captions")}
-    chosen = read_settings(settings, {k: v for k, v in overrides.items() if v is not None})
-    if chosen.allow_shared_captions:
-        remark(
-            "warning: training and validation may share captions (allow_shared_captions): the "
-            "figures say nothing about unseen captions",
-            quiet=False,
-        )
+    chosen = _settings(settings, options)
     try:
         with progress_bar("training", quiet=quiet) as progress:
             trained = train_from_tables(
@@ -139,6 +131,22 @@ def train(
     if trained.outcome.best_epoch == 0:
         remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
     remark(f"model: {trained.checkpoint}", quiet=quiet)
+
+
+def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
+    """Settings from the file and the options that override it, which are taken out of `options`."""
+    from humanclap.training.settings import read_settings
+
+    names = [name.removeprefix("--").replace("-", "_") for name, _, _ in _OVERRIDES]
+    given = {name: options.pop(name) for name in (*names, "allow_shared_captions")}
+    chosen = read_settings(path, {k: v for k, v in given.items() if v is not None})
+    if chosen.allow_shared_captions:
+        click.echo(
+            "warning: training and validation may share captions (allow_shared_captions): the "
+            "figures say nothing about unseen captions",
+            err=True,
+        )
+    return chosen
 
 
 def _result(trained: TrainedModel) -> dict[str, Any]:
