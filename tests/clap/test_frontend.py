@@ -54,13 +54,13 @@ def power_mel(**changes) -> PowerMel:
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_frame_is_the_transform_of_its_windowed_samples(periodic):
     samples = np.random.default_rng(0).standard_normal(4000)
-    front = power_mel(periodic=periodic, dtype=torch.float64)
+    front = power_mel(periodic=periodic, fft_dtype=torch.float64)
     window = np.pad(get_window("hann", 400, fftbins=periodic), 56)
     frame = samples[1600 - 256 : 1600 + 256] * window  # frame 10 is centred on sample 1600
     expected = np.abs(np.fft.rfft(frame)) ** 2 @ front.filters.numpy()
     mels = front(torch.from_numpy(samples)[None])
     assert mels.shape == (1, 26, 20)
-    np.testing.assert_allclose(mels[0, 10], expected, rtol=1e-6)
+    np.testing.assert_allclose(mels[0, 10], expected, rtol=1e-5)
 
 
 def test_autocast_leaves_the_front_end_alone():
@@ -104,7 +104,7 @@ def test_a_clip_has_one_spectrogram_whatever_its_neighbours():
     front = decibel_mel()
     together = front(waveforms)
     for clip, mels in zip(waveforms, together, strict=True):
-        torch.testing.assert_close(front(clip[None])[0], mels, rtol=0, atol=1e-5)
+        assert torch.equal(front(clip[None])[0], mels)
 
 
 def test_the_front_end_lets_gradients_through():

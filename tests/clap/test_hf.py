@@ -119,7 +119,7 @@ def test_audio_embeddings_equal_those_of_transformers(clap, folder):
         expected = _features(model.get_audio_features(**inputs))
     embeddings = embed(clap, batch_of(clap))
     torch.testing.assert_close(embeddings, expected, rtol=0, atol=1e-5)
-    assert (embeddings @ embeddings.T).min() < 0.999  # the clips are told apart
+    assert (embeddings @ embeddings.T).min() < 0.9999  # the clips are told apart
 
 
 def test_text_embeddings_equal_those_of_transformers(clap, folder):
