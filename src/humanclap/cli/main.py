@@ -20,6 +20,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {
+    "listen": ("listen", "Run listening tests: collect the ratings of people."),
     "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
     "train": ("train", "Train a CLAP on human ratings."),
     "score": ("score", "Score how well audio matches text."),
@@ -34,7 +35,7 @@ class LazyGroup(click.Group):
     """A click group whose subcommands are imported when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the work: ratings, train, score, evaluate."""
+        """Names in the order of the work: listen, ratings, train, score, evaluate."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

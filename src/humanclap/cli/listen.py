@@ -1,0 +1,320 @@
+"""`humanclap listen`: make, serve, watch, rehearse, close and export a listening test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table, to_json
+from humanclap.errors import InputError
+from humanclap.extras import require
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
+URL_VARIABLE = "HUMANCLAP_STUDY"
+
+_study_argument = click.argument("study", envvar=URL_VARIABLE)
+
+
+@click.group(
+    epilog="""\b
+Example:
+  humanclap listen new study.toml
+  humanclap listen new study.toml --pairs pairs.csv
+  humanclap listen simulate study.sqlite --listeners 5
+  humanclap listen serve study.sqlite
+  humanclap listen export study.sqlite -o ratings/
+"""
+)
+def listen() -> None:
+    """Run listening tests: people hear clips and rate how well they match their texts.
+
+    STUDY is the file that `new` made, or a database URL (also from the variable HUMANCLAP_STUDY,
+    which keeps a password out of the command line).
+    """
+    for module in ("sqlalchemy", "fastapi", "uvicorn", "jinja2"):
+        require(module, extra="listen")
+
+
+@listen.command()
+@click.argument("design", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--pairs", type=click.Path(path_type=Path), help="Table with audio,text[,system].")
+@click.option("--anchors", type=click.Path(path_type=Path), help="Mismatched pairs of your own.")
+@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--database", help="Where to keep the study.  [default: DESIGN with .sqlite]")
+@output_options
+def new(
+    design: Path,
+    pairs: Path | None,
+    anchors: Path | None,
+    audio_root: Path | None,
+    database: str | None,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+) -> None:
+    """Make a study from its DESIGN (a TOML file) and a table of pairs.
+
+    Without --pairs, write a DESIGN to start from, with every setting explained.
+    """
+    if pairs is None:
+        _write_starter(design, quiet)
+        return
+    from humanclap.listening.design import read_design
+    from humanclap.listening.study import create_study
+    from humanclap.tables import read_pairs
+
+    read_design(design)
+    where = database or str(design.with_suffix(".sqlite"))
+    made = create_study(
+        where,
+        design_text=design.read_text(encoding="utf-8"),
+        pairs=read_pairs(pairs),
+        audio_root=audio_root or pairs.parent,
+        anchors=None if anchors is None else read_pairs(anchors),
+    )
+    result = {
+        "study": where if "://" not in where else "the database given",
+        "pairs": made.n_pairs,
+        "anchors": made.n_anchors,
+        "ratings_wanted": made.n_ratings,
+        "fingerprint": made.fingerprint,
+    }
+    text = to_json(result) if as_json else "\n".join(f"{k}: {v}" for k, v in result.items())
+    emit(text, output=output)
+    remark("next: humanclap listen serve STUDY", quiet=quiet)
+
+
+def _write_starter(design: Path, quiet: bool) -> None:
+    from humanclap.listening.starter import STARTER
+
+    if design.exists():
+        raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
+    design.write_text(STARTER, encoding="utf-8")
+    remark(
+        f"wrote {design}; edit it, then: humanclap listen new {design} --pairs pairs.csv",
+        quiet=quiet,
+    )
+
+
+@listen.command()
+@_study_argument
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--public-url", default="", help="Address listeners use, where a proxy is in front.")
+@click.option("--proxies", default="", help="Proxy addresses whose forwarded headers are trusted.")
+@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Clips' copies.")
+@click.option("--allow-simulated", is_flag=True, help="Let bots mark themselves as simulated.")
+@click.option("--starts-per-minute", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option("--requests-per-minute", type=click.IntRange(min=1), default=3000, show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
+def serve(
+    study: str, audio_root: Path | None, cache: Path | None, quiet: bool, **options: Any
+) -> None:
+    """Serve STUDY to listeners, and its admin page at /admin.
+
+    The admin token is taken from HUMANCLAP_ADMIN_TOKEN, or made anew and printed. The limits are
+    per client address.
+    """
+    from humanclap.listening.app import serve as serve_app
+    from humanclap.listening.study import open_study
+    from humanclap.listening.web.settings import ServeSettings
+
+    given = os.environ.get(TOKEN_VARIABLE)
+    settings = ServeSettings(admin_token=given or secrets.token_urlsafe(18), **options)
+    opened = open_study(study, audio_root=audio_root)
+    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    remark(f"listeners: {address}/\nadmin:     {address}/admin", quiet=quiet)
+    if given is None:
+        click.echo(f"admin token: {settings.admin_token}", err=True)
+    try:
+        serve_app(opened, settings, cache=cache or _cache_of(study))
+    finally:
+        opened.close()
+
+
+def _cache_of(study: str) -> Path:
+    """Beside the study's file; for a database server, a folder of its own below the temporary."""
+    if "://" in study:
+        return Path(tempfile.mkdtemp(prefix="humanclap-clips-"))
+    return Path(study).with_suffix(".clips")
+
+
+@listen.command()
+@_study_argument
+@click.option("--simulated", is_flag=True, help="Of simulated listeners instead of people.")
+@click.option("--pairs", "each_pair", is_flag=True, help="Every pair with its ratings.")
+@output_options
+def status(
+    study: str, simulated: bool, each_pair: bool, as_json: bool, quiet: bool, output: Path | None
+) -> None:
+    """How far STUDY is: ratings, systems with intervals, agreement, listeners to look at."""
+    from dataclasses import asdict
+
+    from humanclap.listening.monitor import overview
+    from humanclap.listening.study import open_study
+
+    opened = open_study(study)
+    try:
+        view = overview(opened, simulated=simulated)
+    finally:
+        opened.close()
+    emit(to_json(asdict(view)) if as_json else _status_text(view, each_pair), output=output)
+    if view.mixed:
+        remark("this study holds simulated answers too (--simulated)", quiet=quiet)
+
+
+def _status_text(view: Any, each_pair: bool) -> str:
+    who = "  SIMULATED LISTENERS" if view.simulated else ""
+    states = ", ".join(f"{n} {state}" for state, n in view.sessions.items()) or "none"
+    lines = [
+        f"{view.title} ({view.fingerprint}): {view.state}{who}",
+        f"ratings: {view.ratings_answered} of {view.ratings_wanted}, "
+        f"{view.ratings_promised} promised; sessions: {states}",
+        *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
+        "",
+        text_table(
+            ("system", "ratings", "wanted", "MOS", "95% ±"),
+            [(s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width) for s in view.systems],
+        ),
+        "",
+        text_table(
+            ("question", "ratings", "ICC(1)", "one against others"),
+            [(a.question, a.n_ratings, a.icc, a.leave_one_out_srcc) for a in view.agreement],
+        ),
+    ]
+    if flagged := [person for person in view.listeners if person.flags and not person.excluded]:
+        rows = [
+            (p.listener_id, p.anchor_mean, p.checks_failed, p.median_trial_s, ", ".join(p.flags))
+            for p in flagged
+        ]
+        columns = ("look at listener", "anchor mean", "checks failed", "s a trial", "why")
+        lines += ["", text_table(columns, rows)]
+    if each_pair:
+        rows = [(p.audio, p.text, p.answered, p.promised, p.wanted) for p in view.pairs]
+        lines += ["", text_table(("audio", "text", "answered", "promised", "wanted"), rows)]
+    return "\n".join(lines)
+
+
+@listen.command()
+@_study_argument
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to.",
+)
+@click.option("--simulated", is_flag=True, help="The simulated answers, and only those.")
+@click.option("--finished-only", is_flag=True, help="Set unfinished sessions aside.")
+@click.option(
+    "--recruitment",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write who came from which recruiting site, apart from the answers.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr.")
+def export(
+    study: str,
+    output: Path,
+    simulated: bool,
+    finished_only: bool,
+    recruitment: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the ratings of STUDY, at any moment; `humanclap ratings` reads ratings.csv."""
+    from dataclasses import asdict
+
+    from humanclap.listening.export import export_recruitment, export_study
+    from humanclap.listening.study import open_study
+
+    opened = open_study(study)
+    try:
+        done = export_study(opened, output, simulated=simulated, finished_only=finished_only)
+        if recruitment is not None:
+            export_recruitment(opened, recruitment)
+    finally:
+        opened.close()
+    aside = ", ".join(f"{n} {why}" for why, n in done.set_aside.items()) or "nothing"
+    text = f"{done.ratings} rows in {output / 'ratings.csv'}; set aside: {aside}"
+    emit(to_json(asdict(done)) if as_json else text, output=None)
+    if simulated:
+        remark("these ratings are SIMULATED; no person gave them", quiet=quiet)
+
+
+@listen.command()
+@_study_argument
+@click.option("--reopen", is_flag=True, help="Open it again.")
+def close(study: str, reopen: bool) -> None:
+    """Close STUDY: no new listener, no new sound; answers on their way are still stored."""
+    from humanclap.listening.steering import change_state
+    from humanclap.listening.study import open_study
+
+    opened = open_study(study)
+    try:
+        change_state(opened, "open" if reopen else "closed")
+    finally:
+        opened.close()
+    click.echo("open" if reopen else "closed")
+
+
+@listen.command()
+@_study_argument
+@click.option("--listeners", type=click.IntRange(1, 2000), default=5, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--truth", type=click.Path(path_type=Path), help="Table audio,text,relevance (0..1).")
+@click.option("--url", default="", help="A server of STUDY that runs with --allow-simulated.")
+@click.option("--careless", type=click.FloatRange(0, 1), default=0.1, show_default=True)
+@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
+@output_options
+def simulate(
+    study: str,
+    listeners: int,
+    seed: int,
+    truth: Path | None,
+    url: str,
+    careless: float,
+    audio_root: Path | None,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+) -> None:
+    """Rehearse STUDY with bots that take it through real HTTP; their answers are marked.
+
+    A bot hears a clip's relevance (from --truth, else drawn by the seed for each pair; 0 for a
+    mismatch) through a bias, a spread and noise of its own. Some are careless and answer at
+    random. Without --url a server is started for the time being.
+    """
+    from dataclasses import asdict
+
+    from humanclap.listening.simulate import RaterModel, rehearse
+    from humanclap.listening.study import open_study
+
+    model = RaterModel(seed=seed, careless=careless)
+    opened = open_study(study, audio_root=audio_root)
+    try:
+        with progress_bar("listening", quiet=quiet) as progress:
+            done = rehearse(
+                opened,
+                n_listeners=listeners,
+                model=model,
+                truth=truth,
+                url=url,
+                cache=_cache_of(study),
+                progress=progress,
+            )
+    finally:
+        opened.close()
+    text = (
+        f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, SIMULATED"
+    )
+    emit(to_json(asdict(done)) if as_json else text, output=output)
+    remark("see them: humanclap listen status STUDY --simulated", quiet=quiet)

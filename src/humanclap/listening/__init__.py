@@ -1,0 +1,1 @@
+"""Listening tests: design a study, serve it, keep the answers, export the ratings."""

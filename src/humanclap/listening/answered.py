@@ -1,0 +1,92 @@
+"""Every stored answer with all that is known of its trial: what admin page and export read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from humanclap.listening.database import rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One question of one answered trial.
+
+    score: None for a text; set_aside: why it is not among the ratings, None where it is.
+    answered_at: seconds since 1970; trial_s: seconds on the trial.
+    """
+
+    answer_id: str
+    session_id: str
+    listener_id: str
+    simulated: bool
+    session_state: str
+    number: int
+    kind: str
+    trial_state: str
+    stimulus_id: str
+    audio: str
+    text: str
+    system: str | None
+    subset: str | None
+    split: str | None
+    question: str
+    score: float | None
+    comment: str | None
+    expected: float | None
+    play_count: int
+    heard_to_end: bool
+    trial_s: float
+    answered_at: float
+
+    @property
+    def set_aside(self) -> str | None:
+        """practice, repeat, surplus or excluded; None for what belongs among the ratings."""
+        if self.kind in ("practice", "repeat"):
+            return self.kind
+        return None if self.trial_state == "answered" else self.trial_state
+
+
+_QUERY = """
+SELECT a.answer_id, t.session_id, s.listener_id, t.simulated, s.state AS session_state,
+    t.number, t.kind, t.state AS trial_state, t.stimulus_id, p.audio, t.text, p.system, p.subset,
+    p.split, v.question, v.score, v.comment, t.expected, a.play_count, a.heard_to_end, a.trial_s,
+    a.answered_at
+FROM answers a
+JOIN answer_values v ON v.answer_id = a.answer_id
+JOIN trials t ON t.trial_id = a.trial_id
+JOIN sessions s ON s.session_id = t.session_id
+JOIN stimuli p ON p.stimulus_id = t.stimulus_id
+WHERE t.simulated = :simulated
+ORDER BY s.created_at, s.session_id, t.number, v.question
+"""
+
+
+def answered(connection: Connection, *, simulated: bool) -> list[Answered]:
+    """Every answer of people, or every answer of bots; never both."""
+    return [
+        Answered(
+            **{
+                **item,
+                "simulated": bool(item["simulated"]),
+                "heard_to_end": bool(item["heard_to_end"]),
+            }
+        )
+        for item in rows(connection, _QUERY, simulated=int(simulated))
+    ]
+
+
+def has_simulated(connection: Connection) -> bool:
+    """Whether bots have answered."""
+    return bool(rows(connection, "SELECT 1 FROM trials WHERE simulated = 1 LIMIT 1"))
+
+
+def anchor_means(answers: Sequence[Answered]) -> dict[str, float]:
+    """Each listener's mean score on anchors, over the questions answered on the scale."""
+    scores: dict[str, list[float]] = {}
+    for item in answers:
+        if item.kind == "anchor" and item.score is not None and item.question != "OVERALL":
+            scores.setdefault(item.listener_id, []).append(item.score)
+    return {listener: sum(values) / len(values) for listener, values in scores.items()}

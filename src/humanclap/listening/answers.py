@@ -1,0 +1,178 @@
+"""One answer, one transaction: stored once however often it is sent, and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from humanclap.errors import InputError
+from humanclap.listening.database import insert, row, run
+from humanclap.listening.design import StudyDesign
+from humanclap.listening.sessions import Session, finish_session, open_trials, pair_load
+from humanclap.listening.study import Study
+
+MAX_COMMENT_CHARACTERS = 2000
+MAX_PLAYS = 1000
+MAX_SECONDS = 30 * 86_400.0
+
+Outcome = Literal["stored", "repeated", "conflict", "unknown"]
+"""stored now; stored before under this id; another answer stands; no such trial here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a listener's browser sends about one trial.
+
+    answer_id: made by the browser, the same at every retry; values: question -> rating or text;
+    trial_s: seconds on the trial; waited_s: seconds between answering and this sending.
+    """
+
+    answer_id: str
+    trial_id: str
+    values: Mapping[str, float | str]
+    play_count: int
+    heard_to_end: bool
+    trial_s: float
+    waited_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("answer_id", "trial_id"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{8,64}", value)):
+                raise InputError(f"{name} is not an id")
+        if not 0 <= self.play_count <= MAX_PLAYS:
+            raise InputError(f"play_count is outside 0..{MAX_PLAYS}")
+        for name in ("trial_s", "waited_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value <= MAX_SECONDS):
+                raise InputError(f"{name} is outside 0..{MAX_SECONDS:g}")
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of what was answered, whatever the time of sending."""
+        content = [self.trial_id, dict(sorted(self.values.items())), self.play_count, self.trial_s]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def check_answer(answer: Answer, design: StudyDesign) -> None:
+    """Raise InputError where an answer does not fit the study's questions and rules."""
+    unknown = answer.values.keys() - {question.id for question in design.questions}
+    if unknown:
+        raise InputError(f"the study does not ask {sorted(unknown)}")
+    for question in design.questions:
+        value = answer.values.get(question.id)
+        if value is None or value == "":
+            if question.required:
+                raise InputError(f"{question.id} is not answered")
+        elif question.rated:
+            if isinstance(value, str) or value not in design.scale.choices:
+                raise InputError(f"{question.id} is not one of the buttons")
+        elif not isinstance(value, str) or len(value) > MAX_COMMENT_CHARACTERS:
+            raise InputError(f"{question.id} is not a text of up to {MAX_COMMENT_CHARACTERS}")
+    if answer.heard_to_end and not answer.play_count:
+        raise InputError("heard to the end, but never played")
+    if design.session.must_play_to_end and not answer.heard_to_end:
+        raise InputError("the sound was not played to its end")
+
+
+def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
+    """Store an answer of this session; when this returns `stored`, it is on the disk.
+
+    An answer to a trial that was given back meanwhile still counts where its pair has room, else
+    it is kept as surplus. Raises InputError where the answer does not fit the study.
+    """
+    check_answer(answer, study.design)
+    with study.database.write() as connection:
+        trial = row(
+            connection,
+            "SELECT t.trial_id, t.kind, t.state, t.stimulus_id, p.wanted, l.excluded, "
+            "a.answer_id, a.digest FROM trials t "
+            "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+            "JOIN sessions s ON s.session_id = t.session_id "
+            "JOIN listeners l ON l.listener_id = s.listener_id "
+            "LEFT JOIN answers a ON a.trial_id = t.trial_id "
+            "WHERE t.trial_id = :trial AND t.session_id = :session",
+            trial=answer.trial_id,
+            session=session.session_id,
+        )
+        if trial is None:
+            return "unknown"
+        if trial["answer_id"] is not None:
+            same = (trial["answer_id"], trial["digest"]) == (answer.answer_id, answer.digest)
+            return "repeated" if same else "conflict"
+        if row(connection, "SELECT 1 FROM answers WHERE answer_id = :id", id=answer.answer_id):
+            return "conflict"
+        _insert(connection, answer)
+        _close_trial(connection, session, trial)
+        _after_answer(connection, study, session)
+    return "stored"
+
+
+def _insert(connection: Connection, answer: Answer) -> None:
+    now = time.time()
+    insert(
+        connection,
+        "answers",
+        [
+            {
+                "answer_id": answer.answer_id,
+                "trial_id": answer.trial_id,
+                "received_at": now,
+                "answered_at": now - answer.waited_s,
+                "play_count": answer.play_count,
+                "heard_to_end": int(answer.heard_to_end),
+                "trial_s": answer.trial_s,
+                "digest": answer.digest,
+            }
+        ],
+    )
+    insert(
+        connection,
+        "answer_values",
+        [
+            {
+                "answer_id": answer.answer_id,
+                "question": question,
+                "score": None if isinstance(value, str) else value,
+                "comment": value if isinstance(value, str) else None,
+            }
+            for question, value in answer.values.items()
+            if value != ""
+        ],
+    )
+
+
+def _close_trial(connection: Connection, session: Session, trial: Mapping[str, Any]) -> None:
+    state = "answered"
+    if trial["excluded"]:
+        state = "excluded"
+    elif trial["state"] == "released" and trial["kind"] == "rating":
+        load = pair_load(connection, simulated=session.simulated)
+        if load.get(trial["stimulus_id"], 0) >= trial["wanted"]:
+            state = "surplus"
+    run(
+        connection,
+        "UPDATE trials SET state = :state WHERE trial_id = :id",
+        state=state,
+        id=trial["trial_id"],
+    )
+
+
+def _after_answer(connection: Connection, study: Study, session: Session) -> None:
+    run(
+        connection,
+        "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
+        now=time.time(),
+        id=session.session_id,
+    )
+    ends_here = session.state == "active" and not study.design.asked("after")
+    if ends_here and not open_trials(connection, session.session_id):
+        finish_session(connection, session.session_id)

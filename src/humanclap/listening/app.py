@@ -1,0 +1,120 @@
+"""The application: routes, guard, error pages; and the server that runs it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from humanclap.errors import InputError
+from humanclap.listening.clips import ClipCache
+from humanclap.listening.study import Study
+from humanclap.listening.web.admin import AdminPages
+from humanclap.listening.web.context import HERE, Context
+from humanclap.listening.web.guard import App, Guard
+from humanclap.listening.web.listener import ListenerPages
+from humanclap.listening.web.settings import ServeSettings
+from humanclap.listening.web.sounds import Sounds
+
+_START_S = 20.0
+
+
+def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
+    """The ASGI application of one study. cache: folder of the clips' copies."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    context = Context(study, settings, ClipCache(study.audio_root, cache))
+    app.include_router(ListenerPages(context).router())
+    app.include_router(Sounds(context).router())
+    app.include_router(AdminPages(context).router())
+    app.add_api_route("/health", _health, methods=["GET"])
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+
+    def refuse(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 422
+        detail = str(error.detail) if isinstance(error, HTTPException) else "not as expected"
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        if request.url.path.endswith("/answers"):
+            return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+        title = study.design.wording["error_title"]
+        page = context.page("message.html", status=status, title=title, text=detail)
+        page.headers.update(headers)
+        return page
+
+    app.add_exception_handler(HTTPException, refuse)
+    app.add_exception_handler(RequestValidationError, refuse)
+    return Guard(app, settings)
+
+
+def _health() -> Response:
+    return PlainTextResponse("ok")
+
+
+def _server(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(study, settings, cache=cache),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies or None,
+        timeout_keep_alive=75,
+        lifespan="off",
+    )
+    return uvicorn.Server(config)
+
+
+def _bound(settings: ServeSettings) -> socket.socket:
+    """A listening socket; raises InputError where the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"{settings.host}:{settings.port}: {error.strerror}; choose another --port"
+        ) from error
+    return listener
+
+
+def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
+    """Serve until interrupted."""
+    listener = _bound(settings)
+    try:
+        _server(study, settings, cache).run(sockets=[listener])
+    finally:
+        listener.close()
+
+
+@contextmanager
+def serving(study: Study, settings: ServeSettings, *, cache: Path) -> Iterator[str]:
+    """Serve in the background; gives the address. Port 0 takes a free one."""
+    listener = _bound(settings)
+    port = listener.getsockname()[1]
+    server = _server(study, settings, cache)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + _START_S
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise InputError("the server did not start")
+            time.sleep(0.01)
+        yield f"http://{settings.host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=_START_S)
+        listener.close()

@@ -1,0 +1,128 @@
+"""Where a study is kept: SQLite in one file, or PostgreSQL by its URL. Writers take turns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import DatabaseError
+
+from humanclap.errors import InputError, MissingExtraError
+from humanclap.listening.schema import migrate
+
+Rows = list[dict[str, Any]]
+_WRITER_LOCK = 0x68756D63
+"""Key of PostgreSQL's advisory lock: writers of all processes take turns, as SQLite's do."""
+_BUSY_MS = 30_000
+
+
+class Database:
+    """Transactions over one study.
+
+    SQLite runs in WAL mode with synchronous=FULL: what `write` has committed survives the death
+    of the process and of the machine. A writer holds the lock from its first statement, so what
+    it reads cannot change under it.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._lock = threading.Lock()
+        self._sqlite = "://" not in where
+        url = f"sqlite:///{where}" if self._sqlite else where
+        try:
+            self._engine = create_engine(url, pool_size=10, max_overflow=40)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"{error.name} is not installed; run: pip install 'humanclap[listen-postgres]'"
+            ) from error
+        except Exception as error:
+            raise InputError(f"{where}: neither a file nor a database URL ({error})") from error
+        if self._sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may write; committed at the end of the block, else undone."""
+        with self._lock, self._engine.connect() as connection:
+            if self._sqlite:
+                connection = connection.execution_options(humanclap_write=True)
+            with connection.begin():
+                if not self._sqlite:
+                    connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK}
+                    )
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; nothing may be written."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def upgrade(self) -> int:
+        """Bring the schema up to date; returns its number."""
+        try:
+            with self.write() as connection:
+                return migrate(connection)
+        except DatabaseError as error:
+            raise InputError(f"{self.where}: not a study ({error.orig})") from error
+
+    def close(self) -> None:
+        """Close every connection; the last one folds SQLite's WAL into its file."""
+        self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says so
+    for pragma in (
+        f"busy_timeout = {_BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("humanclap_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def rows(connection: Connection, query: str, **values: object) -> Rows:
+    """All rows of a query, each a dict."""
+    return [dict(row) for row in connection.execute(text(query), values).mappings()]
+
+
+def row(connection: Connection, query: str, **values: object) -> dict[str, Any] | None:
+    """The first row of a query, or None."""
+    found = connection.execute(text(query), values).mappings().first()
+    return None if found is None else dict(found)
+
+
+def run(connection: Connection, statement: str, **values: object) -> int:
+    """Execute a statement; how many rows it touched."""
+    return int(connection.execute(text(statement), values).rowcount)
+
+
+def insert(connection: Connection, table: str, records: Sequence[Mapping[str, object]]) -> None:
+    """Insert records that share their columns."""
+    if records:
+        columns = list(records[0])
+        names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+        statement = text(f"INSERT INTO {table} ({names}) VALUES ({places})")
+        connection.execute(statement, [dict(record) for record in records])
+
+
+def where_of(study: Path | str) -> str:
+    """The place a user names: a URL as it is, a file that must exist."""
+    place = str(study)
+    if "://" not in place and not Path(place).is_file():
+        raise InputError(
+            f"{place}: no such study (make one: humanclap listen new STUDY.toml --pairs pairs.csv)"
+        )
+    return place

@@ -1,0 +1,287 @@
+"""What a study gives on: the long form `humanclap ratings` reads, and what stands beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from sqlalchemy import Connection
+
+from humanclap import __version__
+from humanclap.errors import InputError
+from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
+from humanclap.listening.database import rows
+from humanclap.listening.listener_questions import relate_code
+from humanclap.listening.monitor import repeat_difference
+from humanclap.listening.study import Study
+from humanclap.records import Question
+from humanclap.tables import atomic_writer, write_rows
+
+RATING_COLUMNS = (
+    "audio", "text", "score", "listener_id", "question", "kind", "system", "subset", "split",
+    "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
+    "answered_at", "session_state", "simulated",
+)  # fmt: skip
+"""The long form's columns, then ours, which its reader leaves alone."""
+SET_ASIDE_COLUMNS = (*RATING_COLUMNS, "set_aside", "comment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What `export_study` wrote; set_aside: reason -> rows in set_aside.csv."""
+
+    folder: Path
+    ratings: int
+    listeners: int
+    simulated: bool
+    set_aside: Mapping[str, int]
+    files: tuple[str, ...]
+
+
+def export_study(
+    study: Study, folder: Path, *, simulated: bool = False, finished_only: bool = False
+) -> Exported:
+    """Write ratings.csv, set_aside.csv, listeners.csv, the RELATE and XACLE forms, export.json.
+
+    ratings.csv holds the ratings, anchors and attention checks that count, of people only; or,
+    with `simulated`, of bots only. finished_only sets unfinished sessions aside too (RELATE's
+    screening needs every anchor of a listener). Nothing vanishes: an answer is in ratings.csv or,
+    with a reason, in set_aside.csv. Raises InputError where there is nothing to export, saying so
+    if all answers are simulated.
+    """
+    with study.database.read() as connection:
+        everything = answered(connection, simulated=simulated)
+        both = has_simulated(connection)
+        listeners = _listeners(connection, study, everything, simulated=simulated)
+        events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
+    if not everything:
+        raise InputError(
+            "all answers of this study are simulated; export them with --simulated"
+            if both and not simulated
+            else "the study has no answers yet"
+        )
+    kept, aside = _part(everything, finished_only=finished_only)
+    write_rows(folder / "ratings.csv", RATING_COLUMNS, map(_row, kept))
+    write_rows(
+        folder / "set_aside.csv",
+        SET_ASIDE_COLUMNS,
+        ({**_row(item), "set_aside": why, "comment": item.comment} for item, why in aside),
+    )
+    files = ["ratings.csv", "set_aside.csv", *_write_listeners(study, folder, listeners)]
+    files += _write_relate(folder, kept) + _write_xacle(folder, kept)
+    result = Exported(
+        folder=folder,
+        ratings=len(kept),
+        listeners=len(listeners),
+        simulated=simulated,
+        set_aside=dict(Counter(why for _, why in aside)),
+        files=(*files, "export.json"),
+    )
+    _write_manifest(study, result, events, both=both)
+    return result
+
+
+def _part(
+    everything: Sequence[Answered], *, finished_only: bool
+) -> tuple[list[Answered], list[tuple[Answered, str]]]:
+    """What counts, and what does not with the reason."""
+    kept: list[Answered] = []
+    aside: list[tuple[Answered, str]] = []
+    for item in everything:
+        why = item.set_aside
+        if why is None and item.question not in get_args(Question):
+            why = "other question"
+        if why is None and finished_only and item.session_state != "finished":
+            why = "unfinished session"
+        if why is None:
+            kept.append(item)
+        else:
+            aside.append((item, why))
+    return kept, aside
+
+
+def _row(item: Answered) -> dict[str, object]:
+    return {
+        **{name: getattr(item, name) for name in RATING_COLUMNS if name in Answered.__slots__},
+        "trial_number": item.number,
+        "heard_to_end": int(item.heard_to_end),
+        "trial_s": round(item.trial_s, 3),
+        "answered_at": _iso(item.answered_at),
+        "simulated": int(item.simulated),
+    }
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _listeners(
+    connection: Connection, study: Study, everything: Sequence[Answered], *, simulated: bool
+) -> list[dict[str, Any]]:
+    found = rows(
+        connection,
+        "SELECT l.listener_id, l.simulated, l.excluded, l.reason, s.session_id, s.state, "
+        "s.begun_at, s.finished_at, s.headphone_right FROM listeners l "
+        "JOIN sessions s ON s.listener_id = l.listener_id WHERE l.simulated = :simulated "
+        "ORDER BY s.created_at, s.session_id",
+        simulated=int(simulated),
+    )
+    attributes: dict[str, dict[str, str]] = {}
+    for item in rows(connection, "SELECT listener_id, name, value FROM attributes"):
+        attributes.setdefault(item["listener_id"], {})[item["name"]] = item["value"]
+    means = anchor_means(everything)
+    of_listener: dict[str, list[Answered]] = {}
+    for answer in everything:
+        of_listener.setdefault(answer.listener_id, []).append(answer)
+    return [
+        {
+            **item,
+            "begun_at": None if item["begun_at"] is None else _iso(item["begun_at"]),
+            "finished_at": None if item["finished_at"] is None else _iso(item["finished_at"]),
+            "anchor_mean": means.get(item["listener_id"], math.nan),
+            "repeat_difference": repeat_difference(of_listener.get(item["listener_id"], [])),
+            "attributes": attributes.get(item["listener_id"], {}),
+        }
+        for item in found
+    ]
+
+
+def _write_listeners(
+    study: Study, folder: Path, listeners: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    names = [question.id for question in study.design.listener_questions]
+    columns = (
+        "listener_id", "session_id", "state", "begun_at", "finished_at", "headphone_right",
+        "anchor_mean", "repeat_difference", "excluded", "reason", "simulated",
+    )  # fmt: skip
+    write_rows(
+        folder / "listeners.csv",
+        (*columns, *names),
+        ({**{c: item[c] for c in columns}, **item["attributes"]} for item in listeners),
+    )
+    if not names:
+        return ["listeners.csv"]
+    coded: dict[str, dict[str, object]] = {}
+    for item in listeners:
+        given = item["attributes"]
+        coded[item["listener_id"]] = {
+            question.id: relate_code(question, given.get(question.id, ""))
+            for question in study.design.listener_questions
+        }
+    write_rows(
+        folder / "relate_listeners.csv",
+        ("listener_id", *names),
+        ({"listener_id": key, **values} for key, values in coded.items()),
+    )
+    return ["listeners.csv", "relate_listeners.csv"]
+
+
+def _write_relate(folder: Path, kept: Sequence[Answered]) -> list[str]:
+    """One table a question, as RELATE publishes: wavname /system/split/name, anchor label.
+
+    Our reader takes the file from the added column `filename`. Checks have no place there.
+    """
+    columns = (
+        "wavname", "text", "score", "listener_id", "audio type", "anchor label", "in AudioCaps",
+        "filename",
+    )  # fmt: skip
+    files = []
+    for question in sorted({item.question for item in kept}):
+        name = f"relate_{question}.csv"
+        own = [i for i in kept if i.question == question and i.kind in ("rating", "anchor")]
+        if own:
+            write_rows(folder / name, columns, map(_relate_row, own))
+            files.append(name)
+    return files
+
+
+def _relate_row(item: Answered) -> dict[str, object]:
+    natural = item.subset == "natural"
+    system = "audiocaps" if natural else (item.system or "system").replace("/", "_")
+    split = "train" if item.split == "train" else "test"
+    return {
+        "wavname": f"/{system}/{split}/{item.audio.replace('/', '_')}",
+        "text": item.text,
+        "score": _whole(item.score),
+        "listener_id": item.listener_id,
+        "audio type": "natural" if natural else system,
+        "anchor label": str(item.kind == "anchor"),
+        "in AudioCaps": split if natural else None,
+        "filename": item.audio,
+    }
+
+
+def _write_xacle(folder: Path, kept: Sequence[Answered]) -> list[str]:
+    """XACLE's table, of the ratings alone; one file a question."""
+    files = []
+    for question in sorted({item.question for item in kept}):
+        own = [item for item in kept if item.question == question and item.kind == "rating"]
+        name = f"xacle_{question}.csv"
+        if own:
+            write_rows(
+                folder / name,
+                ("wav_file_name", "text", "score", "listener_id"),
+                (
+                    {
+                        "wav_file_name": item.audio,
+                        "text": item.text,
+                        "score": _whole(item.score),
+                        "listener_id": item.listener_id,
+                    }
+                    for item in own
+                ),
+            )
+            files.append(name)
+    return files
+
+
+def _whole(score: float | None) -> object:
+    return int(score) if score is not None and score == int(score) else score
+
+
+def _write_manifest(
+    study: Study, result: Exported, events: Iterable[Mapping[str, Any]], *, both: bool
+) -> None:
+    with atomic_writer(result.folder / "export.json") as file:
+        json.dump(
+            {
+                "study": study.design.title,
+                "fingerprint": study.fingerprint,
+                "humanclap": __version__,
+                "exported_at": _iso(time.time()),
+                "scale": [study.design.scale.low, study.design.scale.high],
+                "simulated": result.simulated,
+                "study_holds_simulated_answers": both,
+                "rows_in_ratings": result.ratings,
+                "rows_set_aside": dict(result.set_aside),
+                "files": list(result.files),
+                "events": [{**event, "at": _iso(event["at"])} for event in events],
+            },
+            file,
+            ensure_ascii=False,
+            indent=2,
+        )
+        file.write("\n")
+
+
+def export_recruitment(study: Study, path: Path) -> int:
+    """Write who came from which recruiting site, with completion codes; kept apart from answers.
+
+    Returns how many rows there are.
+    """
+    with study.database.read() as connection:
+        found = rows(
+            connection,
+            "SELECT r.site, r.worker, r.task, r.submission, s.completion_code, s.state, "
+            "r.listener_id FROM recruitment r JOIN sessions s ON s.listener_id = r.listener_id "
+            "ORDER BY s.created_at",
+        )
+    columns = ("site", "worker", "task", "submission", "completion_code", "state", "listener_id")
+    write_rows(path, columns, found)
+    return len(found)

@@ -1,0 +1,70 @@
+"""Sounds that check the listener's: a noise to set the volume by, and tones only headphones part.
+
+The headphone check asks which of three tones is the quietest. One is 6 dB below the others; of
+the other two, one has its channels in opposite phase, which cancels in the air between two
+loudspeakers (so that it seems the quietest) but not in headphones.
+Source: Woods, Siegel, Traer & McDermott 2017, "Headphone screening to facilitate web-based
+auditory experiments".
+"""
+
+from __future__ import annotations
+
+import io
+import random
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 44_100
+ROWS = 6
+PASS_AT = 5
+"""Right answers that pass, of six (as published)."""
+KINDS = ("plain", "opposite", "quiet")
+
+_TONE_HZ = 200.0
+_TONE_S = 1.0
+_RAMP_S = 0.1
+_LEVEL = 0.25
+_QUIETER_DB = 6.0
+_NOISE_S = 4.0
+
+
+def rows_of(seed: str) -> list[tuple[str, ...]]:
+    """The order of the three tones in each row, by the session's seed."""
+    generator = random.Random(f"headphones {seed}")
+    return [tuple(generator.sample(KINDS, len(KINDS))) for _ in range(ROWS)]
+
+
+def n_right(seed: str, answers: list[int]) -> int:
+    """How many rows were answered with the quiet tone (positions from 0)."""
+    return sum(row[answer] == "quiet" for row, answer in zip(rows_of(seed), answers, strict=True))
+
+
+def tone(kind: str) -> bytes:
+    """A stereo WAV of one tone."""
+    time_s = np.arange(int(_TONE_S * SAMPLE_RATE)) / SAMPLE_RATE
+    ramp = np.minimum(1.0, np.minimum(time_s, _TONE_S - time_s) / _RAMP_S)
+    left = _LEVEL * ramp * np.sin(2 * np.pi * _TONE_HZ * time_s)
+    if kind == "quiet":
+        left = left * 10 ** (-_QUIETER_DB / 20)
+    return _wav(np.stack([left, -left if kind == "opposite" else left], axis=1))
+
+
+def volume_noise() -> bytes:
+    """A mono WAV of pink-like noise at -23 dB below full scale, the level of a usual clip."""
+    generator = np.random.default_rng(0)
+    n = int(_NOISE_S * SAMPLE_RATE)
+    spectrum = np.fft.rfft(generator.standard_normal(n))
+    frequency = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
+    audible = (frequency > 100) & (frequency < 10_000)
+    spectrum = np.where(audible, spectrum / np.sqrt(np.maximum(frequency, 1.0)), 0)
+    noise = np.fft.irfft(spectrum, n)
+    noise *= 10 ** (-23 / 20) / np.sqrt(np.mean(noise**2))
+    return _wav(noise[:, None])
+
+
+def _wav(samples: NDArray[np.float64]) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return file.getvalue()

@@ -1,0 +1,54 @@
+"""The study file that `humanclap listen new` writes to start from."""
+
+from __future__ import annotations
+
+STARTER = """\
+# A listening test. Every key may be left out but the title; an unknown key is refused.
+title = "Does the sound match the text?"
+language = "en"            # en and ja have their own sentences; others: replace them in [wording]
+seed = 1                   # of the assignment and every order
+contact = ""               # shown at the foot of each page
+
+[quota]
+ratings_per_pair = 8
+
+[session]
+pairs = 18                 # counted sounds of a session
+anchors = 3                # mismatched pairs, made automatically
+attention_checks = 1       # "please choose 3"
+repeats = 0                # sounds heard twice, for self-consistency; not among the ratings
+practice = 2               # first sounds, not counted
+must_play_to_end = true
+slot_minutes = 60          # a session idle for so long gives its pairs to others
+per_listener = 1           # sessions one listener may take
+volume_check = true
+headphone_check = "off"    # off, record, require
+
+[scale]
+low = 0
+high = 10
+step = 1
+
+[[question]]
+id = "REL"                 # REL, IS, OS, OVERALL (quality) or COMMENT (free text)
+
+# [[question]]
+# id = "COMMENT"
+# required = false
+
+[listener]
+preset = "relate"          # none, or the twelve questions of RELATE
+
+# [[listener.question]]
+# id = "hearing"
+# prompt = "Do you have a hearing impairment?"
+# choices = ["Yes", "No", "I would rather not say"]
+
+[completion]
+code = ""                  # one for all, or empty for one each
+url = ""                   # where to go back to; {code} is filled in
+
+[wording]
+# welcome = "..."          # any sentence of the pages
+# consent = "..."
+"""

@@ -1,0 +1,36 @@
+// The sound check: a button plays its sounds in turn; only then can its question be answered.
+
+const audio = new Audio();
+let busy = false;
+
+function playOne(address) {
+  return new Promise((resolve, reject) => {
+    audio.onended = resolve;
+    audio.onerror = reject;
+    audio.src = address;
+    audio.play().catch(reject);
+  });
+}
+
+async function play(button) {
+  if (busy) return;
+  busy = true;
+  button.classList.add("playing");
+  try {
+    for (const address of button.dataset.sounds.trim().split(/\s+/)) {
+      await playOne(address);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    for (const input of document.querySelectorAll(`[data-after="${button.dataset.plays}"]`)) {
+      input.disabled = false;
+    }
+  } catch {
+    // may be played again
+  }
+  button.classList.remove("playing");
+  busy = false;
+}
+
+for (const button of document.querySelectorAll("button[data-sounds]")) {
+  button.addEventListener("click", () => play(button));
+}

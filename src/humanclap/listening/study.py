@@ -1,0 +1,216 @@
+"""A study on disk: made once from a design and its pairs, opened by every command."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+
+from humanclap.errors import InputError
+from humanclap.fingerprint import fingerprint_text
+from humanclap.listening.anchors import make_anchors
+from humanclap.listening.assignment import Stimulus
+from humanclap.listening.database import Database, insert, row, rows, run, where_of
+from humanclap.listening.design import StudyDesign, parse_design
+from humanclap.records import Pair
+
+STATES = ("open", "paused", "closed")
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """An open study: its database, its design and the folder its clips are in."""
+
+    database: Database
+    design: StudyDesign
+    audio_root: Path
+    secret: str
+    fingerprint: str
+
+    def state(self) -> str:
+        """`open`, `paused` or `closed`."""
+        with self.database.read() as connection:
+            return setting(connection, "state")
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self.database.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What `create_study` made."""
+
+    n_pairs: int
+    n_anchors: int
+    n_ratings: int
+    fingerprint: str
+
+
+def create_study(
+    where: str,
+    *,
+    design_text: str,
+    pairs: Sequence[Pair],
+    audio_root: Path,
+    anchors: Sequence[Pair] | None = None,
+) -> Created:
+    """Make the study `where` (a new file, or the URL of an empty database).
+
+    anchors: mismatched pairs of one's own; made automatically where None. Raises InputError where
+    the study exists, a clip is missing or cannot be read, or no anchor can be made.
+    """
+    design = parse_design(design_text)
+    if "://" not in where and Path(where).exists():
+        raise InputError(f"{where}: a study is there already; answers are never overwritten")
+    if anchors is None:
+        wanted = design.session.anchors * design.session.per_listener
+        anchors = make_anchors(pairs, max(4 * wanted, 12) if wanted else 0, design.seed)
+    if len(anchors) < design.session.anchors:
+        raise InputError(
+            f"only {len(anchors)} anchors can be had, and a session wants "
+            f"{design.session.anchors}; lower [session] anchors or give more (--anchors TABLE)"
+        )
+    durations = _durations([*pairs, *anchors], audio_root)
+    stimuli = _stimuli(pairs, anchors, design, durations)
+    fingerprint = fingerprint_text([design_text, *(f"{s['audio']}\0{s['text']}" for s in stimuli)])
+    database = Database(where)
+    try:
+        database.upgrade()
+        with database.write() as connection:
+            if row(connection, "SELECT name FROM study") is not None:
+                raise InputError(
+                    f"{where}: a study is there already; answers are never overwritten"
+                )
+            _write_settings(connection, design_text, audio_root, fingerprint)
+            insert(connection, "stimuli", stimuli)
+    finally:
+        database.close()
+    return Created(
+        n_pairs=len(pairs),
+        n_anchors=len(anchors),
+        n_ratings=len(pairs) * design.quota.ratings_per_pair,
+        fingerprint=fingerprint,
+    )
+
+
+def _durations(pairs: Sequence[Pair], audio_root: Path) -> dict[str, float]:
+    """Seconds of each clip; raises InputError naming those that cannot be used."""
+    durations: dict[str, float] = {}
+    bad: list[str] = []
+    for audio in dict.fromkeys(pair.audio for pair in pairs):
+        try:
+            durations[audio] = float(soundfile.info(str(audio_root / audio)).duration)
+        except (soundfile.LibsndfileError, OSError) as error:
+            missing = not (audio_root / audio).is_file()
+            bad.append(f"{audio}: {'no such file' if missing else error}")
+        else:
+            if durations[audio] <= 0:
+                bad.append(f"{audio}: holds no sound")
+    if bad:
+        more = f"\n  and {len(bad) - _MAX_NAMED} more" if len(bad) > _MAX_NAMED else ""
+        raise InputError(
+            f"{len(bad)} clips under {audio_root} cannot be used (--audio-root says where "
+            "relative paths start):\n  " + "\n  ".join(bad[:_MAX_NAMED]) + more
+        )
+    return durations
+
+
+def _stimuli(
+    pairs: Sequence[Pair],
+    anchors: Sequence[Pair],
+    design: StudyDesign,
+    durations: dict[str, float],
+) -> list[dict[str, object]]:
+    seen: set[tuple[str, str]] = set()
+    stimuli: list[dict[str, object]] = []
+    for kind, of_kind in (("pair", pairs), ("anchor", anchors)):
+        for pair in of_kind:
+            if (pair.audio, pair.text) in seen:
+                raise InputError(f"{pair.audio} with {pair.text!r} stands twice among the pairs")
+            seen.add((pair.audio, pair.text))
+            stimuli.append(
+                {
+                    "stimulus_id": secrets.token_hex(8),
+                    "kind": kind,
+                    "audio": pair.audio,
+                    "text": pair.text,
+                    "system": pair.system,
+                    "subset": pair.subset,
+                    "split": pair.split,
+                    "wanted": design.quota.ratings_per_pair if kind == "pair" else 0,
+                    "position": len(stimuli),
+                    "duration_s": durations[pair.audio],
+                }
+            )
+    return stimuli
+
+
+def _write_settings(
+    connection: Connection, design_text: str, audio_root: Path, fingerprint: str
+) -> None:
+    settings = {
+        "design": design_text,
+        "audio_root": str(audio_root.resolve()),
+        "fingerprint": fingerprint,
+        "secret": secrets.token_hex(32),
+        "state": "open",
+        "created_at": repr(time.time()),
+    }
+    insert(connection, "study", [{"name": k, "value": v} for k, v in settings.items()])
+
+
+def open_study(where: Path | str, *, audio_root: Path | None = None) -> Study:
+    """Open a study by file or URL, its schema brought up to date.
+
+    audio_root: where the clips are now, if they have moved since `new`. Raises InputError where
+    there is no study.
+    """
+    place = where_of(where)
+    database = Database(place)
+    try:
+        database.upgrade()
+        with database.read() as connection:
+            design = parse_design(setting(connection, "design"))
+            root = audio_root or Path(setting(connection, "audio_root"))
+            return Study(
+                database=database,
+                design=design,
+                audio_root=root.resolve(),
+                secret=setting(connection, "secret"),
+                fingerprint=setting(connection, "fingerprint"),
+            )
+    except DatabaseError as error:
+        raise InputError(f"{place}: not a study ({error.orig})") from error
+
+
+def setting(connection: Connection, name: str) -> str:
+    """One of the study's stored settings."""
+    found = row(connection, "SELECT value FROM study WHERE name = :name", name=name)
+    if found is None:
+        raise InputError(f"the database holds no study (its {name!r} is missing)")
+    return str(found["value"])
+
+
+def set_state(connection: Connection, state: str) -> None:
+    """Make the study open, paused or closed."""
+    if state not in STATES:
+        raise InputError(f"state is {state!r}; expected one of {', '.join(STATES)}")
+    run(connection, "UPDATE study SET value = :state WHERE name = 'state'", state=state)
+
+
+def stimuli_of(connection: Connection) -> list[Stimulus]:
+    """All pairs and anchors, in the order of the tables they came from."""
+    found = rows(
+        connection,
+        "SELECT stimulus_id, kind, audio, text, system, subset, split, wanted, duration_s "
+        "FROM stimuli ORDER BY position",
+    )
+    return [Stimulus(**item) for item in found]

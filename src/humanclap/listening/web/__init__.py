@@ -1,0 +1,1 @@
+"""The web pages of a listening test; nothing else of humanclap imports a web framework."""

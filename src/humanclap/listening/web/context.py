@@ -1,0 +1,124 @@
+"""What every page needs: the study, the templates, tokens against forgery."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from humanclap.listening.clips import ClipCache
+from humanclap.listening.sessions import Session, find_session
+from humanclap.listening.study import Study
+from humanclap.listening.web.settings import ServeSettings
+
+HERE = Path(__file__).resolve().parent.parent
+SESSION_COOKIE = "humanclap_session"
+FORM_COOKIE = "humanclap_form"
+COOKIE_DAYS = 60
+
+
+class Context:
+    """The study being served, and how pages are made and tokens checked."""
+
+    def __init__(self, study: Study, settings: ServeSettings, clips: ClipCache) -> None:
+        self.study = study
+        self.settings = settings
+        self.clips = clips
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def url(self, path: str) -> str:
+        """An address of ours, prefix included."""
+        return self.settings.prefix + path
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page from its template, with the study's wording."""
+        design = self.study.design
+        text = self._environment.get_template(template).render(
+            t=design.wording, design=design, url=self.url, **values
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def message(self, name: str, *, status: int = 200) -> HTMLResponse:
+        """A page that says one thing: full, paused, closed, ended."""
+        wording = self.study.design.wording
+        return self.page(
+            "message.html", status=status, title=wording[f"{name}_title"], text=wording[name]
+        )
+
+    def redirect(self, path: str) -> RedirectResponse:
+        """On to another page of ours, by GET."""
+        return RedirectResponse(self.url(path), status_code=303)
+
+    def sign(self, *parts: str) -> str:
+        """A token only this study can make."""
+        key = bytes.fromhex(self.study.secret)
+        return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
+
+    def signed(self, token: str, *parts: str) -> bool:
+        """Whether a token is the one of these parts."""
+        return hmac.compare_digest(token.encode(), self.sign(*parts).encode())
+
+    def set_cookie(
+        self, response: HTMLResponse | RedirectResponse, name: str, value: str, *, strict: bool
+    ) -> None:
+        """A cookie no script can read; a strict one lives as long as the browser."""
+        response.set_cookie(
+            name,
+            value,
+            max_age=None if strict else COOKIE_DAYS * 86_400,
+            path=self.settings.prefix or "/",
+            secure=self.settings.secure,
+            httponly=True,
+            samesite="strict" if strict else "lax",
+        )
+
+    def session(self, request: Request) -> Session | None:
+        """The session of the request's cookie."""
+        token = request.cookies.get(SESSION_COOKIE, "")
+        if not token or len(token) > 100:
+            return None
+        with self.study.database.read() as connection:
+            return find_session(connection, token)
+
+    def required_session(self, request: Request) -> Session:
+        """As `session`; raises 401 where there is none."""
+        session = self.session(request)
+        if session is None:
+            raise HTTPException(401, "no session; open the study's first page")
+        return session
+
+    def session_csrf(self, request: Request) -> str:
+        """The token that posts of this session carry."""
+        return self.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
+
+    def check_session_csrf(self, request: Request, token: str) -> None:
+        """Raise 403 where a post does not come from our own page."""
+        if not self.signed(token, "csrf", request.cookies.get(SESSION_COOKIE, "")):
+            raise HTTPException(403, "this form is not from this page")
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a posted form; raises 400 where it is malformed or repeats a field."""
+    body = await request.body()
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, strict_parsing=True, max_num_fields=200
+        )
+    except ValueError as error:
+        raise HTTPException(400, "malformed form") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise HTTPException(400, "a field is given twice")
+    return form

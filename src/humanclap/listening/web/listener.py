@@ -1,0 +1,363 @@
+"""The listener's pages: welcome, about you, sound check, trials, thanks."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from humanclap.errors import InputError
+from humanclap.listening import headphones
+from humanclap.listening.database import row, rows
+from humanclap.listening.sessions import (
+    MAX_HEADPHONE_TRIES,
+    Recruit,
+    Session,
+    StudyFullError,
+    attributes_of,
+    begin_session,
+    finish_session,
+    has_room,
+    open_trials,
+    record_headphones,
+    return_to_session,
+    start_session,
+    store_attributes,
+)
+from humanclap.listening.web.context import FORM_COOKIE, SESSION_COOKIE, Context, read_form
+from humanclap.listening.web.guard import RateLimit
+
+CLIPS_AHEAD = 14
+"""Clips the page loads before their turn, so that a lost connection does not stop a listener."""
+SIMULATED_HEADER = "x-humanclap-simulated"
+_SITES = {
+    "prolific": ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"),
+    "mturk": ("workerId", "hitId", "assignmentId"),
+}
+_MTURK_PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def recruit_of(values: Mapping[str, str]) -> Recruit | None:
+    """Who the recruiting site's parameters say this is. Raises 400 where they are no ids."""
+    for site, (worker, task, submission) in _SITES.items():
+        if worker in values:
+            given = [values.get(name, "") for name in (worker, task, submission)]
+            if not _ID.fullmatch(given[0]) or any(v and not _ID.fullmatch(v) for v in given[1:]):
+                raise HTTPException(400, "the recruiting site's parameters are not ids")
+            return Recruit(site=site, worker=given[0], task=given[1], submission=given[2])
+    return None
+
+
+class ListenerPages:
+    """Routes of the listener; one object a served study."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._study = context.study
+        self._starts = RateLimit(context.settings.starts_per_minute)
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        get: dict[str, Any] = {"methods": ["GET"]}
+        post: dict[str, Any] = {"methods": ["POST"]}
+        router.add_api_route("/", self.welcome, **get)
+        router.add_api_route("/start", self.start, **post)
+        router.add_api_route("/go", self.go, **get)
+        router.add_api_route("/about", self.about, **get)
+        router.add_api_route("/about", self.store_about, **post)
+        router.add_api_route("/after", self.after, **get)
+        router.add_api_route("/after", self.store_after, **post)
+        router.add_api_route("/sound", self.sound, **get)
+        router.add_api_route("/sound", self.store_sound, **post)
+        router.add_api_route("/trial", self.trial, **get)
+        router.add_api_route("/done", self.done, **get)
+        return router
+
+    # -- in ---------------------------------------------------------------------------------
+
+    def welcome(self, request: Request) -> Response:
+        """Title, what to expect, consent; a listener with a session goes on where they were."""
+        recruit = recruit_of(request.query_params)
+        session = self._context.session(request)
+        if session is not None and (recruit is None or self._is(session, recruit)):
+            return self._context.redirect("/go")
+        state = self._study.state()
+        if state != "open":
+            return self._context.message(state, status=503 if state == "paused" else 410)
+        with self._study.database.read() as connection:
+            if not has_room(connection, simulated=SIMULATED_HEADER in request.headers):
+                return self._context.message("full", status=409)
+        cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+        response = self._context.page(
+            "welcome.html",
+            csrf=self._context.sign("form", cookie),
+            fields={k: v for k, v in request.query_params.items() if _is_site_field(k)},
+            preview=request.query_params.get("assignmentId") == _MTURK_PREVIEW,
+        )
+        self._context.set_cookie(response, FORM_COOKIE, cookie, strict=False)
+        return response
+
+    def _is(self, session: Session, recruit: Recruit) -> bool:
+        with self._study.database.read() as connection:
+            found = row(
+                connection,
+                "SELECT site, worker FROM recruitment WHERE listener_id = :id",
+                id=session.listener_id,
+            )
+        return found == {"site": recruit.site, "worker": recruit.worker}
+
+    async def start(self, request: Request) -> Response:
+        """Consent given: make the session."""
+        form = await read_form(request)
+        cookie = request.cookies.get(FORM_COOKIE, "")
+        if not cookie or not self._context.signed(form.get("csrf", ""), "form", cookie):
+            raise HTTPException(403, "this form is not from this page")
+        if form.get("agree") != "yes":
+            raise HTTPException(422, "consent is needed")
+        client = request.client.host if request.client else "?"
+        if not self._starts.allows(client):
+            raise HTTPException(429, "too many listeners at once from this address")
+        simulated = SIMULATED_HEADER in request.headers
+        if simulated and not self._context.settings.allow_simulated:
+            raise HTTPException(403, "this server does not take simulated listeners")
+        return await run_in_threadpool(self._start, recruit_of(form), simulated)
+
+    def _start(self, recruit: Recruit | None, simulated: bool) -> Response:
+        try:
+            token, _ = start_session(self._study, recruit=recruit, simulated=simulated)
+        except StudyFullError:
+            return self._context.message("full", status=409)
+        except InputError:
+            state = self._study.state()
+            name = "ended" if state == "open" else state
+            return self._context.message(name, status=503 if state == "paused" else 410)
+        response = self._context.redirect("/go")
+        self._context.set_cookie(response, SESSION_COOKIE, token, strict=False)
+        return response
+
+    def go(self, request: Request) -> Response:
+        """On to whatever comes next for this session."""
+        session = self._context.session(request)
+        if session is None:
+            return self._context.redirect("/")
+        try:
+            return self._context.redirect(self._next(session))
+        except StudyFullError:
+            return self._context.message("full", status=409)
+
+    def _next(self, session: Session) -> str:
+        if session.state == "preparing":
+            if self._unanswered(session, "before"):
+                return "/about"
+            if self._checks_sound:
+                return "/sound"
+            session = begin_session(self._study, session)
+        session = return_to_session(self._study, session)
+        if session.state != "active":
+            return "/done"
+        with self._study.database.read() as connection:
+            if open_trials(connection, session.session_id):
+                return "/trial"
+        if self._unanswered(session, "after"):
+            return "/after"
+        with self._study.database.write() as connection:
+            finish_session(connection, session.session_id)
+        return "/done"
+
+    @property
+    def _checks_sound(self) -> bool:
+        design = self._study.design.session
+        return design.volume_check or design.headphone_check != "off"
+
+    def _unanswered(self, session: Session, when: str) -> bool:
+        with self._study.database.read() as connection:
+            given = attributes_of(connection, session.listener_id)
+        return any(question.id not in given for question in self._study.design.asked(when))
+
+    # -- questions about the listener -------------------------------------------------------
+
+    def about(self, request: Request) -> Response:
+        """Listener questions before the first sound."""
+        return self._questions(request, "before")
+
+    def after(self, request: Request) -> Response:
+        """Listener questions after the last sound."""
+        return self._questions(request, "after")
+
+    async def store_about(self, request: Request) -> Response:
+        """Answers to them."""
+        return await self._store_questions(request, "before")
+
+    async def store_after(self, request: Request) -> Response:
+        """Answers to them."""
+        return await self._store_questions(request, "after")
+
+    def _questions(self, request: Request, when: str) -> Response:
+        self._context.required_session(request)
+        return self._context.page(
+            "about.html",
+            when=when,
+            questions=self._study.design.asked(when),
+            csrf=self._context.session_csrf(request),
+        )
+
+    async def _store_questions(self, request: Request, when: str) -> RedirectResponse:
+        form = await read_form(request)
+        self._context.check_session_csrf(request, form.pop("csrf", ""))
+        asked = {question.id: question for question in self._study.design.asked(when)}
+        if form.keys() - asked.keys():
+            raise HTTPException(422, "the study does not ask this")
+        for question in asked.values():
+            if not question.accepts(form.get(question.id, "").strip()):
+                raise HTTPException(422, f"please answer: {question.prompt}")
+        given = {name: form.get(name, "").strip() for name in asked}
+        await run_in_threadpool(self._keep, request, given)
+        return self._context.redirect("/go")
+
+    def _keep(self, request: Request, given: Mapping[str, str]) -> None:
+        session = self._context.required_session(request)
+        with self._study.database.write() as connection:
+            store_attributes(connection, session.listener_id, given)
+
+    # -- sound ------------------------------------------------------------------------------
+
+    def sound(self, request: Request) -> Response:
+        """Volume check and headphone check."""
+        session = self._context.required_session(request)
+        if session.state != "preparing":
+            return self._context.redirect("/go")
+        return self._sound_page(request, session)
+
+    def _sound_page(self, request: Request, session: Session) -> HTMLResponse:
+        check = self._study.design.session.headphone_check != "off"
+        return self._context.page(
+            "sound.html",
+            csrf=self._context.session_csrf(request),
+            rows=headphones.ROWS if check else 0,
+            failed=session.headphone_tries > 0,
+        )
+
+    async def store_sound(self, request: Request) -> Response:
+        """The sound is checked: give the session its trials."""
+        form = await read_form(request)
+        self._context.check_session_csrf(request, form.get("csrf", ""))
+        return await run_in_threadpool(self._store_sound, request, form)
+
+    def _store_sound(self, request: Request, form: Mapping[str, str]) -> Response:
+        session = self._context.required_session(request)
+        design = self._study.design.session
+        if session.state == "preparing" and design.headphone_check != "off":
+            n = headphones.n_right(_try_seed(session), _row_answers(form))
+            passed = n >= headphones.PASS_AT
+            session = record_headphones(self._study, session, n, passed=passed)
+            again = session.headphone_tries < MAX_HEADPHONE_TRIES
+            if not passed and design.headphone_check == "require" and again:
+                return self._sound_page(request, session)
+        if session.state == "preparing":
+            try:
+                begin_session(self._study, session)
+            except StudyFullError:
+                return self._context.message("full", status=409)
+        return self._context.redirect("/go")
+
+    # -- trials -----------------------------------------------------------------------------
+
+    def trial(self, request: Request) -> Response:
+        """The page of all trials still open; the script shows one at a time."""
+        session = self._context.session(request)
+        if session is None:
+            return self._context.redirect("/")
+        state = self._study.state()
+        if state != "open":
+            return self._context.message(state, status=503 if state == "paused" else 410)
+        with self._study.database.read() as connection:
+            found = rows(
+                connection,
+                "SELECT trial_id, kind, text, state FROM trials "
+                "WHERE session_id = :id AND state <> 'released' ORDER BY number",
+                id=session.session_id,
+            )
+        if session.state != "active" or not any(item["state"] == "open" for item in found):
+            return self._context.redirect("/go")
+        return self._context.page("trial.html", plan=self._plan(request, session, found))
+
+    def _plan(
+        self, request: Request, session: Session, found: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What the page's script needs; of a trial's kind only whether it is practice."""
+        design = self._study.design
+        names = (
+            "play", "play_again", "playing", "loading", "sound_failed", "listen_first",
+            "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest", "refused",
+            "answer_all",
+        )  # fmt: skip
+        return {
+            "session": session.session_id,
+            "csrf": self._context.session_csrf(request),
+            "answers_url": self._context.url("/answers"),
+            "clip_url": self._context.url("/clip/"),
+            "next_url": self._context.url("/go"),
+            "total": len(found),
+            "must_play_to_end": design.session.must_play_to_end,
+            "clips_ahead": CLIPS_AHEAD,
+            "questions": [
+                {"id": q.id, "rated": q.rated, "required": q.required} for q in design.questions
+            ],
+            "wording": {name: design.wording[name] for name in names},
+            "trials": [
+                {
+                    "trial_id": item["trial_id"],
+                    "number": number,
+                    "text": item["text"],
+                    "practice": item["kind"] == "practice",
+                }
+                for number, item in enumerate(found, start=1)
+                if item["state"] == "open"
+            ],
+        }
+
+    def done(self, request: Request) -> Response:
+        """Thanks and the completion code, once everything is answered."""
+        session = self._context.session(request)
+        if session is None:
+            return self._context.redirect("/")
+        if session.state == "screened_out":
+            wording = self._study.design.wording
+            return self._context.page(
+                "message.html", title=wording["ended_title"], text=wording["headphone_out"]
+            )
+        if session.state != "finished":
+            return self._context.redirect("/go")
+        link = self._study.design.completion.url.replace("{code}", session.completion_code)
+        return self._context.page("done.html", code=session.completion_code, link=link)
+
+
+def _is_site_field(name: str) -> bool:
+    return any(name in fields for fields in _SITES.values())
+
+
+def _try_seed(session: Session) -> str:
+    """Each try has tones in another order."""
+    return f"{session.seed}:{session.headphone_tries}"
+
+
+def _row_answers(form: Mapping[str, str]) -> list[int]:
+    answers = [form.get(f"row{number}", "") for number in range(headphones.ROWS)]
+    if any(answer not in ("0", "1", "2") for answer in answers):
+        raise HTTPException(422, "every row of the headphone check needs an answer")
+    return [int(answer) for answer in answers]
+
+
+def headphone_tone(session: Session, number: int, place: int) -> bytes:
+    """The tone at one place of one row of the session's present try. Raises 404 outside them."""
+    order = headphones.rows_of(_try_seed(session))
+    if not (0 <= number < len(order) and 0 <= place < len(order[0])):
+        raise HTTPException(404)
+    return headphones.tone(order[number][place])

@@ -1,0 +1,138 @@
+"""Answers in, clips out: what the trial page asks for in the background."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from humanclap.errors import AudioError, InputError
+from humanclap.listening import headphones
+from humanclap.listening.answers import Answer, store_answer
+from humanclap.listening.clips import FORMS, MEDIA_TYPES
+from humanclap.listening.database import row
+from humanclap.listening.web.context import Context
+from humanclap.listening.web.listener import headphone_tone
+
+CSRF_HEADER = "x-csrf-token"
+_STATUS = {"stored": 201, "repeated": 200, "conflict": 409, "unknown": 404}
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "answer_id": (str,),
+    "trial_id": (str,),
+    "values": (dict,),
+    "play_count": (int,),
+    "heard_to_end": (bool,),
+    "trial_s": (int, float),
+    "waited_s": (int, float),
+}
+
+
+def parse_answer(body: bytes) -> Answer:
+    """The answer in a request's body.
+
+    Raises 400 where it is not a JSON object, 422 where a field is missing, unknown or wrong.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, "not JSON") from error
+    if not isinstance(given, dict):
+        raise HTTPException(400, "not a JSON object")
+    if given.keys() != _FIELDS.keys():
+        raise HTTPException(422, f"expected exactly {', '.join(_FIELDS)}")
+    for name, kinds in _FIELDS.items():
+        if type(given[name]) not in kinds:
+            raise HTTPException(422, f"{name} is of the wrong type")
+    values: dict[str, Any] = given["values"]
+    if any(type(value) not in (int, float, str) for value in values.values()):
+        raise HTTPException(422, "a value is neither a number nor a text")
+    try:
+        return Answer(**given)
+    except InputError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+class Sounds:
+    """Routes of the trial page's script."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/answers", self.answers, methods=["POST"])
+        router.add_api_route("/clip/{name}", self.clip, methods=["GET"])
+        router.add_api_route("/check/noise.wav", self.noise, methods=["GET"])
+        router.add_api_route("/check/{number}-{place}.wav", self.tone, methods=["GET"])
+        return router
+
+    async def answers(self, request: Request) -> Response:
+        """Store one answer; 201 stored now, 200 stored before, 409 another answer stands."""
+        body = await request.body()
+        return await run_in_threadpool(self._store, request, body)
+
+    def _store(self, request: Request, body: bytes) -> Response:
+        session = self._context.required_session(request)
+        self._context.check_session_csrf(request, request.headers.get(CSRF_HEADER, ""))
+        answer = parse_answer(body)
+        try:
+            outcome = store_answer(self._context.study, session, answer)
+        except InputError as error:
+            raise HTTPException(422, str(error)) from error
+        return JSONResponse({"outcome": outcome}, status_code=_STATUS[outcome])
+
+    def clip(self, request: Request, name: str) -> Response:
+        """The sound of one of the session's own trials, as FLAC or WAV."""
+        trial_id, _, form = name.partition(".")
+        if form not in FORMS:
+            raise HTTPException(404)
+        session = self._context.required_session(request)
+        with self._context.study.database.read() as connection:
+            found = row(
+                connection,
+                "SELECT p.audio FROM trials t JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+                "WHERE t.trial_id = :trial AND t.session_id = :session",
+                trial=trial_id,
+                session=session.session_id,
+            )
+        if found is None:
+            raise HTTPException(404)
+        try:
+            path = self._context.clips.path(found["audio"], form)  # type: ignore[arg-type]
+        except AudioError as error:
+            raise HTTPException(500, "the sound cannot be read") from error
+        return _sound_file(path, MEDIA_TYPES[form], trial_id)
+
+    def noise(self, request: Request) -> Response:
+        """The noise that the volume is set by."""
+        self._context.required_session(request)
+        return Response(_noise(), media_type="audio/wav")
+
+    def tone(self, request: Request, number: int, place: int) -> Response:
+        """One tone of the headphone check."""
+        session = self._context.required_session(request)
+        return Response(headphone_tone(session, number, place), media_type="audio/wav")
+
+
+def _sound_file(path: Path, media_type: str, trial_id: str) -> FileResponse:
+    """A file, in parts where asked; nothing in its headers tells when or what it was."""
+    return FileResponse(
+        path,
+        media_type=media_type,
+        headers={
+            "etag": f'"{trial_id}"',
+            "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+            "cache-control": "private, max-age=86400",
+        },
+    )
+
+
+@cache
+def _noise() -> bytes:
+    return headphones.volume_noise()

@@ -1,0 +1,203 @@
+"""What listeners read: every sentence of the pages, by language, each replaceable by the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from humanclap.errors import SettingsError
+
+ENGLISH: dict[str, str] = {
+    "welcome": "You will hear short sounds. For each one you read a sentence and say how well "
+    "the two match.",
+    "consent": "Your answers are stored without your name or address and are used for research. "
+    "You may stop at any time by closing this page.",
+    "agree": "I have read this and agree to take part",
+    "start": "Start",
+    "continue": "Continue",
+    "next": "Next",
+    "play": "Play",
+    "play_again": "Play again",
+    "playing": "Playing",
+    "loading": "Loading the sound",
+    "sound_failed": "The sound could not be loaded. It is tried again by itself.",
+    "listen_first": "Listen to the end, then answer.",
+    "rate_now": "You can answer now.",
+    "trial_of": "Sound {number} of {total}",
+    "practice": "Practice: this answer does not count",
+    "caption": "Text",
+    "saved": "All answers are saved",
+    "saving": "Saving",
+    "offline": "No connection. Go on: {count} answers are kept here and sent later.",
+    "sending_rest": "Waiting for the connection to send {count} answers. Please keep this page "
+    "open.",
+    "refused": "An answer could not be stored. Please reload this page.",
+    "answer_all": "Please answer every question.",
+    "keys_title": "Keys",
+    "keys_on": "Use keyboard shortcuts",
+    "keys_play": "Space plays the sound.",
+    "keys_digits": "Type the number of your answer. For {high} type its digits one after the "
+    "other, within a second.",
+    "keys_next": "Enter goes on.",
+    "comment_optional": "optional",
+    "about_title": "About you",
+    "after_title": "Last questions",
+    "choose": "Please choose",
+    "sound_title": "Check your sound",
+    "volume": "Use headphones if you can, in a quiet room. Play this noise and set the volume so "
+    "that it is comfortable. Please leave the volume as it is from then on.",
+    "volume_ok": "I hear the noise well and comfortably",
+    "headphone_title": "Headphone check",
+    "headphone": "Each row plays three tones. Which one is the quietest?",
+    "headphone_row": "Row {number}: which tone is the quietest?",
+    "headphone_choice": "Tone {number}",
+    "headphone_failed": "This did not work out. Please put on headphones and try once more.",
+    "headphone_out": "This study needs headphones, so it ends here. Thank you for trying.",
+    "done_title": "Thank you",
+    "thanks": "All your answers are stored.",
+    "code": "Your completion code",
+    "return": "Go back to the recruiting site",
+    "full_title": "No more listeners needed",
+    "full": "This study has all the answers it needs at the moment. Thank you for coming.",
+    "paused_title": "A short break",
+    "paused": "The study is paused. Please come back later; your answers are safe.",
+    "closed_title": "Study closed",
+    "closed": "This study is over. Thank you for your interest.",
+    "ended_title": "Session ended",
+    "ended": "This session has ended.",
+    "preview": "This is a preview. Accept the task to start.",
+    "error_title": "That did not work",
+    "noscript": "This study plays sounds with JavaScript. Please switch it on and reload.",
+    "attention": "This is a check: please choose {answer}, whatever you hear.",
+    "scale_from_to": "{low} to {high}",
+    "skip": "Skip to the content",
+    "REL": "How well does the sound match the text overall?",
+    "REL_low": "does not match at all",
+    "REL_high": "matches exactly",
+    "IS": "How far are the sounds that the text names really in the recording?",
+    "IS_low": "none of them",
+    "IS_high": "all of them",
+    "OS": "How far do the sounds come in the order that the text tells?",
+    "OS_low": "not at all in that order",
+    "OS_high": "exactly in that order",
+    "OVERALL": "How good is the quality of the sound, whatever the text says?",
+    "OVERALL_low": "very bad",
+    "OVERALL_high": "excellent",
+    "COMMENT": "Anything to add about this sound?",
+}
+
+JAPANESE: dict[str, str] = {
+    "welcome": "短い音を聞き、表示される文と音がどのくらい合っているかを答えてください。",
+    "consent": "回答は氏名や住所と結びつけずに保存され、研究に使われます。"
+    "このページを閉じれば、いつでもやめることができます。",
+    "agree": "上の説明を読み、参加に同意します",
+    "start": "始める",
+    "continue": "続ける",
+    "next": "次へ",
+    "play": "再生",
+    "play_again": "もう一度再生",
+    "playing": "再生中",
+    "loading": "音を読み込んでいます",
+    "sound_failed": "音を読み込めませんでした。自動的にやり直します。",
+    "listen_first": "最後まで聞いてから答えてください。",
+    "rate_now": "答えてください。",
+    "trial_of": "{total} 個中 {number} 個目の音",
+    "practice": "練習: この回答は数えません",
+    "caption": "文",
+    "saved": "すべての回答を保存しました",
+    "saving": "保存しています",
+    "offline": "接続がありません。そのまま続けてください。{count} 件の回答は後で送られます。",
+    "sending_rest": "接続を待って {count} 件の回答を送ります。"
+    "このページを開いたままにしてください。",
+    "refused": "保存できない回答がありました。ページを再読み込みしてください。",
+    "answer_all": "すべての質問に答えてください。",
+    "keys_title": "キー操作",
+    "keys_on": "キーボードショートカットを使う",
+    "keys_play": "スペースキーで音を再生します。",
+    "keys_digits": "答えの数字を入力してください。{high} は数字を 1 秒以内に続けて入力します。",
+    "keys_next": "Enter キーで次へ進みます。",
+    "comment_optional": "任意",
+    "about_title": "あなたについて",
+    "after_title": "最後の質問",
+    "choose": "選んでください",
+    "sound_title": "音の確認",
+    "volume": "できれば静かな場所でヘッドホンを使ってください。雑音を再生し、聞きやすい音量に"
+    "合わせてください。その後は音量を変えないでください。",
+    "volume_ok": "雑音がちょうどよく聞こえます",
+    "headphone_title": "ヘッドホンの確認",
+    "headphone": "各行で 3 つの音が鳴ります。いちばん小さい音はどれですか。",
+    "headphone_row": "{number} 行目: いちばん小さい音はどれですか。",
+    "headphone_choice": "音 {number}",
+    "headphone_failed": "うまくいきませんでした。ヘッドホンをつけて、もう一度試してください。",
+    "headphone_out": "この実験にはヘッドホンが必要なため、ここで終わります。"
+    "ありがとうございました。",
+    "done_title": "ありがとうございました",
+    "thanks": "すべての回答を保存しました。",
+    "code": "完了コード",
+    "return": "募集サイトに戻る",
+    "full_title": "募集は終わりました",
+    "full": "現在、必要な回答はすべて集まっています。ご参加ありがとうございます。",
+    "paused_title": "休止中",
+    "paused": "実験は休止中です。後でもう一度お越しください。回答は保存されています。",
+    "closed_title": "終了しました",
+    "closed": "この実験は終わりました。ご関心をありがとうございます。",
+    "ended_title": "セッション終了",
+    "ended": "このセッションは終わりました。",
+    "preview": "これはプレビューです。作業を引き受けてから始めてください。",
+    "error_title": "うまくいきませんでした",
+    "noscript": "この実験は JavaScript で音を再生します。有効にして再読み込みしてください。",
+    "attention": "確認の質問です。音にかかわらず {answer} を選んでください。",
+    "scale_from_to": "{low} から {high}",
+    "skip": "本文へ移動",
+    "REL": "音は文と全体としてどのくらい合っていますか。",
+    "REL_low": "まったく合っていない",
+    "REL_high": "完全に合っている",
+    "IS": "文にある音は、どのくらい実際に含まれていますか。",
+    "IS_low": "まったく含まれていない",
+    "IS_high": "すべて含まれている",
+    "OS": "音は、どのくらい文のとおりの順序で鳴りますか。",
+    "OS_low": "まったく違う順序",
+    "OS_high": "文のとおりの順序",
+    "OVERALL": "文とは関係なく、音の品質はどのくらい良いですか。",
+    "OVERALL_low": "とても悪い",
+    "OVERALL_high": "とても良い",
+    "COMMENT": "この音について何かあれば書いてください。",
+}
+
+LANGUAGES: dict[str, dict[str, str]] = {"en": ENGLISH, "ja": JAPANESE}
+
+
+def wording_of(language: str, replaced: Mapping[str, str]) -> dict[str, str]:
+    """The sentences of a language with those the study replaces.
+
+    A language without sentences of its own starts from English; then the study should replace
+    them all. Raises SettingsError for a sentence that no page uses, or one that fills in a
+    placeholder the page does not give.
+
+    >>> wording_of("en", {"start": "Go"})["start"]
+    'Go'
+    """
+    sentences = dict(LANGUAGES.get(language.partition("-")[0], ENGLISH))
+    unknown = sorted(replaced.keys() - sentences.keys())
+    if unknown:
+        raise SettingsError(f"[wording] has no sentence {unknown[0]!r}; known: {_names()}")
+    for name, sentence in replaced.items():
+        wanted, given = _placeholders(ENGLISH[name]), _placeholders(sentence)
+        if not given <= wanted:
+            raise SettingsError(
+                f"[wording] {name}: {sorted(given - wanted)} cannot be filled in; "
+                f"known here: {sorted(wanted) or 'none'}"
+            )
+    return sentences | dict(replaced)
+
+
+def _placeholders(sentence: str) -> set[str]:
+    import string
+
+    try:
+        return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+    except ValueError as error:
+        raise SettingsError(f"[wording] {sentence!r}: {error}") from error
+
+
+def _names() -> str:
+    return ", ".join(sorted(ENGLISH))
