@@ -1,0 +1,215 @@
+"""The noise ceiling: how well a perfect metric could agree with ratings as noisy as these.
+
+A metric that knew what people hear on average would still not agree perfectly with the mean of
+three or four ratings. How well it would is found by an ordinal model of the ratings: each pair has
+a normal latent quality, each rating adds a normal noise, and thresholds cut the sum into the
+observed categories. The thresholds reproduce how often each category was chosen; the share of the
+latent variance that is the pair's reproduces the observed ICC(1). Studies with as many ratings a
+pair as there were are then drawn from the model.
+Sources: thresholds of a normal latent variable, Thurstone 1928 and Olsson 1979; ICC(1), Shrout &
+Fleiss 1979.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+from humanclap.errors import InputError
+from humanclap.metrics.agreement import ktau, lcc, srcc
+from humanclap.metrics.reliability import icc1, leave_one_out_srcc
+
+SIMULATIONS = 400
+"""Studies drawn from the model; the mean SRCC of 1,311 pairs is then known to 0.001."""
+MAX_CATEGORIES = 200
+_NODES = 81
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeilingValue:
+    """Expected value of a statistic for a perfect metric, and the range of 95 % of such studies."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseCeiling:
+    """What a perfect metric would reach; NaN throughout where `reason` says why.
+
+    srcc, lcc, ktau: of the true mean against the observed means; icc: ICC(1) of the ratings;
+    latent_icc: the pair's share of the latent variance; one_listener_srcc: one rating against the
+    mean of the others on its pair, as observed; simulated_one_listener_srcc: the same under the
+    model, which was not fitted to it (the two should be near).
+    """
+
+    srcc: CeilingValue
+    lcc: CeilingValue
+    ktau: CeilingValue
+    icc: float
+    latent_icc: float
+    one_listener_srcc: float
+    simulated_one_listener_srcc: float
+    n_pairs: int
+    n_ratings: int
+    simulations: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinalModel:
+    """values: the categories, ascending, shape (k,); thresholds: shape (k - 1,)."""
+
+    values: Floats
+    thresholds: Floats
+    latent_icc: float
+
+    def mean_rating(self, quality: Floats) -> Floats:
+        """Expected rating of a pair of this latent quality (standard normal): same shape."""
+        return _mean_rating(self.values, self.thresholds, self.latent_icc, quality)
+
+    def draw(self, quality: Floats, rng: np.random.Generator) -> Floats:
+        """One rating for each latent quality given: same shape."""
+        noise = math.sqrt(1 - self.latent_icc) * rng.standard_normal(quality.shape)
+        latent = math.sqrt(self.latent_icc) * quality + noise
+        return self.values[np.searchsorted(self.thresholds, latent)]
+
+
+def _mean_rating(values: Floats, thresholds: Floats, share: float, quality: Floats) -> Floats:
+    distance = thresholds - math.sqrt(share) * quality[..., None]
+    below = stats.norm.cdf(distance / math.sqrt(1 - share))  # (..., k - 1)
+    expected: Floats = values[-1] - below @ np.diff(values)
+    return expected
+
+
+def fit_ordinal(ratings: ArrayLike, icc: float) -> OrdinalModel:
+    """The model with these ratings' frequencies and this ICC of single ratings, 0 < icc < 1.
+
+    Raises InputError for an ICC outside (0, 1), fewer than 2 categories or more than 200 (round
+    a slider's answers first). An ICC no latent share can give is met as nearly as possible.
+    """
+    x = np.asarray(ratings, dtype=np.float64)
+    values, counts = np.unique(x, return_counts=True)
+    if not 2 <= values.size <= MAX_CATEGORIES:
+        raise InputError(f"{values.size} rating categories; the model takes 2 to {MAX_CATEGORIES}")
+    if not 0.0 < icc < 1.0:
+        raise InputError(f"ICC is {icc:.3f}; the model takes one between 0 and 1")
+    thresholds = stats.norm.ppf(np.cumsum(counts[:-1]) / counts.sum())
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    weights = weights / weights.sum()
+
+    def excess(share: float) -> float:
+        means = _mean_rating(values, thresholds, share, nodes)
+        return float(weights @ means**2 - (weights @ means) ** 2) / float(x.var()) - icc
+
+    low, high = 1e-6, 1 - 1e-4
+    if excess(low) >= 0 or excess(high) <= 0:
+        share = low if excess(low) >= 0 else high
+    else:
+        share = float(optimize.brentq(excess, low, high))
+    return OrdinalModel(values, thresholds, share)
+
+
+def noise_ceiling(
+    ratings: ArrayLike, pairs: ArrayLike, *, simulations: int = SIMULATIONS, seed: int = 0
+) -> NoiseCeiling:
+    """Expected agreement of the true means with the means of these ratings.
+
+    ratings: shape (n,); pairs: shape (n,), the index of each rating's pair. The same seed gives
+    the same answer. Fit each population by itself (natural and synthetic audio differ).
+
+    >>> rng = np.random.default_rng(0)
+    >>> pairs = np.repeat(np.arange(300), 4)
+    >>> latent = rng.standard_normal(300)[pairs] + rng.standard_normal(1200)
+    >>> found = noise_ceiling(latent.round(), pairs, simulations=20)
+    >>> abs(found.srcc.value - 0.88) < 0.02   # sqrt(1 / (1 + 1 / 4)) = 0.894 for Pearson
+    True
+    """
+    if simulations < 1:
+        raise InputError(f"simulations is {simulations}; expected at least 1")
+    x = np.asarray(ratings, dtype=np.float64)
+    _, inverse, count = np.unique(np.asarray(pairs), return_inverse=True, return_counts=True)
+    pair, icc = inverse.reshape(-1).astype(np.int64), icc1(ratings, pairs)
+    alone = leave_one_out_srcc(ratings, pairs)
+    reason = _why_not(x, count, icc)
+    if reason:
+        return _undefined(reason, icc, alone, count)
+    model = fit_ordinal(x, icc)
+    drawn = _simulate(model, pair, count, simulations, np.random.default_rng(seed))
+    return NoiseCeiling(
+        srcc=_value(drawn["srcc"]),
+        lcc=_value(drawn["lcc"]),
+        ktau=_value(drawn["ktau"]),
+        icc=icc,
+        latent_icc=model.latent_icc,
+        one_listener_srcc=alone,
+        simulated_one_listener_srcc=float(np.mean(drawn["one"])),
+        n_pairs=count.size,
+        n_ratings=x.size,
+        simulations=simulations,
+    )
+
+
+def _why_not(x: Floats, count: Integers, icc: float) -> str | None:
+    if count.size < 3:
+        return f"{count.size} pairs, fewer than 3"
+    if count.max() < 2:
+        return "no pair has two ratings"
+    if not icc > 0:
+        return f"listeners do not agree beyond chance (ICC {icc:.3f})"
+    if icc >= 1:
+        return "listeners agree perfectly: there is no noise to model"
+    categories = np.unique(x).size
+    if categories > MAX_CATEGORIES:
+        return f"{categories} distinct ratings, more than {MAX_CATEGORIES} categories"
+    return None
+
+
+def _simulate(
+    model: OrdinalModel,
+    pair: Integers,
+    count: Integers,
+    simulations: int,
+    rng: np.random.Generator,
+) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {"srcc": [], "lcc": [], "ktau": [], "one": []}
+    for i in range(simulations):
+        quality = rng.standard_normal(count.size)
+        ratings = model.draw(quality[pair], rng)
+        means = np.round(np.bincount(pair, ratings, count.size) / count, 9)
+        found["srcc"].append(srcc(quality, means))
+        found["lcc"].append(lcc(model.mean_rating(quality), means))
+        found["ktau"].append(ktau(quality, means))
+        if i < 20:
+            found["one"].append(leave_one_out_srcc(ratings, pair))
+    return found
+
+
+def _value(drawn: list[float]) -> CeilingValue:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return CeilingValue(value=float(np.mean(drawn)), low=float(low), high=float(high))
+
+
+def _undefined(reason: str, icc: float, alone: float, count: Integers) -> NoiseCeiling:
+    nothing = CeilingValue(value=math.nan, low=math.nan, high=math.nan)
+    return NoiseCeiling(
+        srcc=nothing,
+        lcc=nothing,
+        ktau=nothing,
+        icc=icc,
+        latent_icc=math.nan,
+        one_listener_srcc=alone,
+        simulated_one_listener_srcc=math.nan,
+        n_pairs=count.size,
+        n_ratings=int(count.sum()),
+        simulations=0,
+        reason=reason,
+    )

@@ -1,0 +1,99 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from humanclap.errors import InputError
+from humanclap.metrics.ceiling import fit_ordinal, noise_ceiling
+from humanclap.metrics.reliability import icc1
+
+
+def study(share, pairs=400, ratings=4, seed=0, cut=None):
+    """Ratings with a known share of the pair in the latent variance."""
+    rng = np.random.default_rng(seed)
+    pair = np.repeat(np.arange(pairs), ratings)
+    latent = math.sqrt(share) * rng.standard_normal(pairs)[pair]
+    latent += math.sqrt(1 - share) * rng.standard_normal(pair.size)
+    return (latent if cut is None else cut(latent)), pair
+
+
+def test_thresholds_reproduce_the_frequencies_and_the_share_the_icc():
+    ratings, pair = study(0.5, pairs=3000, cut=lambda z: np.clip(np.round(6 + 3 * z), 0, 10))
+    icc = icc1(ratings, pair)
+    model = fit_ordinal(ratings, icc)
+    rng = np.random.default_rng(1)
+    quality = rng.standard_normal(100_000)
+    drawn = np.stack([model.draw(quality, rng) for _ in range(2)])
+    for value in range(11):
+        assert np.mean(drawn == value) == pytest.approx(np.mean(ratings == value), abs=0.005)
+    # ICC(1) of two ratings each is the correlation of the two.
+    assert np.corrcoef(drawn)[0, 1] == pytest.approx(icc, abs=0.01)
+    assert model.latent_icc == pytest.approx(0.5, abs=0.03)
+    assert np.mean(model.mean_rating(quality)) == pytest.approx(ratings.mean(), abs=0.03)
+
+
+def test_the_two_category_case_is_sheppards_formula():
+    # Cut at the median, cov(sign, sign) of a bivariate normal is 2/pi arcsin(rho).
+    ratings = np.tile([0.0, 1.0], 500)
+    model = fit_ordinal(ratings, 2 / math.pi * math.asin(0.6))
+    assert model.latent_icc == pytest.approx(0.6, abs=0.002)
+
+
+def test_the_ceiling_of_fine_ratings_is_that_of_the_bivariate_normal():
+    ratings, pair = study(0.4, pairs=2000, ratings=3, cut=lambda z: np.round(z, 1))
+    found = noise_ceiling(ratings, pair, simulations=40)
+    reliability = 3 * found.icc / (1 + 2 * found.icc)  # Spearman-Brown
+    pearson = math.sqrt(reliability)
+    assert found.lcc.value == pytest.approx(pearson, abs=0.005)
+    assert found.srcc.value == pytest.approx(6 / math.pi * math.asin(pearson / 2), abs=0.005)
+    assert found.ktau.value == pytest.approx(2 / math.pi * math.asin(pearson), abs=0.01)
+    assert found.srcc.low < found.srcc.value < found.srcc.high
+
+
+def test_a_perfect_predictor_of_the_model_reaches_its_ceiling():
+    rng = np.random.default_rng(3)
+    quality = rng.standard_normal(800)
+    pair = np.repeat(np.arange(800), 3)
+    latent = quality[pair] + rng.standard_normal(2400)
+    ratings = np.clip(np.round(7 + 3 * latent), 0, 10)  # many tens, as in real ratings
+    found = noise_ceiling(ratings, pair, simulations=60)
+    means = ratings.reshape(800, 3).mean(axis=1)
+    assert stats.spearmanr(quality, means).statistic == pytest.approx(found.srcc.value, abs=0.02)
+    assert found.simulated_one_listener_srcc == pytest.approx(found.one_listener_srcc, abs=0.03)
+
+
+def test_the_same_seed_gives_the_same_ceiling():
+    ratings, pair = study(0.5, pairs=50, cut=np.round)
+    assert noise_ceiling(ratings, pair, simulations=5, seed=2) == noise_ceiling(
+        ratings, pair, simulations=5, seed=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratings", "pairs", "reason"),
+    [
+        ([1, 2, 3], [0, 1, 2], "no pair has two ratings"),
+        ([1, 2, 3, 4], [0, 0, 1, 1], "2 pairs, fewer than 3"),
+        ([1, 9, 1, 9, 1, 9], [0, 0, 1, 1, 2, 2], "do not agree beyond chance"),
+        ([1, 1, 5, 5, 9, 9], [0, 0, 1, 1, 2, 2], "agree perfectly"),
+    ],
+)
+def test_a_ceiling_that_cannot_be_estimated_is_nan_with_its_reason(ratings, pairs, reason):
+    found = noise_ceiling(ratings, pairs)
+    assert math.isnan(found.srcc.value)
+    assert reason in found.reason
+
+
+def test_answers_of_a_fine_slider_are_refused_with_the_reason():
+    ratings, pair = study(0.5)
+    assert "more than 200 categories" in noise_ceiling(ratings, pair).reason
+    with pytest.raises(InputError, match="2 to 200"):
+        fit_ordinal(ratings, 0.5)
+
+
+def test_settings_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="at least 1"):
+        noise_ceiling([1, 2], [0, 0], simulations=0)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        fit_ordinal([1, 2, 3], 1.0)
