@@ -289,6 +289,14 @@ def test_the_fingerprint_follows_weights_and_statistics(fresh):
     assert len(seen) == 3
 
 
+def test_the_fingerprint_follows_weights_made_and_changed_in_inference_mode(folders):
+    with torch.inference_mode():
+        clap = HFCLAP.from_pretrained(folders["unfused"], offline=True)
+        before = clap.fingerprint()
+        clap.model.text_projection.linear1.bias.add_(1.0)
+        assert clap.fingerprint() != before
+
+
 @pytest.mark.parametrize(
     "change", [{"frequency_max": 12000}, {"padding": "pad"}, {"hop_length": 500}]
 )

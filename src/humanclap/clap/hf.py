@@ -191,8 +191,10 @@ class HFCLAP(nn.Module):
         """
         state: dict[str, Tensor] = self.model.state_dict(keep_vars=True)
         # Batch normalisation changes its statistics without a new version, but not its counter.
-        key = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
-        if self._fingerprint is None or self._fingerprint[0] != key:
+        # Tensors made in inference mode keep no version: nothing is remembered of those.
+        versions = [None if t.is_inference() else t._version for t in state.values()]
+        key = tuple(zip((tensor.data_ptr() for tensor in state.values()), versions, strict=True))
+        if self._fingerprint is None or self._fingerprint[0] != key or None in versions:
             parts = [
                 _architecture(self.model.config),
                 _front_end(self.processor.feature_extractor),
@@ -332,5 +334,5 @@ def _tokens(tokenizer: Any) -> str:
 
 
 def _tensor_hash(tensor: Tensor) -> str:
-    array = tensor.detach().cpu().contiguous().numpy()
+    array = tensor.detach().float().cpu().contiguous().numpy()
     return f"{array.dtype}{array.shape}{hashlib.sha256(array.reshape(-1).data).hexdigest()}"
