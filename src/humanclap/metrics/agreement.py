@@ -14,7 +14,8 @@ MIN_PAIRS = 3
 """Fewer pairs than this leave a correlation undefined (NaN)."""
 
 
-def _paired(metric: ArrayLike, human: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def paired(metric: ArrayLike, human: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both sides as float64 arrays (n,); raises InputError for unlike shapes or NaN."""
     x = np.asarray(metric, dtype=np.float64)
     y = np.asarray(human, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
@@ -26,7 +27,7 @@ def _paired(metric: ArrayLike, human: ArrayLike) -> tuple[NDArray[np.float64], N
 
 def undefined_reason(metric: ArrayLike, human: ArrayLike) -> str | None:
     """Why a correlation of these two would be NaN, or None where it is defined."""
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     if x.size < MIN_PAIRS:
         return f"n = {x.size}, fewer than {MIN_PAIRS}"
     if np.ptp(x) == 0:
@@ -46,7 +47,7 @@ def srcc(metric: ArrayLike, human: ArrayLike) -> float:
     >>> srcc([0.1, 0.4, 0.2], [2.0, 9.0, 3.5])
     1.0
     """
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     return lcc(stats.rankdata(x), stats.rankdata(y))
 
 
@@ -59,7 +60,7 @@ def lcc(metric: ArrayLike, human: ArrayLike) -> float:
     >>> round(lcc([1.0, 2.0, 3.0], [1.0, 2.0, 4.0]), 4)
     0.982
     """
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     if undefined_reason(x, y):
         return math.nan
     x = (x - x.mean()) / np.ptp(x)
@@ -77,7 +78,7 @@ def ktau(metric: ArrayLike, human: ArrayLike) -> float:
     >>> round(ktau([1, 2, 3, 4], [1, 3, 2, 4]), 4)
     0.6667
     """
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     if undefined_reason(x, y):
         return math.nan
     return float(stats.kendalltau(x, y, variant="b").statistic)
@@ -89,7 +90,7 @@ def mse(metric: ArrayLike, human: ArrayLike) -> float:
     >>> mse([1.0, 2.0], [1.0, 4.0])
     2.0
     """
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     return float(np.mean((x - y) ** 2)) if x.size else math.nan
 
 
@@ -99,5 +100,5 @@ def mae(metric: ArrayLike, human: ArrayLike) -> float:
     >>> mae([1.0, 2.0], [1.0, 4.0])
     1.0
     """
-    x, y = _paired(metric, human)
+    x, y = paired(metric, human)
     return float(np.mean(np.abs(x - y))) if x.size else math.nan

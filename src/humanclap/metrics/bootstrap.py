@@ -1,6 +1,6 @@
 """Intervals by cluster bootstrap: captions are drawn whole, since their pairs are not independent.
 
-Source: Efron & Tibshirani 1993, ch. 13 (percentile interval); Field & Welsh 2007 (clusters).
+Sources: Efron & Tibshirani 1993, ch. 13 (percentile), ch. 14 (BCa); Field & Welsh 2007 (clusters).
 """
 
 from __future__ import annotations
@@ -8,24 +8,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from humanclap.errors import InputError
-from humanclap.metrics.weighted import WeightedAgreement
+from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.progress import Progress, silent
 
 REPLICATES_AT_ONCE = 250
-"""Replicates held in memory at one time, as an array (250, n)."""
+"""Replicates held in memory at one time, as an array (250, C)."""
 
 Statistics = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
-"""Weights (replicates, n) -> name -> value in each replicate (replicates,)."""
+"""How often each cluster stands (replicates, C) -> name -> value in each replicate (replicates,).
+
+In `cluster_bootstrap` the weights are those of the pairs, (replicates, n)."""
+
+IntervalMethod = Literal["percentile", "bca"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A percentile interval and what it stands on.
+    """A bootstrap interval and what it stands on.
 
     low, high: NaN where `reason` says why. replicates: how many were drawn; undefined: how many of
     them had no value (for example, one side constant) and were left out of the percentiles.
@@ -49,26 +55,23 @@ def replicates_needed(confidence: float) -> int:
     return math.ceil(round(2 / (1 - confidence), 6))
 
 
-def cluster_bootstrap(
+def bootstrap(
     statistics: Statistics,
-    clusters: Sequence[Hashable],
+    n_clusters: int,
     *,
     rng: np.random.Generator,
     replicates: int = 1000,
     confidence: float = 0.95,
+    method: IntervalMethod = "percentile",
     progress: Progress = silent,
 ) -> dict[str, Interval]:
-    """Percentile intervals of several statistics, from the same replicates.
+    """Intervals of several statistics, from the same replicates.
 
-    clusters: shape (n,), the cluster of each pair; a replicate draws as many clusters as there
-    are, with replacement, and takes each whole. With fewer than 2 clusters, or where more than
-    half of the replicates are undefined, the interval is NaN with its reason.
+    A replicate draws as many clusters as there are, with replacement. method: percentile, or bca
+    (bias-corrected and accelerated, the acceleration from leaving out one cluster at a time).
+    With fewer than 2 clusters, or where more than half of the replicates are undefined, the
+    interval is NaN with its reason.
     Raises InputError for a confidence outside (0, 1) or too few replicates to carry it.
-
-    >>> agreement = WeightedAgreement([1, 2, 3, 4, 5, 6], [1, 3, 2, 5, 4, 6])
-    >>> found = cluster_bootstrap(agreement, list("aabbcd"), rng=np.random.default_rng(0))
-    >>> found["srcc"].clusters, found["srcc"].low <= 0.886 <= found["srcc"].high
-    (4, True)
     """
     if not 0.0 < confidence < 1.0:
         raise InputError(f"confidence is {confidence}; expected a number between 0 and 1")
@@ -77,22 +80,55 @@ def cluster_bootstrap(
             f"{replicates} replicates cannot carry a {100 * confidence:g} % interval; "
             f"take at least {replicates_needed(confidence)}"
         )
-    codes = _cluster_codes(clusters)
-    count = int(codes.max()) + 1
-    if count < 2:
-        names = statistics(np.ones((1, codes.size)))
-        return {name: _no_interval(count, confidence, "fewer than 2 clusters") for name in names}
-    values: dict[str, list[NDArray[np.float64]]] = {}
-    done = 0
-    for weights in _weights(codes, count, replicates, rng):
-        for name, value in statistics(weights).items():
-            values.setdefault(name, []).append(value)
-        done += len(weights)
-        progress(done, replicates, "")
+    if n_clusters < 2:
+        names = statistics(np.ones((1, n_clusters)))
+        reason = "fewer than 2 clusters"
+        return {name: _no_interval(n_clusters, confidence, reason) for name in names}
+    drawn = _collect(statistics, _draws(n_clusters, replicates, rng), replicates, progress)
+    if method == "percentile":
+        return {
+            name: _percentile_interval(values, n_clusters, confidence)
+            for name, values in drawn.items()
+        }
+    observed = statistics(np.ones((1, n_clusters)))
+    without = _collect(statistics, _leave_one_out(n_clusters), n_clusters, silent)
     return {
-        name: _percentile_interval(np.concatenate(parts), count, confidence)
-        for name, parts in values.items()
+        name: _bca_interval(values, float(observed[name][0]), without[name], n_clusters, confidence)
+        for name, values in drawn.items()
     }
+
+
+def cluster_bootstrap(
+    statistics: Statistics,
+    clusters: Sequence[Hashable],
+    *,
+    rng: np.random.Generator,
+    replicates: int = 1000,
+    confidence: float = 0.95,
+    method: IntervalMethod = "percentile",
+    progress: Progress = silent,
+) -> dict[str, Interval]:
+    """As `bootstrap`, of statistics that take weights of the pairs, (replicates, n).
+
+    clusters: shape (n,), the cluster of each pair; each is taken whole.
+
+    >>> agreement = WeightedAgreement([1, 2, 3, 4, 5, 6], [1, 3, 2, 5, 4, 6])
+    >>> found = cluster_bootstrap(agreement, list("aabbcd"), rng=np.random.default_rng(0))
+    >>> found["srcc"].clusters, found["srcc"].low <= 0.886 <= found["srcc"].high
+    (4, True)
+    """
+    if not len(clusters):
+        raise InputError("there are no pairs to draw from")
+    codes = cluster_codes(clusters)
+    return bootstrap(
+        lambda times: statistics(times[:, codes]),
+        int(codes.max()) + 1,
+        rng=rng,
+        replicates=replicates,
+        confidence=confidence,
+        method=method,
+        progress=progress,
+    )
 
 
 def agreement_intervals(
@@ -104,15 +140,19 @@ def agreement_intervals(
     predicted: ArrayLike | None = None,
     replicates: int = 1000,
     confidence: float = 0.95,
+    method: IntervalMethod = "percentile",
     progress: Progress = silent,
 ) -> dict[str, Interval]:
     """Intervals of srcc, lcc, ktau, mse and mae; see `WeightedAgreement`, `cluster_bootstrap`."""
-    return cluster_bootstrap(
-        WeightedAgreement(metric, human, predicted),
-        clusters,
+    codes = cluster_codes(clusters)
+    engine = WeightedAgreement(metric, human, predicted, clusters=codes)
+    return bootstrap(
+        engine,
+        engine.n_clusters,
         rng=rng,
         replicates=replicates,
         confidence=confidence,
+        method=method,
         progress=progress,
     )
 
@@ -133,33 +173,78 @@ def paired_difference(first: Statistics, second: Statistics) -> Statistics:
     return difference
 
 
-def _cluster_codes(clusters: Sequence[Hashable]) -> NDArray[np.intp]:
-    if not len(clusters):
-        raise InputError("there are no pairs to draw from")
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters], np.intp)
-
-
-def _weights(
-    codes: NDArray[np.intp], count: int, replicates: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.float64]]:
-    """How often each pair stands in each replicate, by blocks (replicates at once, n)."""
+def _draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster stands in each replicate, by blocks (replicates at once, C)."""
     for start in range(0, replicates, REPLICATES_AT_ONCE):
         size = min(REPLICATES_AT_ONCE, replicates - start)
         drawn = rng.integers(count, size=(size, count))
         drawn += count * np.arange(size)[:, None]
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield times[:, codes].astype(np.float64)
+        yield times.astype(np.float64)
+
+
+def _leave_one_out(count: int) -> Iterator[NDArray[np.float64]]:
+    """All clusters once but one, for each one, by blocks."""
+    for start in range(0, count, REPLICATES_AT_ONCE):
+        size = min(REPLICATES_AT_ONCE, count - start)
+        times = np.ones((size, count))
+        times[np.arange(size), start + np.arange(size)] = 0
+        yield times
+
+
+def _collect(
+    statistics: Statistics,
+    blocks: Iterator[NDArray[np.float64]],
+    total: int,
+    progress: Progress,
+) -> dict[str, NDArray[np.float64]]:
+    values: dict[str, list[NDArray[np.float64]]] = {}
+    done = 0
+    for times in blocks:
+        for name, value in statistics(times).items():
+            values.setdefault(name, []).append(value)
+        done += len(times)
+        progress(done, total, "")
+    return {name: np.concatenate(parts) for name, parts in values.items()}
 
 
 def _percentile_interval(values: NDArray[np.float64], clusters: int, confidence: float) -> Interval:
+    tail = (1 - confidence) / 2
+    return _interval_at(values, tail, 1 - tail, clusters, confidence)
+
+
+def _bca_interval(
+    values: NDArray[np.float64],
+    observed: float,
+    without: NDArray[np.float64],
+    clusters: int,
+    confidence: float,
+) -> Interval:
+    """Efron 1987; where bias or acceleration has no value, the percentile interval."""
+    defined, left_out = values[np.isfinite(values)], without[np.isfinite(without)]
+    tail = (1 - confidence) / 2
+    ends = np.array([tail, 1 - tail])
+    if defined.size and left_out.size and math.isfinite(observed):
+        below = (np.mean(defined < observed) + np.mean(defined <= observed)) / 2
+        gap = left_out.mean() - left_out
+        spread = float(gap @ gap)
+        if 0 < below < 1 and spread > 0:
+            bias = stats.norm.ppf(below)
+            acceleration = float(np.sum(gap**3)) / (6 * spread**1.5)
+            shifted = bias + stats.norm.ppf(ends)
+            ends = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    return _interval_at(values, float(ends[0]), float(ends[1]), clusters, confidence)
+
+
+def _interval_at(
+    values: NDArray[np.float64], low_tail: float, high_tail: float, clusters: int, confidence: float
+) -> Interval:
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size
     if 2 * undefined > values.size:
         reason = f"undefined in {undefined} of {values.size} replicates"
         return _no_interval(clusters, confidence, reason, values.size, undefined)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
+    low, high = np.quantile(defined, [low_tail, high_tail])
     return Interval(
         low=float(low),
         high=float(high),
