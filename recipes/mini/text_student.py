@@ -109,8 +109,11 @@ def train(arguments: argparse.Namespace) -> None:
     encoder = TextEncoder(config)
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=arguments.rate, weight_decay=0.01)
     per_epoch = -(-data.train_count // arguments.batch)
-    total, step = per_epoch * arguments.epochs, 0
-    state_path = arguments.work / "text_state.pt"
+    total, step = int(per_epoch * arguments.epochs), 0
+    state_path = arguments.work / arguments.state
+    if arguments.start is not None:
+        earlier = torch.load(arguments.work / arguments.start, weights_only=True)
+        encoder.load_state_dict(earlier["encoder"])
     if state_path.exists():
         state = torch.load(state_path, weights_only=True)
         encoder.load_state_dict(state["encoder"])
@@ -119,7 +122,9 @@ def train(arguments: argparse.Namespace) -> None:
     began, done = time.monotonic(), 0
     while step < total:
         pick = np.random.default_rng([arguments.seed, step // per_epoch])
-        for chosen in batches(data.lengths, arguments.batch, pick)[step % per_epoch :]:
+        first = step % per_epoch
+        epoch = batches(data.lengths, arguments.batch, pick)[first : first + total - step]
+        for chosen in epoch:
             for group in optimiser.param_groups:
                 group["lr"] = one_cycle(step / total, arguments.rate)
             ids, mask, teacher = data.batch(chosen)
@@ -153,8 +158,10 @@ def main() -> None:
     parser.add_argument("stage", choices=["cache", "train"])
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--state", default="text1.pt", help="checkpoint in WORK, resumed")
+    parser.add_argument("--start", help="checkpoint in WORK of an earlier stage to begin from")
     parser.add_argument("--made", type=int, default=60_000)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=1)

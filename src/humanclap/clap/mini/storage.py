@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -112,7 +112,7 @@ def write_checkpoint(
         for name, tensor in tensors.items()
     }
     part = directory / f".{WEIGHTS}.part"
-    save_file(stored, part, metadata={"format": "pt"})
+    part.write_bytes(save(stored, metadata={"format": "pt"}))
     part.replace(directory / WEIGHTS)
     if tokenizer is not None:
         _write_text(directory / TOKENIZER, tokenizer.to_str())
