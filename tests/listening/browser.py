@@ -1,0 +1,162 @@
+"""Headless Chromium for tests, and the steps a listener takes in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+WAIT_S = 15
+ROOT = Path(__file__).resolve().parents[2]
+AXE = Path(os.environ.get("HUMANCLAP_AXE", ROOT / ".cache/axe/node_modules/axe-core/axe.min.js"))
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--hide-scrollbars",
+)  # fmt: skip
+
+
+def missing() -> str | None:
+    """Why there is no browser to test with, None where there is one."""
+    for program in ("chromium", "chromedriver"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed (Debian: apt install chromium chromium-driver)"
+    return None
+
+
+@contextmanager
+def chromium(*, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
+    with TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        options = ChromeOptions()
+        options.binary_location = str(shutil.which("chromium"))
+        for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+            options.add_argument(flag)
+        driver = Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+class Listener:
+    """One person at one browser."""
+
+    def __init__(self, driver: Chrome, url: str) -> None:
+        self.driver = driver
+        self.url = url
+
+    def open(self, path: str = "/") -> None:
+        self.driver.get(self.url + path)
+
+    def fresh(self) -> None:
+        """A browser that was never here."""
+        self.driver.set_network_conditions(offline=False, latency=0, throughput=-1)
+        self.driver.get(self.url + "/health")
+        self.driver.execute_script("localStorage.clear()")
+        self.driver.delete_all_cookies()
+
+    def wait(self, condition: Callable[[Chrome], Any], what: str = "") -> Any:
+        return WebDriverWait(self.driver, WAIT_S, poll_frequency=0.02).until(condition, what)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.find(selector).text
+
+    def at(self, path: str) -> None:
+        """Wait until the browser is on this page."""
+        self.wait(
+            lambda d: (
+                d.current_url.partition("?")[0] == self.url + path
+                and d.execute_script("return document.readyState") == "complete"
+            ),
+            f"not on {path}",
+        )
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def agree(self) -> None:
+        self.click("input[name=agree]")
+        self.click("button[type=submit]")
+
+    def answer_questions(self) -> None:
+        for select in self.all("main select"):
+            Select(select).select_by_index(1)
+        for field in self.all("main input[type=text]"):
+            field.send_keys("here")
+        self.click("button[type=submit]")
+
+    def check_volume(self) -> None:
+        self.click("button[data-sounds]")
+        self.wait(lambda d: self.find("input[name=volume]").is_enabled(), "noise not heard")
+        self.click("input[name=volume]")
+        self.click("button[type=submit]")
+
+    def heading(self) -> str:
+        return self.text("#heading")
+
+    def ready(self) -> None:
+        """Wait for the clip of this trial."""
+        self.wait(lambda d: self.find("#play").get_attribute("aria-disabled") == "false", "no clip")
+
+    def heard(self) -> None:
+        """Wait until the sound has ended and the buttons are open."""
+        self.wait(lambda d: self.can_rate(), "sound not heard")
+
+    def can_rate(self) -> bool:
+        return self.find("fieldset.scale input").is_enabled()
+
+    def play(self) -> None:
+        self.ready()
+        self.click("#play")
+        self.heard()
+
+    def rate(self, value: str) -> None:
+        self.find(f"fieldset.scale input[value='{value}']").click()
+
+    def next(self) -> None:
+        before = self.heading()
+        self.click("#next")
+        self.wait(lambda d: self._moved(before), "no next trial")
+
+    def _moved(self, before: str) -> bool:
+        script = "const card = document.getElementById('card');"
+        script += "return !card || card.hidden || document.getElementById('heading').textContent"
+        return bool(self.driver.execute_script(script + " !== arguments[0]", before))
+
+    def cut_network(self, *, off: bool) -> None:
+        self.driver.set_network_conditions(offline=off, latency=0, throughput=-1)
+
+    def colours(self, scheme: str) -> None:
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+
+    def axe(self) -> list[str]:
+        """What axe-core finds wrong with the page, best practices included."""
+        self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        result = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations']}).then(done);"
+        )
+        return [
+            f"{found['id']}: {node['html']} {node.get('failureSummary', '')}"
+            for found in result["violations"]
+            for node in found["nodes"]
+        ]

@@ -1,0 +1,378 @@
+"""A listener takes a study in headless Chromium: by mouse, by keys, on a phone, with mishaps."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed (the extra dev brings it)")
+
+from selenium.webdriver import ActionChains, Chrome, Keys
+
+from humanclap.listening.answered import answered
+from humanclap.listening.app import serving
+from humanclap.listening.export import export_study
+from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.web.settings import ServeSettings
+from humanclap.ratings.read import read_ratings
+from humanclap.records import Pair
+
+from .browser import AXE, Listener, chromium, missing
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+Served = tuple[Study, str]
+TOKEN = "an-admin-token-of-the-tests"
+DESIGN = """
+title = "Does the sound match the text?"
+seed = 1
+contact = "Questions: the researcher in charge"
+[quota]
+ratings_per_pair = 8
+[session]
+pairs = 12
+anchors = 2
+attention_checks = 1
+repeats = 1
+practice = 1
+[completion]
+code = "C0FFEE"
+url = "https://example.org/complete?cc={code}"
+"""
+SHORT = DESIGN.replace("[session]", "[session]\nvolume_check = false")
+LONG = DESIGN.replace("pairs = 12", "pairs = 4") + '[listener]\npreset = "relate"\n'
+"""With the questions about the listener and the volume check, and fewer sounds."""
+N_TRIALS, N_LONG = 17, 9
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    with chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def serve(design: str, folder: Path, clips: tuple[Path, list[Pair]]) -> Iterator[Served]:
+    where = str(folder / "study.sqlite")
+    create_study(where, design_text=design, pairs=clips[1], audio_root=clips[0])
+    study = open_study(where)
+    settings = ServeSettings(admin_token=TOKEN, port=0)
+    with serving(study, settings, cache=folder / "cache") as url:
+        yield study, url
+    study.close()
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, clips: tuple[Path, list[Pair]]
+) -> Iterator[Served]:
+    with serve(SHORT, tmp_path_factory.mktemp("short"), clips) as result:
+        yield result
+
+
+@pytest.fixture(scope="module")
+def served_long(
+    tmp_path_factory: pytest.TempPathFactory, clips: tuple[Path, list[Pair]]
+) -> Iterator[Served]:
+    with serve(LONG, tmp_path_factory.mktemp("long"), clips) as result:
+        yield result
+
+
+@pytest.fixture
+def visit(driver: Chrome) -> Iterator[Callable[[Served], Listener]]:
+    def visit(served: Served) -> Listener:
+        someone = Listener(driver, served[1])
+        someone.fresh()
+        return someone
+
+    yield visit
+    driver.set_network_conditions(offline=False, latency=0, throughput=-1)
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.fixture
+def listener(visit: Callable[[Served], Listener], served: Served) -> Listener:
+    return visit(served)
+
+
+@pytest.fixture
+def questioned(visit: Callable[[Served], Listener], served_long: Served) -> Listener:
+    """A listener of the study with questions and volume check."""
+    return visit(served_long)
+
+
+def shot(listener: Listener, name: str) -> None:
+    """Keep a picture for the documentation where HUMANCLAP_SCREENSHOTS names a folder."""
+    folder = os.environ.get("HUMANCLAP_SCREENSHOTS")
+    if folder:
+        listener.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def to_first_trial(listener: Listener) -> None:
+    listener.open()
+    listener.agree()
+    listener.at("/trial")
+
+
+def newest(study: Study) -> dict[int, float | None]:
+    """Trial number -> score of the session begun last; every answer is there once."""
+    with study.database.read() as connection:
+        answers = answered(connection, simulated=False)
+    own = [item for item in answers if item.session_id == answers[-1].session_id]
+    assert len({item.answer_id for item in own}) == len(own)
+    return {item.number: item.score for item in own}
+
+
+def test_by_mouse(questioned: Listener, served_long: Served) -> None:
+    listener = questioned
+    listener.open("/?PROLIFIC_PID=worker1&STUDY_ID=s1&SESSION_ID=x1")
+    shot(listener, "welcome")
+    listener.agree()
+    listener.at("/about")
+    shot(listener, "about")
+    listener.answer_questions()
+    listener.at("/sound")
+    listener.check_volume()
+    listener.at("/trial")
+    for number in range(1, N_LONG + 1):
+        assert listener.heading() == f"Sound {number} of {N_LONG}"
+        assert not listener.can_rate()
+        listener.play()
+        listener.rate(str(number % 11))
+        if number == 5:
+            shot(listener, "trial-light")
+        listener.next()
+    listener.at("/after")
+    listener.answer_questions()
+    listener.at("/done")
+    assert listener.text("#code") == "C0FFEE"
+    assert listener.find("a.button").get_attribute("href").endswith("cc=C0FFEE")
+    shot(listener, "done")
+    assert newest(served_long[0]) == {n: float(n % 11) for n in range(1, N_LONG + 1)}
+
+
+def press(listener: Listener, *keys: str) -> None:
+    ActionChains(listener.driver).send_keys(*keys).perform()
+
+
+def tab_to(listener: Listener, selector: str) -> None:
+    for _ in range(40):
+        press(listener, Keys.TAB)
+        if listener.driver.execute_script(
+            "return document.activeElement.matches(arguments[0])", selector
+        ):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")
+
+
+def test_by_keyboard_only(questioned: Listener, served_long: Served) -> None:
+    listener = questioned
+    listener.open()
+    tab_to(listener, "input[name=agree]")
+    press(listener, Keys.SPACE, Keys.ENTER)
+    listener.at("/about")
+    for question in listener.all("main select, main input[type=text]"):
+        tab_to(listener, f"[name={question.get_attribute('name')}]")
+        press(listener, Keys.ARROW_DOWN if question.tag_name == "select" else "here")
+    tab_to(listener, "button[type=submit]")
+    press(listener, Keys.ENTER)
+    listener.at("/sound")
+    tab_to(listener, "button[data-sounds]")
+    press(listener, Keys.ENTER)
+    listener.wait(lambda d: listener.find("input[name=volume]").is_enabled())
+    press(listener, Keys.TAB, Keys.SPACE, Keys.ENTER)
+    listener.at("/trial")
+    for number in range(1, N_LONG + 1):
+        listener.wait(lambda d, n=number: listener.heading().startswith(f"Sound {n} "))
+        listener.ready()
+        press(listener, " ")
+        listener.heard()
+        press(listener, *("10" if number == 3 else str(number % 10)), Keys.ENTER)
+    listener.at("/after")
+    for question in listener.all("main select"):
+        tab_to(listener, f"[name={question.get_attribute('name')}]")
+        press(listener, Keys.ARROW_DOWN)
+    tab_to(listener, "button[type=submit]")
+    press(listener, Keys.ENTER)
+    listener.at("/done")
+    scores = newest(served_long[0])
+    assert scores[3] == 10.0
+    assert all(scores[n] == n % 10 for n in scores if n != 3)
+
+
+def test_on_a_phone_everything_fits_and_fingers_hit(listener: Listener, served: Served) -> None:
+    listener.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 375, "height": 740, "deviceScaleFactor": 2, "mobile": True},
+    )
+    to_first_trial(listener)
+    for number in range(1, N_TRIALS + 1):
+        wide = "return document.documentElement.scrollWidth - window.innerWidth"
+        assert listener.driver.execute_script(wide) <= 0
+        listener.play()
+        for choice in listener.all(".choice"):
+            assert min(choice.size["width"], choice.size["height"]) >= 44
+        listener.rate("10" if number % 2 else "0")
+        if number == 2:
+            shot(listener, "trial-phone")
+        listener.next()
+    listener.at("/done")
+    assert set(newest(served[0]).values()) == {0.0, 10.0}
+
+
+def test_a_reload_and_a_closed_browser_lose_nothing(listener: Listener, served: Served) -> None:
+    to_first_trial(listener)
+    for _ in range(3):
+        listener.play()
+        listener.rate("7")
+        listener.next()
+    listener.play()
+    listener.driver.refresh()
+    listener.ready()
+    assert listener.heading() == f"Sound 4 of {N_TRIALS}"
+    assert listener.can_rate(), "what was heard stays heard"
+    listener.rate("2")
+    listener.next()
+    listener.driver.switch_to.new_window("tab")
+    first, second = listener.driver.window_handles
+    listener.driver.switch_to.window(first)
+    listener.driver.close()
+    listener.driver.switch_to.window(second)
+    listener.open()
+    listener.at("/trial")
+    assert listener.heading() == f"Sound 5 of {N_TRIALS}"
+    listener.wait(lambda d: newest(served[0]) == {1: 7.0, 2: 7.0, 3: 7.0, 4: 2.0})
+
+
+def test_ten_answers_without_network_arrive_once_when_it_is_back(
+    listener: Listener, served: Served
+) -> None:
+    to_first_trial(listener)
+    listener.play()
+    listener.rate("1")
+    listener.wait(
+        lambda d: d.execute_script(
+            "return performance.getEntriesByType('resource')"
+            ".filter((item) => item.name.includes('/clip/')).length >= 14"
+        ),
+        "clips ahead",
+    )
+    listener.next()
+    listener.wait(lambda d: listener.text("#network") == "All answers are saved")
+    listener.cut_network(off=True)
+    for _ in range(10):
+        listener.play()
+        listener.rate("3")
+        listener.next()
+    listener.wait(lambda d: "10 answers are kept" in listener.text("#network"))
+    shot(listener, "offline")
+    assert newest(served[0]) == {1: 1.0}
+    listener.cut_network(off=False)
+    listener.wait(lambda d: listener.text("#network") == "All answers are saved")
+    assert newest(served[0]) == {1: 1.0} | dict.fromkeys(range(2, 12), 3.0)
+    for _ in range(N_TRIALS - 11):
+        listener.play()
+        listener.rate("5")
+        listener.next()
+    listener.at("/done")
+    assert len(newest(served[0])) == N_TRIALS
+
+
+def test_a_rating_before_the_end_of_the_sound_is_not_possible(listener: Listener) -> None:
+    to_first_trial(listener)
+    listener.ready()
+    press(listener, "5", Keys.ENTER)
+    assert listener.heading() == f"Sound 1 of {N_TRIALS}"
+    assert listener.text("#hint") == "Listen to the end, then answer."
+    assert not listener.all("fieldset.scale input:checked")
+
+
+def test_shortcuts_can_be_switched_off(listener: Listener) -> None:
+    to_first_trial(listener)
+    listener.play()
+    listener.click("details.keys summary")
+    listener.click("#keys-on")
+    listener.click("#heading")
+    press(listener, "5")
+    assert not listener.all("fieldset.scale input:checked")
+
+
+def test_the_admin_page_shows_progress_behind_its_token(listener: Listener) -> None:
+    listener.open("/admin")
+    listener.find("#token").send_keys("wrong")
+    listener.click("button[type=submit]")
+    listener.wait(lambda d: "not the token" in listener.text("[role=alert]"))
+    listener.find("#token").send_keys(TOKEN)
+    listener.click("button[type=submit]")
+    listener.at("/admin")
+    listener.wait(lambda d: "Ratings" in listener.text(".figures"))
+    shot(listener, "admin")
+    listener.click("button[value=paused]")
+    listener.wait(lambda d: listener.text(".state-paused") == "paused")
+    listener.click("button[value=open]")
+    listener.wait(lambda d: listener.text(".state-open") == "open")
+
+
+@pytest.mark.skipif(
+    not AXE.is_file(), reason="axe-core is not there (npm install --prefix .cache/axe axe-core)"
+)
+def test_axe_finds_no_violation_on_any_page(questioned: Listener) -> None:
+    listener = questioned
+    found: dict[str, list[str]] = {}
+
+    def look(name: str) -> None:
+        for scheme in ("light", "dark"):
+            listener.colours(scheme)
+            found[f"{name}, {scheme}"] = listener.axe()
+
+    listener.open()
+    look("welcome")
+    listener.agree()
+    listener.at("/about")
+    look("about")
+    listener.answer_questions()
+    listener.at("/sound")
+    look("sound")
+    listener.check_volume()
+    listener.at("/trial")
+    look("trial, closed")
+    listener.play()
+    listener.rate("6")
+    look("trial, open")
+    shot(listener, "trial-dark")
+    listener.next()
+    for _ in range(N_LONG - 1):
+        listener.play()
+        listener.rate("6")
+        listener.next()
+    listener.at("/after")
+    look("after")
+    listener.answer_questions()
+    listener.at("/done")
+    look("done")
+    listener.open("/nowhere")
+    look("error")
+    listener.open("/admin")
+    look("admin login")
+    listener.find("#token").send_keys(TOKEN)
+    listener.click("button[type=submit]")
+    listener.wait(lambda d: listener.all(".figures"))
+    look("admin")
+    assert {name: violations for name, violations in found.items() if violations} == {}
+
+
+def test_the_export_of_what_was_clicked_is_read_by_the_ratings_stage(
+    served: Served, tmp_path: Path
+) -> None:
+    done = export_study(served[0], tmp_path)
+    ratings = read_ratings(tmp_path / "ratings.csv")
+    assert len(ratings) == done.ratings
+    kinds = Counter(rating.kind for rating in ratings)
+    assert kinds["anchor"] >= 2
+    assert kinds["attention_check"] >= 1
