@@ -87,7 +87,10 @@ def of_backbone(model: MiniCLAP, shared: Path, cache: Path) -> dict[str, Any]:
 
 
 def training_free(mn04: MiniMN04CLAP, shared: Path, cache: Path) -> dict[str, Any]:
-    """The yardstick: mn04's ten likeliest labels weigh MiniLM's embeddings of their names."""
+    """The yardstick: mn04's ten likeliest labels weigh MiniLM's embeddings of their names.
+
+    Bare labels are asked for as "the sound of ...", which MiniLM understands better.
+    """
     teacher = MiniLM()
     rows = read_rows(shared / "models/mn04/class_labels_indices.csv")
     labels = torch.from_numpy(teacher.embed([row["display_name"] for row in rows]))
@@ -102,7 +105,8 @@ def training_free(mn04: MiniMN04CLAP, shared: Path, cache: Path) -> dict[str, An
         return torch.from_numpy(cached_features(mn04.audio_encoder, paths, cache))
 
     def embed(texts: list[str]) -> Tensor:
-        return torch.from_numpy(teacher.embed(texts))
+        asked = [text if len(text.split()) > 3 else f"the sound of {text}" for text in texts]
+        return torch.from_numpy(teacher.embed(asked))
 
     return judge_model(embed_features, embed, features, shared)
 

@@ -139,6 +139,13 @@ def test_a_loaded_model_trains_its_projections_only(saved):
     assert len(list(everything.trainable_parameters())) == len(list(everything.parameters()))
 
 
+def test_frozen_encoders_draw_no_random_numbers_while_the_projections_train(saved, waveforms):
+    model = MiniCLAP.from_pretrained(saved).train()
+    assert model.audio_projection.training
+    assert not any(part.training for part in model.audio_encoder.modules())
+    assert torch.equal(model.audio_encoder(waveforms), model.audio_encoder(waveforms))
+
+
 def test_gradients_reach_every_trainable_parameter(saved, waveforms):
     model = MiniCLAP.from_pretrained(saved, freeze_encoders=False).train()
     texts = model.embed_text(TEXTS[:5])

@@ -39,8 +39,8 @@ class MiniCLAP(nn.Module):
     Built from a configuration it is random; `from_pretrained` gives the trained one. Callers hand
     `embed_audio` windows of `window_s` seconds at `sample_rate`, but any length works. Texts longer
     than `config.max_tokens` word pieces are cut. The two encoders and the two projections are
-    attributes: `audio_projection(audio_encoder(waveforms))` is `embed_audio` before normalisation,
-    so a training loop may compute `audio_encoder(...)` once and keep it.
+    attributes; `project_audio(encode_audio(waveforms))` is `embed_audio(waveforms)`, and so for
+    text, so that a training loop may encode once and keep it.
 
     Batch norms always use their stored statistics here, in training as well: fine-tuning on small
     batches neither shifts them nor makes one clip depend on another.
@@ -93,9 +93,12 @@ class MiniCLAP(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """As `nn.Module.train`, but batch norms stay on their stored statistics."""
+        """As `nn.Module.train`, but frozen encoders and all batch norms stay as in eval mode."""
         super().train(mode)
         freeze_statistics(self)
+        for encoder in (self.audio_encoder, self.text_encoder):
+            if not any(parameter.requires_grad for parameter in encoder.parameters()):
+                encoder.eval()
         return self
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
@@ -112,14 +115,30 @@ class MiniCLAP(nn.Module):
                 f"waveforms have {waveforms.shape[1]} samples; at least {self.config.n_fft} "
                 f"({self.config.n_fft / self.sample_rate:.3f} s) are needed"
             )
-        return F.normalize(self.audio_projection(self.audio_encoder(waveforms)), dim=1)
+        return self.project_audio(self.encode_audio(waveforms))
+
+    def encode_audio(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) -> encoder output (batch, features)."""
+        return self.audio_encoder(waveforms)  # type: ignore[no-any-return]
+
+    def project_audio(self, features: Tensor) -> Tensor:
+        """Encoder output (batch, features) -> (batch, embedding_dim), unit length."""
+        return F.normalize(self.audio_projection(features), dim=1)
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """batch strings -> (batch, embedding_dim), unit length; no text gives shape (0, dim)."""
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.log_scale.device)
+        return self.project_text(self.encode_text(texts))
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """batch strings, at least one -> encoder output (batch, features)."""
         ids, mask = encode(self.tokenizer, texts, self.config.max_tokens, self.log_scale.device)
-        return F.normalize(self.text_projection(self.text_encoder(ids, mask)), dim=1)
+        return self.text_encoder(ids, mask)  # type: ignore[no-any-return]
+
+    def project_text(self, features: Tensor) -> Tensor:
+        """Encoder output (batch, features) -> (batch, embedding_dim), unit length."""
+        return F.normalize(self.text_projection(features), dim=1)
 
     @property
     def logit_scale(self) -> Tensor:
