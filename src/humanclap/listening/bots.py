@@ -61,18 +61,21 @@ class Browser:
         self._headers = dict(headers or {})
         self._cookies: dict[str, str] = {}
         self._connection: http.client.HTTPConnection | None = None
+        self.exchange_s = 0.0
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One exchange; tried again while the server cannot be reached or is too busy."""
         for _ in range(RETRIES):
+            start = time.perf_counter()
             try:
                 reply = self._once(method, self._prefix + path, body, headers or {})
             except (OSError, http.client.HTTPException):
                 self.close()
             else:
                 if reply.status not in (429, 502, 503):
+                    self.exchange_s = time.perf_counter() - start
                     return reply
             time.sleep(RETRY_S)
         raise BotError(f"{method} {path}: the server does not answer")
@@ -118,9 +121,14 @@ class Browser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long one answer took to be acknowledged, retries included."""
+    """How long one answer took to be acknowledged.
+
+    seconds: from the first try, waiting for an absent server included; exchange_s: the exchange
+    that was acknowledged, alone.
+    """
 
     seconds: float
+    exchange_s: float
     status: int
     answer_id: str
     at: float
@@ -199,6 +207,7 @@ class Bot:
             raise BotError(f"an answer is refused with {reply.status}: {reply.text}")
         return Timing(
             seconds=time.perf_counter() - start,
+            exchange_s=self._browser.exchange_s,
             status=reply.status,
             answer_id=answer["answer_id"],
             at=time.time(),

@@ -10,7 +10,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -18,12 +18,13 @@ from fastapi.responses import Response
 
 from humanclap.errors import InputError
 from humanclap.listening import steering
-from humanclap.listening.export import export_study
-from humanclap.listening.monitor import Overview, overview
 from humanclap.listening.sessions import expire_idle
 from humanclap.listening.web.charts import interval_chart
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import RateLimit
+
+if TYPE_CHECKING:
+    from humanclap.listening.monitor import Overview
 
 ADMIN_COOKIE = "humanclap_admin"
 LOGIN_HOURS = 12
@@ -115,6 +116,8 @@ class AdminPages:
 
     def _overview(self, *, simulated: bool) -> Overview:
         """At most one computation every few seconds, whoever asks."""
+        from humanclap.listening.monitor import overview  # brings scipy: a second of start-up
+
         with self._lock:
             at, view = self._seen.get(simulated, (0.0, None))
             if view is None or time.monotonic() - at > _OVERVIEW_S:
@@ -126,6 +129,8 @@ class AdminPages:
 
     def export(self, request: Request) -> Response:
         """Every file of the export in one archive."""
+        from humanclap.listening.export import export_study
+
         self._check_admin(request)
         simulated = request.query_params.get("simulated") == "1"
         finished = request.query_params.get("finished") == "1"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from humanclap.listening.design import ScaleDesign
-from humanclap.listening.monitor import SystemProgress
+
+if TYPE_CHECKING:
+    from humanclap.listening.monitor import SystemProgress
 
 WIDTH, HEIGHT, MARGIN = 220, 48, 4
 

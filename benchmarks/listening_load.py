@@ -1,0 +1,247 @@
+"""Many listeners at once, and a server that is killed: nothing lost, nothing doubled, quotas exact.
+
+    python benchmarks/listening_load.py
+
+200 bots take a study of 1,000 pairs x 20 ratings through real HTTP, 100 sounds each. Between two
+answers a bot fetches the clip and thinks for 3 s on average (exponential): some four times as fast
+as people who hear ten seconds. The server process gets SIGKILL five times on the way and is
+started again at once; the bots try again, as the trial page does. Afterwards every acknowledged
+answer is looked for in the database. Writes benchmarks/results/listening_load.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from humanclap.listening.bots import Bot, Browser, Timing
+from humanclap.listening.study import create_study
+from humanclap.records import Pair
+
+CLIENT_PROCESSES = 2
+LIMIT_MS = 100.0
+DESIGN = """
+title = "Load"
+seed = 1
+[quota]
+ratings_per_pair = {ratings}
+[session]
+pairs = {session}
+anchors = 0
+attention_checks = 0
+practice = 0
+volume_check = false
+"""
+
+
+def make_study(folder: Path, settings: argparse.Namespace) -> Path:
+    """A study whose clips are a tenth of a second of noise."""
+    generator = np.random.default_rng(0)
+    pairs = []
+    for number in range(settings.pairs):
+        name = f"{number}.wav"
+        soundfile.write(folder / name, 0.1 * generator.standard_normal(800), 8000)
+        pairs.append(Pair(audio=name, text=f"caption {number}", system=f"system {number % 5}"))
+    path = folder / "study.sqlite"
+    design = DESIGN.format(ratings=settings.ratings, session=settings.session)
+    create_study(str(path), design_text=design, pairs=pairs, audio_root=folder)
+    return path
+
+
+class Server:
+    """`humanclap listen serve` in a process that can be killed."""
+
+    def __init__(self, study: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._command = [
+            sys.executable, "-m", "humanclap", "listen", "serve", str(study), "--quiet",
+            "--port", str(self.port), "--allow-simulated", "--starts-per-minute", "100000",
+            "--requests-per-minute", "10000000",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Start and wait until it answers; seconds that took."""
+        begin = time.perf_counter()
+        environment = {**os.environ, "HUMANCLAP_ADMIN_TOKEN": "a-token-for-the-load-run"}
+        self._process = subprocess.Popen(self._command, env=environment)
+        browser = Browser(self.url)
+        while browser.request("GET", "/health").status != 200:
+            time.sleep(0.05)
+        browser.close()
+        return time.perf_counter() - begin
+
+    def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+
+def take_part(url: str, number: int, think_s: float) -> list[Timing]:
+    """One bot, from the welcome page to the completion code."""
+    generator = random.Random(number)
+    time.sleep(generator.uniform(0, think_s))
+    browser = Browser(url, headers={"x-humanclap-simulated": "1"})
+    bot = Bot(
+        browser,
+        rate=lambda clip, text: {"REL": float(generator.randint(0, 10))},
+        think=lambda: generator.expovariate(1 / think_s) if think_s else 0.0,
+    )
+    try:
+        return list(bot.take_part())
+    finally:
+        browser.close()
+
+
+def crowd(url: str, numbers: list[int], think_s: float) -> list[list[Timing]]:
+    """Several bots at once in one process."""
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        return list(pool.map(lambda number: take_part(url, number, think_s), numbers))
+
+
+def stored(study: Path) -> int:
+    """How many answers are in the database now."""
+    connection = sqlite3.connect(f"file:{study}?mode=ro", uri=True, timeout=30)
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def killer(
+    server: Server,
+    study: Path,
+    total: int,
+    kills: int,
+    starts_s: list[float],
+    stop: threading.Event,
+) -> None:
+    """Kill the server each time another share of the answers is there."""
+    for number in range(1, kills + 1):
+        while stored(study) < total * number / (kills + 1):
+            if stop.wait(0.5):
+                return
+        server.kill()
+        starts_s.append(server.start())
+
+
+def percentiles(values_s: list[float]) -> dict[str, float]:
+    """Of seconds, in milliseconds."""
+    return {
+        f"p{p}_ms": round(1000 * float(np.percentile(values_s, p)), 1) for p in (50, 95, 99, 100)
+    }
+
+
+def verdict(
+    study: Path, acknowledged: list[str], settings: argparse.Namespace
+) -> dict[str, object]:
+    """What the database holds, against what the bots were told."""
+    connection = sqlite3.connect(study)
+    in_database = [key for (key,) in connection.execute("SELECT answer_id FROM answers")]
+    per_pair = [
+        n
+        for (n,) in connection.execute(
+            "SELECT (SELECT COUNT(*) FROM trials t JOIN answers a ON a.trial_id = t.trial_id "
+            "WHERE t.stimulus_id = p.stimulus_id) FROM stimuli p WHERE p.kind = 'pair'"
+        )
+    ]
+    per_trial = connection.execute("SELECT COUNT(DISTINCT trial_id) FROM answers").fetchone()[0]
+    healthy = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    connection.close()
+    return {
+        "answers_acknowledged": len(acknowledged),
+        "answers_in_database": len(in_database),
+        "acknowledged_but_lost": len(set(acknowledged) - set(in_database)),
+        "stored_but_never_acknowledged": len(set(in_database) - set(acknowledged)),
+        "doubled": len(in_database) - per_trial,
+        "ratings_per_pair": {str(n): k for n, k in sorted(Counter(per_pair).items())},
+        "quotas_exact": set(per_pair) == {settings.ratings},
+        "database_integrity": healthy,
+    }
+
+
+def measure(settings: argparse.Namespace) -> dict[str, object]:
+    """One run; the figures."""
+    total = settings.pairs * settings.ratings
+    with tempfile.TemporaryDirectory(prefix="humanclap-load-") as name:
+        study = make_study(Path(name), settings)
+        server, starts_s, stop = Server(study), [], threading.Event()
+        first_start_s = server.start()
+        arguments = (server, study, total, settings.kills, starts_s, stop)
+        thread = threading.Thread(target=killer, args=arguments)
+        thread.start()
+        begin = time.perf_counter()
+        shares = [
+            list(range(i, settings.listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)
+        ]
+        with ProcessPoolExecutor(CLIENT_PROCESSES) as pool:
+            futures = [pool.submit(crowd, server.url, s, settings.think_s) for s in shares]
+            timings = [t for future in futures for bot in future.result() for t in bot]
+        lasted_s = time.perf_counter() - begin
+        stop.set()
+        thread.join()
+        server.kill()
+        undisturbed = [t.exchange_s for t in timings]
+        p95_ms = 1000 * float(np.percentile(undisturbed, 95))
+        return {
+            "listeners": settings.listeners,
+            "pairs": settings.pairs,
+            "think_s": settings.think_s,
+            "kills": len(starts_s),
+            "lasted_s": round(lasted_s, 1),
+            "answers_per_s": round(len(timings) / lasted_s, 1),
+            "acknowledgement": percentiles(undisturbed),
+            "acknowledgement_with_waiting_for_a_killed_server": percentiles(
+                [t.seconds for t in timings]
+            ),
+            "p95_under_100_ms": p95_ms < LIMIT_MS,
+            "server_start_s": round(statistics.median([first_start_s, *starts_s]), 2),
+            **verdict(study, [t.answer_id for t in timings], settings),
+        }
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("listeners", 200), ("pairs", 1000), ("ratings", 20), ("session", 100)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--think-s", type=float, default=3.0)
+    results = Path(__file__).parent / "results" / "listening_load.json"
+    parser.add_argument("--output", type=Path, default=results)
+    settings = parser.parse_args()
+    load_before = os.getloadavg()[0]
+    result = {
+        "command": "python benchmarks/listening_load.py",
+        "machine": f"{os.cpu_count()} CPU cores, bots and server on the same machine",
+        "load_average_before": round(load_before, 2),
+        **measure(settings),
+    }
+    settings.output.parent.mkdir(parents=True, exist_ok=True)
+    settings.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
