@@ -85,6 +85,7 @@ def test_folder_with_texts_prints_csv(
         (["score", "dog.wav", "a dog", "--hop", "-1"], "hop_s is -1.0"),
         (["score", "dog.wav", " "], "text is empty"),
         (["score", "dog.wav", "a dog", "--batch-windows", "0"], "Invalid value"),
+        (["score", "dog.wav", "a dog", "--threads", "0"], "Invalid value"),
     ],
 )
 def test_refuses_with_a_remedy(

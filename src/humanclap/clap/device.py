@@ -23,3 +23,8 @@ def resolve_device(device: str) -> str:
         first_line = str(error).splitlines()[0]
         raise SettingsError(f"device {device!r} cannot be used here: {first_line}") from error
     return device
+
+
+def use_threads(threads: int) -> None:
+    """Let torch use this many CPU threads in this process; a small model is quickest with one."""
+    torch.set_num_threads(threads)

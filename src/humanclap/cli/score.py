@@ -49,6 +49,11 @@ Examples:
     show_default=True,
     help="Windows per forward pass; changes speed and memory, never a score.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads.  [default: one for a single pair, else torch's choice]",
+)
 @click.option("--allow-unmatched", is_flag=True, help="For a folder: leave out what has no match.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
 @output_options
@@ -64,6 +69,7 @@ def score(
     precision: str,
     hop_s: float | None,
     batch_windows: int,
+    threads: int | None,
     allow_unmatched: bool,
     restart: bool,
     as_json: bool,
@@ -78,10 +84,13 @@ def score(
     0..10. Exit code 1: some clips could not be scored; their rows say why.
     """
     pairs, root = _pairs(source, text, texts, audio_root, allow_unmatched)
+    from humanclap.clap.device import use_threads
     from humanclap.scoring.run import score_table
     from humanclap.scoring.scorer import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
+    if threads or text is not None:
+        use_threads(threads or 1)
     settings = ScoringSettings(
         device=device,
         precision=precision,  # type: ignore[arg-type]
