@@ -13,6 +13,8 @@ from humanclap.cli.console import emit, output_options, progress_bar, remark, te
 if TYPE_CHECKING:
     from humanclap.evaluation.join import ScoreTable
     from humanclap.evaluation.result import Comparison, Evaluation
+    from humanclap.records import Rating
+    from humanclap.scale import RatingScale
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -24,10 +26,21 @@ _LEVELS = ("subset", "system", "split")
 Examples:
   humanclap evaluate scores.csv --targets targets.csv --html report.html
   humanclap evaluate clapscore.csv ours.csv --targets targets.csv --by subset
+  humanclap evaluate ours.csv --targets test.csv --ceiling kept.csv --floor train.csv
 """
 )
-@click.argument("scores", nargs=-1, required=True, type=_PATH)
+@click.argument("scores", nargs=-1, type=_PATH)
 @click.option("--targets", required=True, type=_PATH, help="Table of human targets.")
+@click.option(
+    "--ceiling",
+    type=_PATH,
+    help="Ratings the targets were made of: adds the noise ceiling and one listener's agreement.",
+)
+@click.option(
+    "--floor",
+    type=_PATH,
+    help="Targets of other pairs (a training split): adds predictors that hear nothing.",
+)
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
@@ -58,12 +71,24 @@ Examples:
 @click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
 @click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option(
+    "--interval",
+    type=click.Choice(["percentile", "bca"]),
+    default="percentile",
+    show_default=True,
+    help="Kind of bootstrap interval.",
+)
+@click.option(
+    "--permutations", default=1000, show_default=True, help="Of the paired tests; 0 for none."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
 @output_options
 def evaluate(
     scores: tuple[Path, ...],
     targets: Path,
+    ceiling: Path | None,
+    floor: Path | None,
     html: Path | None,
     markdown: Path | None,
     per_pair: Path | None,
@@ -78,12 +103,14 @@ def evaluate(
     SCORES are tables of any metric (audio,text,score[,pair_id,rating,...]); several are judged on
     the same pairs, each against the first. Correlations are with the mean rating (mos); intervals
     are 95 % bootstrap intervals clustered by caption. Missing, failed and duplicate rows are
-    refused by name.
+    refused by name. With --floor, SCORES may be left out: what can be reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
     from humanclap.tables import read_targets
 
-    if per_pair is not None and len(scores) > 1:
+    if not scores and floor is None:
+        raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
+    if per_pair is not None and len(scores) != 1:
         raise click.UsageError("--per-pair takes one score table")
     settings = EvaluationSettings.from_mapping({**given, "by": given["by"] or _LEVELS})
     with progress_bar("bootstrap", quiet=quiet) as progress:
@@ -91,7 +118,11 @@ def evaluate(
             _read(scores),
             read_targets(targets),
             settings,
+            ratings=None if ceiling is None else _read_ratings(ceiling, settings.rating_scale),
+            train=None if floor is None else read_targets(floor),
             targets_where=str(targets),
+            ratings_where=str(ceiling),
+            train_where=str(floor),
             notes=notes,
             progress=progress,
         )
@@ -114,6 +145,12 @@ def _read(paths: tuple[Path, ...]) -> list[ScoreTable]:
     ]
 
 
+def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
+    from humanclap.ratings.read import read_ratings
+
+    return read_ratings(path, scale=scale)
+
+
 def _write_pairs(path: Path, evaluation: Evaluation) -> None:
     from humanclap.evaluation.result import JudgedPair
     from humanclap.tables import write_records
@@ -125,50 +162,62 @@ def _text(comparison: Comparison) -> str:
     from humanclap.evaluation import words
 
     parts = list(comparison.notes)
-    if comparison.differences:
+    parts += [f"warning: {warning}" for warning in words.warnings(comparison)]
+    if comparison.ceilings or comparison.trivial:
+        parts.append(_overview_table(comparison))
+    if comparison.differences or comparison.against_trivial:
         parts.append(_difference_table(comparison))
-    for evaluation in comparison.evaluations:
-        title = f"{evaluation.name}\n" if comparison.differences else ""
+    for evaluation in comparison.metrics:
+        title = f"{evaluation.name}\n" if len(comparison.metrics) > 1 else ""
         lines = [
             words.scale_map_line(evaluation),
+            words.calibration_line(evaluation),
             f"signature  {words.signature_line(evaluation)}",
             f"rows       {words.rows_line(evaluation)}",
         ]
         parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(lines))
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
+    ending += [words.tests_line(comparison)] if comparison.tests else []
     undefined = [f"– {reason}" for reason in words.reasons(comparison)]
     return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
 
 
-def _group_table(evaluation: Evaluation) -> str:
-    from humanclap.evaluation.words import with_interval
+def _overview_table(comparison: Comparison) -> str:
+    from humanclap.evaluation.overview import overview
 
+    found = overview(comparison)
+    return text_table(found.columns, [row.cells for row in found.rows])
+
+
+def _group_table(evaluation: Evaluation) -> str:
+    from humanclap.evaluation.words import number, with_interval
+
+    names = ("lcc", "ktau", "accuracy", "mse", "mae")
     rows = [
         [
             group.label,
             group.n,
             group.captions,
             with_interval(group.statistics["srcc"]),
-            *(group.statistics[name].value for name in ("lcc", "ktau", "mse", "mae")),
+            *(number(group.statistics[n].value) if n in group.statistics else "" for n in names),
         ]
-        for group in evaluation.groups
+        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
     ]
-    return text_table(["", "n", "captions", "SRCC", "LCC", "KTAU", "MSE", "MAE"], rows)
+    heads = ["", "n", "captions", "SRCC", "LCC", "KTAU", "pairwise", "MSE", "MAE"]
+    return text_table(heads, rows)
 
 
 def _difference_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.words import signed
+    from humanclap.evaluation.words import p_value, signed
 
-    names = ("srcc", "lcc", "ktau", "mse")
-    rows = [
-        [
-            difference.name,
-            group.label,
-            group.n,
-            *(signed(group.statistics[name]) for name in names),
-        ]
-        for difference in comparison.differences
-        for group in difference.groups
-    ]
+    names = ("srcc", "lcc", "ktau")
+    rows = []
+    for difference in (*comparison.differences, *comparison.against_trivial):
+        test = comparison.test(difference.name, difference.baseline)
+        for group in (*difference.groups, *difference.levels):
+            values = [signed(group.statistics[n]) if n in group.statistics else "" for n in names]
+            p = p_value(test) if test is not None and group.level == "overall" else ""
+            label = f"{difference.name} - {difference.baseline}"
+            rows.append([label, group.label, group.n, *values, p])
     heads = [f"Δ {name.upper()}" for name in names]
-    return text_table([f"against {comparison.evaluations[0].name}", "", "n", *heads], rows)
+    return text_table(["difference", "", "n", *heads, "p of SRCC"], rows)

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import InputError
-from humanclap.evaluation.join import Joined, ScoreTable, join
+from humanclap.evaluation.ceiling import ceilings
+from humanclap.evaluation.join import Coverage, Joined, ScoreTable, join
+from humanclap.evaluation.judge import Judge, Members, Metric, alone, level_names, versus
 from humanclap.evaluation.result import (
-    STATISTICS,
+    WITHOUT,
     Comparison,
     Difference,
     Evaluation,
     Group,
     JudgedPair,
-    Statistic,
+    PairedTest,
     TargetCounts,
 )
 from humanclap.evaluation.scale_map import ScaleMap, scale_map
 from humanclap.evaluation.settings import EvaluationSettings
+from humanclap.evaluation.trivial import trivial_tables
 from humanclap.grouping import caption_key
 from humanclap.metrics import agreement
-from humanclap.metrics.bootstrap import Interval, Statistics, cluster_bootstrap
-from humanclap.metrics.weighted import WeightedAgreement
+from humanclap.metrics.calibration import Calibration, calibration
+from humanclap.metrics.ceiling import NoiseCeiling
+from humanclap.metrics.levels import MIN_SYSTEMS
+from humanclap.metrics.permutation import holm, permutation_p
+from humanclap.metrics.weighted import cluster_codes
 from humanclap.progress import Progress, silent
-from humanclap.records import Score, Target
+from humanclap.records import Rating, Score, Target
 
 NOT_STATED = "(not stated)"
 """Group of the pairs whose subset, system or split no table names."""
@@ -59,20 +67,26 @@ def compare(
     targets: Sequence[Target],
     settings: EvaluationSettings | None = None,
     *,
+    ratings: Sequence[Rating] | None = None,
+    train: Sequence[Target] | None = None,
     targets_where: str = "targets",
+    ratings_where: str = "ratings",
+    train_where: str = "training targets",
     notes: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Comparison:
     """Judge metrics on the pairs all of them scored, each against people and the first.
 
-    Correlations are with `mos`; MSE and MAE after the stated scale map. Intervals are percentiles
-    of a bootstrap that draws captions whole, the same draws for every metric, so differences are
+    Correlations are with `mos`; MSE and MAE after the stated scale map. Intervals come from a
+    bootstrap that draws captions whole, the same draws for every metric, so differences are
     paired. Anchors are judged only with `include_anchors`, attention checks never.
-    Raises InputError as `join`, and for a MOS outside the rating scale.
+    ratings: those the targets were made of, for the noise ceiling; train: targets of other pairs,
+    on which trivial predictors are fitted (then `tables` may be empty).
+    Raises InputError as `join`, `ceilings` and `trivial_tables`, and for a MOS outside the scale.
     """
     settings = settings or EvaluationSettings()
-    if not tables:
-        raise InputError("give at least one score table")
+    if not tables and train is None:
+        raise InputError("give at least one score table, or training targets")
     judged, left_out = _judged(targets, settings, targets_where)
     joined = join(
         tables,
@@ -83,24 +97,19 @@ def compare(
         force=settings.force,
         targets_where=targets_where,
     )
-    human = np.array([target.mos for target in joined.targets])
-    maps = {
-        name: scale_map(settings.scale_map, rows, human, settings.rating_scale)
-        for name, rows in joined.scores.items()
-    }
-    found = _Judge(joined, human, maps, settings, progress).groups()
+    trivial: tuple[str, ...] = ()
+    if train is not None:
+        joined, trivial = _with_trivial(joined, train, settings, train_where)
+    members = _members(joined, settings)
+    ceiling = (
+        ceilings(ratings, joined.targets, members, where=ratings_where, seed=settings.seed)
+        if ratings is not None
+        else {}
+    )
     counts = _counts(targets, joined.targets)
-    return Comparison(
-        evaluations=tuple(
-            _evaluation(name, joined, maps[name], found[_alone(name)], counts, settings)
-            for name in joined.scores
-        ),
-        differences=tuple(
-            Difference(name=name, baseline=tables[0].name, groups=tuple(found[_versus(name)]))
-            for name in list(joined.scores)[1:]
-        ),
-        settings=settings,
-        notes=tuple(notes),
+    intervals = {table.name: table.intervals for table in tables}
+    return _Comparing(joined, trivial, intervals, settings, progress).comparison(
+        members, counts, ceiling, tuple(notes)
     )
 
 
@@ -131,154 +140,187 @@ def _counts(targets: Sequence[Target], judged: Sequence[Target]) -> TargetCounts
     )
 
 
-class _Judge:
-    """Works group by group; every table meets the same bootstrap draws."""
+def _with_trivial(
+    joined: Joined, train: Sequence[Target], settings: EvaluationSettings, where: str
+) -> tuple[Joined, tuple[str, ...]]:
+    """The joined tables with those of the trivial predictors behind them, and their names."""
+    systems = _of_level(joined, "system")
+    judged = [
+        replace(target, system=_stated(system))
+        for target, system in zip(joined.targets, systems, strict=True)
+    ]
+    tables = trivial_tables(train, judged, scale=settings.rating_scale, where=where)
+    taken = {table.name for table in tables} & joined.scores.keys()
+    if taken:
+        raise InputError(f"a score table is named {min(taken)!r}, as a trivial predictor is")
+    scores = {**joined.scores, **{table.name: tuple(table.scores) for table in tables}}
+    coverage = {**joined.coverage, **{table.name: Coverage() for table in tables}}
+    names = tuple(table.name for table in tables)
+    return Joined(targets=joined.targets, scores=scores, coverage=coverage), names
+
+
+class _Comparing:
+    """One comparison at work."""
 
     def __init__(
         self,
         joined: Joined,
-        human: NDArray[np.float64],
-        maps: Mapping[str, ScaleMap],
+        trivial: tuple[str, ...],
+        intervals: Mapping[str, Mapping[str, tuple[float, float]]],
         settings: EvaluationSettings,
         progress: Progress,
     ) -> None:
-        self._joined = joined
-        self._human = human
-        self._maps = maps
-        self._settings = settings
-        self._progress = progress
+        self._joined, self._trivial, self._settings = joined, trivial, settings
+        self._intervals = intervals
+        self._human = np.array([target.mos for target in joined.targets])
         self._captions = [caption_key(target.text) for target in joined.targets]
-        self._scores = {
-            name: np.array([row.score for row in rows]) for name, rows in joined.scores.items()
-        }
-
-    def groups(self) -> dict[str, list[Group]]:
-        """Groups of each table (`_alone`) and of each difference from the first (`_versus`)."""
-        members = _members(self._joined, self._settings)
-        total = self._settings.replicates * len(members)
-        found: dict[str, list[Group]] = {}
-        for done, ((level, name), index) in enumerate(members.items()):
-
-            def step(now: int, of: int, note: str, done: int = done, level: str = level) -> None:
-                self._progress(done * of + now, total, level)
-
-            for key, statistics in self._group(index, step).items():
-                group = Group(
-                    level=level,
-                    name=name,
-                    n=index.size,
-                    captions=len({self._captions[i] for i in index}),
-                    statistics=statistics,
-                )
-                found.setdefault(key, []).append(group)
-        return found
-
-    def _group(
-        self, index: NDArray[np.intp], progress: Progress
-    ) -> dict[str, dict[str, Statistic]]:
-        values, reasons = self._values(index)
-        intervals = cluster_bootstrap(
-            self._replicates(index),
-            [self._captions[i] for i in index],
-            rng=np.random.default_rng(self._settings.seed),
-            replicates=self._settings.replicates,
-            confidence=self._settings.confidence,
-            progress=progress,
+        self._metrics = {name: self._metric(name) for name in joined.scores}
+        given = [name for name in joined.scores if name not in trivial]
+        self._against_first = [(name, given[0]) for name in given[1:]]
+        best = self._best_trivial()
+        self._against_trivial = [(name, best) for name in given if best]
+        self._judge = Judge(
+            list(self._metrics.values()),
+            self._human,
+            self._captions,
+            [*self._against_first, *self._against_trivial],
+            settings,
+            progress,
         )
-        return {
-            key: {
-                name: _statistic(
-                    value, intervals[f"{key}/{name}"], reasons[key].get(name), index.size
-                )
-                for name, value in of_table.items()
-            }
-            for key, of_table in values.items()
+
+    def _metric(self, name: str) -> Metric:
+        rows = self._joined.scores[name]
+        choice = "rating" if name in self._trivial else self._settings.scale_map
+        return Metric(
+            name=name,
+            scores=np.array([row.score for row in rows]),
+            scale_map=scale_map(choice, rows, self._human, self._settings.rating_scale),
+        )
+
+    def _best_trivial(self) -> str:
+        found = {n: agreement.srcc(self._metrics[n].scores, self._human) for n in self._trivial}
+        defined = {name: value for name, value in found.items() if not math.isnan(value)}
+        return max(defined, key=lambda name: defined[name], default="")
+
+    def comparison(
+        self,
+        members: Members,
+        counts: TargetCounts,
+        ceiling: Mapping[str, NoiseCeiling],
+        notes: tuple[str, ...],
+    ) -> Comparison:
+        """All numbers of all places."""
+        systems = self._systems()
+        without = _without(members)
+        places = level_names(systems, cluster_codes(self._captions))
+        self._judge.expect(len(members) + len(without) + len(places))
+        found = {
+            "groups": self._judge.groups(members),
+            "levels": self._judge.levels(systems),
+            "without": self._judge.groups(without),
         }
+        return Comparison(
+            evaluations=tuple(self._evaluation(n, found, counts) for n in self._joined.scores),
+            differences=tuple(_differences(found, self._against_first)),
+            against_trivial=tuple(_differences(found, self._against_trivial)),
+            tests=self._tests(),
+            ceilings=ceiling,
+            settings=self._settings,
+            notes=notes,
+        )
 
-    def _values(
-        self, index: NDArray[np.intp]
-    ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, str]]]:
-        """Value and reason of each statistic, keyed as `groups`."""
-        values: dict[str, dict[str, float]] = {}
-        reasons: dict[str, dict[str, str]] = {}
-        human = self._human[index]
-        for table, scores in self._scores.items():
-            mapped = self._maps[table]
-            key = _alone(table)
-            values[key] = _statistics(scores[index], human, mapped.predicted[index])
-            why = agreement.undefined_reason(scores[index], human)
-            reasons[key] = dict.fromkeys(STATISTICS[:3], why) if why else {}
-            if mapped.reason:
-                reasons[key] |= dict.fromkeys(STATISTICS[3:], mapped.reason)
-        first, *others = self._scores
-        base = values[_alone(first)]
-        for table in others:
-            key, own = _versus(table), values[_alone(table)]
-            values[key] = {name: own[name] - base[name] for name in STATISTICS}
-            reasons[key] = reasons[_alone(first)] | reasons[_alone(table)]
-            if self._maps[first].name != self._maps[table].name:
-                differ = (
-                    f"the scale maps differ ({self._maps[first].name}, {self._maps[table].name})"
-                )
-                values[key] |= dict.fromkeys(STATISTICS[3:], math.nan)
-                reasons[key] |= dict.fromkeys(STATISTICS[3:], differ)
-        return values, reasons
+    def _systems(self) -> NDArray[np.intp] | None:
+        """Number of each pair's system; None unless every pair states one and there are several."""
+        systems = _of_level(self._joined, "system")
+        if "system" not in self._settings.by or NOT_STATED in systems or len(set(systems)) < 2:
+            return None
+        return cluster_codes(systems)
 
-    def _replicates(self, index: NDArray[np.intp]) -> Statistics:
-        engines = {
-            name: WeightedAgreement(
-                scores[index], self._human[index], self._maps[name].predicted[index]
+    def _tests(self) -> tuple[PairedTest, ...]:
+        """Every two of the metrics given, and each with the best trivial predictor; Holm."""
+        if not self._settings.permutations:
+            return ()
+        given = [name for name in self._metrics if name not in self._trivial]
+        wanted = [(second, first) for first, second in combinations(given, 2)]
+        wanted += self._against_trivial
+        codes = cluster_codes(self._captions)
+        p_values = [
+            permutation_p(
+                self._metrics[baseline].scores,
+                self._metrics[name].scores,
+                self._human,
+                codes,
+                rng=np.random.default_rng(self._settings.seed),
+                permutations=self._settings.permutations,
             )
-            for name, scores in self._scores.items()
-        }
-        first = next(iter(engines))
+            for name, baseline in wanted
+        ]
+        srcc = {n: agreement.srcc(m.scores, self._human) for n, m in self._metrics.items()}
+        return tuple(
+            PairedTest(
+                name=name,
+                baseline=baseline,
+                difference=srcc[name] - srcc[baseline],
+                p=p,
+                p_holm=corrected,
+                permutations=self._settings.permutations,
+            )
+            for (name, baseline), p, corrected in zip(wanted, p_values, holm(p_values), strict=True)
+        )
 
-        def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-            by_table = {name: engine(weights) for name, engine in engines.items()}
-            found = {}
-            for name, values in by_table.items():
-                for key, value in values.items():
-                    found[f"{_alone(name)}/{key}"] = value
-                    if name != first:
-                        found[f"{_versus(name)}/{key}"] = value - by_table[first][key]
-            return found
+    def _evaluation(
+        self, name: str, found: Mapping[str, Mapping[str, list[Group]]], counts: TargetCounts
+    ) -> Evaluation:
+        mapped = self._metrics[name].scale_map
+        groups, levels, without = (
+            tuple(found[part].get(alone(name), ())) for part in ("groups", "levels", "without")
+        )
+        return Evaluation(
+            name=name,
+            groups=groups,
+            levels=levels,
+            without=without,
+            tie_threshold=self._judge.tie_thresholds[name],
+            calibration=self._calibration(name, mapped),
+            trivial=name in self._trivial,
+            counts=counts,
+            coverage=self._joined.coverage[name],
+            scale_map=mapped.name,
+            scale_map_formula=mapped.formula,
+            optimistic=mapped.optimistic,
+            settings=self._settings,
+            per_pair=_pairs(name, self._joined, mapped),
+        )
 
-        return statistics
+    def _calibration(self, name: str, mapped: ScaleMap) -> Calibration | None:
+        if not np.isfinite(mapped.predicted).all():
+            return None
+        ends = self._intervals.get(name, {})
+        rows = [ends.get(s.pair_id, (math.nan,) * 2) for s in self._joined.scores[name]]
+        low, high = np.array(rows).T
+        return calibration(mapped.predicted, self._human, low=low, high=high)
 
 
-def _alone(table: str) -> str:
-    return f"table:{table}"
+def _differences(
+    found: Mapping[str, Mapping[str, list[Group]]], wanted: Sequence[tuple[str, str]]
+) -> Iterator[Difference]:
+    for name, baseline in wanted:
+        groups, levels, without = (
+            tuple(found[part].get(versus(name, baseline), ()))
+            for part in ("groups", "levels", "without")
+        )
+        yield Difference(
+            name=name, baseline=baseline, groups=groups, levels=levels, without=without
+        )
 
 
-def _versus(table: str) -> str:
-    return f"difference:{table}"
-
-
-def _statistics(
-    scores: NDArray[np.float64], human: NDArray[np.float64], predicted: NDArray[np.float64]
-) -> dict[str, float]:
-    mapped = bool(np.isfinite(predicted).all())
-    return {
-        "srcc": agreement.srcc(scores, human),
-        "lcc": agreement.lcc(scores, human),
-        "ktau": agreement.ktau(scores, human),
-        "mse": agreement.mse(predicted, human) if mapped else math.nan,
-        "mae": agreement.mae(predicted, human) if mapped else math.nan,
-    }
-
-
-def _statistic(value: float, interval: Interval, reason: str | None, n: int) -> Statistic:
-    defined = math.isfinite(value)
-    return Statistic(
-        value=value,
-        low=interval.low if defined else math.nan,
-        high=interval.high if defined else math.nan,
-        n=n,
-        captions=interval.clusters,
-        replicates=interval.replicates,
-        undefined=interval.undefined,
-        reason=reason or (f"no interval: {interval.reason}" if interval.reason else None),
-    )
+def _without(members: Members) -> dict[tuple[str, str], NDArray[np.intp]]:
+    """All pairs but those of one system, for each system, where there are three or more."""
+    of_systems = {name: index for (level, name), index in members.items() if level == "system"}
+    if len(of_systems) < MIN_SYSTEMS or NOT_STATED in of_systems:
+        return {}
+    everyone = members["overall", ""]
+    return {(WITHOUT, name): np.setdiff1d(everyone, index) for name, index in of_systems.items()}
 
 
 def _members(
@@ -304,27 +346,6 @@ def _of_level(joined: Joined, level: str) -> list[str]:
         next((said for column in columns if (said := getattr(column[i], level))), NOT_STATED)
         for i in range(len(joined.targets))
     ]
-
-
-def _evaluation(
-    name: str,
-    joined: Joined,
-    mapped: ScaleMap,
-    groups: Sequence[Group],
-    counts: TargetCounts,
-    settings: EvaluationSettings,
-) -> Evaluation:
-    return Evaluation(
-        name=name,
-        groups=tuple(groups),
-        counts=counts,
-        coverage=joined.coverage[name],
-        scale_map=mapped.name,
-        scale_map_formula=mapped.formula,
-        optimistic=mapped.optimistic,
-        settings=settings,
-        per_pair=_pairs(name, joined, mapped),
-    )
 
 
 def _pairs(name: str, joined: Joined, mapped: ScaleMap) -> tuple[JudgedPair, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from humanclap.evaluation.settings import Key
 from humanclap.grouping import Paired
 from humanclap.records import Score, Target
 from humanclap.signature import common_signature
-from humanclap.tables import read_scores
+from humanclap.tables import read_scores, read_table
 
 MAX_NAMED = 5
 """How many pairs an error names."""
@@ -23,11 +23,15 @@ Row = TypeVar("Row", Score, Target)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTable:
-    """One metric's scores: `name` stands in the report, `where` (the file) in errors."""
+    """One metric's scores: `name` stands in the report, `where` (the file) in errors.
+
+    intervals: predicted intervals of the rating by `pair_id` (columns rating_low, rating_high).
+    """
 
     name: str
     scores: Sequence[Score]
     where: str = ""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.where:
@@ -36,7 +40,27 @@ class ScoreTable:
     @classmethod
     def read(cls, path: str | Path, *, name: str | None = None) -> ScoreTable:
         """Read a score table of any metric; named after its file unless `name` says otherwise."""
-        return cls(name=name or Path(path).stem, scores=read_scores(path), where=str(path))
+        scores = read_scores(path)
+        return cls(
+            name=name or Path(path).stem,
+            scores=scores,
+            where=str(path),
+            intervals=_intervals(path, scores),
+        )
+
+
+def _intervals(path: str | Path, scores: Sequence[Score]) -> dict[str, tuple[float, float]]:
+    table = read_table(path)
+    if not {"rating_low", "rating_high"} & set(table.columns):
+        return {}
+    table.require("rating_low", "rating_high")
+    found = {}
+    for row, score in zip(table.rows, scores, strict=True):
+        low, high = (row.optional_number(name) for name in ("rating_low", "rating_high"))
+        if low > high:
+            raise row.error(f"rating_low {low:g} is above rating_high {high:g}")
+        found[score.pair_id] = (low, high)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

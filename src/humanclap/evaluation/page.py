@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from humanclap.evaluation import plots, words
-from humanclap.evaluation.result import STATISTICS, Comparison, Evaluation, Group
+from humanclap.evaluation.result import HEADINGS, STATISTICS, Comparison, Evaluation, Group
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --text: #1c2128; --faint: #59636e;
@@ -96,7 +96,8 @@ def _against(comparison: Comparison) -> str:
 
 
 def _section(evaluation: Evaluation) -> str:
-    rows = [(group.label, group) for group in evaluation.groups]
+    groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
+    rows = [(group.label, group) for group in groups]
     parts = [f"<h2>{escape(evaluation.name)}</h2>", _table(rows)]
     if len(rows) > 1:
         parts.append(
@@ -123,11 +124,14 @@ def _section(evaluation: Evaluation) -> str:
 
 def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
     mark = "Δ " if signed else ""
-    heads = ["", "n", "captions", *(mark + words.HEADINGS[name] for name in STATISTICS)]
+    heads = ["", "n", "captions", *(mark + HEADINGS[name] for name in STATISTICS)]
     lines = ["<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
     for label, group in rows:
         cells = [f"<td>{escape(label)}</td><td>{group.n:,}</td><td>{group.captions:,}</td>"]
         for name in STATISTICS:
+            if name not in group.statistics:
+                cells.append("<td></td>")
+                continue
             statistic = group.statistics[name]
             plus = "+" if signed and statistic.value > 0 else ""
             value = f"{plus}{words.number(statistic.value)}"

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from humanclap.evaluation import words
+from humanclap.evaluation.overview import overview
 from humanclap.evaluation.page import html_report
-from humanclap.evaluation.result import STATISTICS, Comparison, Difference, Evaluation
+from humanclap.evaluation.result import (
+    HEADINGS,
+    STATISTICS,
+    Comparison,
+    Difference,
+    Evaluation,
+    Group,
+)
 from humanclap.tables import atomic_writer
 
 
@@ -41,52 +49,74 @@ def markdown_report(comparison: Comparison) -> str:
     lines = ["# Agreement with people", ""]
     for note in comparison.notes:
         lines += [f"> **{_cell(note)}**", ""]
+    for warning in words.warnings(comparison):
+        lines += [f"> **Warning:** {_cell(warning)}", ""]
     lines += [f"- {_cell(sentence)}" for sentence in words.summary(comparison)] + [""]
-    if comparison.differences:
-        lines += [f"## Against {_cell(comparison.evaluations[0].name)}", ""]
-        lines += _differences(comparison.differences)
-    for evaluation in comparison.evaluations:
-        lines += [f"## {_cell(evaluation.name)}", ""]
-        lines += _groups(evaluation)
+    lines += ["## Ceiling, metrics, floor", "", *_overview(comparison)]
+    for title, differences in _difference_sections(comparison):
+        lines += [f"## {_cell(title)}", "", *_differences(comparison, differences)]
+    for evaluation in comparison.metrics or comparison.evaluations:
+        lines += [f"## {_cell(evaluation.name)}", "", *_groups(evaluation)]
         lines += [
             f"- {_cell(words.scale_map_line(evaluation))}",
+            f"- {_cell(words.calibration_line(evaluation))}",
             f"- Signature: {_cell(words.signature_line(evaluation))}",
             f"- Rows: {words.rows_line(evaluation)}",
             "",
         ]
     lines.append(f"{_cell(words.bootstrap_line(comparison))}.")
+    if comparison.tests:
+        lines += ["", f"{_cell(words.tests_line(comparison))}."]
     reasons = words.reasons(comparison)
     if reasons:
         lines += ["", "Undefined:", "", *(f"- {_cell(reason)}" for reason in reasons)]
     return "\n".join(lines) + "\n"
 
 
+def _overview(comparison: Comparison) -> list[str]:
+    found = overview(comparison)
+    return _table(found.columns, [row.cells for row in found.rows])
+
+
+def _difference_sections(comparison: Comparison) -> list[tuple[str, Sequence[Difference]]]:
+    sections = [
+        (f"Against {comparison.evaluations[0].name}", comparison.differences),
+        ("Against the best trivial predictor", comparison.against_trivial),
+    ]
+    return [(title, differences) for title, differences in sections if differences]
+
+
 def _groups(evaluation: Evaluation) -> list[str]:
-    columns = ["", "n", "captions", *(words.HEADINGS[name] for name in STATISTICS)]
+    columns = ["", "n", "captions", *(HEADINGS[name] for name in STATISTICS)]
     rows = [
         [
             group.label,
             f"{group.n:,}",
             f"{group.captions:,}",
-            *(words.with_interval(group.statistics[name]) for name in STATISTICS),
+            *(_value(group, name) for name in STATISTICS),
         ]
-        for group in evaluation.groups
+        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
     ]
     return _table(columns, rows)
 
 
-def _differences(differences: Sequence[Difference]) -> list[str]:
-    columns = ["", "pairs", "n", *(f"Δ {words.HEADINGS[name]}" for name in STATISTICS)]
-    rows = [
-        [
-            difference.name,
-            group.label,
-            f"{group.n:,}",
-            *(words.signed(group.statistics[name]) for name in STATISTICS),
-        ]
-        for difference in differences
-        for group in difference.groups
-    ]
+def _value(group: Group, name: str) -> str:
+    return words.with_interval(group.statistics[name]) if name in group.statistics else ""
+
+
+def _differences(comparison: Comparison, differences: Sequence[Difference]) -> list[str]:
+    columns = ["", "pairs", "n", *(f"Δ {HEADINGS[name]}" for name in STATISTICS), "p of SRCC"]
+    rows = []
+    for difference in differences:
+        test = comparison.test(difference.name, difference.baseline)
+        for group in (*difference.groups, *difference.levels):
+            values = [
+                words.signed(group.statistics[name]) if name in group.statistics else ""
+                for name in STATISTICS
+            ]
+            p = words.p_value(test) if test is not None and group.level == "overall" else ""
+            name = f"{difference.name} - {difference.baseline}"
+            rows.append([name, group.label, f"{group.n:,}", *values, p])
     return _table(columns, rows)
 
 

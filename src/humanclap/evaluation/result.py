@@ -8,9 +8,29 @@ from dataclasses import asdict, dataclass, field
 
 from humanclap.evaluation.join import Coverage
 from humanclap.evaluation.settings import EvaluationSettings
+from humanclap.metrics.calibration import Calibration
+from humanclap.metrics.ceiling import NoiseCeiling
 
-STATISTICS = ("srcc", "lcc", "ktau", "mse", "mae")
+STATISTICS = ("srcc", "lcc", "ktau", "accuracy", "mse", "mae")
 """Names of the statistics, in the order of the tables."""
+
+HEADINGS = {
+    "srcc": "SRCC",
+    "lcc": "LCC",
+    "ktau": "KTAU",
+    "accuracy": "pairwise",
+    "mse": "MSE",
+    "mae": "MAE",
+}
+"""Statistic -> heading of its column."""
+
+LEVEL_STATISTICS = ("srcc", "lcc", "ktau", "accuracy")
+"""Those of the levels: between systems, within systems, within captions."""
+
+BETWEEN, WITHIN = "between systems", "within systems, averaged"
+PARTIAL, CAPTIONS = "within systems, partial", "within captions"
+LEVELS = (BETWEEN, WITHIN, PARTIAL, CAPTIONS)
+WITHOUT = "without system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +53,10 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Some of the judged pairs: all (`level` = overall), or one subset, system or split."""
+    """Some of the judged pairs: all (`level` = overall), one subset, system or split, or all
+    `without system` name; or all pairs seen at one of `LEVELS`. n: pairs, but systems in the level
+    `between systems` and clips of captions with several in `within captions`.
+    """
 
     level: str
     name: str
@@ -44,7 +67,7 @@ class Group:
     @property
     def label(self) -> str:
         """As a table writes it: `overall`, or `system tango`."""
-        return self.level if self.level == "overall" else f"{self.level} {self.name}"
+        return f"{self.level} {self.name}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +105,12 @@ class TargetCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """One metric judged against people."""
+    """One metric judged against people.
+
+    groups: all pairs first, then subsets, systems, splits; levels: see `LEVELS`; without: all
+    pairs but those of one system; tie_threshold: of pairwise accuracy, chosen on all these pairs;
+    trivial: a predictor that hears nothing, made here to compare with.
+    """
 
     name: str
     groups: tuple[Group, ...]
@@ -93,15 +121,24 @@ class Evaluation:
     optimistic: bool
     settings: EvaluationSettings
     per_pair: tuple[JudgedPair, ...] = field(repr=False)
+    levels: tuple[Group, ...] = ()
+    without: tuple[Group, ...] = ()
+    tie_threshold: float = math.nan
+    calibration: Calibration | None = None
+    trivial: bool = False
 
     @property
     def overall(self) -> Group:
         """The group of all judged pairs."""
         return self.groups[0]
 
+    def at(self, level: str) -> Group | None:
+        """The group of one of `LEVELS`, None where there are not several systems or clips."""
+        return next((group for group in self.levels if group.level == level), None)
+
     def reasons(self) -> list[str]:
         """Why numbers are undefined, one line each."""
-        return _reasons(self.groups)
+        return _reasons((*self.groups, *self.levels, *self.without))
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN is None. Without `per_pair`."""
@@ -121,7 +158,12 @@ class Evaluation:
                 "signatures": self.coverage.signatures,
                 "unsigned": self.coverage.unsigned,
             },
+            "trivial": self.trivial,
+            "tie_threshold": plain(self.tie_threshold),
             "groups": [plain(asdict(group)) for group in self.groups],
+            "levels": [plain(asdict(group)) for group in self.levels],
+            "without_one_system": [plain(asdict(group)) for group in self.without],
+            "calibration": self.calibration and plain(asdict(self.calibration)),
         }
 
 
@@ -132,25 +174,68 @@ class Difference:
     name: str
     baseline: str
     groups: tuple[Group, ...]
+    levels: tuple[Group, ...] = ()
+    without: tuple[Group, ...] = ()
 
     @property
     def overall(self) -> Group:
         """The difference over all judged pairs."""
         return self.groups[0]
 
+    def at(self, level: str) -> Group | None:
+        """The difference at one of `LEVELS`."""
+        return next((group for group in self.levels if group.level == level), None)
+
     def reasons(self) -> list[str]:
         """Why differences are undefined, one line each."""
-        return _reasons(self.groups)
+        return _reasons((*self.groups, *self.levels, *self.without))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedTest:
+    """Permutation test of SRCC between two metrics: difference `name` minus `baseline`.
+
+    p: two-sided; p_holm: corrected for all tests of the comparison. NaN where undefined.
+    """
+
+    name: str
+    baseline: str
+    difference: float
+    p: float
+    p_holm: float
+    permutations: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Several metrics judged on the same pairs; the first is the baseline."""
+    """Several metrics judged on the same pairs; the first is the baseline.
+
+    evaluations: the metrics given, then the trivial predictors; differences: of each metric from
+    the first; against_trivial: of each metric from the best trivial predictor; tests: of all
+    these differences; ceilings: by label of a group or level, empty without ratings.
+    """
 
     evaluations: tuple[Evaluation, ...]
     differences: tuple[Difference, ...]
     settings: EvaluationSettings
     notes: tuple[str, ...] = ()
+    against_trivial: tuple[Difference, ...] = ()
+    tests: tuple[PairedTest, ...] = ()
+    ceilings: Mapping[str, NoiseCeiling] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[Evaluation, ...]:
+        """The metrics given, without the trivial predictors."""
+        return tuple(item for item in self.evaluations if not item.trivial)
+
+    @property
+    def trivial(self) -> tuple[Evaluation, ...]:
+        """The trivial predictors."""
+        return tuple(item for item in self.evaluations if item.trivial)
+
+    def test(self, name: str, baseline: str) -> PairedTest | None:
+        """The paired test of two metrics, None where none was made."""
+        return next((t for t in self.tests if (t.name, t.baseline) == (name, baseline)), None)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN is None."""
@@ -160,8 +245,11 @@ class Comparison:
             "notes": list(self.notes),
             "settings": plain(settings),
             "cluster": "caption",
+            "ceilings": {label: plain(asdict(found)) for label, found in self.ceilings.items()},
             "evaluations": [evaluation.to_dict() for evaluation in self.evaluations],
             "differences": [plain(asdict(difference)) for difference in self.differences],
+            "against_trivial": [plain(asdict(item)) for item in self.against_trivial],
+            "paired_tests": [plain(asdict(test)) for test in self.tests],
         }
 
 
@@ -177,15 +265,15 @@ def plain(value: object) -> object:
 
 
 def _reasons(groups: tuple[Group, ...]) -> list[str]:
-    found: dict[tuple[str, str], list[str]] = {}
+    """`SRCC, LCC (places): why`; statistics of one reason and the same places share a line."""
+    by_name: dict[tuple[str, str], list[str]] = {}
     for group in groups:
-        by_reason: dict[str, list[str]] = {}
         for name, statistic in group.statistics.items():
             if statistic.reason:
-                by_reason.setdefault(statistic.reason, []).append(name.upper())
-        for why, names in by_reason.items():
-            found.setdefault((", ".join(names), why), []).append(group.label)
-    return [
-        f"{names} ({'all groups' if len(labels) == len(groups) > 1 else ', '.join(labels)}): {why}"
-        for (names, why), labels in found.items()
-    ]
+                by_name.setdefault((statistic.reason, name), []).append(group.label)
+    lines: dict[tuple[str, str], list[str]] = {}
+    for (why, name), labels in by_name.items():
+        everywhere = [group for group in groups if name in group.statistics]
+        places = "all groups" if len(labels) == len(everywhere) > 1 else ", ".join(labels)
+        lines.setdefault((why, places), []).append(HEADINGS[name])
+    return [f"{', '.join(names)} ({places}): {why}" for (why, places), names in lines.items()]

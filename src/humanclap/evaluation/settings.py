@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
-from humanclap.metrics.bootstrap import replicates_needed
+from humanclap.metrics.bootstrap import IntervalMethod, replicates_needed
+from humanclap.metrics.permutation import PERMUTATIONS
 from humanclap.scale import RatingScale
 
 Key = Literal["pair_id", "audio+text", "audio-name+text"]
@@ -28,7 +29,8 @@ class EvaluationSettings:
     replicates, seed, confidence: of the bootstrap, clustered by caption; key: how rows of the two
     tables find each other; include_anchors: judge deliberately mismatched pairs too;
     allow_missing: report targets without a score instead of refusing them; force: accept scores
-    made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`).
+    made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`);
+    interval: of the bootstrap, percentile or bca; permutations: of the paired tests, 0 for none.
     """
 
     replicates: int = 1000
@@ -41,10 +43,15 @@ class EvaluationSettings:
     include_anchors: bool = False
     allow_missing: bool = False
     force: bool = False
+    interval: IntervalMethod = "percentile"
+    permutations: int = PERMUTATIONS
 
     def __post_init__(self) -> None:
         _check_choice("key", self.key, get_args(Key))
         _check_choice("scale_map", self.scale_map, get_args(ScaleMapChoice))
+        _check_choice("interval", self.interval, get_args(IntervalMethod))
+        if self.permutations < 0:
+            raise SettingsError(f"permutations is {self.permutations}; expected 0 or above")
         for level in self.by:
             _check_choice("by", level, get_args(Level))
         if not 0.0 < self.confidence < 1.0:

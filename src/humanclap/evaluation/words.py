@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 
-from humanclap.evaluation.result import Comparison, Difference, Evaluation, Statistic
-
-HEADINGS = {"srcc": "SRCC", "lcc": "LCC", "ktau": "KTAU", "mse": "MSE", "mae": "MAE"}
-"""Statistic -> heading of its column."""
+from humanclap.evaluation.result import (
+    HEADINGS,
+    WITHIN,
+    Comparison,
+    Difference,
+    Evaluation,
+    PairedTest,
+    Statistic,
+)
 
 UNDEFINED = "–"
 
@@ -46,9 +51,75 @@ def counted(count: int, noun: str) -> str:
 
 def summary(comparison: Comparison) -> list[str]:
     """What was found, in sentences, the most important first."""
-    sentences = [_agreement(evaluation) for evaluation in comparison.evaluations]
-    sentences += [_difference(difference) for difference in comparison.differences]
+    sentences = [_agreement(evaluation) for evaluation in comparison.metrics]
+    sentences += _ceiling(comparison)
+    for difference in (*comparison.differences, *comparison.against_trivial):
+        test = comparison.test(difference.name, difference.baseline)
+        sentences.append(_difference(difference, test))
     return [*sentences, coverage(comparison)]
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """What a reader must know before quoting a figure, in sentences."""
+    found = [_against_trivial(item) for item in comparison.against_trivial]
+    found += [_between_only(evaluation) for evaluation in comparison.metrics]
+    found += [_gain_between_only(difference) for difference in comparison.differences]
+    return [sentence for sentence in found if sentence]
+
+
+def _against_trivial(difference: Difference) -> str:
+    rank = difference.overall.statistics["srcc"]
+    told = f"{difference.baseline!r}, a predictor that hears nothing (SRCC {signed(rank)})"
+    if rank.high < 0:
+        return f"{difference.name} is worse than {told}."
+    if not rank.low > 0:
+        return f"{difference.name} is not shown to beat {told}."
+    return ""
+
+
+def _between_only(evaluation: Evaluation) -> str:
+    within = evaluation.at(WITHIN)
+    if within is None or not evaluation.overall.statistics["srcc"].low > 0:
+        return ""
+    rank = within.statistics["srcc"]
+    if not rank.low <= 0:
+        return ""
+    return (
+        f"{evaluation.name} is shown to tell systems apart only: within systems its SRCC is "
+        f"{with_interval(rank)}, and the interval holds 0."
+    )
+
+
+def _gain_between_only(difference: Difference) -> str:
+    within = difference.at(WITHIN)
+    if within is None or not difference.overall.statistics["srcc"].low > 0:
+        return ""
+    rank = within.statistics["srcc"]
+    if not rank.low <= 0:
+        return ""
+    return (
+        f"The gain of {difference.name} over {difference.baseline} is shown between systems only: "
+        f"within systems it is SRCC {signed(rank)}, and the interval holds 0."
+    )
+
+
+def _ceiling(comparison: Comparison) -> list[str]:
+    overall = comparison.ceilings.get("overall")
+    if overall is None:
+        return []
+    if overall.reason:
+        return [f"The noise ceiling of these ratings is undefined: {overall.reason}."]
+    parts = [
+        f"{label.partition(' ')[2]} {number(ceiling.srcc.value)}"
+        for label, ceiling in comparison.ceilings.items()
+        if label.startswith("subset ")
+    ]
+    subsets = f" ({', '.join(parts)})" if parts else ""
+    return [
+        f"The noise ceiling of these ratings is SRCC {number(overall.srcc.value)}{subsets}: a "
+        "perfect metric would reach no more on average. One listener agrees with the others at "
+        f"{number(overall.one_listener_srcc)}."
+    ]
 
 
 def _agreement(evaluation: Evaluation) -> str:
@@ -76,17 +147,54 @@ def _strength(rank: Statistic) -> str:
     return "the interval holds 0, so no agreement is shown"
 
 
-def _difference(difference: Difference) -> str:
+def _difference(difference: Difference, test: PairedTest | None) -> str:
     rank = difference.overall.statistics["srcc"]
     names = f"{difference.name} against {difference.baseline}"
     if math.isnan(rank.value):
         return f"{names}: undefined: {rank.reason}."
     told = f"{names} on the same pairs: SRCC {signed(rank)}"
+    if test is not None:
+        told += f", permutation test {p_value(test)}"
     if math.isnan(rank.low):
         return f"{told}, no interval can be given."
     if rank.low <= 0 <= rank.high:
         return f"{told}, no difference is shown."
     return f"{told}, {'better' if rank.low > 0 else 'worse'}."
+
+
+def p_value(test: PairedTest) -> str:
+    """`p = 0.012 (Holm 0.024)`."""
+    if math.isnan(test.p):
+        return "undefined"
+    return f"p = {number(test.p)} (Holm {number(test.p_holm)})"
+
+
+def tests_line(comparison: Comparison) -> str:
+    """How the paired tests were made; nothing where there are none."""
+    if not comparison.tests:
+        return ""
+    count = comparison.tests[0].permutations
+    return (
+        f"p: paired permutation test of SRCC on ranks, whole captions exchanged, {count:,} "
+        f"permutations, two-sided; Holm's correction over {counted(len(comparison.tests), 'test')}"
+    )
+
+
+def calibration_line(evaluation: Evaluation) -> str:
+    """Expected calibration error, bias and the coverage of predicted intervals."""
+    found = evaluation.calibration
+    if found is None:
+        return "Calibration: undefined, the scale map does not apply"
+    line = (
+        f"Calibration after that map: expected error {number(found.expected_error)} over "
+        f"{counted(len(found.bins), 'bin')}, bias {found.bias:+.3f}"
+    )
+    if found.n_intervals:
+        line += (
+            f"; predicted intervals hold the MOS of {100 * found.coverage:.1f} % of "
+            f"{counted(found.n_intervals, 'pair')}, mean width {number(found.width)}"
+        )
+    return line
 
 
 def scale_map_line(evaluation: Evaluation) -> str:
@@ -136,16 +244,17 @@ def signature_line(evaluation: Evaluation) -> str:
 def bootstrap_line(comparison: Comparison) -> str:
     """How the intervals were made."""
     settings = comparison.settings
+    name = {"percentile": "percentile", "bca": "BCa"}[settings.interval]
     undefined = {
-        f"{group.label} {HEADINGS[name]} {statistic.undefined}"
+        f"{group.label} {HEADINGS[statistic_name]} {statistic.undefined}"
         for evaluation in comparison.evaluations
-        for group in evaluation.groups
-        for name, statistic in group.statistics.items()
+        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
+        for statistic_name, statistic in group.statistics.items()
         if statistic.undefined and math.isfinite(statistic.value)
     }
     left = f"; undefined replicates left out: {', '.join(sorted(undefined))}" if undefined else ""
     return (
-        f"{100 * settings.confidence:g} % percentile intervals, bootstrap of "
+        f"{100 * settings.confidence:g} % {name} intervals, bootstrap of "
         f"{settings.replicates:,} replicates clustered by caption, seed {settings.seed}{left}"
     )
 
@@ -157,7 +266,7 @@ def reasons(comparison: Comparison) -> list[str]:
     for evaluation in comparison.evaluations:
         for reason in evaluation.reasons():
             lines[f"{evaluation.name}: {reason}" if several else reason] = None
-    for difference in comparison.differences:
+    for difference in (*comparison.differences, *comparison.against_trivial):
         for reason in difference.reasons():
             lines[f"{difference.name} - {difference.baseline}: {reason}"] = None
     return list(lines)

@@ -1,0 +1,90 @@
+"""The noise ceiling of the judged pairs, from the very ratings their targets were made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.errors import InputError
+from humanclap.evaluation.result import WITHIN
+from humanclap.metrics.ceiling import CeilingValue, NoiseCeiling, noise_ceiling
+from humanclap.records import Rating, Target, pair_id_of
+
+Members = Mapping[tuple[str, str], NDArray[np.intp]]
+
+
+def ratings_of(
+    ratings: Sequence[Rating], targets: Sequence[Target], where: str
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Ratings of the judged pairs, (m,), and for each the place of its target, (m,).
+
+    Raises InputError where a target has other ratings than it says: another number, another mean.
+    """
+    place = {(pair_id_of(t.audio, t.text), t.kind): i for i, t in enumerate(targets)}
+    scores: list[float] = []
+    places: list[int] = []
+    for rating in ratings:
+        if (rating.pair_id, rating.kind) in place:
+            scores.append(rating.score)
+            places.append(place[rating.pair_id, rating.kind])
+    x, pair = np.array(scores, dtype=np.float64), np.array(places, dtype=np.int64)
+    count = np.bincount(pair, minlength=len(targets))
+    total = np.bincount(pair, x, minlength=len(targets))
+    for i, target in enumerate(targets):
+        mean = total[i] / count[i] if count[i] else math.nan
+        if count[i] != target.n or not math.isclose(mean, target.mos, abs_tol=1e-6):
+            raise InputError(
+                f"{where}: pair {target.pair_id!r} has {count[i]} ratings of mean {mean:.3f}, "
+                f"its target says {target.n} of mean {target.mos:.3f}; give the ratings the "
+                "targets were made of (screened alike, not standardised: humanclap ratings screen)"
+            )
+    return x, pair
+
+
+def ceilings(
+    ratings: Sequence[Rating], targets: Sequence[Target], members: Members, *, where: str, seed: int
+) -> dict[str, NoiseCeiling]:
+    """Noise ceiling of each group, fitted to the group by itself, by the group's label.
+
+    `within systems, averaged` has the mean over systems, weighted by their pairs.
+    """
+    x, pair = ratings_of(ratings, targets, where)
+    found: dict[str, NoiseCeiling] = {}
+    of_systems: list[NoiseCeiling] = []
+    for (level, name), index in members.items():
+        inside = np.isin(pair, index)
+        found[f"{level} {name}".rstrip()] = noise_ceiling(x[inside], pair[inside], seed=seed)
+        if level == "system":
+            of_systems.append(found[f"{level} {name}"])
+    if of_systems and not any(ceiling.reason for ceiling in of_systems):
+        found[WITHIN] = _mean(of_systems)
+    return found
+
+
+def _mean(parts: Sequence[NoiseCeiling]) -> NoiseCeiling:
+    weights = [part.n_pairs for part in parts]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.average(values, weights=weights))
+
+    def value(name: str) -> CeilingValue:
+        of_parts = [getattr(part, name) for part in parts]
+        return CeilingValue(
+            value=mean([part.value for part in of_parts]), low=math.nan, high=math.nan
+        )
+
+    return NoiseCeiling(
+        srcc=value("srcc"),
+        lcc=value("lcc"),
+        ktau=value("ktau"),
+        icc=mean([part.icc for part in parts]),
+        latent_icc=mean([part.latent_icc for part in parts]),
+        one_listener_srcc=mean([part.one_listener_srcc for part in parts]),
+        simulated_one_listener_srcc=mean([part.simulated_one_listener_srcc for part in parts]),
+        n_pairs=sum(weights),
+        n_ratings=sum(part.n_ratings for part in parts),
+        simulations=parts[0].simulations,
+    )

@@ -1,0 +1,293 @@
+"""Places and their numbers: every group and level of pairs, every table, every difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.evaluation.result import (
+    BETWEEN,
+    CAPTIONS,
+    LEVEL_STATISTICS,
+    PARTIAL,
+    STATISTICS,
+    WITHIN,
+    Group,
+    Statistic,
+)
+from humanclap.evaluation.scale_map import ScaleMap
+from humanclap.evaluation.settings import EvaluationSettings
+from humanclap.metrics import agreement, levels
+from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.metrics.pairwise import pairwise_accuracy, tie_threshold
+from humanclap.metrics.weighted import DENSE_CLUSTERS, WeightedAgreement, cluster_codes
+from humanclap.progress import Progress
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+Members = Mapping[tuple[str, str], Places]
+
+RANKS = ("srcc", "lcc", "ktau")
+ERRORS = ("mse", "mae")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One table's numbers: scores and predicted ratings, shape (n,)."""
+
+    name: str
+    scores: Floats
+    scale_map: ScaleMap
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One metric at one place: values and reasons by statistic, and the bootstrap's engine."""
+
+    values: Mapping[str, float]
+    reasons: Mapping[str, str]
+    engine: Statistics
+
+
+class Judge:
+    """Works place by place; every metric meets the same bootstrap draws.
+
+    captions: of each pair, shape (n,); versus: (name, baseline) of the differences wanted.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        human: Floats,
+        captions: Sequence[str],
+        versus: Sequence[tuple[str, str]],
+        settings: EvaluationSettings,
+        progress: Progress,
+    ) -> None:
+        self._metrics, self._human, self._versus = metrics, human, versus
+        self._clusters = cluster_codes(captions)
+        self._settings, self._progress = settings, progress
+        self._thresholds = {
+            metric.name: tie_threshold(metric.scores, human).threshold for metric in metrics
+        }
+        self._done, self._total = 0, 0
+
+    @property
+    def tie_thresholds(self) -> Mapping[str, float]:
+        """Threshold of pairwise accuracy, by metric, chosen on all pairs."""
+        return self._thresholds
+
+    def expect(self, places: int) -> None:
+        """Say how many places will be judged, for the progress."""
+        self._total = places * self._settings.replicates
+
+    def groups(self, members: Members) -> dict[str, list[Group]]:
+        """Groups by metric (`alone`) and difference (`versus`), in the order of `members`."""
+        found: dict[str, list[Group]] = {}
+        for (level, name), index in members.items():
+            _, codes = np.unique(self._clusters[index], return_inverse=True)
+            sides = {
+                metric.name: self._plain(metric, index, codes.reshape(-1))
+                for metric in self._metrics
+            }
+            place = _Place(level, name, index.size, int(codes.max()) + 1, STATISTICS)
+            for key, group in self._place(place, sides).items():
+                found.setdefault(key, []).append(group)
+        return found
+
+    def levels(self, systems: Places | None) -> dict[str, list[Group]]:
+        """Between, within and partial of systems (where there are several), within captions."""
+        found: dict[str, list[Group]] = {}
+        for level in level_names(systems, self._clusters):
+            sides = {metric.name: self._level(level, metric, systems) for metric in self._metrics}
+            n = self._counted(level, systems)
+            only = ("srcc", "lcc") if level == PARTIAL else LEVEL_STATISTICS
+            place = _Place(level, "", n, int(self._clusters.max()) + 1, only)
+            for key, group in self._place(place, sides).items():
+                found.setdefault(key, []).append(group)
+        return found
+
+    def _counted(self, level: str, systems: Places | None) -> int:
+        if level == BETWEEN and systems is not None:
+            return int(systems.max()) + 1
+        if level == CAPTIONS:
+            return int((np.bincount(self._clusters)[self._clusters] > 1).sum())
+        return self._human.size
+
+    def _plain(self, metric: Metric, index: Places, codes: Places) -> _Side:
+        scores, human = metric.scores[index], self._human[index]
+        predicted = metric.scale_map.predicted[index]
+        threshold = self._thresholds[metric.name]
+        mapped = bool(np.isfinite(predicted).all())
+        values = {
+            "srcc": agreement.srcc(scores, human),
+            "lcc": agreement.lcc(scores, human),
+            "ktau": agreement.ktau(scores, human),
+            "accuracy": pairwise_accuracy(scores, human, threshold=threshold or 0.0)
+            if index.size > 1
+            else math.nan,
+            "mse": agreement.mse(predicted, human) if mapped else math.nan,
+            "mae": agreement.mae(predicted, human) if mapped else math.nan,
+        }
+        why = agreement.undefined_reason(scores, human)
+        reasons = dict.fromkeys(RANKS, why) if why else {}
+        if index.size < 2:
+            reasons["accuracy"] = "n = 1, fewer than 2"
+        if metric.scale_map.reason:
+            reasons |= dict.fromkeys(ERRORS, metric.scale_map.reason)
+        engine = WeightedAgreement(
+            scores, human, predicted, clusters=codes, threshold=np.nan_to_num(threshold)
+        )
+        return _Side(values, reasons, engine)
+
+    def _level(self, level: str, metric: Metric, systems: Places | None) -> _Side:
+        x, y, clusters = metric.scores, self._human, self._clusters
+        threshold = self._thresholds[metric.name]
+        engine: Statistics
+        if systems is None or level == CAPTIONS:
+            engine = levels.WithinCaptions(x, y, clusters, threshold)
+        elif level == BETWEEN:
+            engine = levels.BetweenSystems(x, y, systems, clusters)
+        elif level == WITHIN:
+            engine = levels.WithinSystems(x, y, systems, clusters, threshold)
+        else:
+            engine = levels.PartialOfSystems(x, y, systems, clusters)
+        values = {
+            name: float(value[0])
+            for name, value in engine(np.ones((1, int(clusters.max()) + 1))).items()
+        }
+        why = _level_reason(level, x, y, systems)
+        return _Side(values, {n: why for n, v in values.items() if math.isnan(v)}, engine)
+
+    def _place(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Group]:
+        intervals = bootstrap(
+            self._replicates(sides),
+            place.captions,
+            rng=np.random.default_rng(self._settings.seed),
+            replicates=self._settings.replicates,
+            confidence=self._settings.confidence,
+            method=self._settings.interval,
+            progress=lambda now, of, note: self._progress(
+                self._done + now, self._total, place.level
+            ),
+        )
+        self._done += self._settings.replicates
+        found = {}
+        for name, side in sides.items():
+            found[alone(name)] = place.group(alone(name), side.values, side.reasons, intervals)
+        for name, baseline in self._versus:
+            values, reasons = self._difference(sides, name, baseline)
+            key = versus(name, baseline)
+            found[key] = place.group(key, values, reasons, intervals)
+        return found
+
+    def _difference(
+        self, sides: Mapping[str, _Side], name: str, baseline: str
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        own, base = sides[name], sides[baseline]
+        values = {key: own.values[key] - base.values[key] for key in own.values}
+        reasons = {**base.reasons, **own.reasons}
+        maps = {metric.name: metric.scale_map.name for metric in self._metrics}
+        if maps[name] != maps[baseline] and "mse" in values:
+            values |= dict.fromkeys(ERRORS, math.nan)
+            differ = f"the scale maps differ ({maps[baseline]}, {maps[name]})"
+            reasons |= dict.fromkeys(ERRORS, differ)
+        return values, reasons
+
+    def _replicates(self, sides: Mapping[str, _Side]) -> Statistics:
+        def statistics(times: Floats) -> dict[str, Floats]:
+            by_table = {name: side.engine(times) for name, side in sides.items()}
+            found = {
+                f"{alone(name)}/{key}": value
+                for name, values in by_table.items()
+                for key, value in values.items()
+            }
+            for name, baseline in self._versus:
+                for key, value in by_table[name].items():
+                    found[f"{versus(name, baseline)}/{key}"] = value - by_table[baseline][key]
+            return found
+
+        return statistics
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    level: str
+    name: str
+    n: int
+    captions: int
+    statistics: tuple[str, ...]
+
+    def group(
+        self,
+        key: str,
+        values: Mapping[str, float],
+        reasons: Mapping[str, str],
+        intervals: Mapping[str, Interval],
+    ) -> Group:
+        """The group of one metric or difference."""
+        return Group(
+            level=self.level,
+            name=self.name,
+            n=self.n,
+            captions=self.captions,
+            statistics={
+                name: self._statistic(
+                    values.get(name, math.nan), reasons.get(name), intervals.get(f"{key}/{name}")
+                )
+                for name in self.statistics
+            },
+        )
+
+    def _statistic(self, value: float, reason: str | None, interval: Interval | None) -> Statistic:
+        if interval is None:
+            why = f"no interval: more than {DENSE_CLUSTERS:,} captions"
+            return Statistic(
+                value=value, low=math.nan, high=math.nan, n=self.n, captions=self.captions,
+                replicates=0, undefined=0, reason=reason or why,
+            )  # fmt: skip
+        defined = math.isfinite(value)
+        return Statistic(
+            value=value if defined else math.nan,
+            low=interval.low if defined else math.nan,
+            high=interval.high if defined else math.nan,
+            n=self.n,
+            captions=interval.clusters,
+            replicates=interval.replicates,
+            undefined=interval.undefined,
+            reason=reason or (f"no interval: {interval.reason}" if interval.reason else None),
+        )
+
+
+def alone(table: str) -> str:
+    """Key of a metric's own groups."""
+    return f"table:{table}"
+
+
+def versus(table: str, baseline: str) -> str:
+    """Key of the groups of a difference."""
+    return f"difference:{table}\0{baseline}"
+
+
+def level_names(systems: Places | None, clusters: Places) -> list[str]:
+    """The levels there are: of systems where there are several, of captions with several clips."""
+    found = [] if systems is None else [BETWEEN, WITHIN, PARTIAL]
+    return [*found, CAPTIONS] if np.bincount(clusters).max() > 1 else found
+
+
+def _level_reason(level: str, x: Floats, y: Floats, systems: Places | None) -> str:
+    why = agreement.undefined_reason(x, y)
+    if why:
+        return why
+    if level == BETWEEN and systems is not None and systems.max() < levels.MIN_SYSTEMS - 1:
+        return f"{int(systems.max()) + 1} systems, fewer than {levels.MIN_SYSTEMS}"
+    return {
+        BETWEEN: "the means of the systems are constant",
+        WITHIN: "undefined in every system",
+        PARTIAL: "nothing is left within systems",
+        CAPTIONS: "no caption has 3 clips that differ on both sides",
+    }[level]

@@ -1,0 +1,191 @@
+"""Agreement between systems, within systems and within captions, on many resamples at once.
+
+A pooled correlation mixes two questions: which system is better, and which clip of one system fits
+its caption better. Each class here answers one, as a function of how often each cluster (caption)
+stands: weights of shape (replicates, C) -> name -> (replicates,).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.metrics import agreement
+from humanclap.metrics.agreement import MIN_PAIRS
+from humanclap.metrics.pairwise import pairwise_accuracy
+from humanclap.metrics.weighted import WeightedAgreement
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+MIN_SYSTEMS = 3
+
+
+class BetweenSystems:
+    """SRCC, LCC, KTAU-b and pairwise accuracy of the systems' mean scores and mean ratings.
+
+    systems, clusters: shape (n,), numbers 0..S-1 and 0..C-1. NaN where a sample lacks a system,
+    correlations also for fewer than 3 systems or constant means.
+    Source of the accuracy: Kocmi et al. 2021 (share of system pairs ordered as people do).
+    """
+
+    def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
+        shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
+        self._sums = [np.zeros(shape) for _ in range(3)]
+        for total, values in zip(self._sums, (metric, human, np.ones(metric.size)), strict=True):
+            np.add.at(total, (clusters, systems), values)
+        self._upper = np.triu_indices(shape[1], 1)
+
+    def __call__(self, times: Floats) -> dict[str, Floats]:
+        """See the class."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            count = times @ self._sums[2]
+            x, y = (np.round(times @ total / count, 12) for total in self._sums[:2])  # (r, S)
+        of_x = np.sign(x[:, :, None] - x[:, None, :])  # (replicates, S, S)
+        of_y = np.sign(y[:, :, None] - y[:, None, :])
+        pairs = of_x[:, *self._upper], of_y[:, *self._upper]
+        found = {
+            "srcc": _correlation(of_x.sum(axis=2), of_y.sum(axis=2)),  # twice the centred ranks
+            "lcc": _correlation(x - x.mean(axis=1)[:, None], y - y.mean(axis=1)[:, None]),
+            "ktau": _correlation(*pairs),
+        }
+        if x.shape[1] < MIN_SYSTEMS:
+            found = {name: np.full(len(times), np.nan) for name in found}
+        lacking = np.isnan(x).any(axis=1) | (x.shape[1] < 2)
+        right = np.mean(pairs[0] == pairs[1], axis=1) if x.shape[1] > 1 else np.nan
+        return found | {"accuracy": np.where(lacking, np.nan, right)}
+
+
+def _correlation(x: Floats, y: Floats) -> Floats:
+    """Of rows that are centred already, or signs: (replicates, k) -> (replicates,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return found.clip(-1.0, 1.0)
+
+
+class WithinSystems:
+    """Mean over systems, weighted by their number of pairs, of SRCC, LCC, KTAU-b and accuracy.
+
+    Systems in which a statistic is undefined (fewer than 3 pairs, a constant side) do not count.
+    """
+
+    def __init__(
+        self, metric: Floats, human: Floats, systems: Places, clusters: Places, threshold: float
+    ) -> None:
+        self._parts: list[tuple[int, Places, WeightedAgreement]] = []
+        for system in range(int(systems.max()) + 1):
+            index = np.flatnonzero(systems == system)
+            if index.size < MIN_PAIRS:
+                continue
+            there, codes = np.unique(clusters[index], return_inverse=True)
+            engine = WeightedAgreement(
+                metric[index], human[index], clusters=codes.reshape(-1), threshold=threshold
+            )
+            self._parts.append((index.size, there, engine))
+
+    def __call__(self, times: Floats) -> dict[str, Floats]:
+        """See the class."""
+        found: dict[str, Floats] = {}
+        values = [(n, engine(times[:, there])) for n, there, engine in self._parts]
+        for name in ("srcc", "lcc", "ktau", "accuracy"):
+            of_systems = [(n, part[name]) for n, part in values if name in part]
+            weight = np.zeros(len(times))
+            total = np.zeros(len(times))
+            for n, value in of_systems:
+                defined = np.isfinite(value)
+                weight += n * defined
+                total += np.where(defined, n * np.nan_to_num(value), 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[name] = total / weight
+        return found
+
+
+class PartialOfSystems:
+    """SRCC and LCC of what is left when the mean of each system is taken out of both sides.
+
+    For SRCC the ranks are over all pairs, then each system's mean rank is subtracted (the partial
+    correlation given the system).
+    """
+
+    def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
+        self._sides = (metric, human)
+        self._clusters = clusters
+        self._member = np.zeros((metric.size, int(systems.max()) + 1))
+        self._member[np.arange(metric.size), systems] = 1.0
+        self._ranked = [_RankOrder(side) for side in self._sides]
+
+    def __call__(self, times: Floats) -> dict[str, Floats]:
+        """See the class."""
+        parts = [self._block(times[start : start + 64]) for start in range(0, len(times), 64)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in ("srcc", "lcc")}
+
+    def _block(self, times: Floats) -> dict[str, Floats]:
+        w = times.take(self._clusters, axis=1)
+        of_systems = w @ self._member  # (replicates, S)
+        centred = [side - side.mean() for side in self._sides]
+        plain = [np.broadcast_to(side, w.shape) for side in centred]
+        ranks = [ranked(w) for ranked in self._ranked]
+        return {
+            "srcc": self._partial(w, of_systems, ranks[0], ranks[1]),
+            "lcc": self._partial(w, of_systems, plain[0], plain[1]),
+        }
+
+    def _partial(self, w: Floats, of_systems: Floats, x: Floats, y: Floats) -> Floats:
+        def left(a: Floats, b: Floats) -> Floats:
+            sums = ((w * a) @ self._member) * ((w * b) @ self._member)
+            between = np.divide(sums, of_systems, out=np.zeros_like(sums), where=of_systems > 0)
+            total: Floats = np.einsum("rn,rn,rn->r", w, a, b) - between.sum(axis=1)
+            return total
+
+        xx, yy = left(x, x), left(y, y)
+        small = [1e-12 * np.einsum("rn,rn,rn->r", w, side, side) for side in (x, y)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = left(x, y) / np.sqrt(xx * yy)
+        undefined = (xx <= small[0]) | (yy <= small[1]) | (w.sum(axis=1) < MIN_PAIRS)
+        return np.where(undefined, np.nan, found.clip(-1.0, 1.0))
+
+
+class _RankOrder:
+    """Average ranks of items under weights, minus their mean: (replicates, n) both ways."""
+
+    def __init__(self, values: Floats) -> None:
+        codes = np.unique(values, return_inverse=True)[1].reshape(-1)
+        self._order, self._codes = np.argsort(codes, kind="stable"), codes
+        ordered = codes[self._order]
+        self._starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+
+    def __call__(self, weights: Floats) -> Floats:
+        groups = np.add.reduceat(weights[:, self._order], self._starts, axis=1)
+        upto = np.cumsum(groups, axis=1)
+        return (upto - groups / 2 - upto[:, -1:] / 2).take(self._codes, axis=1)
+
+
+class WithinCaptions:
+    """Mean over captions of SRCC, LCC, KTAU-b and pairwise accuracy among a caption's clips.
+
+    Captions with one clip, and those where a statistic is undefined (two clips have no SRCC, clips
+    rated alike no KTAU), do not count for it; `counted` says how many do.
+    """
+
+    def __init__(self, metric: Floats, human: Floats, clusters: Places, threshold: float) -> None:
+        count = int(clusters.max()) + 1
+        self._values = {name: np.full(count, np.nan) for name in ("srcc", "lcc", "ktau")}
+        self._values["accuracy"] = np.full(count, np.nan)
+        order = np.argsort(clusters, kind="stable")
+        for index in np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1):
+            if index.size < 2:
+                continue
+            x, y, caption = metric[index], human[index], clusters[index[0]]
+            self._values["accuracy"][caption] = pairwise_accuracy(x, y, threshold=threshold)
+            if agreement.undefined_reason(x, y) is None:
+                for name in ("srcc", "lcc", "ktau"):
+                    self._values[name][caption] = getattr(agreement, name)(x, y)
+        self.counted = {name: int(np.isfinite(v).sum()) for name, v in self._values.items()}
+
+    def __call__(self, times: Floats) -> dict[str, Floats]:
+        """See the class."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {
+                name: (times @ np.nan_to_num(values)) / (times @ np.isfinite(values).astype(float))
+                for name, values in self._values.items()
+            }

@@ -1,0 +1,127 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from humanclap.metrics.levels import (
+    BetweenSystems,
+    PartialOfSystems,
+    WithinCaptions,
+    WithinSystems,
+)
+from humanclap.metrics.pairwise import pairwise_accuracy
+
+PAIRS, SYSTEMS, CAPTIONS = 60, 4, 15
+
+
+@pytest.fixture
+def study():
+    """(metric, human, systems, clusters): ties on both sides, four systems, fifteen captions."""
+    rng = np.random.default_rng(0)
+    systems = np.arange(PAIRS) % SYSTEMS
+    human = np.round(systems + rng.normal(size=PAIRS), 1)
+    metric = np.round(human + 2 * rng.normal(size=PAIRS), 1)
+    return metric, human, systems, np.arange(PAIRS) // SYSTEMS
+
+
+def drawn(clusters, times):
+    """Places of the sample written out."""
+    return np.repeat(np.arange(clusters.size), times[clusters])
+
+
+@pytest.fixture
+def times():
+    rng = np.random.default_rng(1)
+    return np.stack([np.bincount(rng.integers(CAPTIONS, size=CAPTIONS), minlength=CAPTIONS)
+                     for _ in range(70)])  # fmt: skip
+
+
+def test_between_systems_equals_scipy_on_the_means_of_the_sample(study, times):
+    metric, human, systems, clusters = study
+    found = BetweenSystems(metric, human, systems, clusters)(times)
+    for row in (0, 35, 69):
+        index = drawn(clusters, times[row])
+        x, y = (
+            np.array([side[index][systems[index] == s].mean() for s in range(SYSTEMS)])
+            for side in (metric, human)
+        )
+        assert found["srcc"][row] == pytest.approx(stats.spearmanr(x, y).statistic)
+        assert found["lcc"][row] == pytest.approx(stats.pearsonr(x, y).statistic)
+        assert found["ktau"][row] == pytest.approx(stats.kendalltau(x, y).statistic)
+        assert found["accuracy"][row] == pytest.approx(pairwise_accuracy(x, y))
+
+
+def test_two_systems_have_an_accuracy_but_no_correlation(study):
+    metric, human, systems, clusters = study
+    found = BetweenSystems(metric, human, systems % 2, clusters)(np.ones((1, CAPTIONS)))
+    assert math.isnan(found["srcc"][0])
+    assert found["accuracy"][0] in (0.0, 1.0)
+
+
+def test_within_systems_is_the_weighted_mean_of_scipys_figures(study, times):
+    metric, human, systems, clusters = study
+    systems = np.where(systems == 3, 2, systems)  # unequal sizes: 15, 15, 30
+    found = WithinSystems(metric, human, systems, clusters, 0.0)(times)
+    for row in (0, 69):
+        index = drawn(clusters, times[row])
+        total = 0.0
+        for system, n in enumerate((15, 15, 30)):
+            inside = index[systems[index] == system]
+            total += n * stats.spearmanr(metric[inside], human[inside]).statistic
+        assert found["srcc"][row] == pytest.approx(total / 60)
+
+
+def test_a_system_without_a_correlation_does_not_count(study):
+    metric, human, systems, clusters = study
+    metric = np.where(systems == 0, 5.0, metric)
+    found = WithinSystems(metric, human, systems, clusters, 0.0)(np.ones((1, CAPTIONS)))
+    rest = [stats.spearmanr(metric[systems == s], human[systems == s]).statistic for s in (1, 2, 3)]
+    assert found["srcc"][0] == pytest.approx(np.mean(rest))
+
+
+def residual(values, systems):
+    """What least squares on indicators of the systems leaves."""
+    indicators = (systems[:, None] == np.unique(systems)).astype(float)
+    return values - indicators @ np.linalg.lstsq(indicators, values, rcond=None)[0]
+
+
+def test_the_partial_correlation_is_that_of_the_residuals(study, times):
+    metric, human, systems, clusters = study
+    found = PartialOfSystems(metric, human, systems, clusters)(times)
+    for row in (0, 66):
+        index = drawn(clusters, times[row])
+        s = systems[index]
+        ranks = [residual(stats.rankdata(side[index]), s) for side in (metric, human)]
+        plain = [residual(side[index], s) for side in (metric, human)]
+        assert found["srcc"][row] == pytest.approx(stats.pearsonr(*ranks).statistic)
+        assert found["lcc"][row] == pytest.approx(stats.pearsonr(*plain).statistic)
+
+
+def test_a_metric_that_knows_the_system_only_has_no_partial_correlation(study):
+    _, human, systems, clusters = study
+    found = PartialOfSystems(systems.astype(float), human, systems, clusters)
+    assert math.isnan(found(np.ones((1, CAPTIONS)))["srcc"][0])
+    assert math.isnan(found(np.ones((1, CAPTIONS)))["lcc"][0])
+
+
+def test_within_captions_is_the_mean_over_captions_of_scipys_figures(study, times):
+    metric, human, _, clusters = study
+    engine = WithinCaptions(metric, human, clusters, 0.0)
+    found = engine(times)
+    of_caption = [
+        stats.kendalltau(metric[clusters == c], human[clusters == c]).statistic
+        for c in range(CAPTIONS)
+    ]
+    assert engine.counted["ktau"] == CAPTIONS
+    assert found["ktau"][3] == pytest.approx(np.average(of_caption, weights=times[3]))
+
+
+def test_captions_that_cannot_tell_do_not_count():
+    metric, human = np.array([1.0, 2, 3, 1, 2, 5]), np.array([1.0, 2, 3, 4, 4, 4])
+    clusters = np.array([0, 0, 0, 1, 1, 2])
+    engine = WithinCaptions(metric, human, clusters, 0.0)
+    assert engine.counted == {"srcc": 1, "lcc": 1, "ktau": 1, "accuracy": 2}
+    found = engine(np.ones((1, 3)))
+    assert found["srcc"][0] == 1.0
+    assert found["accuracy"][0] == 0.5  # all three pairs right, and a tie of people missed

@@ -1,0 +1,58 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from humanclap.errors import InputError
+from humanclap.metrics.permutation import holm, permutation_p
+
+
+def test_p_is_that_of_all_exchanges_of_captions():
+    rng = np.random.default_rng(0)
+    human = rng.normal(size=16)
+    first, second = human + 2 * rng.normal(size=16), human + 0.7 * rng.normal(size=16)
+    clusters = np.arange(16) // 2
+    a, b = stats.rankdata(first), stats.rankdata(second)
+
+    def gap(x, y):
+        return abs(stats.spearmanr(y, human).statistic - stats.spearmanr(x, human).statistic)
+
+    observed, reached = gap(a, b), 0
+    for swaps in itertools.product((False, True), repeat=8):
+        swap = np.array(swaps)[clusters]
+        reached += gap(np.where(swap, b, a), np.where(swap, a, b)) >= observed - 1e-12
+    exact = reached / 2**8
+    found = permutation_p(
+        first, second, human, clusters, rng=np.random.default_rng(1), permutations=4000
+    )
+    assert found == pytest.approx(exact, abs=3 * math.sqrt(exact * (1 - exact) / 4000))
+
+
+def test_a_metric_against_itself_has_p_one():
+    human = np.arange(12.0)
+    p = permutation_p(human, human, human, np.arange(12), rng=np.random.default_rng(0))
+    assert p == 1.0
+
+
+def test_undefined_where_a_metric_is_constant_or_there_is_one_caption():
+    human, rng = np.arange(6.0), np.random.default_rng(0)
+    assert math.isnan(permutation_p(np.ones(6), human, human, np.arange(6), rng=rng))
+    assert math.isnan(permutation_p(human[::-1], human, human, np.zeros(6), rng=rng))
+    with pytest.raises(InputError, match="at least 1"):
+        permutation_p(human, human, human, np.arange(6), rng=rng, permutations=0)
+
+
+def test_holm_worked_by_hand():
+    # Sorted .005 .01 .03 .04 times 4 3 2 1 = .02 .03 .06 .04, then never falling.
+    assert holm([0.04, 0.01, 0.005, 0.03]) == pytest.approx([0.06, 0.03, 0.02, 0.06])
+    assert holm([0.7, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_an_undefined_test_is_not_counted():
+    found = holm([0.02, math.nan, 0.01])
+    assert found[0] == pytest.approx(0.02)
+    assert found[2] == pytest.approx(0.02)
+    assert math.isnan(found[1])
