@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import load_checkpoint
-from humanclap.cli.console import to_json
+from humanclap.cli.console import format_number, to_json
 from humanclap.metrics.agreement import lcc, srcc
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap, paired_difference
 from humanclap.metrics.weighted import WeightedAgreement
@@ -47,15 +47,15 @@ RESULT = Path(__file__).parent / "results" / "human_tuning_esc.json"
 TEN_WAY, FIFTY_WAY = "ESC-10 (10-way)", "ESC-50 (50-way)"
 TEST_FOLD = "4"
 SEEDS = (0, 1, 2)
-LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+LEARNING_RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 LEAST_LISTENERS = {TEN_WAY: 3, FIFTY_WAY: 2}
 BALANCE_SEED = 0
 SETTINGS = TrainingSettings(
     objective="wsce+mae",
     train="projections",
-    epochs=20,
+    epochs=40,
     batch_size=64,
-    patience=5,
+    patience=10,
     allow_shared_captions=True,
 )
 
@@ -148,10 +148,14 @@ def tie_ceiling(human: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One set of pairs on which models are compared: `places` picks it from the scores."""
+    """One set of pairs on which models are compared.
+
+    trivial: what a predictor that hears nothing says of each pair, where there is one.
+    """
 
     name: str
     examples: tuple[Example, ...]
+    trivial: tuple[float, ...] | None = None
 
     @property
     def human(self) -> NDArray[np.float64]:
@@ -166,22 +170,41 @@ class Judged:
             "texts": len({item.text for item in self.examples}),
             "pairs_somebody_chose": int((self.human > 0).sum()),
             "srcc_ceiling_from_ties": round(tie_ceiling(self.human), 4),
+            "srcc_of_the_label_alone": self.trivial and srcc(self.trivial, self.human),
         }
 
 
 def judged_sets(folder: Path, ten: Sequence[Example], fifty: Sequence[Example]) -> list[Judged]:
-    """Three sets of fold 4, and the classes outside ESC-10, of which fold 4 has no clip here.
+    """Four sets of fold 4, and the classes outside ESC-10, of which fold 4 has no clip here.
 
-    Fold 4: all ten labels; as many unchosen as chosen; the same of the fifty-way test.
+    Fold 4: all ten labels; as many unchosen as chosen; the clip's true label alone (which clips do
+    people fail to recognise?); as many unchosen as chosen of the fifty-way test. For the true
+    label, the label alone predicts its mean share over the training clips of its class.
     """
     rows = read_table(folder / "clips.csv").rows
     other_classes = {row.text("audio") for row in rows if row.text("esc10") == "False"}
+    truth = {
+        (row.text("clip"), phrase(row.text("truth")))
+        for row in read_table(folder / "human_answers.csv").rows
+        if row.text("study") == TEN_WAY
+    }
+    true = [item for item in ten if (Path(item.audio).stem, item.text) in truth]
+    shares: dict[str, list[float]] = defaultdict(list)
+    for item in true:
+        if item.split == "train":
+            shares[item.text].append(item.relevance)
+    true_test = tuple(item for item in true if item.split == "test")
     ten_test = [item for item in ten if item.split == "test"]
     fifty_test = [item for item in fifty if item.split == "test"]
     others = [item for item in fifty if item.audio in other_classes]
     return [
         Judged(name="10-way, fold 4, all labels", examples=tuple(ten_test)),
         Judged(name="10-way, fold 4, balanced", examples=balanced(ten_test)),
+        Judged(
+            name="10-way, fold 4, true label",
+            examples=true_test,
+            trivial=tuple(float(np.mean(shares[item.text])) for item in true_test),
+        ),
         Judged(name="50-way, fold 4, balanced", examples=balanced(fifty_test)),
         Judged(name="50-way, other classes, balanced", examples=balanced(others)),
     ]
@@ -278,9 +301,9 @@ class Bench:
 def markdown(results: dict[str, Any]) -> str:
     """One row per model and judged set."""
     lines = [
-        "| model | answers | pairs (clips) | tie ceiling | SRCC before | SRCC after "
-        f"(mean of {len(SEEDS)} seeds ± sd) | gain |",
-        "|---|---|---|---|---|---|---|",
+        "| model | answers | pairs (clips) | tie ceiling | label alone | SRCC before | SRCC after "
+        f"(mean of {len(SEEDS)} seeds ± sd) | gain | LCC before, after |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for model, result in results["models"].items():
         for name, row in result["test"].items():
@@ -288,9 +311,11 @@ def markdown(results: dict[str, Any]) -> str:
             lines.append(
                 f"| {model} | {name} | {row['pairs']} ({row['clips']}) "
                 f"| {row['srcc_ceiling_from_ties']:.3f} "
+                f"| {format_number(row['srcc_of_the_label_alone'] or math.nan)} "
                 f"| {row['before']['srcc']:.3f} {_span(row['before_interval'])} "
                 f"| {row['after']['srcc']:.3f} ± {row['after']['srcc_standard_deviation']:.3f} "
-                f"{_span(row['after_interval'])} | {gain:+.3f} {_span(row['gain_interval'])} |"
+                f"{_span(row['after_interval'])} | {gain:+.3f} {_span(row['gain_interval'])} "
+                f"| {row['before']['lcc']:.3f}, {row['after']['lcc']:.3f} |"
             )
     return "\n".join(lines)
 
