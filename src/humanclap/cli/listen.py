@@ -181,7 +181,7 @@ def _status_text(view: Any, each_pair: bool) -> str:
         *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
         "",
         text_table(
-            ("system", "ratings", "wanted", "MOS", "95% ±"),
+            ("system", "ratings", "wanted", f"{view.mos_question} MOS", "95% ±"),
             [(s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width) for s in view.systems],
         ),
         "",

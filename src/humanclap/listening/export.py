@@ -34,7 +34,11 @@ SET_ASIDE_COLUMNS = (*RATING_COLUMNS, "set_aside", "comment")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What `export_study` wrote; set_aside: reason -> rows in set_aside.csv."""
+    """What `export_study` wrote.
+
+    ratings: rows in ratings.csv; listeners: those with answers; set_aside: reason -> rows in
+    set_aside.csv.
+    """
 
     folder: Path
     ratings: int
@@ -78,7 +82,7 @@ def export_study(
     result = Exported(
         folder=folder,
         ratings=len(kept),
-        listeners=len(listeners),
+        listeners=len({item.listener_id for item in everything}),
         simulated=simulated,
         set_aside=dict(Counter(why for _, why in aside)),
         files=(*files, "export.json"),

@@ -86,7 +86,7 @@ class ListenerProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Everything at one moment."""
+    """Everything at one moment; the systems' MOS answers `mos_question`, the design's first."""
 
     title: str
     state: str
@@ -99,6 +99,7 @@ class Overview:
     sessions: Mapping[str, int]
     set_aside: Mapping[str, int]
     pairs: tuple[PairProgress, ...]
+    mos_question: str
     systems: tuple[SystemProgress, ...]
     agreement: tuple[Agreement, ...]
     listeners: tuple[ListenerProgress, ...]
@@ -114,6 +115,7 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
+    mos_question = next(question.id for question in study.design.questions if question.rated)
     aside: dict[str, int] = defaultdict(int)
     for _, reason in {(item.answer_id, item.set_aside) for item in answers}:
         if reason is not None:
@@ -130,7 +132,8 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         sessions=sessions,
         set_aside=dict(aside),
         pairs=tuple(pairs),
-        systems=tuple(_systems(pairs, counted)),
+        mos_question=mos_question,
+        systems=tuple(_systems(pairs, [i for i in counted if i.question == mos_question])),
         agreement=tuple(_agreement(study, counted)),
         listeners=tuple(listeners),
     )
@@ -189,11 +192,9 @@ def interval(answers: Sequence[Answered]) -> Interval:
 
 
 def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list[SystemProgress]:
-    first_question = min((item.question for item in counted if item.score is not None), default="")
     by_system: dict[str, list[Answered]] = defaultdict(list)
     for item in sorted(counted, key=lambda item: item.answered_at):
-        if item.question == first_question:
-            by_system[item.system or "(no system)"].append(item)
+        by_system[item.system or "(no system)"].append(item)
     systems = []
     for name in sorted({pair.system or "(no system)" for pair in pairs}):
         own = [pair for pair in pairs if (pair.system or "(no system)") == name]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import csv
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from humanclap.cli.main import run
+from humanclap.demo.panel import make_pairs
+
+DESIGN = """
+title = "The whole line"
+[quota]
+ratings_per_pair = 3
+[session]
+pairs = 16
+anchors = 2
+attention_checks = 1
+practice = 1
+volume_check = false
+"""
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32 synthesised clips of four seconds, their table and what each is worth."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = make_pairs(folder, n_scenes=8, generator=np.random.default_rng(0))
+    with open(folder / "pairs.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audio", "text", "system", "subset", "relevance"])
+        for item in made:
+            pair = item.pair
+            writer.writerow([pair.audio, pair.text, pair.system, pair.subset, item.relevance])
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path, clips: Path) -> Path:
+    design = tmp_path / "study.toml"
+    design.write_text(DESIGN)
+    assert run(["listen", "new", str(design), "--pairs", str(clips / "pairs.csv"), "-q"]) == 0
+    return tmp_path / "study.sqlite"
+
+
+def test_new_writes_a_design_to_start_from_and_makes_the_study_of_it(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = tmp_path / "my.toml"
+    assert run(["listen", "new", str(design)]) == 0
+    assert run(["listen", "new", str(design)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    pairs = ["--pairs", str(clips / "pairs.csv")]
+    assert run(["listen", "new", str(design), *pairs, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["pairs"], made["ratings_wanted"]) == (32, 256)
+    assert run(["listen", "new", str(design), *pairs]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+
+
+def test_an_unknown_key_is_named_with_its_file(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = tmp_path / "study.toml"
+    design.write_text('title = "T"\n[session]\npair = 3\n')
+    assert run(["listen", "new", str(design), "--pairs", str(clips / "pairs.csv")]) == 2
+    assert "study.toml: [session] has no key 'pair'" in capsys.readouterr().err
+
+
+def test_status_and_close_of_a_fresh_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["listen", "status", str(study), "--json"]) == 0
+    view = json.loads(capsys.readouterr().out)
+    assert (view["state"], view["ratings_wanted"], view["ratings_answered"]) == ("open", 96, 0)
+    assert view["agreement"][0]["icc"] is None
+    assert run(["listen", "close", str(study)]) == 0
+    assert run(["listen", "status", str(study), "--pairs"]) == 0
+    shown = capsys.readouterr().out
+    assert ": closed" in shown
+    assert "reference/000.flac" in shown
+    assert run(["listen", "close", str(study), "--reopen"]) == 0
+    assert run(["listen", "export", str(study), "-o", str(study.parent / "out")]) == 2
+    assert "no answers yet" in capsys.readouterr().err
+
+
+def test_a_study_that_is_not_there_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["listen", "status", "none.sqlite"]) == 2
+    assert "no such study" in capsys.readouterr().err
+
+
+def test_serve_prints_where_and_a_token_that_opens_the_admin_page(study: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "HUMANCLAP_ADMIN_TOKEN"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "humanclap", "listen", "serve", str(study), "--port", port]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            assert server.stderr is not None
+            lines = [server.stderr.readline() for _ in range(3)]
+            token = lines[2].removeprefix("admin token: ").strip()
+            assert lines[1].strip().endswith(f":{port}/admin")
+            assert _login(f"127.0.0.1:{port}", token) == 303
+            assert _login(f"127.0.0.1:{port}", "guess") == 401
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _login(place: str, token: str) -> int:
+    import time
+
+    for _ in range(200):
+        connection = http.client.HTTPConnection(place, timeout=10)
+        try:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", "/admin/login", f"token={token}", kind)
+            return connection.getresponse().status
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    raise AssertionError("the server does not answer")
+
+
+def test_a_simulated_study_is_collected_trained_on_and_evaluated_without_a_touch(
+    study: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
+    from humanclap.clap.mini import MiniCLAP, MiniConfig
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(Checkpoint(MiniCLAP(MiniConfig.tiny())), tmp_path / "tiny")
+    out = tmp_path / "out"
+    truth = clips / "pairs.csv"
+    for line in (
+        f"listen simulate {study} --listeners 6 --truth {truth} --careless 0 --json",
+        f"listen export {study} --simulated -o {out}",
+        f"ratings aggregate {out}/ratings.csv --screen attention -o {out}/all.csv",
+        f"ratings split {out}/all.csv --fractions train=0.7,validation=0.3 -o {out}/targets.csv",
+        f"train {out}/targets.csv -o {out}/run -m {tmp_path}/tiny --audio-root {clips} --epochs 1",
+        f"score {out}/targets.csv -m {out}/run/checkpoint --audio-root {clips} -o {out}/scores.csv",
+        f"evaluate {out}/scores.csv --targets {out}/targets.csv --json",
+    ):
+        assert run([*line.split(), "-q"]) == 0, capsys.readouterr().err
+        shown = capsys.readouterr().out
+        if line.startswith("listen simulate"):
+            assert json.loads(shown)["finished"] == 6
+    assert "srcc" in shown
