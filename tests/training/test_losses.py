@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from humanclap.training.losses import TERMS, loss_terms, mae, mse, pair_cosine, sce, wsce
+from humanclap.training.losses import mae, mse, pair_cosine, sce, wsce
 from humanclap.training.masks import false_negatives
+from humanclap.training.objective import RatedBatch, loss_terms
+from humanclap.training.settings import TrainingSettings
 
 SCALE = torch.tensor(2.0)
 AUDIO = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -118,11 +120,12 @@ def test_false_negatives_share_a_caption_or_a_clip():
 def test_loss_terms_are_the_functions_by_name():
     audio, text = unit_rows(2, 4, 5)
     relevance = torch.tensor([0.1, 0.5, 0.7, 1.0])
-    terms = loss_terms(TERMS, audio, text, relevance, SCALE)
+    settings = TrainingSettings(objective="sce + 0.5*wsce + mse + mae")
+    terms = loss_terms(settings.coefficients, RatedBatch(audio, text, relevance, SCALE), settings)
     cosine = pair_cosine(audio, text)
     assert terms == {
         "sce": sce(audio, text, SCALE),
-        "wsce": wsce(audio, text, relevance, SCALE),
+        "wsce": 0.5 * wsce(audio, text, relevance, SCALE),
         "mse": mse(cosine, relevance),
         "mae": mae(cosine, relevance),
     }

@@ -165,7 +165,7 @@ def test_frozen_parts_stay_in_eval_mode_and_keep_their_statistics():
 
 
 def test_weight_decay_spares_biases_and_scales(tone_clap):
-    decayed, spared = parameter_groups(dict(tone_clap().named_parameters()), 0.1)
+    decayed, spared = parameter_groups(dict(tone_clap().named_parameters()), but(weight_decay=0.1))
     assert {p.ndim for p in decayed["params"]} == {2}
     assert {p.ndim for p in spared["params"]} == {0, 1}
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)

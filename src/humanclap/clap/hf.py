@@ -141,6 +141,18 @@ class HFCLAP(nn.Module):
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
         """(batch, window_samples) float32 in [-1, 1] -> (batch, embedding_dim), unit length."""
+        return _unit(self.model.get_audio_features(**self._audio_inputs(waveforms)))
+
+    def encode_audio(self, waveforms: Tensor) -> Tensor:
+        """(batch, window_samples) -> the audio model's pooled output (batch, hidden)."""
+        pooled: Tensor = self.model.audio_model(**self._audio_inputs(waveforms)).pooler_output
+        return pooled
+
+    def project_audio(self, features: Tensor) -> Tensor:
+        """Pooled output (batch, hidden) -> (batch, embedding_dim), unit length."""
+        return _unit(self.model.audio_projection(features))
+
+    def _audio_inputs(self, waveforms: Tensor) -> dict[str, Tensor]:
         if waveforms.ndim != 2 or waveforms.shape[1] != self.window_samples:
             raise InputError(
                 f"waveforms have shape {tuple(waveforms.shape)}; expected (batch, "
@@ -149,12 +161,24 @@ class HFCLAP(nn.Module):
         mels = self.frontend(waveforms)[:, None]  # (batch, 1, frames, n_mels)
         # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
         not_longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
-        return _unit(self.model.get_audio_features(input_features=mels, is_longer=not_longer))
+        return {"input_features": mels, "is_longer": not_longer}
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Texts -> (batch, embedding_dim), unit length; cut at the model's last position."""
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.logit_scale.device)
+        return _unit(self.model.get_text_features(**self._text_inputs(texts)))
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts, at least one -> the text model's pooled output (batch, hidden)."""
+        pooled: Tensor = self.model.text_model(**self._text_inputs(texts)).pooler_output
+        return pooled
+
+    def project_text(self, features: Tensor) -> Tensor:
+        """Pooled output (batch, hidden) -> (batch, embedding_dim), unit length."""
+        return _unit(self.model.text_projection(features))
+
+    def _text_inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
         tokens = self.processor.tokenizer(
             list(texts),
             padding="longest",
@@ -162,10 +186,7 @@ class HFCLAP(nn.Module):
             max_length=self._max_tokens,
             return_tensors="pt",
         ).to(self.logit_scale.device)
-        features = self.model.get_text_features(
-            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-        )
-        return _unit(features)
+        return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
     @property
     def logit_scale(self) -> Tensor:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from humanclap.training.settings import TrainingSettings
 
 _OVERRIDES = (
-    ("--objective", str, "Sum of sce, wsce, mse, mae.  [default: wsce+mae]"),
-    ("--train", str, "default (what the model offers), projections, or all."),
+    ("--objective", str, "Sum of terms such as wsce, mae, listnet.  [default: wsce+mae]"),
+    ("--train", str, "default (what the model offers), projections, last, lora, or all."),
     ("--epochs", int, "Most epochs.  [default: 20]"),
     ("--batch-size", int, "Pairs per batch.  [default: 32]"),
     ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),
@@ -40,6 +40,7 @@ Examples:
   humanclap train targets.csv --audio-root clips/ --model mini -o runs/first
   humanclap train targets.csv --validation-fraction 0.1 --objective wsce+mae -o runs/first
   humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
+  accelerate launch --num_processes 2 -m humanclap train targets.csv -o runs/two
 Then: humanclap score pairs.csv --model runs/first
 """
 )
@@ -70,6 +71,22 @@ Then: humanclap score pairs.csv --model runs/first
     "--validation-fraction",
     type=float,
     help="Share of the pairs to validate on, by whole clips and captions.",
+)
+@click.option(
+    "--ratings",
+    type=click.Path(path_type=Path),
+    help="Single answers audio,text,listener_id,score, for the term listener.",
+)
+@click.option(
+    "--features",
+    type=click.Path(path_type=Path),
+    help="Folder where the output of frozen encoders is kept between runs.",
+)
+@click.option(
+    "--log-to",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb"]),
+    help="Also log there; may be repeated.",
 )
 @_override_options
 @click.option(

@@ -17,9 +17,13 @@ from humanclap.training.towers import AudioTower
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """audio: what the tower's `embed` takes, (batch, ...); relevance: (batch,) float32."""
+    """examples, members: the pairs and their places in the training set; own: those this process
+    embeds; audio: of these what the tower's `embed` takes, (own, ...); relevance: (batch,) float32.
+    """
 
     examples: tuple[Example, ...]
+    members: NDArray[np.int64]
+    own: slice
     audio: Tensor
     relevance: Tensor
 
@@ -46,15 +50,36 @@ def plan_epoch(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> li
     return [Plan(members, places[members]) for members in parts]
 
 
+def share_of(total: int, *, rank: int, count: int) -> slice:
+    """Which of `total` things process `rank` of `count` takes: even, contiguous, in order.
+
+    >>> [share_of(7, rank=rank, count=3) for rank in range(3)]
+    [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
+    """
+    each, more = divmod(total, count)
+    start = rank * each + min(rank, more)
+    return slice(start, start + each + (rank < more))
+
+
 def load_batches(
-    examples: Sequence[Example], plans: Sequence[Plan], tower: AudioTower
+    examples: Sequence[Example],
+    plans: Sequence[Plan],
+    tower: AudioTower,
+    *,
+    rank: int = 0,
+    count: int = 1,
 ) -> Iterator[Batch]:
-    """Make the planned batches in order, each one ready while its predecessor is in use."""
+    """Make the planned batches in order, each one ready while its predecessor is in use.
+
+    rank, count: this process and how many there are; it loads its share of each batch.
+    """
 
     def make(plan: Plan) -> Batch:
         members = tuple(examples[index] for index in plan.members)
         relevance = torch.tensor([item.relevance for item in members])
-        return Batch(members, tower.load(members, plan.places.tolist()), relevance)
+        own = share_of(len(members), rank=rank, count=count)
+        audio = tower.load(members[own], plan.places[own].tolist())
+        return Batch(members, plan.members, own, audio, relevance)
 
     with ThreadPoolExecutor(1) as pool:
         ahead = [pool.submit(make, plan) for plan in plans[:1]]

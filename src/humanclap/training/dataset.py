@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from humanclap.errors import InputError, TableError
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import check_leakage, grouped_split
 from humanclap.metrics.agreement import MIN_PAIRS
+from humanclap.scale import RatingScale
 from humanclap.tables import read_table, read_targets
 from humanclap.training.settings import TrainingSettings
 
@@ -22,7 +24,8 @@ class Example:
     """One rated pair and where its clip lies.
 
     audio: path as the table writes it; path: the file itself; relevance: in [0, 1]; mos: on the
-    study's scale; where: `file:line` of its row.
+    study's scale; where: `file:line` of its row; n: ratings behind the mean; standard_error: of
+    `mos`, NaN where unknown; answers: (listener_id, answer in [0, 1]), where they were given.
     """
 
     audio: str
@@ -33,6 +36,11 @@ class Example:
     mos: float
     where: str
     split: str | None = None
+    n: int = 1
+    standard_error: float = math.nan
+    system: str | None = None
+    subset: str | None = None
+    answers: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +62,19 @@ class Splits:
             part
             for name, examples in (("train", self.train), ("validation", self.validation))
             for example in examples
-            for part in (name, example.audio, example.text, repr(example.relevance))
+            for part in (
+                name,
+                example.audio,
+                example.text,
+                repr(example.relevance),
+                *_further(example),
+            )
         )
+
+
+def _further(example: Example) -> list[str]:
+    """The answers, where there are any."""
+    return [f"{listener_id}={answer!r}" for listener_id, answer in example.answers]
 
 
 def read_examples(table: str | Path, *, audio_root: str | Path | None = None) -> list[Example]:
@@ -78,9 +97,40 @@ def read_examples(table: str | Path, *, audio_root: str | Path | None = None) ->
             mos=target.mos,
             where=f"{table}:{row.line}",
             split=target.split,
+            n=target.n,
+            standard_error=target.standard_error,
+            system=target.system,
+            subset=target.subset,
         )
         for row, target in zip(rows, read_targets(table), strict=True)
     ]
+
+
+def with_answers(
+    examples: Sequence[Example], ratings: str | Path, scale: RatingScale
+) -> list[Example]:
+    """The examples with the single answers about them, for the term `listener`.
+
+    ratings: a table audio, text, listener_id, score, as `humanclap ratings screen` writes it, on
+    `scale`; rows of pairs that are no example, and of kinds other than `rating`, are passed over.
+    Raises TableError for a score outside the scale, or where no row is about any example.
+    """
+    table = read_table(ratings)
+    table.require("audio", "text", "listener_id", "score")
+    answers: dict[tuple[str, str], list[tuple[str, float]]] = {
+        (item.audio, item.text): [] for item in examples
+    }
+    for row in table.rows:
+        of_pair = answers.get((row.text("audio"), row.text("text")))
+        if of_pair is None or (row.optional("kind") or "rating") != "rating":
+            continue
+        score = row.number("score")
+        if score not in scale:
+            raise row.error(f"score {score:g} is outside the rating_scale {scale}")
+        of_pair.append((row.text("listener_id"), scale.to_unit(score)))
+    if not any(answers.values()):
+        raise TableError(ratings, "no row is about a pair of the targets (same audio and text?)")
+    return [replace(item, answers=tuple(answers[item.audio, item.text])) for item in examples]
 
 
 def make_splits(

@@ -11,25 +11,28 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
-from humanclap.errors import HumanCLAPError
+from humanclap.errors import HumanCLAPError, SettingsError
 from humanclap.progress import Progress, silent
+from humanclap.training.averaging import mean_weights, put_in, update_average
 from humanclap.training.batches import Batch, Plan, batches_per_epoch, load_batches, plan_epoch
 from humanclap.training.dataset import Splits
-from humanclap.training.losses import loss_terms
+from humanclap.training.learners import Learners
 from humanclap.training.masks import false_negatives
+from humanclap.training.objective import RatedBatch, loss_terms, objective_sum
 from humanclap.training.parameters import (
     learning_rate_factor,
-    parameter_groups,
     set_training_mode,
     trained_parameters,
 )
+from humanclap.training.processes import Alone, Processes
+from humanclap.training.reporters import Reporter
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder, RunState, learned_weights, put_weights
-from humanclap.training.towers import AudioTower
-from humanclap.training.validation import agreement, cosines, why_undefined
+from humanclap.training.towers import AudioTower, LearningTextTower, TextTower
+from humanclap.training.validation import agreement, cosines_shared, why_undefined
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +49,15 @@ class Outcome:
     """What a run came to.
 
     best_epoch: the epoch whose weights the backbone now has, 0 = as it came; log: one row per
-    epoch with losses and validation agreement, row 0 before training.
+    epoch with losses and validation agreement, row 0 before training; souped: the row of the
+    averaged weights, where these were no worse and are the ones kept.
     """
 
     best_epoch: int
     epochs: int
     steps: int
     log: tuple[dict[str, Any], ...]
+    souped: dict[str, Any] | None = None
 
     @property
     def before(self) -> dict[str, Any]:
@@ -61,8 +66,8 @@ class Outcome:
 
     @property
     def after(self) -> dict[str, Any]:
-        """The log's row of the best epoch."""
-        return self.log[self.best_epoch]
+        """The row of the weights that are kept."""
+        return self.log[self.best_epoch] if self.souped is None else self.souped
 
 
 def train(
@@ -71,30 +76,46 @@ def train(
     settings: TrainingSettings,
     *,
     tower: AudioTower,
+    text_tower: TextTower | None = None,
     run_folder: RunFolder | None = None,
     state: RunState | None = None,
+    processes: Processes | None = None,
+    reporters: Sequence[Reporter] = (),
     progress: Progress = silent,
 ) -> Outcome:
     """Train `backbone` in place; it ends in eval mode with the weights of the best epoch.
 
-    tower: the clips of `splits`, from `towers.audio_tower`. Best is the highest validation SRCC,
-    the state before training included. With a `run_folder` the state is saved after every epoch;
-    `state`, from `RunFolder.open`, goes on from there with the same result as an unbroken run.
-    All randomness comes from (seed, epoch); the caller's generators are left as they were.
-    Raises TrainingDivergedError at the first loss or gradient that is not finite.
+    tower, text_tower: the clips and captions of `splits`, from `towers`. Best is the highest
+    validation SRCC, the state before training included. With a `run_folder` the state is saved
+    after every epoch; `state`, from `RunFolder.open`, goes on from there with the same result as
+    an unbroken run. processes: those that train together, this one alone where None. All
+    randomness comes from (seed, epoch); the caller's generators are left as they were. Raises
+    TrainingDivergedError at the first loss or gradient that is not finite.
     """
     devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices), trained_parameters(backbone, settings) as parameters:
-        run = _Run(backbone, splits, settings, tower, parameters, state, progress)
-        while not run.is_over():
-            run.next_epoch()
-            if run_folder is not None:
-                run_folder.save(run.state)
-        put_weights(backbone.module(), run.state.best_weights)
+    others = processes or Alone()
+    texts = text_tower or LearningTextTower(backbone)
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(settings.seed)
+        with trained_parameters(backbone, settings) as parameters:
+            learners = Learners(parameters, splits, settings)
+            run = _Run(backbone, splits, settings, tower, texts, learners, others, progress)
+            run.begin(state)
+            while not run.is_over():
+                run.next_epoch()
+                if run_folder is not None and others.rank == 0:
+                    run_folder.save(run.state)
+                for reporter in reporters:
+                    reporter.write(run.state.log[-1])
+            souped = run.finish()
     backbone.module().eval()
     done = run.state
     return Outcome(
-        best_epoch=done.best_epoch, epochs=done.epoch, steps=done.step, log=tuple(done.log)
+        best_epoch=done.best_epoch,
+        epochs=done.epoch,
+        steps=done.step,
+        log=tuple(done.log),
+        souped=souped,
     )
 
 
@@ -107,31 +128,40 @@ class _Run:
         splits: Splits,
         settings: TrainingSettings,
         tower: AudioTower,
-        parameters: dict[str, nn.Parameter],
-        state: RunState | None,
+        text_tower: TextTower,
+        learners: Learners,
+        processes: Processes,
         progress: Progress,
     ) -> None:
         self.backbone = backbone
         self.splits = splits
         self.settings = settings
         self.tower = tower
-        self.parameters = parameters
+        self.text_tower = text_tower
+        self.learners = learners
+        self.processes = processes
         self.progress = progress
-        self.device = next(iter(parameters.values())).device
+        self.state = RunState()
         batches = batches_per_epoch(len(splits.train), settings.batch_size)
+        if len(splits.train) // batches < processes.count:
+            raise SettingsError(
+                f"batch_size {settings.batch_size} leaves some of {processes.count} processes "
+                f"without a pair of the {len(splits.train)}; start fewer"
+            )
         self.total_steps = settings.epochs * -(-batches // settings.gradient_accumulation)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(parameters, settings.weight_decay), lr=settings.learning_rate
-        )
-        if state is None:
-            self.state = RunState()
-            losses = dict.fromkeys(("loss", *settings.terms), math.nan)
-            first = {"epoch": 0, "step": 0, **losses, "learning_rate": 0.0}
-            self._validate(first, time.monotonic())
-        else:
+
+    def begin(self, state: RunState | None) -> None:
+        """Validate the model as it came, or go on from `state`."""
+        if state is not None:
             self.state = state
-            put_weights(backbone.module(), state.weights)
-            self.optimizer.load_state_dict(state.optimizer)
+            put_weights(self.backbone.module(), state.weights)
+            self.learners.load(state)
+            return
+        if self.settings.ema_decay > 0:
+            self.state.average = self.learners.copies()
+        losses = dict.fromkeys(("loss", *self.settings.terms), math.nan)
+        first = {"epoch": 0, "step": 0, **losses, "learning_rate": 0.0}
+        self._validate(first, time.monotonic())
 
     def is_over(self) -> bool:
         """All epochs done, or `patience` of them since the best."""
@@ -144,13 +174,15 @@ class _Run:
         """Train one epoch, validate, and take note of both in `state`."""
         start = time.monotonic()
         epoch = self.state.epoch + 1
-        settings = self.settings
-        torch.manual_seed(settings.seed * 1_000_003 + epoch)
+        settings, others = self.settings, self.processes
+        torch.manual_seed(settings.seed * 1_000_003 + epoch + 7_919 * others.rank)
         set_training_mode(self.backbone.module())
         plans = plan_epoch(
             len(self.splits.train), settings.batch_size, seed=settings.seed, epoch=epoch
         )
-        batches = load_batches(self.splits.train, plans, self.tower)
+        batches = load_batches(
+            self.splits.train, plans, self.tower, rank=others.rank, count=others.count
+        )
         sums = dict.fromkeys(("loss", *settings.terms), 0.0)
         rate = settings.learning_rate
         for group in _groups(plans, settings.gradient_accumulation):
@@ -161,42 +193,26 @@ class _Run:
                 for name, value in values.items():
                     sums[name] += value * len(batch.examples)
             self._step(epoch)
+        others.average_buffers(self.backbone.module())
         means = {name: value / len(self.splits.train) for name, value in sums.items()}
         self.state.epoch = epoch
         row = {"epoch": epoch, "step": self.state.step, **means, "learning_rate": rate}
         self._validate(row, start)
 
     def _set_learning_rate(self) -> float:
-        rate = self.settings.learning_rate * learning_rate_factor(
+        factor = learning_rate_factor(
             self.state.step,
             total_steps=self.total_steps,
             warmup_fraction=self.settings.warmup_fraction,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = self.settings.learning_rate * factor
+        self.learners.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
         return rate
 
     def _backward(self, batch: Batch, *, share: float, epoch: int) -> dict[str, float]:
         """Add `share` of the batch's gradient; returns its loss and the loss's terms."""
-        settings = self.settings
-        audio, text = self._embed(batch)  # (batch, dim) each
-        scale = self.backbone.logit_scale
-        mask = false_negatives(
-            [str(item.path) for item in batch.examples],
-            [item.text for item in batch.examples],
-            same_caption=settings.mask_same_caption,
-            same_clip=settings.mask_same_clip,
-        )
-        terms = loss_terms(
-            settings.terms,
-            audio,
-            text,
-            batch.relevance.to(self.device),
-            scale if settings.learn_logit_scale else scale.detach(),
-            normalise=settings.wsce_normalise,
-            mask=None if mask is None else mask.to(self.device),
-        )
-        loss = torch.stack(list(terms.values())).sum()
+        terms = loss_terms(self.settings.coefficients, self._rated(batch), self.settings)
+        loss = objective_sum(terms)
         values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
         if not math.isfinite(values["loss"]):
             raise TrainingDivergedError(
@@ -206,29 +222,58 @@ class _Run:
         (loss * share).backward()  # type: ignore[no-untyped-call]
         return values
 
+    def _rated(self, batch: Batch) -> RatedBatch:
+        """The whole batch, of all processes, as the terms see it."""
+        settings, device = self.settings, self.learners.device
+        audio, text = self._embed(batch)  # (own, dim) each
+        audio = self.processes.gather_rows(audio, len(batch.examples))  # (batch, dim)
+        text = self.processes.gather_rows(text, len(batch.examples))  # (batch, dim)
+        scale = self.backbone.logit_scale
+        mask = false_negatives(
+            [str(item.path) for item in batch.examples],
+            [item.text for item in batch.examples],
+            same_caption=settings.mask_same_caption,
+            same_clip=settings.mask_same_clip,
+        )
+        return RatedBatch(
+            audio=audio,
+            text=text,
+            relevance=batch.relevance.to(device),
+            logit_scale=scale if settings.learn_logit_scale else scale.detach(),
+            mask=None if mask is None else mask.to(device),
+            certainty=self.learners.certainty_of(batch.members),
+            unit=self.learners.unit,
+            listener=self.learners.listener_loss(audio, text, batch.examples),
+        )
+
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Both sides of every pair, (batch, dim) each; a repeated caption is embedded once."""
-        texts = [item.text for item in batch.examples]
+        """Both sides of this process's pairs, (own, dim) each; a caption is embedded once."""
+        device = self.learners.device
+        texts = [item.text for item in batch.examples[batch.own]]
         distinct = list(dict.fromkeys(texts))
-        rows = torch.tensor([distinct.index(text) for text in texts], device=self.device)
+        rows = torch.tensor([distinct.index(text) for text in texts], device=device)
         lowered = self.settings.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=lowered):
-            audio = self.tower.embed(batch.audio.to(self.device))
-            text = self.backbone.embed_text(distinct)  # (distinct captions, dim)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=lowered):
+            audio = self.tower.embed(batch.audio.to(device))
+            text = self.text_tower.embed(distinct)  # (distinct captions, dim)
         return audio.float(), text.float()[rows]
 
     def _step(self, epoch: int) -> None:
-        learning = [item for item in self.parameters.values() if item.grad is not None]
-        limit = self.settings.max_grad_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(learning, limit)
-        if not bool(torch.isfinite(norm)):
+        self.processes.average_gradients(self.learners.all_parameters())
+        if not self.learners.clip(self.settings.max_grad_norm or math.inf):
             raise TrainingDivergedError(
                 f"step {self.state.step + 1} (epoch {epoch}): the gradient is not finite; lower "
                 "learning_rate or train in fp32"
             )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.learners.step()
         self.state.step += 1
+        if self.state.average:
+            update_average(
+                self.state.average,
+                self.learners.parameters,
+                decay=self.settings.ema_decay,
+                step=self.state.step,
+            )
         last = self.state.log[-1]["validation_srcc"]
         note = f"epoch {epoch}/{self.settings.epochs}, validation SRCC {last:.3f}"
         self.progress(self.state.step, self.total_steps, note)
@@ -236,24 +281,44 @@ class _Run:
     def _validate(self, row: dict[str, Any], start: float) -> None:
         """Score the validation pairs, complete the log's row, and keep the weights if best."""
         module, state = self.backbone.module(), self.state
-        module.eval()
-        cosine = cosines(self.backbone, self.splits.validation, self.tower)
-        found = agreement(cosine, self.splits.validation)
-        reason = why_undefined(cosine, self.splits.validation)
-        if reason is not None:
-            log.warning("epoch %d: validation SRCC is undefined: %s", row["epoch"], reason)
-        for name in ("srcc", "lcc", "ktau", "mse"):
-            row[f"validation_{name}"] = found[name]
-        row["seconds"] = round(time.monotonic() - start, 3)
+        with put_in(self.learners.parameters, state.average):
+            row |= self._judge(f"epoch {row['epoch']}")
+            row["seconds"] = round(time.monotonic() - start, 3)
+            judged = learned_weights(module)
         state.log.append(row)
-        state.weights = learned_weights(module)
-        state.optimizer = self.optimizer.state_dict()
-        better = found["srcc"] > state.best_srcc or (
-            math.isnan(state.best_srcc) and not math.isnan(found["srcc"])
-        )
+        state.weights = learned_weights(module) if state.average else judged
+        self.learners.save(state)
+        srcc = row["validation_srcc"]
+        better = srcc > state.best_srcc or (math.isnan(state.best_srcc) and not math.isnan(srcc))
         if better or not state.best_weights:
-            state.best_epoch, state.best_srcc = row["epoch"], found["srcc"]
-            state.best_weights = state.weights
+            state.best_epoch, state.best_srcc = row["epoch"], srcc
+            state.best_weights = judged
+        if self.settings.soup > 1 and row["epoch"] > 0 and not math.isnan(srcc):
+            state.best.append({"srcc": srcc, "epoch": row["epoch"], "weights": judged})
+            state.best.sort(key=lambda one: (-one["srcc"], one["epoch"]))
+            del state.best[self.settings.soup :]
+
+    def _judge(self, when: str) -> dict[str, float]:
+        """Validation agreement of the weights as they are."""
+        self.backbone.module().eval()
+        pairs = self.splits.validation
+        cosine = cosines_shared(self.backbone, pairs, self.tower, self.text_tower, self.processes)
+        found = agreement(cosine, pairs)
+        reason = why_undefined(cosine, pairs)
+        if reason is not None:
+            log.warning("%s: validation SRCC is undefined: %s", when, reason)
+        return {f"validation_{name}": found[name] for name in ("srcc", "lcc", "ktau", "mse")}
+
+    def finish(self) -> dict[str, Any] | None:
+        """Leave the backbone with the best weights; the soup's row, where the soup is no worse."""
+        module, state = self.backbone.module(), self.state
+        if len(state.best) > 1 and state.best_epoch > 0:
+            put_weights(module, mean_weights([one["weights"] for one in state.best]))
+            found = self._judge("soup")
+            if found["validation_srcc"] >= state.best_srcc:
+                return {**state.log[state.best_epoch], **found}
+        put_weights(module, state.best_weights)
+        return None
 
 
 def _groups(plans: Sequence[Plan], size: int) -> list[Sequence[Plan]]:

@@ -1,20 +1,17 @@
-"""Objectives, as pure functions on tensors.
+"""Contrastive and regression losses, as pure functions on tensors.
 
 audio, text: (batch, dim), rows of unit length; row i of both is pair i. relevance: (batch,) in
-[0, 1], what people said of each pair. logit_scale: scalar, after exp. Every function returns a
-scalar.
+[0, 1], what people said of each pair. logit_scale: scalar, after exp. certainty: (batch,), how
+much each pair counts (`certainty.py`), everywhere 1 where None. Every loss is a scalar.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-Term = Literal["sce", "wsce", "mse", "mae"]
-TERMS: tuple[str, ...] = get_args(Term)
 
 Normalise = Literal["batch", "weight"]
 """What a weighted loss is divided by: the number of pairs, or the sum of their weights."""
@@ -75,42 +72,49 @@ def wsce(
     return weighted.sum() / relevance.sum().clamp(min=smallest)
 
 
-def mse(cosine: Tensor, relevance: Tensor) -> Tensor:
+def power_weight(relevance: Tensor, exponent: float) -> Tensor:
+    """Relevance as a weight, w = relevance ** exponent: (batch,) -> (batch,) in [0, 1].
+
+    exponent 1 is the paper's linear map; above 1 poorly matched pairs count still less; 0 gives
+    every pair weight 1. Ours.
+    """
+    return relevance**exponent
+
+
+def weighted_mean(values: Tensor, certainty: Tensor | None) -> Tensor:
+    """(1 / batch) sum_i certainty_i values_i; both (batch,). Certainties average 1 over the data.
+
+    So a batch of uncertain pairs moves the model less than one of certain pairs.
+    """
+    return values.mean() if certainty is None else (certainty * values).mean()
+
+
+def mse(cosine: Tensor, relevance: Tensor, *, certainty: Tensor | None = None) -> Tensor:
     """Mean squared error of the cosine itself against relevance; both (batch,).
 
     Source: Human-CLAP, arXiv 2506.23553.
     """
-    return (cosine - relevance).square().mean()
+    return weighted_mean((cosine - relevance).square(), certainty)
 
 
-def mae(cosine: Tensor, relevance: Tensor) -> Tensor:
+def mae(cosine: Tensor, relevance: Tensor, *, certainty: Tensor | None = None) -> Tensor:
     """Mean absolute error of the cosine itself against relevance; both (batch,).
 
     Source: Human-CLAP, arXiv 2506.23553.
     """
-    return (cosine - relevance).abs().mean()
+    return weighted_mean((cosine - relevance).abs(), certainty)
 
 
-def loss_terms(
-    terms: tuple[str, ...],
-    audio: Tensor,
-    text: Tensor,
-    relevance: Tensor,
-    logit_scale: Tensor,
-    *,
-    normalise: Normalise = "batch",
-    mask: Tensor | None = None,
-) -> dict[str, Tensor]:
-    """Each named term as a scalar; an objective is their sum. Names: `TERMS`."""
-    cosine = pair_cosine(audio, text)  # (batch,)
-    values: dict[str, Tensor] = {}
-    for term in terms:
-        if term == "sce":
-            values[term] = sce(audio, text, logit_scale, mask=mask)
-        elif term == "wsce":
-            values[term] = wsce(audio, text, relevance, logit_scale, normalise=normalise, mask=mask)
-        elif term == "mse":
-            values[term] = mse(cosine, relevance)
-        else:
-            values[term] = mae(cosine, relevance)
-    return values
+def huber(
+    cosine: Tensor, relevance: Tensor, *, delta: float, certainty: Tensor | None = None
+) -> Tensor:
+    """Squared error up to `delta`, straight beyond; both (batch,).
+
+    e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2). One careless listener pulls a target
+    less far than under `mse`, and small errors are not pushed as hard as under `mae`.
+    Source: Huber 1964.
+    """
+    error = (cosine - relevance).abs()  # (batch,)
+    inside = error.square() / 2
+    beyond = delta * (error - delta / 2)
+    return weighted_mean(torch.where(error <= delta, inside, beyond), certainty)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,28 +11,76 @@ from torch import nn
 
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import SettingsError
+from humanclap.training.adapters import ADAPTER, added_adapters
+from humanclap.training.layers import in_last_layers
 from humanclap.training.settings import TrainingSettings
 
-_PROJECTIONS = ("audio_projection", "text_projection")
+PARTS = {
+    "audio_encoder": ("audio_encoder", "audio_model"),
+    "text_encoder": ("text_encoder", "text_model"),
+    "audio_projection": ("audio_projection",),
+    "text_projection": ("text_projection",),
+}
+"""Part of a CLAP -> what backbones call the module that holds it, outermost name first met."""
+SCALE = "scale"
+_SCALES = ("logit_scale", "log_scale")
 _NOT_SAVED = {"mini-mn04": "audio_encoder."}
 """Model kind -> parameters its checkpoint leaves to another file, which must not learn."""
 
 
-def chosen_parameters(backbone: Backbone, settings: TrainingSettings) -> dict[str, nn.Parameter]:
-    """What learns, by name.
+def part_of(name: str) -> str | None:
+    """Part of a CLAP that a parameter belongs to, `scale` for the logit scale; None: no part.
 
-    train="default": the backbone's `trainable_parameters`; "projections": of all parameters those
-    of modules named audio_projection or text_projection, and the logit scale; "all": all that the
-    model's own checkpoint saves. Raises SettingsError where that leaves nothing.
+    >>> part_of("model.text_model.encoder.layer.0.output.dense.weight")
+    'text_encoder'
+    """
+    *modules, own = name.split(".")
+    if own.startswith(_SCALES):
+        return SCALE
+    for module in modules:
+        for part, names in PARTS.items():
+            if module in names:
+                return part
+    return None
+
+
+def how(part: str | None, settings: TrainingSettings) -> str:
+    """What the settings say of the tower a part belongs to: one of `settings.HOW`, or frozen."""
+    tower = part.partition("_")[0] if part else ""
+    said = {"audio": settings.train_audio, "text": settings.train_text}.get(tower, "as train")
+    return settings.train if said == "as train" else said
+
+
+def chosen_parameters(backbone: Backbone, settings: TrainingSettings) -> dict[str, nn.Parameter]:
+    """What learns, by name; see docs/training.md for what each value of `train` means.
+
+    Parameters of adapters, where there are any, always learn. Raises SettingsError where nothing
+    is left.
     """
     offered = {id(parameter) for parameter in backbone.trainable_parameters()}
     not_saved = _NOT_SAVED.get(backbone.kind)
+    module = backbone.module()
+    last = in_last_layers(module, PARTS, settings.last_layers)
+
+    def learns(name: str, parameter: nn.Parameter) -> bool:
+        if not_saved and name.startswith(not_saved):
+            return False
+        part = part_of(name)
+        choice = how(part, settings)
+        if ADAPTER in name:
+            return True
+        if part == SCALE:
+            return choice != "default" or id(parameter) in offered
+        if choice == "default":
+            return id(parameter) in offered
+        if choice == "all":
+            return True
+        if choice == "frozen" or part is None:
+            return False
+        return part.endswith("_projection") or (choice == "last" and name in last)
+
     chosen = {
-        name: parameter
-        for name, parameter in backbone.module().named_parameters()
-        if not (not_saved and name.startswith(not_saved))
-        and (settings.train != "default" or id(parameter) in offered)
-        and (settings.train != "projections" or _is_head(name))
+        name: parameter for name, parameter in module.named_parameters() if learns(name, parameter)
     }
     if not any(parameter.ndim for parameter in chosen.values()):
         raise SettingsError(
@@ -41,39 +89,61 @@ def chosen_parameters(backbone: Backbone, settings: TrainingSettings) -> dict[st
     return chosen
 
 
+def encoder_learns(backbone: Backbone, settings: TrainingSettings, tower: str) -> bool:
+    """Whether any parameter of the encoder of a tower (`audio` or `text`) will learn."""
+    part = f"{tower}_encoder"
+    if how(part, settings) == "lora":
+        return True
+    return any(part_of(name) == part for name in chosen_parameters(backbone, settings))
+
+
 @contextmanager
 def trained_parameters(
     backbone: Backbone, settings: TrainingSettings
 ) -> Iterator[dict[str, nn.Parameter]]:
-    """Only `chosen_parameters` require a gradient inside the block; gives them."""
-    chosen = chosen_parameters(backbone, settings)
-    named = dict(backbone.module().named_parameters())
-    before = {name: parameter.requires_grad for name, parameter in named.items()}
-    try:
-        for name, parameter in named.items():
-            parameter.requires_grad_(name in chosen)
-        yield chosen
-    finally:
-        for name, parameter in named.items():
-            parameter.requires_grad_(before[name])
+    """Only `chosen_parameters` require a gradient inside the block; gives them.
 
-
-def _is_head(name: str) -> bool:
-    *modules, own = name.split(".")
-    return own.startswith(("logit_scale", "log_scale")) or any(
-        module in _PROJECTIONS for module in modules
-    )
+    With `lora` the block begins with fresh adapters; what they learned is in the plain weights
+    afterwards.
+    """
+    module = backbone.module()
+    before = {id(item): item.requires_grad for item in module.parameters()}
+    towers = [name for name in ("audio", "text") if how(f"{name}_encoder", settings) == "lora"]
+    not_saved = _NOT_SAVED.get(backbone.kind, " ")
+    encoders = {name: PARTS[f"{name}_encoder"] for name in towers}
+    with added_adapters(module, encoders, settings, leave=not_saved):
+        try:
+            chosen = chosen_parameters(backbone, settings)
+            for name, parameter in module.named_parameters():
+                parameter.requires_grad_(name in chosen)
+            yield chosen
+        finally:
+            for parameter in module.parameters():
+                parameter.requires_grad_(before.get(id(parameter), True))
 
 
 def parameter_groups(
-    parameters: dict[str, nn.Parameter], weight_decay: float
+    parameters: Mapping[str, nn.Parameter], settings: TrainingSettings
 ) -> list[dict[str, Any]]:
-    """Two optimiser groups: matrices and kernels decay; biases, norms and scales do not."""
-    decayed = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
-    others = [parameter for parameter in parameters.values() if parameter.ndim < 2]
+    """Optimiser groups, each with its share `rate` of the learning rate.
+
+    Matrices and kernels decay; biases, norms and scales do not.
+    """
+    rates = {
+        "audio_encoder": settings.audio_encoder_rate,
+        "text_encoder": settings.text_encoder_rate,
+        "audio_projection": settings.projection_rate,
+        "text_projection": settings.projection_rate,
+        SCALE: settings.scale_rate,
+    }
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        rate = rates.get(part_of(name) or "", 1.0)
+        decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
+        groups.setdefault((decay, rate), []).append(parameter)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": of_group, "weight_decay": decay, "rate": rate}
+        for (decay, rate), of_group in sorted(groups.items(), reverse=True)
     ]
 
 

@@ -10,17 +10,26 @@ from typing import Any
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
-from humanclap.clap.device import resolve_device
-from humanclap.errors import SettingsError
+from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
 from humanclap.scale import RatingScale
 from humanclap.training.card import model_card
-from humanclap.training.dataset import Example, Splits, check_files, make_splits, read_examples
+from humanclap.training.dataset import (
+    Example,
+    Splits,
+    check_files,
+    make_splits,
+    read_examples,
+    with_answers,
+)
+from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
+from humanclap.training.processes import Processes, processes
+from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import AudioTower, audio_tower
+from humanclap.training.state import RunFolder, RunState
+from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
 from humanclap.training.validation import cosines, fit_calibration
 
 
@@ -43,6 +52,9 @@ def train_from_tables(
     audio_root: str | Path | None = None,
     validation_table: str | Path | None = None,
     validation_fraction: float | None = None,
+    ratings: str | Path | None = None,
+    features: str | Path | None = None,
+    log_to: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     note: str = "",
@@ -53,42 +65,86 @@ def train_from_tables(
     """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets.
 
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
-    `checkpoint/`, a model with its calibration and model card. Everything a user can have wrong
-    is refused before the first step: InputError and its kinds.
+    `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
+    the term `listener`; features: a folder where the output of frozen encoders is kept between
+    runs; log_to: `tensorboard`, `wandb`. Under `accelerate launch` the processes train together
+    and the first of them writes. Everything a user can have wrong is refused before the first
+    step: InputError and its kinds.
     """
-    splits = _read_splits(table, audio_root, validation_table, validation_fraction, settings)
-    backbone = load_checkpoint(model, mn04=mn04).backbone.to(resolve_device(settings.device))
+    splits = _read_splits(
+        table, audio_root, validation_table, validation_fraction, settings, ratings
+    )
+    others = processes(settings.device)
+    backbone = load_checkpoint(model, mn04=mn04).backbone.to(others.device)
     base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
-    identity = {
+    folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
+    state = _open(folder, others, resume=resume, overwrite=overwrite)
+    files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
+    pairs = (*splits.train, *splits.validation)
+    audio = audio_tower(backbone, settings, pairs, progress, files=files)
+    text = text_tower(backbone, settings, pairs, files=files)
+    first_epoch = 1 if state is None else state.epoch + 1
+    names = log_to if others.rank == 0 else ()
+    with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
+        outcome = train(
+            backbone,
+            splits,
+            settings,
+            tower=audio,
+            text_tower=text,
+            run_folder=folder,
+            state=state,
+            processes=others,
+            reporters=logs,
+            progress=progress if others.rank == 0 else silent,
+        )
+    calibration = calibrate(backbone, splits, settings, audio, text)
+    if others.rank == 0:
+        record = training_record(splits, settings, outcome, base, note)
+        save_checkpoint(
+            Checkpoint(backbone, calibration, record),
+            folder.checkpoint,
+            model_card=model_card(record, simulated=simulated),
+        )
+        folder.finish()
+    others.gather_things(None)  # the others wait until the checkpoint is there
+    return TrainedModel(
+        checkpoint=folder.checkpoint, splits=splits, outcome=outcome, calibration=calibration
+    )
+
+
+def _identity(
+    splits: Splits,
+    settings: TrainingSettings,
+    base: Mapping[str, str],
+    note: str,
+    simulated: bool,
+) -> dict[str, Any]:
+    return {
         "settings": settings.as_dict(),
-        "base_model": base,
+        "base_model": dict(base),
         "targets": splits.fingerprint(),
         "note": note,
         "simulated": simulated,
     }
-    folder = RunFolder(Path(output), identity)
-    state = folder.open(resume=resume, overwrite=overwrite)
-    tower = audio_tower(backbone, settings, (*splits.train, *splits.validation), progress)
-    outcome = train(
-        backbone,
-        splits,
-        settings,
-        tower=tower,
-        run_folder=folder,
-        state=state,
-        progress=progress,
-    )
-    calibration = _calibrate(backbone, splits, settings, tower)
-    record = _record(splits, settings, outcome, base, note)
-    save_checkpoint(
-        Checkpoint(backbone, calibration, record),
-        folder.checkpoint,
-        model_card=model_card(record, simulated=simulated),
-    )
-    folder.finish()
-    return TrainedModel(
-        checkpoint=folder.checkpoint, splits=splits, outcome=outcome, calibration=calibration
-    )
+
+
+def _open(
+    folder: RunFolder, others: Processes, *, resume: bool, overwrite: bool
+) -> RunState | None:
+    """The first process claims the folder and tells the others what it found."""
+    if others.count == 1:
+        return folder.open(resume=resume, overwrite=overwrite)
+    found: RunState | str | None = None
+    if others.rank == 0:
+        try:
+            found = folder.open(resume=resume, overwrite=overwrite)
+        except InputError as error:
+            found = str(error)
+    found = others.gather_things(found)[0]
+    if isinstance(found, str):
+        raise SettingsError(found)
+    return found
 
 
 def _read_splits(
@@ -97,20 +153,24 @@ def _read_splits(
     validation_table: str | Path | None,
     validation_fraction: float | None,
     settings: TrainingSettings,
+    ratings: str | Path | None,
 ) -> Splits:
     """Read, divide and check everything that can be checked without decoding."""
+    scale = RatingScale.parse(settings.rating_scale)
     validation = None
     if validation_table is not None:
         validation = read_examples(validation_table, audio_root=audio_root)
+    examples = read_examples(table, audio_root=audio_root)
+    if ratings is not None:
+        examples = with_answers(examples, ratings, scale)
     splits = make_splits(
-        read_examples(table, audio_root=audio_root),
+        examples,
         settings,
         table=table,
         validation=validation,
         validation_fraction=validation_fraction,
     )
     check_files((*splits.train, *splits.validation))
-    scale = RatingScale.parse(settings.rating_scale)
     for item in splits.validation:
         if item.mos not in scale:
             raise SettingsError(
@@ -120,18 +180,23 @@ def _read_splits(
     return splits
 
 
-def _calibrate(
-    backbone: Backbone, splits: Splits, settings: TrainingSettings, tower: AudioTower
+def calibrate(
+    backbone: Backbone,
+    splits: Splits,
+    settings: TrainingSettings,
+    tower: AudioTower,
+    text: TextTower | None = None,
 ) -> Calibration:
+    """The line from cosine to mean rating, fitted on the validation pairs."""
     return fit_calibration(
-        cosines(backbone, splits.validation, tower),
+        cosines(backbone, splits.validation, tower, text),
         [item.mos for item in splits.validation],
         scale=RatingScale.parse(settings.rating_scale),
         fitted_on=splits.validation_name,
     )
 
 
-def _record(
+def training_record(
     splits: Splits,
     settings: TrainingSettings,
     outcome: Outcome,
@@ -155,6 +220,7 @@ def _record(
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
         "steps": outcome.steps,
+        "souped": outcome.souped is not None,
         "validation": {
             "before": validation_metrics(outcome.before),
             "after": validation_metrics(outcome.after),

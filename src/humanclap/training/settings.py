@@ -12,7 +12,8 @@ from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
-from humanclap.training.losses import TERMS, Normalise
+from humanclap.training.losses import Normalise
+from humanclap.training.objective import parse_objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,30 @@ class TrainingSettings:
     """
 
     objective: str = "wsce+mae"
-    """A sum of distinct terms out of sce, wsce, mse, mae."""
+    """A sum of distinct terms of `objective.TERMS`, with factors or not: `mse+0.5*difference`."""
     wsce_normalise: Normalise = "batch"
     """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
+    wsce_power: float = 1.0
+    """Weight of a pair in wSCE = relevance to this power."""
+    huber_delta: float = 0.1
+    """Error from which `huber` is straight."""
+    rank_margin: float = 0.1
+    """By how much the better pair shall lead in `margin`."""
+    rank_temperature: float = 0.1
+    """Divides cosines (and targets) in `bradley-terry` and `listnet`."""
+    rank_least_difference: float = 0.0
+    """`margin` and `bradley-terry` do not rank targets nearer than this."""
+    difference_margin: float = 0.1
+    """Error that costs nothing in `difference`."""
+    standardise_targets: bool = False
+    """Targets and cosines in standard deviations of the training targets, in all terms but sce
+    and wsce (as SPO-CLAPScore); margins and deltas are then in that unit too."""
+    certainty_weights: bool = False
+    """A pair counts by the certainty of its mean rating (n and spread)."""
+    listener_ridge: float = 0.1
+    """How strongly `listener` draws a listener to bias 0 and scale 1."""
+    listener_learning_rate: float = 0.01
+    """Of the listeners' biases and scales."""
     learn_logit_scale: bool = True
     """Whether the contrastive temperature is trained."""
     mask_same_caption: bool = True
@@ -34,13 +56,27 @@ class TrainingSettings:
     """Leave a negative with the pair's own clip out of the softmax."""
     train: str = "default"
     """`default` (what the model offers: mini its projections, a transformers CLAP everything),
-    `all`, or `projections`; the logit scale learns in each."""
+    `all`, `projections`, `last` (projections and the last layers of the encoders) or `lora`
+    (projections and adapters in the encoders); the logit scale learns in each."""
+    train_audio: str = "as train"
+    train_text: str = "as train"
+    """Of one tower, where it differs: as `train`, or `frozen` (its projection too)."""
+    last_layers: int = 1
+    """Layers of an encoder that learn with `last`."""
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    """Adapters are scaled by alpha / rank."""
     epochs: int = 20
     batch_size: int = 32
     """Pairs embedded together; the in-batch negatives come from these."""
     gradient_accumulation: int = 1
     """Batches per optimiser step."""
     learning_rate: float = 1e-4
+    audio_encoder_rate: float = 1.0
+    text_encoder_rate: float = 1.0
+    projection_rate: float = 1.0
+    scale_rate: float = 1.0
+    """Shares of the learning rate for these groups of parameters; 0 keeps a group still."""
     weight_decay: float = 0.01
     """AdamW's, on matrices and kernels; never on biases, norms and scales."""
     warmup_fraction: float = 0.1
@@ -49,6 +85,10 @@ class TrainingSettings:
     """Gradients are scaled down to this norm; 0 switches clipping off."""
     patience: int = 5
     """Epochs without a better validation SRCC before training stops; 0 never stops early."""
+    ema_decay: float = 0.0
+    """Above 0, an exponential moving average of the weights is validated and kept instead."""
+    soup: int = 0
+    """At the end the weights of the best so many epochs are averaged; kept if no worse."""
     seed: int = 0
     precision: str = "fp32"
     """`fp32` or `bf16` (autocast)."""
@@ -67,7 +107,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _typed(item.name, getattr(self, item.name)))
-        _check_objective(self.objective)
+        parse_objective(self.objective)
         RatingScale.parse(self.rating_scale)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -87,16 +127,25 @@ class TrainingSettings:
     @property
     def terms(self) -> tuple[str, ...]:
         """The objective's terms, in the order written."""
-        return tuple(part.strip() for part in self.objective.split("+"))
+        return tuple(self.coefficients)
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """Factor of each term of the objective, in the order written."""
+        return parse_objective(self.objective)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dict, ready for JSON."""
         return asdict(self)
 
 
-_CHOICES = {
+HOW = ("default", "all", "projections", "last", "lora")
+"""What may learn of a tower."""
+_CHOICES: dict[str, tuple[str, ...]] = {
     "wsce_normalise": ("batch", "weight"),
-    "train": ("default", "all", "projections"),
+    "train": HOW,
+    "train_audio": ("as train", "frozen", *HOW),
+    "train_text": ("as train", "frozen", *HOW),
     "precision": ("fp32", "bf16"),
 }
 _RANGES = {
@@ -104,6 +153,23 @@ _RANGES = {
     "batch_size": (1, math.inf),
     "gradient_accumulation": (1, math.inf),
     "learning_rate": (0.0, 1.0),
+    "listener_learning_rate": (0.0, 1.0),
+    "audio_encoder_rate": (0.0, 1000.0),
+    "text_encoder_rate": (0.0, 1000.0),
+    "projection_rate": (0.0, 1000.0),
+    "scale_rate": (0.0, 1000.0),
+    "wsce_power": (0.0, 100.0),
+    "huber_delta": (1e-6, math.inf),
+    "rank_margin": (0.0, math.inf),
+    "rank_temperature": (1e-6, math.inf),
+    "rank_least_difference": (0.0, math.inf),
+    "difference_margin": (0.0, math.inf),
+    "listener_ridge": (0.0, math.inf),
+    "last_layers": (1, math.inf),
+    "lora_rank": (1, math.inf),
+    "lora_alpha": (1e-6, math.inf),
+    "ema_decay": (0.0, 0.999999),
+    "soup": (0, math.inf),
     "weight_decay": (0.0, 1.0),
     "warmup_fraction": (0.0, 1.0),
     "max_grad_norm": (0.0, math.inf),
@@ -134,18 +200,6 @@ _TYPE_NAMES: dict[type, str] = {
 
 def _default(name: str) -> object:
     return next(item.default for item in fields(TrainingSettings) if item.name == name)
-
-
-def _check_objective(objective: str) -> None:
-    terms = [part.strip() for part in objective.split("+")]
-    for term in terms:
-        if term not in TERMS:
-            raise SettingsError(
-                f"objective {objective!r}: {term!r} is no term; expected a sum of "
-                f"{', '.join(TERMS)}{_hint(term, TERMS)}"
-            )
-    if len(set(terms)) != len(terms):
-        raise SettingsError(f"objective {objective!r} has a term twice")
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

@@ -27,7 +27,9 @@ class RunState:
     """Everything that changes from epoch to epoch.
 
     epoch: epochs done; step: optimiser steps done; weights, best_weights: what learns, by name,
-    with the buffers; log: one row per epoch, epoch 0 = before training.
+    with the buffers; log: one row per epoch, epoch 0 = before training; average: the EMA's
+    weights; listeners: biases and scales; best: the best epochs for the soup, each with its srcc,
+    epoch and weights, best first.
     """
 
     epoch: int = 0
@@ -38,6 +40,9 @@ class RunState:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
+    average: dict[str, Tensor] = field(default_factory=dict)
+    listeners: dict[str, Tensor] = field(default_factory=dict)
+    best: list[dict[str, Any]] = field(default_factory=list)
 
 
 def learned_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
-"""The audio side of training: waveforms through an encoder that learns, or features kept of one
-that does not.
+"""The two sides of training: inputs through an encoder that learns, or features kept of one that
+does not.
 """
 
 from __future__ import annotations
@@ -7,12 +7,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from humanclap.audio import windows
 from humanclap.clap.backbone import Backbone
@@ -21,13 +20,16 @@ from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.clips import ClipStore, training_window
 from humanclap.training.dataset import Example
-from humanclap.training.parameters import chosen_parameters
+from humanclap.training.features import FeatureFiles, read_features, write_features
+from humanclap.training.parameters import encoder_learns
 from humanclap.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
 _SAME = 1e-5
-"""How far encoder and projection, called apart, may be from `embed_audio`."""
+"""How far encoder and projection, called apart, may be from `embed_audio` and `embed_text`."""
+_PROBE = "a dog barks"
+TEXTS_PER_BATCH = 16
 
 
 class AudioTower(Protocol):
@@ -76,21 +78,33 @@ class FrozenTower:
     """
 
     def __init__(
-        self, backbone: Backbone, examples: Sequence[Example], progress: Progress = silent
+        self,
+        backbone: Backbone,
+        examples: Sequence[Example],
+        progress: Progress = silent,
+        *,
+        files: FeatureFiles | None = None,
     ) -> None:
-        """Encode every distinct clip. Raises InputError naming row, file and fault."""
-        self._projection = cast(nn.Module, backbone.module().audio_projection)
+        """Encode every distinct clip, or read its features from `files`.
+
+        Raises InputError naming row, file and fault.
+        """
+        self._backbone: Any = backbone
         self._features: dict[Path, Tensor] = {}
         self._weights: dict[Path, Tensor] = {}
         distinct = {item.path: item for item in reversed(examples)}
-        device = next(backbone.module().parameters()).device
         backbone.module().eval()
         for done, (path, item) in enumerate(sorted(distinct.items()), start=1):
-            try:
-                features, weights = _encode(backbone, path, device)
-            except AudioError as error:
-                raise InputError(f"{item.where}: {error}") from error
-            self._features[path], self._weights[path] = features, weights
+            file = None if files is None else files.of_clip(path)
+            kept = None if file is None else read_features(file)
+            if kept is None:
+                try:
+                    kept = _encode(self._backbone, path)
+                except AudioError as error:
+                    raise InputError(f"{item.where}: {error}") from error
+                if file is not None:
+                    write_features(file, kept)
+            self._features[path], self._weights[path] = kept["features"], kept["weights"]
             progress(done, len(distinct), "clips encoded")
 
     def load(self, examples: Sequence[Example], places: Sequence[float]) -> Tensor:
@@ -105,19 +119,20 @@ class FrozenTower:
 
     def embed(self, inputs: Tensor) -> Tensor:
         """(batch, features) -> (batch, dim)."""
-        return F.normalize(self._projection(inputs), dim=1)
+        embeddings: Tensor = self._backbone.project_audio(inputs)
+        return embeddings
 
     def embed_clip(self, path: Path) -> Tensor:
         """As `clap.pooling.embed_clip`, from the kept features."""
-        device = next(self._projection.parameters()).device
+        device = self._backbone.logit_scale.device
         embeddings = self.embed(self._features[path].to(device)).float().cpu()
         return pool_windows(embeddings, self._weights[path])
 
 
 @torch.no_grad()
-def _encode(backbone: Backbone, path: Path, device: torch.device) -> tuple[Tensor, Tensor]:
+def _encode(backbone: Any, path: Path) -> dict[str, Tensor]:
     """Features (n_windows, features) and weights (n_windows,) of a clip, on the CPU."""
-    encoder = cast(nn.Module, backbone.module().audio_encoder)
+    device = backbone.logit_scale.device
     features, weights = [], []
     for window in windows(
         path,
@@ -126,38 +141,89 @@ def _encode(backbone: Backbone, path: Path, device: torch.device) -> tuple[Tenso
         hop_s=backbone.window_s,
         fill=backbone.fill,
     ):
-        features.append(encoder(torch.from_numpy(window.waveform)[None].to(device)).float().cpu())
+        waveform = torch.from_numpy(window.waveform)[None].to(device)
+        features.append(backbone.encode_audio(waveform).float().cpu())
         weights.append(window.weight)
-    return torch.cat(features), torch.tensor(weights)
+    return {"features": torch.cat(features), "weights": torch.tensor(weights)}
 
 
-def can_keep_features(backbone: Backbone, settings: TrainingSettings) -> bool:
-    """Whether the audio encoder stays as it is and can be called apart from its projection.
+class TextTower(Protocol):
+    """What the loop needs of the text side."""
 
-    That is so where `audio_projection(audio_encoder(waveforms))`, brought to unit length, is
-    `embed_audio(waveforms)`; it is tried on a second of noise, not taken on trust.
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """batch strings -> (batch, dim), with their gradient."""
+
+
+class LearningTextTower:
+    """Captions, through the whole text side of the backbone."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """As `Backbone.embed_text`."""
+        return self._backbone.embed_text(texts)
+
+
+class FrozenTextTower:
+    """Encoder output of every caption, computed once; only the projection runs."""
+
+    def __init__(
+        self, backbone: Backbone, texts: Sequence[str], *, files: FeatureFiles | None = None
+    ) -> None:
+        """Encode every distinct caption, or read its features from `files`."""
+        self._backbone = cast(
+            Any, backbone
+        )  # has encode_text and project_text: `can_keep_features`
+        self._features: dict[str, Tensor] = {}
+        backbone.module().eval()
+        missing = []
+        for text in sorted(set(texts)):
+            kept = None if files is None else read_features(files.of_text(text))
+            if kept is None:
+                missing.append(text)
+            else:
+                self._features[text] = kept["features"]
+        for start in range(0, len(missing), TEXTS_PER_BATCH):
+            batch = missing[start : start + TEXTS_PER_BATCH]
+            with torch.no_grad():
+                encoded: Tensor = self._backbone.encode_text(batch).float().cpu()
+            for text, features in zip(batch, encoded, strict=True):
+                self._features[text] = features
+                if files is not None:
+                    write_features(files.of_text(text), {"features": features})
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Captions met before -> (batch, dim)."""
+        rows = torch.stack([self._features[text] for text in texts])
+        embeddings: Tensor = self._backbone.project_text(rows.to(self._backbone.logit_scale.device))
+        return embeddings
+
+
+def can_keep_features(backbone: Backbone, settings: TrainingSettings, tower: str = "audio") -> bool:
+    """Whether an encoder (`audio` or `text`) stays as it is and can be called apart.
+
+    That is so where the backbone offers `encode_audio` and `project_audio` (`encode_text`,
+    `project_text`) and these, one after the other, are `embed_audio`; it is tried on a second of
+    noise (a caption), not taken on trust.
     """
-    module = backbone.module()
-    encoder = getattr(module, "audio_encoder", None)
-    projection = getattr(module, "audio_projection", None)
-    if not (isinstance(encoder, nn.Module) and isinstance(projection, nn.Module)):
+    encode = getattr(backbone, f"encode_{tower}", None)
+    project = getattr(backbone, f"project_{tower}", None)
+    if encode is None or project is None or encoder_learns(backbone, settings, tower):
         return False
-    learning = {id(parameter) for parameter in chosen_parameters(backbone, settings).values()}
-    if any(id(parameter) in learning for parameter in encoder.parameters()):
-        return False
+    probe: Any = [_PROBE] if tower == "text" else _noise(backbone)
+    backbone.module().eval()
+    with torch.no_grad():
+        apart: Tensor = project(encode(probe))
+        whole: Tensor = getattr(backbone, f"embed_{tower}")(probe)
+    return apart.shape == whole.shape and bool((apart - whole).abs().max() < _SAME)
+
+
+def _noise(backbone: Backbone) -> Tensor:
     generator = np.random.default_rng(0)
     samples = round(backbone.window_s * backbone.sample_rate)
     noise = torch.from_numpy(generator.uniform(-0.5, 0.5, (1, samples)).astype(np.float32))
-    noise = noise.to(next(module.parameters()).device)
-    module.eval()
-    with torch.no_grad():
-        try:
-            apart = F.normalize(projection(encoder(noise)), dim=1)
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            log.info("audio encoder cannot be called apart: %s", error)
-            return False
-        whole = backbone.embed_audio(noise)
-    return apart.shape == whole.shape and bool((apart - whole).abs().max() < _SAME)
+    return noise.to(backbone.logit_scale.device)
 
 
 def audio_tower(
@@ -165,13 +231,29 @@ def audio_tower(
     settings: TrainingSettings,
     examples: Sequence[Example],
     progress: Progress = silent,
+    *,
+    files: FeatureFiles | None = None,
 ) -> AudioTower:
     """The audio side for these settings; every clip of `examples` is read once, and so checked.
 
-    Raises InputError naming row, file and fault.
+    files: where features of a frozen encoder are kept between runs. Raises InputError naming row,
+    file and fault.
     """
     if can_keep_features(backbone, settings):
-        return FrozenTower(backbone, examples, progress)
+        return FrozenTower(backbone, examples, progress, files=files)
     clips = ClipStore(backbone.sample_rate, memory_bytes=settings.clip_memory_gb * 1e9)
     clips.decode_all(examples, progress)
     return LearningTower(backbone, clips)
+
+
+def text_tower(
+    backbone: Backbone,
+    settings: TrainingSettings,
+    examples: Sequence[Example],
+    *,
+    files: FeatureFiles | None = None,
+) -> TextTower:
+    """The text side for these settings; see `audio_tower`."""
+    if can_keep_features(backbone, settings, "text"):
+        return FrozenTextTower(backbone, [item.text for item in examples], files=files)
+    return LearningTextTower(backbone)

@@ -13,8 +13,10 @@ from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
 from humanclap.scale import RatingScale
+from humanclap.training.batches import share_of
 from humanclap.training.dataset import Example
-from humanclap.training.towers import AudioTower
+from humanclap.training.processes import Processes
+from humanclap.training.towers import AudioTower, TextTower
 
 TEXTS_PER_BATCH = 16
 
@@ -24,19 +26,38 @@ Agreement = dict[str, float]
 
 @torch.no_grad()
 def cosines(
-    backbone: Backbone, examples: Sequence[Example], tower: AudioTower
+    backbone: Backbone,
+    examples: Sequence[Example],
+    tower: AudioTower,
+    text_tower: TextTower | None = None,
 ) -> NDArray[np.float64]:
-    """Cosine of each pair over the whole clip: (n,) in [-1, 1]. The caller sets eval mode."""
+    """Cosine of each pair over the whole clip: (n,) in [-1, 1]. The caller sets eval mode.
+
+    text_tower: kept features of the captions; the backbone itself where None.
+    """
+    embed_text = backbone.embed_text if text_tower is None else text_tower.embed
     paths = list(dict.fromkeys(item.path for item in examples))
     audio = {path: tower.embed_clip(path) for path in paths}  # each (dim,)
     captions = sorted({item.text for item in examples})
     text: dict[str, torch.Tensor] = {}
     for start in range(0, len(captions), TEXTS_PER_BATCH):
         batch = captions[start : start + TEXTS_PER_BATCH]
-        embeddings = backbone.embed_text(batch).float().cpu()  # (batch, dim)
+        embeddings = embed_text(batch).float().cpu()  # (batch, dim)
         text.update(zip(batch, embeddings, strict=True))
     values = [float(audio[item.path] @ text[item.text]) for item in examples]
     return np.clip(np.array(values, dtype=np.float64), -1.0, 1.0)
+
+
+def cosines_shared(
+    backbone: Backbone,
+    examples: Sequence[Example],
+    tower: AudioTower,
+    text_tower: TextTower,
+    processes: Processes,
+) -> NDArray[np.float64]:
+    """As `cosines`, each process doing its share of the pairs; every process gets them all."""
+    own = examples[share_of(len(examples), rank=processes.rank, count=processes.count)]
+    return np.concatenate(processes.gather_things(cosines(backbone, own, tower, text_tower)))
 
 
 def agreement(cosine: NDArray[np.float64], examples: Sequence[Example]) -> Agreement:
