@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from humanclap.errors import HumanCLAPError, InputError
 from humanclap.records import Pair, Rating, Score, Target
 from humanclap.scale import RatingScale
+from humanclap.version import __version__
 
 if TYPE_CHECKING:
     from humanclap.scoring.scorer import HumanCLAP
-
-__version__ = "0.1.0"
 
 __all__ = [
     "HumanCLAP",

@@ -23,7 +23,7 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
 
 
 @click.command(epilog="Example: humanclap demo --output demo-out")
-@click.option("--scenes", default=120, show_default=True, help="Captions; four systems render each.")
+@click.option("--scenes", default=120, show_default=True, help="Captions; four systems each.")
 @click.option("--ratings-per-pair", default=4, show_default=True)
 @click.option("--epochs", default=20, show_default=True)
 @click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")

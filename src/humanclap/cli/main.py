@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from humanclap import __version__
 from humanclap.errors import HumanCLAPError
+from humanclap.version import __version__
 
 EXIT_SOME_FAILED = 1
 """The run ended, and some rows failed."""

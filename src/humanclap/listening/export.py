@@ -13,7 +13,6 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection
 
-from humanclap import __version__
 from humanclap.errors import InputError
 from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
 from humanclap.listening.database import rows
@@ -22,6 +21,7 @@ from humanclap.listening.monitor import repeat_difference
 from humanclap.listening.study import Study
 from humanclap.records import Question
 from humanclap.tables import atomic_writer, write_rows
+from humanclap.version import __version__
 
 RATING_COLUMNS = (
     "audio", "text", "score", "listener_id", "question", "kind", "system", "subset", "split",

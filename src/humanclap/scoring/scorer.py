@@ -11,7 +11,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-import humanclap
 from humanclap.audio.load import Source, Waveform
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
@@ -20,6 +19,7 @@ from humanclap.errors import AudioError, InputError
 from humanclap.records import Pair, Score
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
+from humanclap.version import __version__
 
 Audio = str | Path | Waveform | NDArray[np.generic]
 
@@ -53,7 +53,7 @@ class HumanCLAP:
     def _signature(self) -> Signature:
         backbone = self.backbone
         return Signature(
-            version=humanclap.__version__,
+            version=__version__,
             model=backbone.name,
             fingerprint=backbone.fingerprint(),
             sample_rate=backbone.sample_rate,
