@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from humanclap.errors import InputError, MissingExtraError
 from humanclap.listening.schema import migrate
@@ -40,7 +40,7 @@ class Database:
                 f"{error.name} is not installed; run: pip install 'humanclap[listen-postgres]'"
             ) from error
         except Exception as error:
-            raise InputError(f"{where}: neither a file nor a database URL ({error})") from error
+            raise InputError(f"{shown(where)}: neither a file nor a database URL") from error
         if self._sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -70,7 +70,7 @@ class Database:
             with self.write() as connection:
                 return migrate(connection)
         except DatabaseError as error:
-            raise InputError(f"{self.where}: not a study ({error.orig})") from error
+            raise InputError(f"{shown(self.where)}: not a study ({error.orig})") from error
 
     def close(self) -> None:
         """Close every connection; the last one folds SQLite's WAL into its file."""
@@ -116,6 +116,20 @@ def insert(connection: Connection, table: str, records: Sequence[Mapping[str, ob
         names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
         statement = text(f"INSERT INTO {table} ({names}) VALUES ({places})")
         connection.execute(statement, [dict(record) for record in records])
+
+
+def shown(where: str) -> str:
+    """A place fit for a message: a URL without its password.
+
+    >>> shown("postgresql+psycopg://me:secret@host/study")
+    'postgresql+psycopg://me:***@host/study'
+    """
+    if "://" not in where:
+        return where
+    try:
+        return make_url(where).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the database URL"
 
 
 def where_of(study: Path | str) -> str:

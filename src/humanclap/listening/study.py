@@ -16,7 +16,7 @@ from humanclap.errors import InputError
 from humanclap.fingerprint import fingerprint_text
 from humanclap.listening.anchors import make_anchors
 from humanclap.listening.assignment import Stimulus
-from humanclap.listening.database import Database, insert, row, rows, run, where_of
+from humanclap.listening.database import Database, insert, row, rows, run, shown, where_of
 from humanclap.listening.design import StudyDesign, parse_design
 from humanclap.records import Pair
 
@@ -69,7 +69,7 @@ def create_study(
     """
     design = parse_design(design_text)
     if "://" not in where and Path(where).exists():
-        raise InputError(f"{where}: a study is there already; answers are never overwritten")
+        raise InputError(f"{shown(where)}: a study is there already; answers are never overwritten")
     if anchors is None:
         wanted = design.session.anchors * design.session.per_listener
         anchors = make_anchors(pairs, max(4 * wanted, 12) if wanted else 0, design.seed)
@@ -87,7 +87,7 @@ def create_study(
         with database.write() as connection:
             if row(connection, "SELECT name FROM study") is not None:
                 raise InputError(
-                    f"{where}: a study is there already; answers are never overwritten"
+                    f"{shown(where)}: a study is there already; answers are never overwritten"
                 )
             _write_settings(connection, design_text, audio_root, fingerprint)
             insert(connection, "stimuli", stimuli)
@@ -188,7 +188,7 @@ def open_study(where: Path | str, *, audio_root: Path | None = None) -> Study:
                 fingerprint=setting(connection, "fingerprint"),
             )
     except DatabaseError as error:
-        raise InputError(f"{place}: not a study ({error.orig})") from error
+        raise InputError(f"{shown(place)}: not a study ({error.orig})") from error
 
 
 def setting(connection: Connection, name: str) -> str:

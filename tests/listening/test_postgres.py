@@ -1,0 +1,93 @@
+"""The same study in PostgreSQL, where its server can be started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg", reason="psycopg is not installed (the extra listen-postgres)")
+
+from sqlalchemy.exc import DatabaseError
+
+from humanclap.errors import InputError
+from humanclap.listening.database import Database, run
+from humanclap.listening.export import export_study
+from humanclap.listening.monitor import overview
+from humanclap.listening.simulate import RaterModel, rehearse
+from humanclap.listening.steering import exclude_listener, top_up
+from humanclap.listening.study import create_study, open_study
+from humanclap.ratings.read import read_ratings
+
+from .conftest import DESIGN
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((place for place in reversed(places) if (place / "initdb").exists()), None)
+
+
+def _as_server_user(*command: object) -> None:
+    """PostgreSQL does not run as root: then as the user its package made."""
+    words = [str(word) for word in command]
+    if os.geteuid() == 0:
+        words = ["runuser", "-u", "postgres", "--", *words]
+    subprocess.run(words, check=True, capture_output=True, cwd="/")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    with tempfile.TemporaryDirectory(prefix="humanclap-pg-") as name:
+        folder, data = Path(name), Path(name) / "data"
+        folder.chmod(0o777)
+        try:
+            _as_server_user(binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres")
+        except (subprocess.CalledProcessError, OSError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        options = f"-c listen_addresses= -c unix_socket_directories={name}"
+        _as_server_user(binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l",
+                        folder / "log", "start")  # fmt: skip
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={name}"
+        finally:
+            _as_server_user(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+def test_a_study_by_url_is_filled_steered_and_exported_as_in_sqlite(
+    url: str, clips, tmp_path: Path
+) -> None:
+    folder, pairs = clips
+    create_study(url, design_text=DESIGN, pairs=pairs, audio_root=folder)
+    with pytest.raises(InputError, match="never overwritten"):
+        create_study(url, design_text=DESIGN, pairs=pairs, audio_root=folder)
+    study = open_study(url)
+    try:
+        done = rehearse(study, n_listeners=9, model=RaterModel(), cache=tmp_path / "cache")
+        assert (done.finished, done.turned_away) == (8, 1)
+        view = overview(study, simulated=True)
+        assert {(pair.answered, pair.promised) for pair in view.pairs} == {(2, 0)}
+        export_study(study, tmp_path, simulated=True)
+        assert len(read_ratings(tmp_path / "ratings.csv")) == 48 + 8 + 8
+        exclude_listener(study, view.listeners[0].listener_id, "a test")
+        assert top_up(study, 1) == 24
+        assert overview(study, simulated=True).set_aside["excluded"] == 8
+    finally:
+        study.close()
+
+
+def test_answers_are_append_only_there_too(url: str) -> None:
+    database = Database(url)
+    try:
+        with pytest.raises(DatabaseError, match="append-only"), database.write() as connection:
+            run(connection, "DELETE FROM answers")
+    finally:
+        database.close()
