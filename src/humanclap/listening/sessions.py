@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.assignment import choose_pairs, plan_session
+from humanclap.listening.assignment import Trial, choose_pairs, plan_session
 from humanclap.listening.database import insert, row, rows, run
 from humanclap.listening.study import Study, setting, stimuli_of
 
@@ -230,42 +230,41 @@ def begin_session(study: Study, session: Session) -> Session:
         if session.state != "preparing":
             return session
         expire_idle(connection, study)
-        stimuli = stimuli_of(connection)
-        heard = {
-            item["stimulus_id"]
-            for item in rows(
-                connection,
-                "SELECT DISTINCT t.stimulus_id FROM trials t "
-                "JOIN sessions s ON s.session_id = t.session_id WHERE s.listener_id = :id",
-                id=session.listener_id,
-            )
-        }
+        stimuli, heard = stimuli_of(connection), _heard(connection, session.listener_id)
         generator = random.Random(session.seed)
         load = pair_load(connection, simulated=session.simulated)
         chosen = choose_pairs(stimuli, load, heard, study.design.session.pairs, generator)
         if not chosen:
             raise StudyFullError("no pair is left for this listener")
         trials = plan_session(chosen, stimuli, heard, study.design, generator)
-        insert(
-            connection,
-            "trials",
-            [
-                {
-                    "trial_id": secrets.token_urlsafe(16),
-                    "session_id": session.session_id,
-                    "simulated": int(session.simulated),
-                    "number": number,
-                    "kind": trial.kind,
-                    "stimulus_id": trial.stimulus.stimulus_id,
-                    "text": trial.text,
-                    "expected": trial.expected,
-                    "state": "open",
-                }
-                for number, trial in enumerate(trials, start=1)
-            ],
-        )
+        insert(connection, "trials", [_trial_row(session, n, t) for n, t in enumerate(trials, 1)])
         _set_state(connection, session.session_id, "active", begun_at=time.time())
         return _by_id(connection, session.session_id)
+
+
+def _heard(connection: Connection, listener_id: str) -> set[str]:
+    """Everything this listener's sessions hold, whether they got that far or not."""
+    found = rows(
+        connection,
+        "SELECT DISTINCT t.stimulus_id FROM trials t "
+        "JOIN sessions s ON s.session_id = t.session_id WHERE s.listener_id = :id",
+        id=listener_id,
+    )
+    return {item["stimulus_id"] for item in found}
+
+
+def _trial_row(session: Session, number: int, trial: Trial) -> dict[str, object]:
+    return {
+        "trial_id": secrets.token_urlsafe(16),
+        "session_id": session.session_id,
+        "simulated": int(session.simulated),
+        "number": number,
+        "kind": trial.kind,
+        "stimulus_id": trial.stimulus.stimulus_id,
+        "text": trial.text,
+        "expected": trial.expected,
+        "state": "open",
+    }
 
 
 def _set_state(connection: Connection, session_id: str, state: str, **times: float) -> None:

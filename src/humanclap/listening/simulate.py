@@ -122,6 +122,46 @@ class Rater:
         return min(choices, key=lambda choice: math.fabs(choice - wanted))
 
 
+class _Crowd:
+    """Bots at one address, and what has become of them so far."""
+
+    def __init__(
+        self,
+        study: Study,
+        address: str,
+        model: RaterModel,
+        truth: Truth,
+        n: int,
+        progress: Progress,
+    ) -> None:
+        self._study, self._address, self._model, self._truth = study, address, model, truth
+        self._progress = progress
+        self._lock = threading.Lock()
+        self.done = Rehearsed(listeners=n, finished=0, turned_away=0, answers=0)
+
+    def take_part(self, number: int) -> None:
+        """One bot, from the welcome page to the end."""
+        browser = Browser(self._address, headers={SIMULATED_HEADER: "1"})
+        design = self._study.design
+        rater = Rater(self._model, number, design, self._truth)
+        bot = Bot(browser, rate=rater, questions=design.listener_questions)
+        answers, finished = 0, 1
+        try:
+            answers = sum(1 for _ in bot.take_part())
+        except TurnedAwayError:
+            finished = 0
+        finally:
+            browser.close()
+        with self._lock:
+            self.done = replace(
+                self.done,
+                finished=self.done.finished + finished,
+                turned_away=self.done.turned_away + 1 - finished,
+                answers=self.done.answers + answers,
+            )
+            self._progress(self.done.finished + self.done.turned_away, self.done.listeners, "")
+
+
 def rehearse(
     study: Study,
     *,
@@ -137,43 +177,17 @@ def rehearse(
     url: a running server of this study that allows simulated listeners; without it one is started.
     """
     known = truth_of(study, ClipCache(study.audio_root, cache), model, truth)
-    lock = threading.Lock()
-    counts = Rehearsed(listeners=n_listeners, finished=0, turned_away=0, answers=0)
-
-    def take_part(number: int) -> None:
-        nonlocal counts
-        browser = Browser(address, headers={SIMULATED_HEADER: "1"})
-        bot = Bot(
-            browser,
-            rate=Rater(model, number, study.design, known),
-            questions=study.design.listener_questions,
-        )
-        answers, finished = 0, 1
-        try:
-            answers = sum(1 for _ in bot.take_part())
-        except TurnedAwayError:
-            finished = 0
-        finally:
-            browser.close()
-        with lock:
-            counts = replace(
-                counts,
-                finished=counts.finished + finished,
-                turned_away=counts.turned_away + 1 - finished,
-                answers=counts.answers + answers,
-            )
-            progress(counts.finished + counts.turned_away, n_listeners, "")
-
+    settings = ServeSettings(
+        admin_token=secrets.token_urlsafe(18),
+        port=0,
+        allow_simulated=True,
+        starts_per_minute=1_000_000,
+        requests_per_minute=10_000_000,
+    )
     with ExitStack() as stack:
-        settings = ServeSettings(
-            admin_token=secrets.token_urlsafe(18),
-            port=0,
-            allow_simulated=True,
-            starts_per_minute=1_000_000,
-            requests_per_minute=10_000_000,
-        )
         address = url or stack.enter_context(serving(study, settings, cache=cache))
+        crowd = _Crowd(study, address, model, known, n_listeners, progress)
         pool = stack.enter_context(ThreadPoolExecutor(min(AT_ONCE, n_listeners)))
-        for task in [pool.submit(take_part, number) for number in range(n_listeners)]:
+        for task in [pool.submit(crowd.take_part, number) for number in range(n_listeners)]:
             task.result()
-    return counts
+    return crowd.done

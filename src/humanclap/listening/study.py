@@ -70,14 +70,7 @@ def create_study(
     design = parse_design(design_text)
     if "://" not in where and Path(where).exists():
         raise InputError(f"{shown(where)}: a study is there already; answers are never overwritten")
-    if anchors is None:
-        wanted = design.session.anchors * design.session.per_listener
-        anchors = make_anchors(pairs, max(4 * wanted, 12) if wanted else 0, design.seed)
-    if len(anchors) < design.session.anchors:
-        raise InputError(
-            f"only {len(anchors)} anchors can be had, and a session wants "
-            f"{design.session.anchors}; lower [session] anchors or give more (--anchors TABLE)"
-        )
+    anchors = _enough_anchors(design, pairs, anchors)
     durations = _durations([*pairs, *anchors], audio_root)
     stimuli = _stimuli(pairs, anchors, design, durations)
     fingerprint = fingerprint_text([design_text, *(f"{s['audio']}\0{s['text']}" for s in stimuli)])
@@ -99,6 +92,21 @@ def create_study(
         n_ratings=len(pairs) * design.quota.ratings_per_pair,
         fingerprint=fingerprint,
     )
+
+
+def _enough_anchors(
+    design: StudyDesign, pairs: Sequence[Pair], own: Sequence[Pair] | None
+) -> Sequence[Pair]:
+    """The anchors given, or some made: several sessions' worth, so that listeners' differ."""
+    wanted = design.session.anchors * design.session.per_listener
+    if own is None:
+        own = make_anchors(pairs, max(4 * wanted, 12) if wanted else 0, design.seed)
+    if len(own) < design.session.anchors:
+        raise InputError(
+            f"only {len(own)} anchors can be had, and a session wants {design.session.anchors}; "
+            "lower [session] anchors or give more (--anchors TABLE)"
+        )
+    return own
 
 
 def _durations(pairs: Sequence[Pair], audio_root: Path) -> dict[str, float]:

@@ -187,7 +187,9 @@ def wording_of(language: str, replaced: Mapping[str, str]) -> dict[str, str]:
                 f"[wording] {name}: {sorted(given - wanted)} cannot be filled in; "
                 f"known here: {sorted(wanted) or 'none'}"
             )
-    return sentences | dict(replaced)
+    if "{answer}" not in (chosen := sentences | dict(replaced))["attention"]:
+        raise SettingsError("[wording] attention must say which {answer} to choose")
+    return chosen
 
 
 def _placeholders(sentence: str) -> set[str]:
