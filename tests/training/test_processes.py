@@ -1,0 +1,134 @@
+"""Two processes (gloo, on the CPU) against one with the same global batch."""
+
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from humanclap.errors import SettingsError
+from humanclap.training.loop import train
+from humanclap.training.processes import Alone, processes
+from humanclap.training.settings import TrainingSettings
+from humanclap.training.towers import LearningTower
+
+OBJECTIVE = "sce+wsce+0.5*listnet+difference+bradley-terry+margin+huber"
+SETTINGS = TrainingSettings(
+    objective=OBJECTIVE,
+    epochs=2,
+    batch_size=9,
+    gradient_accumulation=2,
+    learning_rate=0.01,
+    patience=0,
+    weight_decay=0.0,
+    certainty_weights=True,
+)
+
+WORKER = """
+import dataclasses, json, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+torch.set_num_threads(1)
+from conftest import ToneCLAP, SAMPLE_RATE
+from humanclap.training import loop
+from humanclap.training.clips import ClipStore
+from humanclap.training.dataset import make_splits, read_examples
+from humanclap.training.processes import processes
+from humanclap.training.settings import TrainingSettings
+from humanclap.training.towers import LearningTower
+settings = TrainingSettings(**json.loads(sys.argv[4]))
+table, output = sys.argv[2:4]
+splits = make_splits(read_examples(table), settings, table=table)
+clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
+clips.decode_all((*splits.train, *splits.validation))
+model = ToneCLAP(dropout=0.0)
+others = processes("cpu")
+gradients = []
+plain = loop.Learners.clip
+def clip(self, limit):
+    gradients.append({name: p.grad.clone() for name, p in self.parameters.items()})
+    return plain(self, limit)
+loop.Learners.clip = clip
+outcome = loop.train(
+    model, splits, settings, tower=LearningTower(model, clips), processes=others
+)
+torch.save(
+    {"count": others.count, "log": list(outcome.log), "gradients": gradients,
+     "weights": model.state_dict()},
+    f"{output}.{others.rank}",
+)
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def launch(count, tones, output, settings=SETTINGS):
+    """Run WORKER in `count` processes, as accelerate launch does; gives what each saved."""
+    import json
+
+    command = [
+        *(sys.executable, "-c", WORKER, str(Path(__file__).parent), str(tones), str(output)),
+        json.dumps(dataclasses.asdict(settings)),
+    ]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            command,
+            env={
+                **os.environ,
+                **(
+                    {**common, "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                    if count > 1
+                    else {}
+                ),
+                "ACCELERATE_USE_CPU": "true",
+            },
+        )
+        for rank in range(count)
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0] * count
+    return [torch.load(f"{output}.{rank}", weights_only=True) for rank in range(count)]
+
+
+def test_two_processes_give_the_losses_and_gradients_of_one(tones, tmp_path):
+    pytest.importorskip("accelerate")
+    (one,) = launch(1, tones, tmp_path / "one")
+    two = launch(2, tones, tmp_path / "two")
+    assert [found["count"] for found in two] == [2, 2]
+    for found in two:
+        assert len(found["gradients"]) == len(one["gradients"]) == 4
+        for ours, whole in zip(found["gradients"], one["gradients"], strict=True):
+            for name, gradient in whole.items():
+                assert torch.allclose(ours[name], gradient, atol=1e-5, rtol=0), name
+        for row, expected in zip(found["log"][1:], one["log"][1:], strict=True):
+            assert row["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+        for name, tensor in two[0]["weights"].items():
+            assert torch.equal(found["weights"][name], tensor)
+
+
+def test_a_process_alone_needs_no_launcher(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    alone = processes("cpu")
+    assert isinstance(alone, Alone)
+    rows = torch.ones(3, 2, requires_grad=True)
+    assert alone.gather_rows(rows, 3) is rows
+    assert alone.gather_things("x") == ["x"]
+
+
+def test_more_processes_than_pairs_in_a_batch_are_refused(prepared, tone_clap):
+    class Many(Alone):
+        count = 9
+
+    settings = dataclasses.replace(SETTINGS, batch_size=8)
+    splits, clips = prepared(settings)
+    model = tone_clap()
+    with pytest.raises(SettingsError, match="leaves some of 9 processes without a pair"):
+        train(model, splits, settings, tower=LearningTower(model, clips), processes=Many())
