@@ -31,6 +31,7 @@ from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder, RunState
 from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
 from humanclap.training.validation import cosines, fit_calibration
+from humanclap.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +205,6 @@ def training_record(
     note: str,
 ) -> dict[str, Any]:
     """What the checkpoint remembers of its training; NaN as None, ready for JSON."""
-    from humanclap import __version__
-
     return {
         "humanclap": __version__,
         "base_model": dict(base),
