@@ -115,15 +115,15 @@ def test_markdown_escapes_html_and_table_signs(hostile):
 
 def test_html_escapes_everything_from_the_input(hostile):
     page = html_report(hostile)
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own, which sorts tables
     assert "&lt;script&gt;" in page
-    assert "script" not in parsed(page).seen
+    assert parsed(page).seen.count("script") == 1
 
 
 def test_html_is_well_formed_and_has_no_reference_outside_itself(comparison):
     page = html_report(comparison)
     tags = parsed(page)
-    assert not {"script", "link", "img", "iframe"} & set(tags.seen)
+    assert not {"link", "img", "iframe", "audio"} & set(tags.seen)
     assert not {"src", "href", "xlink:href"} & {name for name, _ in tags.attributes}
     assert not re.search(r"https?:|//|url\(|@import", page.replace("<!doctype html>", ""))
 
@@ -131,7 +131,7 @@ def test_html_is_well_formed_and_has_no_reference_outside_itself(comparison):
 def test_html_shows_the_note_before_anything_else(comparison):
     page = html_report(comparison)
     banner = page.index('<p class="banner" role="note">SIMULATED ratings</p>')
-    assert banner < page.index('<ul class="summary">') < page.index("<table>")
+    assert banner < page.index('<ul class="summary">') < page.index("<table")
 
 
 def test_html_follows_light_and_dark(comparison):

@@ -42,6 +42,8 @@ Examples:
     help="Targets of other pairs (a training split): adds predictors that hear nothing.",
 )
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
+@click.option("--audio-root", type=_PATH, help="Players in the HTML report: where clips are.")
+@click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
 @click.option(
@@ -90,6 +92,8 @@ def evaluate(
     ceiling: Path | None,
     floor: Path | None,
     html: Path | None,
+    audio_root: Path | None,
+    link_audio: bool,
     markdown: Path | None,
     per_pair: Path | None,
     notes: tuple[str, ...],
@@ -126,7 +130,13 @@ def evaluate(
             notes=notes,
             progress=progress,
         )
-    write_reports(comparison, html_path=html, markdown_path=markdown)
+    write_reports(
+        comparison,
+        html_path=html,
+        markdown_path=markdown,
+        audio_root=audio_root,
+        link_audio=link_audio,
+    )
     if per_pair is not None:
         _write_pairs(per_pair, comparison.evaluations[0])
     emit(json_report(comparison).rstrip() if as_json else _text(comparison), output=output)

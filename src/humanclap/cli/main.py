@@ -25,6 +25,9 @@ COMMANDS = {
     "train": ("train", "Train a CLAP on human ratings."),
     "score": ("score", "Score how well audio matches text."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
+    "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
+    "rerank": ("rerank", "Keep the best of N clips for each prompt."),
+    "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
     "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),
     "completion": ("completion", "Print the shell completion script."),
 }

@@ -87,7 +87,7 @@ def compare(
     settings = settings or EvaluationSettings()
     if not tables and train is None:
         raise InputError("give at least one score table, or training targets")
-    judged, left_out = _judged(targets, settings, targets_where)
+    judged, left_out = judged_targets(targets, settings, targets_where)
     joined = join(
         tables,
         judged,
@@ -113,9 +113,10 @@ def compare(
     )
 
 
-def _judged(
+def judged_targets(
     targets: Sequence[Target], settings: EvaluationSettings, where: str
 ) -> tuple[list[Target], list[Target]]:
+    """The targets to judge, and those left out; raises InputError where there are none."""
     kinds = {"rating", "anchor"} if settings.include_anchors else {"rating"}
     judged = [target for target in targets if target.kind in kinds]
     if not judged:

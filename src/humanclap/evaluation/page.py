@@ -1,154 +1,217 @@
-"""One self-contained HTML page: opens offline, follows light and dark, prints."""
+"""One self-contained HTML page: opens offline, follows light and dark, prints, sorts, plays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
-from humanclap.evaluation import plots, words
-from humanclap.evaluation.result import HEADINGS, STATISTICS, Comparison, Evaluation, Group
+from scipy import stats
 
-_STYLE = """
-:root { color-scheme: light dark; --page: #ffffff; --text: #1c2128; --faint: #59636e;
-  --line: #d5dae0; --raised: #f5f7f9; --natural: #0969a8; --synthetic: #c2510c;
-  --anchor: #6f42c1; --warn: #fff3cd; --warn-text: #5c4300; --warn-line: #d9a400; }
-@media (prefers-color-scheme: dark) { :root { --page: #14181d; --text: #e4e8ed; --faint: #9aa4af;
-  --line: #343c46; --raised: #1d232a; --natural: #5cb3ee; --synthetic: #f59a55;
-  --anchor: #b79cf2; --warn: #3a2f0b; --warn-text: #ffe08a; --warn-line: #d9a400; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--page);
-  color: var(--text); font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue", sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 1rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
-h1, h2, p, li, td:first-child { overflow-wrap: anywhere; }
-.banner { background: var(--warn); color: var(--warn-text); border: 1px solid var(--warn-line);
-  border-left-width: 6px; border-radius: 6px; padding: .7rem 1rem; margin: 0 0 1rem;
-  font-weight: 600; }
-.summary { font-size: 1.05rem; padding-left: 1.2rem; } .summary li { margin: .3rem 0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; white-space: nowrap; }
-th { color: var(--faint); font-weight: 600; font-size: .85rem; } th:first-child,
-td:first-child { text-align: left; min-width: 9rem; white-space: normal;
-  } tr.overall td { font-weight: 600; }
-td small { display: block; color: var(--faint); font-weight: 400; font-size: .78rem; }
-figure { margin: 1.25rem 0; background: var(--raised); border: 1px solid var(--line);
-  border-radius: 8px; padding: 1rem; overflow-x: auto; } figcaption { color: var(--faint);
-  font-size: .9rem; }
-svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto;
-  margin: 0 auto; }
-svg text { fill: var(--text); font-size: 13px; } svg text.tick { fill: var(--faint);
-  font-size: 12px; } svg text.label { fill: var(--faint); }
-.grid { stroke: var(--line); stroke-width: 1; } .zero { stroke: var(--faint); stroke-width: 1; }
-.span { stroke: var(--natural); stroke-width: 2.5; } .dot { fill: var(--natural); }
-.mark { fill-opacity: .55; } .natural { fill: var(--natural); background: var(--natural); }
-.synthetic { fill: var(--synthetic); background: var(--synthetic); }
-.anchor { fill: var(--anchor); background: var(--anchor); }
-.other { fill: var(--natural); background: var(--natural); }
-.key { display: inline-block; width: .7rem; height: .7rem; margin: 0 .35rem 0 .9rem; }
-.key.natural, .key.other { border-radius: 50%; }
-.key.anchor { clip-path: polygon(50% 0, 100% 100%, 0 100%); }
-.facts { color: var(--faint); font-size: .9rem; padding-left: 1.2rem; }
-code { font: .88em ui-monospace, "Cascadia Mono", Menlo, monospace; overflow-wrap: anywhere; }
-@media print { body { max-width: none; padding: 0; } figure { break-inside: avoid; } }
-"""
+from humanclap.evaluation import diagrams, html, plots, words
+from humanclap.evaluation.overview import overview
+from humanclap.evaluation.players import Card, Players
+from humanclap.evaluation.result import (
+    HEADINGS,
+    STATISTICS,
+    Comparison,
+    Difference,
+    Evaluation,
+    Group,
+    JudgedPair,
+)
+
+PLAYED = 4
+"""Cards of each kind and metric: best, worst, most disagreeing."""
 
 
-def html_report(comparison: Comparison) -> str:
+def html_report(
+    comparison: Comparison,
+    *,
+    audio_root: str | Path | None = None,
+    link_from: str | Path | None = None,
+) -> str:
     """The comparison as one HTML document without outside references.
 
-    Notes stand above everything; all text from the input is escaped.
+    Notes stand above everything; all text from the input is escaped. audio_root: where the clips
+    are, for players and spectrograms inside the page; link_from: the page's folder, to link the
+    clips instead of holding them.
     """
-    names = " and ".join(evaluation.name for evaluation in comparison.evaluations)
-    body = [f"<h1>Agreement with people: {escape(names)}</h1>"]
-    body += [f'<p class="banner" role="note">{escape(note)}</p>' for note in comparison.notes]
-    body.append(_list("summary", map(escape, words.summary(comparison))))
+    players = Players(
+        None if audio_root is None else Path(audio_root),
+        None if link_from is None else Path(link_from),
+    )
+    shown = comparison.metrics or comparison.evaluations
+    title = f"Agreement with people: {' and '.join(item.name for item in shown)}"
+    body = [f"<h1>{escape(title)}</h1>", *map(html.banner, comparison.notes)]
+    body += [html.banner(warning) for warning in words.warnings(comparison)]
+    body += [html.bullets("summary", words.summary(comparison)), _overview(comparison)]
     if comparison.differences:
-        body.append(_against(comparison))
-    body += [_section(evaluation) for evaluation in comparison.evaluations]
+        body.append(_against(comparison, comparison.differences, shown[0].name))
+    if comparison.against_trivial:
+        name = "the best trivial predictor"
+        body.append(_against(comparison, comparison.against_trivial, name))
+    body += [_section(evaluation, comparison, players) for evaluation in shown]
     body.append(_method(comparison))
+    return html.document(title, body, linked_audio=players.linked)
+
+
+def _overview(comparison: Comparison) -> str:
+    found = overview(comparison)
+    rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]
+    dots = plots.forest(rows, _limits(comparison))
+    caption = "SRCC over all pairs with its interval." + _limit_key(comparison)
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Agreement with people: {escape(names)}</title>\n<style>{_STYLE}</style>\n"
-        "</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        "<h2>Ceiling, metrics, floor</h2>"
+        + html.table(
+            found.columns,
+            [row.cells for row in found.rows],
+            kinds=[row.kind for row in found.rows],
+        )
+        + html.figure(dots, caption)
     )
 
 
-def _list(kind: str, items: Iterable[str]) -> str:
-    return f'<ul class="{kind}">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+def _limits(comparison: Comparison) -> Mapping[str, float]:
+    return {label: ceiling.srcc.value for label, ceiling in comparison.ceilings.items()}
 
 
-def _against(comparison: Comparison) -> str:
-    evaluations = comparison.evaluations
-    dots = plots.forest([(evaluation.name, evaluation.overall) for evaluation in evaluations])
+def _limit_key(comparison: Comparison) -> str:
+    return ' <span class="key ceiling"></span>noise ceiling' if comparison.ceilings else ""
+
+
+def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
     rows = [
-        (f"{difference.name}, {group.label}", group)
-        for difference in comparison.differences
-        for group in difference.groups
+        (f"{difference.name} − {difference.baseline}, {group.label}", group)
+        for difference in differences
+        for group in (*difference.groups, *difference.levels)
+    ]
+    tests = [comparison.test(d.name, d.baseline) for d in differences]
+    told = [
+        f"{test.name} against {test.baseline}: permutation test of SRCC, {words.p_value(test)}"
+        for test in tests
+        if test is not None
     ]
     return (
-        f"<h2>Against {escape(evaluations[0].name)}</h2>"
-        f"<figure>{dots}<figcaption>SRCC of each metric with its interval.</figcaption></figure>"
+        f"<h2>Against {escape(baseline)}</h2>"
         "<p>Differences on the same pairs, from the same bootstrap draws; of correlations a "
-        "positive difference is better, of errors a negative one.</p>" + _table(rows, signed=True)
+        "positive difference is better, of errors a negative one.</p>"
+        + _table(rows, signed=True)
+        + html.bullets("facts", told)
     )
 
 
-def _section(evaluation: Evaluation) -> str:
+def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
     groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
     rows = [(group.label, group) for group in groups]
     parts = [f"<h2>{escape(evaluation.name)}</h2>", _table(rows)]
     if len(rows) > 1:
-        parts.append(
-            f"<figure>{plots.forest(rows)}"
-            "<figcaption>SRCC of each group with its interval.</figcaption></figure>"
-        )
+        caption = "SRCC of each group with its interval." + _limit_key(comparison)
+        parts.append(html.figure(plots.forest(rows, _limits(comparison)), caption))
+    parts += [_scatter(evaluation), _ranks(evaluation), _reliability(evaluation)]
+    parts.append(_listen(evaluation, players))
+    facts = [
+        words.scale_map_line(evaluation),
+        words.calibration_line(evaluation),
+        f"Pairwise accuracy calls scores tied that differ by at most "
+        f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
+        f"Signature: {words.signature_line(evaluation)}",
+        f"Rows: {words.rows_line(evaluation)}",
+    ]
+    return "".join([*parts, html.bullets("facts", facts)])
+
+
+def _scatter(evaluation: Evaluation) -> str:
     keys = "".join(
         f'<span class="key {kind}"></span>{name} ({count:,})'
         for kind, name, count in plots.legend(evaluation)
     )
     shown = min(len(evaluation.per_pair), plots.MAX_POINTS)
-    thinned = f" {shown:,} drawn at random." if shown < len(evaluation.per_pair) else ""
-    parts.append(
-        f"<figure>{plots.scatter(evaluation)}<figcaption>One mark a pair: what the metric says "
-        f"against what people say.{thinned}{keys}</figcaption></figure>"
+    fewer = f" {shown:,} drawn at random." if shown < len(evaluation.per_pair) else ""
+    caption = f"One mark a pair: what the metric says against what people say.{fewer}{keys}"
+    return html.figure(plots.scatter(evaluation), caption)
+
+
+def _ranks(evaluation: Evaluation) -> str:
+    caption = "The same pairs by rank, as SRCC sees them; on the line both agree."
+    return html.figure(diagrams.rank_plot(evaluation), caption)
+
+
+def _reliability(evaluation: Evaluation) -> str:
+    plot = diagrams.reliability_plot(evaluation)
+    if not plot:
+        return ""
+    caption = (
+        f"Reliability after the scale map '{escape(evaluation.scale_map)}': mean human rating of "
+        "pairs of like prediction, with its 95 % interval; on the line predictions mean what they "
+        "say."
     )
-    facts = [
-        escape(words.scale_map_line(evaluation)),
-        f"Signature: <code>{escape(words.signature_line(evaluation))}</code>",
-        f"Rows: {escape(words.rows_line(evaluation))}",
-    ]
-    return "".join([*parts, _list("facts", facts)])
+    return html.figure(plot, caption)
+
+
+def _listen(evaluation: Evaluation, players: Players) -> str:
+    if players.root is None:
+        return ""
+    pairs = evaluation.per_pair
+    of_score = stats.rankdata([pair.score for pair in pairs])
+    of_human = stats.rankdata([pair.human for pair in pairs])
+    by_score = sorted(range(len(pairs)), key=lambda i: of_score[i])
+    apart = sorted(range(len(pairs)), key=lambda i: -abs(of_score[i] - of_human[i]))
+    kinds = (
+        ("Highest scores", by_score[::-1]),
+        ("Lowest scores", by_score),
+        ("Where metric and people disagree most", apart),
+    )
+    return "".join(
+        f"<h3>{title}</h3>" + players.cards([_card(pairs[i]) for i in order[:PLAYED]])
+        for title, order in kinds
+    )
+
+
+def _card(pair: JudgedPair) -> Card:
+    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({words.counted(pair.n, 'rating')})"
+    predicted = "" if math.isnan(pair.predicted) else f"predicted rating {pair.predicted:.2f}"
+    lines = [said, predicted, pair.system or ""]
+    return Card(pair.audio, pair.text, tuple(line for line in lines if line))
 
 
 def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
-    mark = "Δ " if signed else ""
-    heads = ["", "n", "captions", *(mark + HEADINGS[name] for name in STATISTICS)]
-    lines = ["<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
+    sign = "Δ " if signed else ""
+    heads = ["", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
+    lines = []
     for label, group in rows:
         cells = [f"<td>{escape(label)}</td><td>{group.n:,}</td><td>{group.captions:,}</td>"]
-        for name in STATISTICS:
-            if name not in group.statistics:
-                cells.append("<td></td>")
-                continue
-            statistic = group.statistics[name]
-            plus = "+" if signed and statistic.value > 0 else ""
-            value = f"{plus}{words.number(statistic.value)}"
-            why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
-            spread = words.interval(statistic)
-            small = f"<small>{spread}</small>" if spread else ""
-            cells.append(f"<td{why}>{value}{small}</td>")
+        cells += [_statistic(group, name, signed) for name in STATISTICS]
         overall = ' class="overall"' if group.level == "overall" else ""
         lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
-    return '<div class="wide"><table>' + "".join(lines) + "</table></div>"
+    return html.raw_table("".join(f"<th>{head}</th>" for head in heads), lines)
+
+
+def _statistic(group: Group, name: str, signed: bool) -> str:
+    if name not in group.statistics:
+        return "<td></td>"
+    statistic = group.statistics[name]
+    plus = "+" if signed and statistic.value > 0 else ""
+    why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
+    spread = words.interval(statistic)
+    small = f"<small>{spread}</small>" if spread else ""
+    return f"<td{why}>{plus}{words.number(statistic.value)}{small}</td>"
 
 
 def _method(comparison: Comparison) -> str:
-    facts = [f"{words.bootstrap_line(comparison)}.", *words.reasons(comparison)]
-    facts.insert(
-        1,
+    facts = [
+        f"{words.bootstrap_line(comparison)}.",
         "SRCC: Spearman; LCC: Pearson; KTAU: Kendall's tau-b, each with the mean human rating "
-        "(MOS). n: pairs. – : undefined, with its reason below.",
-    )
-    return "<h2>How this was computed</h2>" + _list("facts", map(escape, facts))
+        "(MOS). Pairwise: share of pairs of items in people's order, ties counted (Deutsch et al. "
+        "2023). n: pairs; systems for 'between systems'. – : undefined, with its reason below.",
+    ]
+    if comparison.tests:
+        facts.append(f"{words.tests_line(comparison)}.")
+    if comparison.ceilings:
+        facts.append(
+            "Noise ceiling: SRCC a predictor of the true means would reach on average, from an "
+            "ordinal model fitted to the frequencies and the ICC of each group's ratings."
+        )
+    facts += words.reasons(comparison)
+    return "<h2>How this was computed</h2>" + html.bullets("facts", facts)

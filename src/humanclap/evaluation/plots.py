@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import TypeVar
 
 from humanclap.evaluation.result import Evaluation, Group, JudgedPair
 from humanclap.evaluation.words import with_interval
@@ -16,6 +17,8 @@ from humanclap.scale import RatingScale
 
 MAX_POINTS = 5000
 """More pairs than this are thinned at random (seed 0), so that the page stays light."""
+
+Item = TypeVar("Item")
 
 _WIDTH, _HEIGHT = 640, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 48
@@ -38,11 +41,11 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 
 def scatter(evaluation: Evaluation) -> str:
     """Score against MOS, one mark a pair, coloured by subset (anchors apart): an <svg> element."""
-    pairs = _thinned(evaluation.per_pair)
+    pairs = thinned(evaluation.per_pair)
     scale: RatingScale = evaluation.settings.rating_scale
-    low, high = _range([pair.score for pair in pairs])
-    x_of, y_of = _linear(low, high, _LEFT, _WIDTH - _RIGHT), _y_of(scale)
-    marks = "".join(_mark(pair, x_of(pair.score), y_of(pair.human)) for pair in pairs)
+    low, high = value_range([pair.score for pair in pairs])
+    x_of, y_of = linear(low, high, _LEFT, _WIDTH - _RIGHT), _y_of(scale)
+    marks = "".join(mark(pair, x_of(pair.score), y_of(pair.human)) for pair in pairs)
     axes = "".join(_x_tick(x_of(tick), tick) for tick in ticks(low, high))
     axes += "".join(_y_tick(y_of(tick), tick) for tick in ticks(scale.low, scale.high))
     label = f"Score of {evaluation.name} against mean human rating, {len(pairs):,} pairs"
@@ -65,14 +68,18 @@ def legend(evaluation: Evaluation) -> list[tuple[str, str, int]]:
     return [(kind, names[kind], counts[kind]) for kind in names if kind in counts]
 
 
-def forest(groups: Sequence[tuple[str, Group]]) -> str:
-    """SRCC with its interval for each (label, group), one line each: an <svg> element."""
+def forest(groups: Sequence[tuple[str, Group]], ceilings: Mapping[str, float] | None = None) -> str:
+    """SRCC with its interval for each (label, group), one line each: an <svg> element.
+
+    ceilings: noise ceiling by label of the group, drawn as a dashed mark.
+    """
     shown = [(label, group.statistics["srcc"]) for label, group in groups]
+    limits = [(ceilings or {}).get(group.label, math.nan) for _, group in groups]
     ends = [v for _, s in shown for v in (s.value, s.low, s.high) if math.isfinite(v)]
-    low, high = _range([0.0, *ends])
+    low, high = value_range([0.0, *ends, *(v for v in limits if math.isfinite(v))])
     row, left, right = 26, 210, 170
     height = row * len(shown) + 34
-    x_of = _linear(low, high, left, _WIDTH - right)
+    x_of = linear(low, high, left, _WIDTH - right)
     body = []
     for tick in ticks(low, high, about=5):
         x, kind = x_of(tick), "zero" if tick == 0 else "grid"
@@ -92,6 +99,12 @@ def forest(groups: Sequence[tuple[str, Group]]) -> str:
                 f'<line class="span" x1="{x_of(statistic.low):.1f}" '
                 f'x2="{x_of(statistic.high):.1f}" y1="{y:g}" y2="{y:g}"/>'
             )
+        if math.isfinite(limits[i]):
+            x = x_of(limits[i])
+            body.append(
+                f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 11:g}" y2="{y + 11:g}">'
+                f"<title>noise ceiling {limits[i]:.3f}</title></line>"
+            )
         if math.isfinite(statistic.value):
             body.append(f'<circle class="dot" cx="{x_of(statistic.value):.1f}" cy="{y:g}" r="4"/>')
     return (
@@ -104,32 +117,36 @@ def _short(label: str, most: int = 30) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def _thinned(pairs: Sequence[JudgedPair]) -> Sequence[JudgedPair]:
+def thinned(pairs: Sequence[Item]) -> Sequence[Item]:
+    """The pairs, or MAX_POINTS of them drawn at random."""
     if len(pairs) <= MAX_POINTS:
         return pairs
     return random.Random(0).sample(pairs, MAX_POINTS)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def value_range(values: Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value with a little room."""
     low, high = min(values), max(values)
     margin = 0.04 * (high - low) or 0.5
     return low - margin, high + margin
 
 
-def _linear(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+def linear(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """Map low..high to start..end."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
 def _y_of(scale: RatingScale) -> Callable[[float], float]:
     margin = 0.03 * (scale.high - scale.low)
-    return _linear(scale.low - margin, scale.high + margin, _HEIGHT - _BOTTOM, _TOP)
+    return linear(scale.low - margin, scale.high + margin, _HEIGHT - _BOTTOM, _TOP)
 
 
 def _class(pair: JudgedPair) -> str:
     return "anchor" if pair.kind == "anchor" else pair.subset or "other"
 
 
-def _mark(pair: JudgedPair, x: float, y: float) -> str:
+def mark(pair: JudgedPair, x: float, y: float) -> str:
+    """The mark of one pair, its shape and colour by subset."""
     kind = _class(pair)
     title = escape(f"{pair.text} · {pair.audio} · score {pair.score:.3f}, MOS {pair.human:.2f}")
     if kind == "synthetic":
@@ -154,4 +171,16 @@ def _y_tick(y: float, value: float) -> str:
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+    )
+
+
+def axis(
+    x: float, y: float, value: float, across: tuple[float, float], down: tuple[float, float]
+) -> str:
+    """Grid lines and numbers of one tick on both axes of a square plot."""
+    return (
+        f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{down[0]}" y2="{down[1]}"/>'
+        f'<line class="grid" x1="{across[0]}" x2="{across[1]}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{down[1] + 18}" text-anchor="middle">{value:g}</text>'
+        f'<text class="tick" x="{across[0] - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
     )

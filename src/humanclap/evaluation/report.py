@@ -26,12 +26,24 @@ def write_reports(
     json_path: str | Path | None = None,
     markdown_path: str | Path | None = None,
     html_path: str | Path | None = None,
+    audio_root: str | Path | None = None,
+    link_audio: bool = False,
 ) -> None:
-    """Write the reports that have a path, each whole or not at all. Raises OSError."""
+    """Write the reports that have a path, each whole or not at all. Raises OSError.
+
+    audio_root: where the clips are, for players in the HTML report; link_audio: link them there
+    instead of holding them in the page.
+    """
+
+    def page(found: Comparison) -> str:
+        folder = Path(html_path).resolve().parent if link_audio and html_path else None
+        root = Path(audio_root).resolve() if audio_root is not None else None
+        return html_report(found, audio_root=root, link_from=folder)
+
     for path, render in (
         (json_path, json_report),
         (markdown_path, markdown_report),
-        (html_path, html_report),
+        (html_path, page),
     ):
         if path is not None:
             text = render(comparison)
@@ -48,34 +60,34 @@ def markdown_report(comparison: Comparison) -> str:
     """Summary in words, then tables. Names from the input are escaped."""
     lines = ["# Agreement with people", ""]
     for note in comparison.notes:
-        lines += [f"> **{_cell(note)}**", ""]
+        lines += [f"> **{markdown_cell(note)}**", ""]
     for warning in words.warnings(comparison):
-        lines += [f"> **Warning:** {_cell(warning)}", ""]
-    lines += [f"- {_cell(sentence)}" for sentence in words.summary(comparison)] + [""]
+        lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
+    lines += [f"- {markdown_cell(sentence)}" for sentence in words.summary(comparison)] + [""]
     lines += ["## Ceiling, metrics, floor", "", *_overview(comparison)]
     for title, differences in _difference_sections(comparison):
-        lines += [f"## {_cell(title)}", "", *_differences(comparison, differences)]
+        lines += [f"## {markdown_cell(title)}", "", *_differences(comparison, differences)]
     for evaluation in comparison.metrics or comparison.evaluations:
-        lines += [f"## {_cell(evaluation.name)}", "", *_groups(evaluation)]
+        lines += [f"## {markdown_cell(evaluation.name)}", "", *_groups(evaluation)]
         lines += [
-            f"- {_cell(words.scale_map_line(evaluation))}",
-            f"- {_cell(words.calibration_line(evaluation))}",
-            f"- Signature: {_cell(words.signature_line(evaluation))}",
+            f"- {markdown_cell(words.scale_map_line(evaluation))}",
+            f"- {markdown_cell(words.calibration_line(evaluation))}",
+            f"- Signature: {markdown_cell(words.signature_line(evaluation))}",
             f"- Rows: {words.rows_line(evaluation)}",
             "",
         ]
-    lines.append(f"{_cell(words.bootstrap_line(comparison))}.")
+    lines.append(f"{markdown_cell(words.bootstrap_line(comparison))}.")
     if comparison.tests:
-        lines += ["", f"{_cell(words.tests_line(comparison))}."]
+        lines += ["", f"{markdown_cell(words.tests_line(comparison))}."]
     reasons = words.reasons(comparison)
     if reasons:
-        lines += ["", "Undefined:", "", *(f"- {_cell(reason)}" for reason in reasons)]
+        lines += ["", "Undefined:", "", *(f"- {markdown_cell(reason)}" for reason in reasons)]
     return "\n".join(lines) + "\n"
 
 
 def _overview(comparison: Comparison) -> list[str]:
     found = overview(comparison)
-    return _table(found.columns, [row.cells for row in found.rows])
+    return markdown_table(found.columns, [row.cells for row in found.rows])
 
 
 def _difference_sections(comparison: Comparison) -> list[tuple[str, Sequence[Difference]]]:
@@ -97,7 +109,7 @@ def _groups(evaluation: Evaluation) -> list[str]:
         ]
         for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
     ]
-    return _table(columns, rows)
+    return markdown_table(columns, rows)
 
 
 def _value(group: Group, name: str) -> str:
@@ -117,16 +129,17 @@ def _differences(comparison: Comparison, differences: Sequence[Difference]) -> l
             p = words.p_value(test) if test is not None and group.level == "overall" else ""
             name = f"{difference.name} - {difference.baseline}"
             rows.append([name, group.label, f"{group.n:,}", *values, p])
-    return _table(columns, rows)
+    return markdown_table(columns, rows)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, and an empty one; cells are escaped."""
+    lines = ["| " + " | ".join(map(markdown_cell, columns)) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows]
     return [*lines, ""]
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """Text that cannot break a table or smuggle in HTML."""
     for sign, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
         text = text.replace(sign, safe)

@@ -1,0 +1,99 @@
+"""`humanclap compare`: which text-to-audio system follows its prompts best, by one metric?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from humanclap.cli.console import emit, output_options, remark, text_table, to_json
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.standings import Leaderboard
+
+_PATH = click.Path(path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap compare scores.csv --html leaderboard.html
+  humanclap compare tango.csv audioldm.csv --shared-only
+"""
+)
+@click.argument("scores", nargs=-1, required=True, type=_PATH)
+@click.option("--system", "systems", multiple=True, help="Only this system; repeatable.")
+@click.option("--shared-only", is_flag=True, help="Leave out prompts that some system lacks.")
+@click.option(
+    "--value",
+    type=click.Choice(["score", "rating"]),
+    default="score",
+    show_default=True,
+    help="The score, or the rating of a calibrated model.",
+)
+@click.option("--worst", default=3, show_default=True, help="Lowest clips listed per system.")
+@click.option("--power", default=0.8, show_default=True, help="Of the number of prompts needed.")
+@click.option("--replicates", default=2000, show_default=True, help="Bootstrap replicates.")
+@click.option("--permutations", default=10000, show_default=True, help="Of the paired tests.")
+@click.option("--seed", default=0, show_default=True, help="Seed of bootstrap and tests.")
+@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
+@click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
+@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
+@click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
+@click.option("--audio-root", type=_PATH, help="Players in the HTML report: where clips are.")
+@click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
+@output_options
+def compare(
+    scores: tuple[Path, ...],
+    notes: tuple[str, ...],
+    markdown: Path | None,
+    html: Path | None,
+    audio_root: Path | None,
+    link_audio: bool,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+    **given: Any,
+) -> None:
+    """Which system follows its prompts best?
+
+    SCORES are tables of one metric, audio,text,score[,system,rating]; a row without a system is of
+    the system its file is named after. Systems are compared on the same prompts: mean with
+    interval, paired tests, win matrix, how many more prompts would settle a tie, the lowest clips,
+    and means by caption type.
+    """
+    from humanclap.evaluation.leaderboard import leaderboard
+    from humanclap.evaluation.leaderboard_words import markdown_leaderboard
+    from humanclap.evaluation.standings import LeaderboardSettings
+    from humanclap.tables import atomic_writer, read_scores
+
+    if len({path.stem for path in scores}) < len(scores):
+        raise click.UsageError("two score tables have one file name; give each system's its own")
+    board = leaderboard(
+        {path.stem: read_scores(path) for path in scores},
+        LeaderboardSettings.from_mapping(given),
+        notes=notes,
+    )
+    if markdown is not None:
+        with atomic_writer(markdown) as file:
+            file.write(markdown_leaderboard(board))
+    if html is not None:
+        from humanclap.evaluation.leaderboard_page import html_leaderboard
+
+        root = None if audio_root is None else audio_root.resolve()
+        folder = html.resolve().parent if link_audio else None
+        with atomic_writer(html) as file:
+            file.write(html_leaderboard(board, audio_root=root, link_from=folder))
+    emit(to_json(board.to_dict()) if as_json else _text(board), output=output)
+    for path in filter(None, (markdown, html, output)):
+        remark(f"wrote {path}", quiet=quiet)
+
+
+def _text(board: Leaderboard) -> str:
+    from humanclap.evaluation.leaderboard_words import method_line, sections, text_sections
+
+    parts = [f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in sections(board)]
+    ending = f"signature  {board.signature or 'none in the tables'}\n{method_line(board)}"
+    return "\n\n".join(["\n".join(text_sections(board)), *parts, ending])

@@ -1,0 +1,99 @@
+"""`humanclap xacle`: predict and judge in the file formats of the XACLE challenge."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table, to_json
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(epilog="Example: humanclap xacle evaluate submission.csv averages.csv")
+def xacle() -> None:
+    """Predict and judge in the formats of the XACLE challenge.
+
+    A list has wav_file_name,text; averages add average_score; a submission has
+    wav_file_name,pred_score on 0..10.
+    """
+
+
+@xacle.command(epilog="Example: humanclap xacle predict test.csv --audio-root wav/ -o sub.csv")
+@click.argument("pairs", metavar="LIST", type=_PATH)
+@click.option("--audio-root", type=_PATH, help="Where the files are.  [default: the list's folder]")
+@click.option("-m", "--model", default="mini", show_default=True, help="As in humanclap score.")
+@click.option("--mn04", type=_PATH, help="mn04_as file, for mini-mn04.")
+@click.option("--offline", is_flag=True, help="Never ask the hub.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
+def predict(
+    pairs: Path,
+    audio_root: Path | None,
+    model: str,
+    mn04: Path | None,
+    offline: bool,
+    device: str,
+    quiet: bool,
+    output: Path,
+) -> None:
+    """Write a submission for the pairs of LIST, complete or not at all.
+
+    pred_score is the calibrated rating on 0..10; of a model without calibration 10 times the
+    cosine, 0 where that is negative.
+    """
+    from humanclap.evaluation.xacle import read_list, write_submission
+
+    wanted = read_list(pairs)
+    from humanclap.scoring.run import score_table
+    from humanclap.scoring.scorer import HumanCLAP
+    from humanclap.scoring.settings import ScoringSettings
+
+    scorer = HumanCLAP.from_pretrained(
+        model, settings=ScoringSettings(device=device), mn04=mn04, offline=offline
+    )
+    with progress_bar("scoring", quiet=quiet) as progress:
+        scores = score_table(
+            scorer, wanted, audio_root=audio_root or pairs.parent, progress=progress
+        )
+    write_submission(output, scores)
+    remark(f"{len(scores)} predicted -> {output}  {scorer.signature}", quiet=quiet)
+
+
+@xacle.command(epilog="Example: humanclap xacle evaluate submission.csv averages.csv")
+@click.argument("submission", type=_PATH)
+@click.argument("averages", type=_PATH)
+@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@output_options
+def evaluate(
+    submission: Path,
+    averages: Path,
+    replicates: int,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+) -> None:
+    """Judge SUBMISSION (wav_file_name,pred_score) by AVERAGES (wav_file_name,text,average_score).
+
+    SRCC, LCC, KTAU (tau-b) and MSE as the challenge defines them, with 95 % intervals by caption.
+    A file missing, extra, twice or not a number is refused; of a constant prediction the
+    correlations are undefined.
+    """
+    from humanclap.evaluation.xacle import evaluate_submission
+
+    found = evaluate_submission(submission, averages, replicates=replicates, seed=seed)
+    if as_json:
+        emit(to_json(asdict(found)), output=output)
+        return
+    rows = [
+        (name.upper(), getattr(found, name), interval.low, interval.high)
+        for name, interval in found.intervals.items()
+    ]
+    table = text_table(("", "value", "low", "high"), rows)
+    why = f"\nundefined: {found.reason}" if found.reason else ""
+    emit(f"{table}\n{found.n} pairs{why}", output=output)

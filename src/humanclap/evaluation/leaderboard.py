@@ -1,0 +1,315 @@
+"""Which text-to-audio system follows its prompts best, as one metric sees it; prompts are paired.
+
+Everything rests on the matrix of prompts by systems: a prompt's value for a system is the mean
+score of its clips. Intervals draw prompts whole; tests flip the sign of a prompt's difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from humanclap.errors import InputError
+from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
+from humanclap.evaluation.standings import (
+    Clip,
+    Duel,
+    Leaderboard,
+    LeaderboardSettings,
+    Standing,
+    TypeStanding,
+)
+from humanclap.grouping import caption_key
+from humanclap.metrics.bootstrap import bootstrap
+from humanclap.metrics.permutation import holm
+from humanclap.records import Score
+from humanclap.signature import common_signature
+
+Floats = NDArray[np.float64]
+MAX_NAMED = 3
+
+
+def leaderboard(
+    tables: Mapping[str, Sequence[Score]],
+    settings: LeaderboardSettings | None = None,
+    *,
+    notes: Sequence[str] = (),
+) -> Leaderboard:
+    """Rank systems by the mean of one metric over the prompts all of them have.
+
+    tables: name -> scores; a row's system is its `system`, else the name of its table. Raises
+    InputError for fewer than 2 systems or 2 shared prompts, for prompts that not all systems have
+    (unless `shared_only`), failed rows (likewise), a rating wanted but absent; for unlike
+    signatures unless `force`.
+    """
+    settings = settings or LeaderboardSettings()
+    clips, failed = _clips(tables, settings)
+    signature = _signature(tables, settings)
+    systems = sorted({clip.system for clip in clips})
+    if settings.systems:
+        systems = _chosen(settings.systems, systems)
+    if len(systems) < 2:
+        raise InputError(f"{len(systems)} system ({', '.join(systems)}); comparing needs two")
+    prompts, left_out = _shared_prompts(clips, systems, settings)
+    values = _matrix(clips, systems, prompts)
+    kept = set(prompts)
+    used = [c for c in clips if c.system in systems and caption_key(c.text) in kept]
+    duels = _duels(values, systems, settings)
+    return Leaderboard(
+        standings=tuple(_standings(values, systems, used, settings)),
+        duels=tuple(duels),
+        by_type=tuple(_by_type(values, systems, prompts, settings)),
+        worst=tuple(_worst(used, systems, settings.worst)),
+        prompts=len(prompts),
+        prompts_left_out=left_out,
+        failed=failed,
+        signature=signature,
+        settings=settings,
+        notes=tuple(notes),
+    )
+
+
+def _clips(
+    tables: Mapping[str, Sequence[Score]], settings: LeaderboardSettings
+) -> tuple[list[Clip], int]:
+    clips, failed = [], []
+    for name, scores in tables.items():
+        for row in scores:
+            value = row.rating if settings.value == "rating" else row.score
+            if row.error is not None:
+                failed.append(row)
+                continue
+            if not math.isfinite(value):
+                raise InputError(
+                    f"{name}: pair {row.pair_id!r} has no rating; --value score compares scores"
+                )
+            clips.append(
+                Clip(audio=row.audio, text=row.text, system=row.system or name, value=value)
+            )
+    if failed and not settings.shared_only:
+        first = failed[0]
+        raise InputError(
+            f"{len(failed)} clips could not be scored, for example {first.audio} ({first.error}); "
+            "mend them, or give --shared-only to leave their prompts out where no clip is left"
+        )
+    return clips, len(failed)
+
+
+def _signature(tables: Mapping[str, Sequence[Score]], settings: LeaderboardSettings) -> str | None:
+    found = {row.signature for scores in tables.values() for row in scores if row.signature}
+    if settings.force:
+        return next(iter(found)) if len(found) == 1 else None
+    return common_signature(found, where="the systems' scores")
+
+
+def _chosen(wanted: Sequence[str], systems: Sequence[str]) -> list[str]:
+    unknown = [name for name in wanted if name not in systems]
+    if unknown:
+        raise InputError(f"no system {', '.join(unknown)}; there are: {', '.join(systems)}")
+    return sorted(set(wanted))
+
+
+def _shared_prompts(
+    clips: Sequence[Clip], systems: Sequence[str], settings: LeaderboardSettings
+) -> tuple[list[str], int]:
+    """Prompts every system has, sorted, and how many others there are."""
+    having: dict[str, dict[str, set[str]]] = {}
+    for clip in clips:
+        if clip.system in systems:
+            having.setdefault(caption_key(clip.text), {}).setdefault(clip.system, set())
+    shared = sorted(key for key, of in having.items() if len(of) == len(systems))
+    others = [key for key in having if key not in set(shared)]
+    if others and not settings.shared_only:
+        named = ", ".join(map(repr, sorted(others)[:MAX_NAMED]))
+        raise InputError(
+            f"{len(others)} of {len(having)} prompts lack a clip of some system, for example "
+            f"{named}; --shared-only compares on the {len(shared)} prompts all systems have"
+        )
+    if len(shared) < 2:
+        raise InputError(
+            f"the systems {', '.join(systems)} share {len(shared)} prompts; comparing needs two "
+            "(choose fewer systems: --system)"
+        )
+    return shared, len(others)
+
+
+def _matrix(clips: Sequence[Clip], systems: Sequence[str], prompts: Sequence[str]) -> Floats:
+    """Mean value of a system's clips for a prompt: (prompts, systems)."""
+    row = {prompt: i for i, prompt in enumerate(prompts)}
+    column = {system: i for i, system in enumerate(systems)}
+    total, count = np.zeros((2, len(prompts), len(systems)))
+    for clip in clips:
+        place = row.get(caption_key(clip.text)), column.get(clip.system)
+        if place[0] is not None and place[1] is not None:
+            total[place] += clip.value
+            count[place] += 1
+    found: Floats = total / count
+    return found
+
+
+def _standings(
+    values: Floats, systems: Sequence[str], clips: Sequence[Clip], settings: LeaderboardSettings
+) -> list[Standing]:
+    count = len(values)
+    rng = np.random.default_rng(settings.seed)
+
+    def statistics(times: Floats) -> dict[str, Floats]:
+        means = times @ values / count  # (replicates, systems)
+        ranks = stats.rankdata(-means, axis=1)
+        found = {f"mean/{name}": means[:, i] for i, name in enumerate(systems)}
+        return found | {f"rank/{name}": ranks[:, i] for i, name in enumerate(systems)}
+
+    intervals = bootstrap(
+        statistics, count, rng=rng, replicates=settings.replicates, confidence=settings.confidence
+    )
+    means = values.mean(axis=0)
+    ranks = stats.rankdata(-means, method="min")
+    top = values == values.max(axis=1, keepdims=True)
+    best = (top / top.sum(axis=1, keepdims=True)).mean(axis=0)
+    found = [
+        Standing(
+            system=name,
+            rank=int(ranks[i]),
+            mean=float(means[i]),
+            low=intervals[f"mean/{name}"].low,
+            high=intervals[f"mean/{name}"].high,
+            rank_low=round(intervals[f"rank/{name}"].low),
+            rank_high=round(intervals[f"rank/{name}"].high),
+            best_share=float(best[i]),
+            clips=sum(clip.system == name for clip in clips),
+        )
+        for i, name in enumerate(systems)
+    ]
+    return sorted(found, key=lambda standing: (standing.rank, standing.system))
+
+
+def _duels(values: Floats, systems: Sequence[str], settings: LeaderboardSettings) -> list[Duel]:
+    """Every two systems, the better first; Holm over all."""
+    order = np.argsort(-values.mean(axis=0), kind="stable")
+    pairs = list(combinations(order, 2))
+    p_values = [_sign_flip_p(values[:, a] - values[:, b], settings) for a, b in pairs]
+    corrected = holm(p_values)
+    return [
+        _duel(values[:, a] - values[:, b], systems[a], systems[b], p, p_holm, settings)
+        for (a, b), p, p_holm in zip(pairs, p_values, corrected, strict=True)
+    ]
+
+
+def _sign_flip_p(difference: Floats, settings: LeaderboardSettings) -> float:
+    """Two-sided sign-flip permutation test that the mean difference over prompts is 0."""
+    rng = np.random.default_rng(settings.seed)
+    observed = abs(float(difference.sum()))
+    reached = 0
+    for start in range(0, settings.permutations, 500):
+        size = min(500, settings.permutations - start)
+        signs = 2.0 * rng.integers(2, size=(size, difference.size)) - 1
+        flipped = np.abs(signs @ difference)
+        reached += int(np.count_nonzero(flipped >= observed * (1 - 1e-12)))
+    return (1 + reached) / (1 + settings.permutations)
+
+
+def _duel(
+    difference: Floats,
+    better: str,
+    other: str,
+    p: float,
+    p_holm: float,
+    settings: LeaderboardSettings,
+) -> Duel:
+    def mean(times: Floats) -> dict[str, Floats]:
+        return {"mean": times @ difference / difference.size}
+
+    interval = bootstrap(
+        mean,
+        difference.size,
+        rng=np.random.default_rng(settings.seed),
+        replicates=settings.replicates,
+        confidence=settings.confidence,
+    )["mean"]
+    needed = prompts_needed(difference, alpha=settings.alpha, power=settings.power)
+    return Duel(
+        better=better,
+        other=other,
+        difference=float(difference.mean()),
+        low=interval.low,
+        high=interval.high,
+        wins=int((difference > 0).sum()),
+        ties=int((difference == 0).sum()),
+        losses=int((difference < 0).sum()),
+        p=p,
+        p_holm=p_holm,
+        settled=p_holm < settings.alpha,
+        prompts_needed=needed,
+        more_prompts=max(0.0, needed - difference.size),
+        detectable=_both_tails(settings.alpha, settings.power)
+        * float(difference.std(ddof=1))
+        / math.sqrt(difference.size),
+    )
+
+
+def _both_tails(alpha: float, power: float) -> float:
+    return float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))
+
+
+def prompts_needed(difference: Floats, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Prompts at which a paired test finds a true difference as large as this mean one.
+
+    difference: shape (prompts,). Normal approximation: ((z_{1 - alpha/2} + z_power) sd / mean)^2,
+    rounded up; infinite where the mean is 0. Source: any textbook, e.g. Cohen 1988.
+
+    >>> prompts_needed(np.array([1.0, -1.0, 1.0, -1.0, 1.0, 1.0]))   # mean 1/3, sd 1.033
+    76.0
+    """
+    spread, mean = float(difference.std(ddof=1)), float(difference.mean())
+    if mean == 0:
+        return math.inf
+    return float(math.ceil(round((_both_tails(alpha, power) * spread / mean) ** 2, 9)))
+
+
+def _by_type(
+    values: Floats, systems: Sequence[str], prompts: Sequence[str], settings: LeaderboardSettings
+) -> list[TypeStanding]:
+    types = np.array([caption_type(prompt) for prompt in prompts])
+    found = []
+    for kind in CAPTION_TYPES:
+        of_kind = values[types == kind]
+        if not len(of_kind):
+            continue
+
+        def mean(times: Floats, of_kind: Floats = of_kind) -> dict[str, Floats]:
+            means = times @ of_kind / len(of_kind)
+            return {name: means[:, i] for i, name in enumerate(systems)}
+
+        intervals = bootstrap(
+            mean,
+            len(of_kind),
+            rng=np.random.default_rng(settings.seed),
+            replicates=settings.replicates,
+            confidence=settings.confidence,
+        )
+        found += [
+            TypeStanding(
+                caption_type=kind,
+                system=name,
+                mean=float(of_kind[:, i].mean()),
+                low=intervals[name].low,
+                high=intervals[name].high,
+                prompts=len(of_kind),
+            )
+            for i, name in enumerate(systems)
+        ]
+    return found
+
+
+def _worst(clips: Sequence[Clip], systems: Sequence[str], count: int) -> list[Clip]:
+    """The lowest clips of each system, the worst first."""
+    found = []
+    for system in systems:
+        of_system = [clip for clip in clips if clip.system == system]
+        found += sorted(of_system, key=lambda clip: (clip.value, clip.audio))[:count]
+    return found

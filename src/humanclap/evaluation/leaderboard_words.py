@@ -1,0 +1,194 @@
+"""A leaderboard in words, text rows and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from humanclap.evaluation.captions import CAPTION_TYPES
+from humanclap.evaluation.report import markdown_cell, markdown_table
+from humanclap.evaluation.standings import Duel, Leaderboard
+from humanclap.evaluation.words import counted, number
+
+CAVEAT = (
+    "A metric ranks systems as it hears them, not as people do: the order is worth what the "
+    "metric's agreement with people between systems is worth (humanclap evaluate)."
+)
+FEW_PROMPTS = 30
+
+Rows = tuple[list[str], list[list[str]]]
+
+
+def summary(board: Leaderboard) -> list[str]:
+    """The findings in sentences, the most important first."""
+    first = board.standings[0]
+    settled = [duel for duel in board.duels if duel.better == first.system and duel.settled]
+    told = [
+        f"{first.system} has the highest mean {board.settings.value}, {_mean(first)}, over "
+        f"{counted(board.prompts, 'shared prompt')}; it is shown to lead "
+        f"{len(settled)} of {len(board.standings) - 1} other systems."
+    ]
+    told += [_open(duel, board) for duel in _neighbours(board) if not duel.settled]
+    return told
+
+
+def caveats(board: Leaderboard) -> list[str]:
+    """What a reader must know before quoting the order."""
+    found = [CAVEAT]
+    if board.prompts < FEW_PROMPTS:
+        found.append(
+            f"{board.prompts} prompts are few: intervals of so small a sample are slightly narrow."
+        )
+    if board.prompts_left_out:
+        found.append(
+            f"{counted(board.prompts_left_out, 'prompt')} that some system lacks were left out, so "
+            "the figures speak for the shared prompts only."
+        )
+    if board.failed:
+        found.append(f"{counted(board.failed, 'clip')} could not be scored and did not count.")
+    counts = {standing.clips for standing in board.standings}
+    if len(counts) > 1:
+        found.append("Systems have unlike numbers of clips a prompt; a prompt counts their mean.")
+    if board.signature is None:
+        found.append("The scores carry no signature, so how they were made is not known here.")
+    return found
+
+
+def _mean(standing: object) -> str:
+    mean, low, high = (getattr(standing, name) for name in ("mean", "low", "high"))
+    return f"{number(mean)} [{number(low)}, {number(high)}]"
+
+
+def _neighbours(board: Leaderboard) -> list[Duel]:
+    names = [standing.system for standing in board.standings]
+    wanted = set(pairwise(names))
+    return [duel for duel in board.duels if (duel.better, duel.other) in wanted]
+
+
+def _open(duel: Duel, board: Leaderboard) -> str:
+    start = f"{duel.better} against {duel.other} is not settled ({number(duel.difference)}, "
+    start += f"Holm p = {number(duel.p_holm)}): "
+    power = f"{100 * board.settings.power:g} %"
+    if math.isinf(duel.prompts_needed):
+        return f"{start}no difference was seen."
+    if duel.more_prompts == 0:
+        return f"{start}one test alone would find it; the correction for all of them does not."
+    return (
+        f"{start}if the true difference is as seen, about {duel.more_prompts:,.0f} more prompts "
+        f"would find it with {power} power."
+    )
+
+
+def standing_rows(board: Leaderboard) -> Rows:
+    """The leaderboard."""
+    heads = ["", "system", f"mean {board.settings.value}", "rank, interval", "best of all", "clips"]
+    rows = [
+        [
+            str(s.rank),
+            s.system,
+            _mean(s),
+            f"{s.rank_low}–{s.rank_high}",
+            f"{100 * s.best_share:.0f} %",
+            f"{s.clips:,}",
+        ]
+        for s in board.standings
+    ]
+    return heads, rows
+
+
+def duel_rows(board: Leaderboard) -> Rows:
+    """Every two systems."""
+    heads = ["better", "other", "difference", "won–tied–lost", "p", "Holm p", "more prompts",
+             "detectable"]  # fmt: skip
+    rows = [
+        [
+            d.better,
+            d.other,
+            f"{number(d.difference)} [{number(d.low)}, {number(d.high)}]",
+            f"{d.wins}–{d.ties}–{d.losses}",
+            _p(d.p),
+            _p(d.p_holm),
+            _more(d),
+            number(d.detectable),
+        ]
+        for d in board.duels
+    ]
+    return heads, rows
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else number(value)
+
+
+def _more(duel: Duel) -> str:
+    if duel.settled:
+        return "settled"
+    return "–" if math.isinf(duel.more_prompts) else f"{duel.more_prompts:,.0f}"
+
+
+def win_rows(board: Leaderboard) -> Rows:
+    """Share of prompts the row's system wins against the column's."""
+    names = [standing.system for standing in board.standings]
+    rows = [[name, *(_share(board.win_rate(name, other)) for other in names)] for name in names]
+    return ["wins against", *names], rows
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def type_rows(board: Leaderboard) -> Rows:
+    """Mean by caption type."""
+    kinds = [k for k in CAPTION_TYPES if any(t.caption_type == k for t in board.by_type)]
+    found = {(t.caption_type, t.system): t for t in board.by_type}
+    first = board.standings[0].system
+    heads = ["system", *(f"{k} ({found[k, first].prompts})" for k in kinds)]
+    rows = [[s.system, *(_mean(found[k, s.system]) for k in kinds)] for s in board.standings]
+    return heads, rows
+
+
+def worst_rows(board: Leaderboard) -> Rows:
+    """The lowest clips of each system."""
+    rows = [[clip.system, number(clip.value), clip.audio, clip.text] for clip in board.worst]
+    return ["system", board.settings.value, "clip", "prompt"], rows
+
+
+def method_line(board: Leaderboard) -> str:
+    """How the numbers were made."""
+    s = board.settings
+    return (
+        f"{100 * s.confidence:g} % percentile intervals, bootstrap of {s.replicates:,} replicates "
+        f"over prompts; p: two-sided sign-flip permutation test over prompts, {s.permutations:,} "
+        f"permutations, Holm over {counted(len(board.duels), 'test')}; prompts needed for "
+        f"{100 * s.power:g} % power at alpha {s.alpha:g}, normal approximation; seed {s.seed}"
+    )
+
+
+def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
+    """Title and table of each section."""
+    found = [
+        ("Leaderboard", standing_rows(board)),
+        ("Two by two", duel_rows(board)),
+        ("Win matrix", win_rows(board)),
+        ("By caption type", type_rows(board)),
+    ]
+    return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
+
+
+def markdown_leaderboard(board: Leaderboard) -> str:
+    """The whole leaderboard; text of the input is escaped."""
+    lines = ["# Systems compared", ""]
+    for note in board.notes:
+        lines += [f"> **{markdown_cell(note)}**", ""]
+    lines += [f"- {markdown_cell(sentence)}" for sentence in summary(board)]
+    lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
+    for title, (heads, rows) in sections(board):
+        lines += [f"## {title}", "", *markdown_table(heads, rows)]
+    lines.append(f"Signature: {markdown_cell(board.signature or 'none')}")
+    return "\n".join([*lines, "", f"{method_line(board)}.", ""])
+
+
+def text_sections(board: Leaderboard) -> Sequence[str]:
+    """Summary and caveats for the terminal; the tables are the caller's."""
+    return [*board.notes, *summary(board), *(f"note: {caveat}" for caveat in caveats(board))]

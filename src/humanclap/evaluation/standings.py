@@ -1,0 +1,164 @@
+"""What a comparison of systems found: frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
+
+from humanclap.errors import SettingsError
+from humanclap.evaluation.result import plain
+from humanclap.metrics.bootstrap import replicates_needed
+
+Value = Literal["score", "rating"]
+"""What is compared: the metric's score, or the rating a calibrated model predicts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardSettings:
+    """Settings of a comparison of systems.
+
+    systems: only these (all where empty); shared_only: leave out prompts some system lacks,
+    instead of refusing; alpha, power: of tests and of the prompts needed; worst: clips named per
+    system.
+    """
+
+    value: Value = "score"
+    systems: tuple[str, ...] = ()
+    shared_only: bool = False
+    force: bool = False
+    replicates: int = 2000
+    permutations: int = 10_000
+    confidence: float = 0.95
+    alpha: float = 0.05
+    power: float = 0.8
+    worst: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.value not in get_args(Value):
+            raise SettingsError(f"value is {self.value!r}; expected score or rating")
+        for name in ("confidence", "alpha", "power"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected a number in (0, 1)")
+        for name, least in (("permutations", 1), ("worst", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        needed = replicates_needed(self.confidence)
+        if self.replicates < needed:
+            raise SettingsError(f"replicates is {self.replicates}; expected at least {needed}")
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, object]) -> LeaderboardSettings:
+        """Settings from plain values; raises SettingsError for an unknown key."""
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {unknown[0]!r}; there are {sorted(known)}")
+        values = dict(given)
+        if isinstance(values.get("systems"), list):
+            values["systems"] = tuple(values["systems"])  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One clip of a system with its value."""
+
+    audio: str
+    text: str
+    system: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One system over all prompts.
+
+    rank_low, rank_high: interval of the rank in the same replicates as that of the mean;
+    best_share: share of the prompts where it is best, a tie shared out.
+    """
+
+    system: str
+    rank: int
+    mean: float
+    low: float
+    high: float
+    rank_low: int
+    rank_high: int
+    best_share: float
+    clips: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duel:
+    """Two systems on the same prompts; difference: mean of `better` minus `other`.
+
+    p: two-sided sign-flip permutation test; settled: p_holm below alpha; prompts_needed: at which
+    a true difference of this size is found with the wanted power; more_prompts: beyond those there
+    are, 0 where there are enough; detectable: the smallest difference these prompts would find.
+    """
+
+    better: str
+    other: str
+    difference: float
+    low: float
+    high: float
+    wins: int
+    ties: int
+    losses: int
+    p: float
+    p_holm: float
+    settled: bool
+    prompts_needed: float
+    more_prompts: float
+    detectable: float
+
+    @property
+    def win_rate(self) -> float:
+        """Share of the prompts that `better` wins, ties counted half."""
+        return (self.wins + self.ties / 2) / (self.wins + self.ties + self.losses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeStanding:
+    """One system on the prompts of one caption type."""
+
+    caption_type: str
+    system: str
+    mean: float
+    low: float
+    high: float
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaderboard:
+    """Systems in order of their mean."""
+
+    standings: tuple[Standing, ...]
+    duels: tuple[Duel, ...]
+    by_type: tuple[TypeStanding, ...]
+    worst: tuple[Clip, ...]
+    prompts: int
+    prompts_left_out: int
+    failed: int
+    signature: str | None
+    settings: LeaderboardSettings
+    notes: tuple[str, ...] = ()
+
+    def win_rate(self, system: str, other: str) -> float | None:
+        """Share of prompts `system` wins against `other`, None for itself."""
+        for duel in self.duels:
+            if (duel.better, duel.other) == (system, other):
+                return duel.win_rate
+            if (duel.better, duel.other) == (other, system):
+                return 1 - duel.win_rate
+        return None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, ready for JSON: NaN and infinities are None."""
+        found = plain(asdict(self))
+        if not isinstance(found, dict):  # a dataclass is a dict of its fields
+            raise TypeError(type(found))
+        return found

@@ -1,0 +1,99 @@
+import json
+
+import numpy as np
+import pytest
+
+from humanclap.cli.main import run
+from humanclap.records import Score, Target
+from humanclap.tables import read_table, write_records
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Scores of two systems, each in its file, and targets for all clips."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    targets = []
+    for system, level in (("tango", 0.5), ("audioldm", 0.3)):
+        rows = [
+            Score(audio=f"{system}/{i}.wav", text=f"sound {i}", score=level + 0.1 * rng.normal())
+            for i in range(20)
+        ]
+        write_records(f"{system}.csv", rows, record_type=Score)
+        targets += [
+            Target(audio=r.audio, text=r.text, mos=round(10 * level), target=level, n=3)
+            for r in rows
+        ]
+    write_records("targets.csv", targets, record_type=Target)
+    return tmp_path
+
+
+QUICK = ["--replicates", "60", "--permutations", "200"]
+
+
+def test_compare_prints_every_table_and_writes_the_reports(folder, capsys):
+    code = run(["compare", "tango.csv", "audioldm.csv", *QUICK,
+                "--html", "l.html", "--markdown", "l.md"])  # fmt: skip
+    assert code == 0
+    out, err = capsys.readouterr()
+    for title in ("Leaderboard", "Two by two", "Win matrix", "By caption type", "Lowest clips"):
+        assert title in out
+    assert "tango has the highest mean score" in out
+    assert "signature  none in the tables" in out
+    assert "wrote l.html" in err
+    assert "<h2>Win matrix</h2>" in (folder / "l.html").read_text(encoding="utf-8")
+
+
+def test_compare_as_json(folder, capsys):
+    assert run(["compare", "tango.csv", "audioldm.csv", *QUICK, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [s["system"] for s in found["standings"]] == ["tango", "audioldm"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "tango.csv"], "comparing needs two"),
+        (["compare", "tango.csv", "none.csv"], "none.csv: no such file"),
+        (["compare", "tango.csv", "audioldm.csv", "--system", "x"], "no system x"),
+        (["compare", "tango.csv", "tango.csv"], "one file name"),
+        (["compare", "tango.csv", "audioldm.csv", "--power", "2"], "power is 2"),
+        (["rerank", "none.csv"], "none.csv: no such file"),
+        (["rerank", "tango.csv", "--targets", "targets.csv"], "have no score"),
+        (["xacle", "evaluate", "tango.csv", "targets.csv"], "missing column"),
+        (["xacle", "predict", "tango.csv", "-o", "s.csv"], "missing column 'wav_file_name'"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_a_message(folder, capsys, arguments, message):
+    assert run(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_rerank_writes_the_best_of_each_prompt(folder, capsys):
+    both = (folder / "tango.csv").read_text().splitlines()
+    both += (folder / "audioldm.csv").read_text().splitlines()[1:]
+    (folder / "both.csv").write_text("\n".join(both) + "\n")
+    assert run(["rerank", "both.csv", "-o", "best.csv"]) == 0
+    assert "40 clips, 20 prompts; 0 with one clip only" in capsys.readouterr().err
+    assert len(read_table("best.csv").rows) == 20
+    assert run(["rerank", "both.csv", "--targets", "targets.csv", "--replicates", "60"]) == 0
+    out = capsys.readouterr().out
+    assert out.split("\n")[0].split()[:5] == ["N", "prompts", "random", "chosen", "best"]
+    assert run(["rerank", "both.csv", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 20
+
+
+def test_xacle_evaluates_a_submission(folder, capsys):
+    (folder / "sub.csv").write_text(
+        "wav_file_name,pred_score\n" + "".join(f"{i},{i}\n" for i in range(8))
+    )
+    (folder / "avg.csv").write_text(
+        "wav_file_name,text,average_score\n" + "".join(f"{i},t{i},{i / 2}\n" for i in range(8))
+    )
+    arguments = ["xacle", "evaluate", "sub.csv", "avg.csv", "--replicates", "60"]
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["srcc"] == 1.0
+    assert run(arguments) == 0
+    assert "8 pairs" in capsys.readouterr().out

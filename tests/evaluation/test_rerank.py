@@ -1,0 +1,90 @@
+import itertools
+import math
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from humanclap.errors import InputError
+from humanclap.evaluation import EvaluationSettings, ScoreTable
+from humanclap.evaluation.rerank import choose, expected_gains
+from humanclap.records import Score, Target
+
+
+def row(audio, text, score, error=None):
+    return Score(audio=audio, text=text, score=score, error=error)
+
+
+def test_the_highest_score_of_each_prompt_is_kept():
+    found = choose(
+        [row("a", "rain", 0.1), row("b", "dog", 0.5), row("c", "Rain ", 0.4), row("d", "dog", 0.5)]
+    )
+    assert [(c.audio, c.text, c.candidates) for c in found] == [("c", "Rain ", 2), ("b", "dog", 2)]
+    assert found[0].margin == pytest.approx(0.3)
+    assert found[1].margin == 0.0
+
+
+def test_failed_candidates_do_not_count_and_a_prompt_without_any_is_refused():
+    found = choose([row("a", "rain", math.nan, "broken"), row("b", "rain", 0.2)])
+    assert (found[0].audio, found[0].candidates) == ("b", 1)
+    assert math.isnan(found[0].margin)
+    with pytest.raises(InputError, match="no candidate for 'rain'"):
+        choose([row("a", "rain", math.nan, "broken")])
+
+
+@pytest.fixture
+def study():
+    """Twelve prompts of four candidates, a metric that helps, with ties."""
+    rng = np.random.default_rng(0)
+    targets, scores = [], []
+    for prompt, k in itertools.product(range(12), range(4)):
+        mos = float(rng.integers(0, 11))
+        targets.append(
+            Target(audio=f"{prompt}-{k}", text=f"sound {prompt}", mos=mos, target=mos / 10, n=3)
+        )
+        score = float(np.clip(round(mos / 10 + 0.3 * rng.normal(), 1), -1, 1))
+        scores.append(row(f"{prompt}-{k}", f"sound {prompt}", score))
+    return targets, scores
+
+
+def by_enumeration(targets, scores, n):
+    """Mean over prompts of the mean over all sets of n of the choice's MOS, ties shared."""
+    found = []
+    for prompt in range(12):
+        inside = list(zip(targets, scores, strict=True))[4 * prompt : 4 * prompt + 4]
+        picks = []
+        for chosen in itertools.combinations(inside, n):
+            best = max(s.score for _, s in chosen)
+            picks.append(chosen)
+            picks[-1] = fmean(t.mos for t, s in chosen if s.score == best)
+        found.append(fmean(picks))
+    return fmean(found)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_gain_is_the_mean_over_all_sets_of_candidates(study, n):
+    targets, scores = study
+    distinct = [Score(audio=s.audio, text=s.text, score=s.score + i / 10_000)
+                for i, s in enumerate(scores)]  # fmt: skip
+    settings = EvaluationSettings(replicates=100)
+    found = expected_gains(ScoreTable(name="m", scores=distinct), targets, settings)[n - 2]
+    assert found.n == n
+    assert found.prompts == 12
+    assert found.chosen == pytest.approx(by_enumeration(targets, distinct, n))
+    assert found.random == pytest.approx(fmean(t.mos for t in targets))
+    assert found.low < found.gain < found.high
+    assert found.share == pytest.approx(found.gain / (found.best - found.random))
+
+
+def test_equal_scores_gain_nothing(study):
+    targets, scores = study
+    flat = [Score(audio=s.audio, text=s.text, score=0.5) for s in scores]
+    settings = EvaluationSettings(replicates=100)
+    for found in expected_gains(ScoreTable(name="m", scores=flat), targets, settings):
+        assert found.gain == pytest.approx(0)
+
+
+def test_one_candidate_a_prompt_is_no_choice(study):
+    targets, scores = study
+    with pytest.raises(InputError, match="no prompt has two"):
+        expected_gains(ScoreTable(name="m", scores=scores[::4]), targets[::4])
