@@ -34,7 +34,7 @@ check: $(VENV)/.dev-installed
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
 
 test-slow: $(VENV)/.dev-installed
 	$(BIN)/pytest
