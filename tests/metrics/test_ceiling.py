@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError
+from humanclap.metrics import ceiling
 from humanclap.metrics.ceiling import fit_ordinal, noise_ceiling
 from humanclap.metrics.reliability import icc1
 
@@ -97,3 +98,25 @@ def test_settings_that_cannot_be_are_refused():
         noise_ceiling([1, 2], [0, 0], simulations=0)
     with pytest.raises(InputError, match="between 0 and 1"):
         fit_ordinal([1, 2, 3], 1.0)
+
+
+def test_the_interval_is_that_of_the_icc_and_wide_for_few_pairs():
+    widths = []
+    for pairs in (40, 400):
+        ratings, pair = study(0.4, pairs=pairs, cut=np.round)
+        found = noise_ceiling(ratings, pair, simulations=40)
+        assert found.srcc_low <= found.srcc.value <= found.srcc_high
+        widths.append(found.srcc_high - found.srcc_low)
+    assert widths[0] > 2 * widths[1]
+
+
+def test_the_bootstrap_of_the_icc_resamples_whole_pairs():
+    ratings, pair = study(0.5, pairs=60, cut=np.round)
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(400):
+        chosen = rng.integers(60, size=60)
+        index = np.concatenate([np.flatnonzero(pair == p) for p in chosen])
+        drawn.append(icc1(ratings[index], np.repeat(np.arange(60), 4)))
+    low, high = ceiling._icc_interval(ratings, pair, 0)
+    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-9)

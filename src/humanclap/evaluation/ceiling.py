@@ -80,6 +80,8 @@ def _mean(parts: Sequence[NoiseCeiling]) -> NoiseCeiling:
         srcc=value("srcc"),
         lcc=value("lcc"),
         ktau=value("ktau"),
+        srcc_low=math.nan,
+        srcc_high=math.nan,
         icc=mean([part.icc for part in parts]),
         latent_icc=mean([part.latent_icc for part in parts]),
         one_listener_srcc=mean([part.one_listener_srcc for part in parts]),

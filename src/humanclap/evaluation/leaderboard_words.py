@@ -16,6 +16,8 @@ CAVEAT = (
     "metric's agreement with people between systems is worth (humanclap evaluate)."
 )
 FEW_PROMPTS = 30
+MOST_PROMPTS = 10_000
+"""Numbers of prompts above this are not told apart: nobody will collect them."""
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -75,9 +77,13 @@ def _open(duel: Duel, board: Leaderboard) -> str:
     if duel.more_prompts == 0:
         return f"{start}one test alone would find it; the correction for all of them does not."
     return (
-        f"{start}if the true difference is as seen, about {duel.more_prompts:,.0f} more prompts "
+        f"{start}if the true difference is as seen, about {_count(duel.more_prompts)} more prompts "
         f"would find it with {power} power."
     )
+
+
+def _count(prompts: float) -> str:
+    return f"{prompts:,.0f}" if prompts <= MOST_PROMPTS else f"> {MOST_PROMPTS:,}"
 
 
 def standing_rows(board: Leaderboard) -> Rows:
@@ -124,7 +130,7 @@ def _p(value: float) -> str:
 def _more(duel: Duel) -> str:
     if duel.settled:
         return "settled"
-    return "–" if math.isinf(duel.more_prompts) else f"{duel.more_prompts:,.0f}"
+    return "–" if math.isinf(duel.more_prompts) else _count(duel.more_prompts)
 
 
 def win_rows(board: Leaderboard) -> Rows:

@@ -14,7 +14,7 @@ from humanclap.evaluation.result import (
     Evaluation,
     Group,
 )
-from humanclap.evaluation.words import UNDEFINED, number, with_interval
+from humanclap.evaluation.words import UNDEFINED, ceiling_in_words, number, with_interval
 from humanclap.metrics.ceiling import NoiseCeiling
 
 CEILING, ONE_LISTENER = "noise ceiling", "one listener, against the rest"
@@ -75,7 +75,7 @@ def percent(share: float) -> str:
 
 def _ceiling_row(comparison: Comparison, places: list[str]) -> OverviewRow:
     def cell(ceiling: NoiseCeiling | None) -> str:
-        return "" if ceiling is None else number(ceiling.srcc.value)
+        return "" if ceiling is None else ceiling_in_words(ceiling)
 
     cells = [cell(comparison.ceilings.get(place)) for place in places]
     return OverviewRow("ceiling", (CEILING, cells[0], "100 %", *cells[1:]))

@@ -13,6 +13,7 @@ from humanclap.evaluation.result import (
     PairedTest,
     Statistic,
 )
+from humanclap.metrics.ceiling import NoiseCeiling
 
 UNDEFINED = "–"
 
@@ -69,7 +70,8 @@ def warnings(comparison: Comparison) -> list[str]:
 
 def _against_trivial(difference: Difference) -> str:
     rank = difference.overall.statistics["srcc"]
-    told = f"{difference.baseline!r}, a predictor that hears nothing (SRCC {signed(rank)})"
+    told = f"{difference.baseline!r}, a predictor that hears nothing"
+    told += f" (difference in SRCC {signed(rank)})"
     if rank.high < 0:
         return f"{difference.name} is worse than {told}."
     if not rank.low > 0:
@@ -103,6 +105,14 @@ def _gain_between_only(difference: Difference) -> str:
     )
 
 
+def ceiling_in_words(ceiling: NoiseCeiling) -> str:
+    """`0.774 [0.752, 0.795]`, the interval being that of its estimate."""
+    value = number(ceiling.srcc.value)
+    if math.isnan(ceiling.srcc_low):
+        return value
+    return f"{value} [{number(ceiling.srcc_low)}, {number(ceiling.srcc_high)}]"
+
+
 def _ceiling(comparison: Comparison) -> list[str]:
     overall = comparison.ceilings.get("overall")
     if overall is None:
@@ -110,13 +120,13 @@ def _ceiling(comparison: Comparison) -> list[str]:
     if overall.reason:
         return [f"The noise ceiling of these ratings is undefined: {overall.reason}."]
     parts = [
-        f"{label.partition(' ')[2]} {number(ceiling.srcc.value)}"
+        f"{label.partition(' ')[2]} {ceiling_in_words(ceiling)}"
         for label, ceiling in comparison.ceilings.items()
         if label.startswith("subset ")
     ]
     subsets = f" ({', '.join(parts)})" if parts else ""
     return [
-        f"The noise ceiling of these ratings is SRCC {number(overall.srcc.value)}{subsets}: a "
+        f"The noise ceiling of these ratings is SRCC {ceiling_in_words(overall)}{subsets}: a "
         "perfect metric would reach no more on average. One listener agrees with the others at "
         f"{number(overall.one_listener_srcc)}."
     ]

@@ -26,6 +26,7 @@ from humanclap.metrics.reliability import icc1, leave_one_out_srcc
 SIMULATIONS = 400
 """Studies drawn from the model; the mean SRCC of 1,311 pairs is then known to 0.001."""
 MAX_CATEGORIES = 200
+ICC_REPLICATES = 400
 _NODES = 81
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,9 @@ class CeilingValue:
 class NoiseCeiling:
     """What a perfect metric would reach; NaN throughout where `reason` says why.
 
-    srcc, lcc, ktau: of the true mean against the observed means; icc: ICC(1) of the ratings;
+    srcc, lcc, ktau: of the true mean against the observed means; srcc_low, srcc_high: 95 %
+    interval of that expected SRCC, since the ICC is an estimate too (bootstrap over pairs; 0 where
+    its lower end shows no agreement); icc: ICC(1) of the ratings;
     latent_icc: the pair's share of the latent variance; one_listener_srcc: one rating against the
     mean of the others on its pair, as observed; simulated_one_listener_srcc: the same under the
     model, which was not fitted to it (the two should be near).
@@ -54,6 +57,8 @@ class NoiseCeiling:
     srcc: CeilingValue
     lcc: CeilingValue
     ktau: CeilingValue
+    srcc_low: float
+    srcc_high: float
     icc: float
     latent_icc: float
     one_listener_srcc: float
@@ -144,10 +149,16 @@ def noise_ceiling(
         return _undefined(reason, icc, alone, count)
     model = fit_ordinal(x, icc)
     drawn = _simulate(model, pair, count, simulations, np.random.default_rng(seed))
+    few = max(1, simulations // 4)
+    low, high = (
+        _expected_srcc(x, end, pair, count, few, seed) for end in _icc_interval(x, pair, seed)
+    )
     return NoiseCeiling(
         srcc=_value(drawn["srcc"]),
         lcc=_value(drawn["lcc"]),
         ktau=_value(drawn["ktau"]),
+        srcc_low=min(low, _value(drawn["srcc"]).value),
+        srcc_high=max(high, _value(drawn["srcc"]).value),
         icc=icc,
         latent_icc=model.latent_icc,
         one_listener_srcc=alone,
@@ -173,12 +184,46 @@ def _why_not(x: Floats, count: Integers, icc: float) -> str | None:
     return None
 
 
+def _icc_interval(x: Floats, pair: Integers, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of ICC(1) by a bootstrap over pairs, from each pair's sums."""
+    n = np.bincount(pair).astype(np.float64)
+    centred = x - x.mean()
+    sums = np.bincount(pair, centred)
+    between = sums**2 / n
+    within = np.bincount(pair, centred**2) - between
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(n.size, size=(ICC_REPLICATES, n.size))
+    k = n.size
+    total = n[drawn].sum(axis=1)
+    mean_between = between[drawn].sum(axis=1) - sums[drawn].sum(axis=1) ** 2 / total
+    mean_between /= k - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_within = within[drawn].sum(axis=1) / (total - k)
+        n0 = (total - (n**2)[drawn].sum(axis=1) / total) / (k - 1)
+        icc = (mean_between - mean_within) / (mean_between + (n0 - 1) * mean_within)
+    low, high = np.quantile(icc[np.isfinite(icc)], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _expected_srcc(
+    x: Floats, icc: float, pair: Integers, count: Integers, simulations: int, seed: int
+) -> float:
+    """Mean SRCC of a perfect metric were this the ICC."""
+    if icc <= 0:
+        return 0.0
+    model = fit_ordinal(x, min(icc, 0.999))
+    rng = np.random.default_rng(seed)
+    return _value(_simulate(model, pair, count, simulations, rng, ranks_only=True)["srcc"]).value
+
+
 def _simulate(
     model: OrdinalModel,
     pair: Integers,
     count: Integers,
     simulations: int,
     rng: np.random.Generator,
+    *,
+    ranks_only: bool = False,
 ) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"srcc": [], "lcc": [], "ktau": [], "one": []}
     for i in range(simulations):
@@ -186,6 +231,8 @@ def _simulate(
         ratings = model.draw(quality[pair], rng)
         means = np.round(np.bincount(pair, ratings, count.size) / count, 9)
         found["srcc"].append(srcc(quality, means))
+        if ranks_only:
+            continue
         found["lcc"].append(lcc(model.mean_rating(quality), means))
         found["ktau"].append(ktau(quality, means))
         if i < 20:
@@ -204,6 +251,8 @@ def _undefined(reason: str, icc: float, alone: float, count: Integers) -> NoiseC
         srcc=nothing,
         lcc=nothing,
         ktau=nothing,
+        srcc_low=math.nan,
+        srcc_high=math.nan,
         icc=icc,
         latent_icc=math.nan,
         one_listener_srcc=alone,
