@@ -77,6 +77,12 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "SPO loss": SPO,
     "listeners": {"objective": "listener"},
     "MSE, certainty": {"objective": "mse", "certainty_weights": True},
+    "wSCE+MAE, certainty": {"objective": "wsce+mae", "certainty_weights": True},
+    "wSCE+margin": {"objective": "wsce+margin"},
+    "wSCE+Bradley-Terry": {"objective": "wsce+bradley-terry"},
+    "wSCE+ListNet": {"objective": "wsce+listnet"},
+    "wSCE+SPO loss": {"objective": "wsce+mse+0.5*difference", "standardise_targets": True},
+    "wSCE+listeners": {"objective": "wsce+listener"},
 }
 CLEANING: dict[str, tuple[tuple[str, ...], bool]] = {
     "none": ((), False),
@@ -86,7 +92,7 @@ CLEANING: dict[str, tuple[tuple[str, ...], bool]] = {
     "anchors, z-scores": (("relate",), True),
     "anchors, agreement, z-scores": (("relate", "spo"), True),
 }
-CLEANED = ("wSCE+MAE", "MSE", "SPO loss", "listeners")
+CLEANED = ("wSCE+MAE", "MSE", "SPO loss", "wSCE+listeners")
 USUAL = "anchors (relate)"
 SETTINGS = TrainingSettings(epochs=25, batch_size=64, patience=5, train="all", weight_decay=0.0)
 

@@ -7,7 +7,7 @@ import random
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from humanclap.errors import InputError, LeakageError, SettingsError
 
@@ -29,6 +29,9 @@ class Paired(Protocol):
     @property
     def pair_id(self) -> str:
         """Name of the pair."""
+
+
+Grouped = TypeVar("Grouped", bound=Paired)
 
 
 def caption_key(text: str) -> str:
@@ -152,3 +155,44 @@ def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
                 f"{'s' if len(keys) > 1 else ''}: {named}{more} "
                 "(make splits by clip and caption: humanclap ratings split)"
             )
+
+
+def without_shared(
+    records: Sequence[Grouped], held_out: Sequence[Paired], *, captions: bool = True
+) -> tuple[list[Grouped], int]:
+    """The records that share no clip (and no caption) with `held_out`, and how many do.
+
+    Leaving one system out needs this: the other systems often answered the same captions.
+    captions: False where captions may be shared (closed label sets).
+    """
+    clips = {record.audio for record in held_out}
+    texts = {caption_key(record.text) for record in held_out} if captions else set()
+    kept = [
+        record
+        for record in records
+        if record.audio not in clips and caption_key(record.text) not in texts
+    ]
+    return kept, len(records) - len(kept)
+
+
+def listener_overlap(splits: Mapping[str, Iterable[str]]) -> dict[str, dict[str, float]]:
+    """How far listeners of one split are those of another: share of the row's ratings, by column.
+
+    splits: split name -> the listener of each of its ratings. Listeners may overlap (a metric is
+    judged on pairs it has not met, not on people it has not met), but a reader should know.
+
+    >>> listener_overlap({"train": ["a", "a", "b"], "test": ["a", "c"]})["test"]["train"]
+    0.5
+    """
+    ids = {name: list(listeners) for name, listeners in splits.items()}
+    known = {name: set(listeners) for name, listeners in ids.items()}
+    return {
+        name: {
+            other: sum(one in known[other] for one in listeners) / len(listeners)
+            if listeners
+            else math.nan
+            for other in ids
+            if other != name
+        }
+        for name, listeners in ids.items()
+    }

@@ -23,6 +23,7 @@ COMMANDS = {
     "listen": ("listen", "Run listening tests: collect the ratings of people."),
     "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
     "train": ("train", "Train a CLAP on human ratings."),
+    "experiment": ("experiment", "Train and judge a grid of objectives, models and seeds."),
     "score": ("score", "Score how well audio matches text."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),

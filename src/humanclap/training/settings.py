@@ -218,8 +218,8 @@ def read_settings(
     given: dict[str, object] = {}
     if path is not None:
         given = _read_toml(Path(path))
-        _build(given, where=f"{path}: ")
-    return _build({**given, **(overrides or {})}, where="")
+        build_settings(given, where=f"{path}: ")
+    return build_settings({**given, **(overrides or {})}, where="")
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -232,7 +232,8 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise SettingsError(f"{path}: not TOML: {error}") from error
 
 
-def _build(given: Mapping[str, object], *, where: str) -> TrainingSettings:
+def build_settings(given: Mapping[str, object], *, where: str) -> TrainingSettings:
+    """Settings from a mapping. Raises SettingsError, its message behind `where`."""
     known = tuple(item.name for item in fields(TrainingSettings))
     for name in given:
         if name not in known:

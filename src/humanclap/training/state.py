@@ -93,7 +93,7 @@ class RunFolder:
             if overwrite:
                 shutil.rmtree(self.directory)
             elif resume:
-                self._check_same_run()
+                self.check_same_run()
                 return self._read_state()
             else:
                 raise SettingsError(
@@ -105,7 +105,8 @@ class RunFolder:
             file.write(json.dumps(self.identity, indent=2, ensure_ascii=False) + "\n")
         return None
 
-    def _check_same_run(self) -> None:
+    def check_same_run(self) -> None:
+        """Raise SettingsError where the folder holds another run, naming what differs."""
         path = self.directory / IDENTITY_FILE
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,296 @@
+"""Runs a recipe's grid: each run a folder, done runs skipped, broken ones resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.device import resolve_device
+from humanclap.experiments.judge import Figures, figures
+from humanclap.experiments.parts import Part, fewer_pairs, only_systems
+from humanclap.experiments.recipe import Recipe
+from humanclap.fingerprint import fingerprint_text
+from humanclap.progress import Progress, silent
+from humanclap.records import Score
+from humanclap.scoring.scorer import HumanCLAP
+from humanclap.tables import atomic_writer, read_scores, write_records
+from humanclap.training.card import model_card
+from humanclap.training.dataset import Example, check_files
+from humanclap.training.features import FeatureFiles
+from humanclap.training.loop import Outcome, train
+from humanclap.training.run import calibrate, training_record
+from humanclap.training.settings import TrainingSettings
+from humanclap.training.state import RunFolder
+from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
+from humanclap.training.validation import cosines
+
+BEFORE = "before training"
+"""Name of the row of the models as they come."""
+METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One cell of the grid. pairs: 0 for all; settings: None for `BEFORE`."""
+
+    model: str
+    objective: str
+    systems: str
+    pairs: int
+    part: Part
+    seed: int
+    settings: TrainingSettings | None
+
+    def folder(self, output: Path) -> Path:
+        """Where its files are."""
+        amount = f"{self.pairs} pairs" if self.pairs else "all pairs"
+        steps = (self.model, self.objective, self.systems, amount, self.part.name)
+        folder = output / "runs"
+        for step in steps:
+            folder /= re.sub(r"[^\w.+-]+", "-", step).strip("-") or "-"
+        return folder / f"seed-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A finished run: its scores of the test pairs, in their order, and what they come to."""
+
+    run: Run
+    scores: NDArray[np.float64]
+    found: Figures
+    best_epoch: int
+    ratings: int
+
+
+def plan(recipe: Recipe, parts: Sequence[Part]) -> list[Run]:
+    """Every run, those of one model together."""
+    return list(_runs(recipe, parts))
+
+
+def _runs(recipe: Recipe, parts: Sequence[Part]) -> Iterator[Run]:
+    for model in recipe.models:
+        for part in parts:
+            yield Run(
+                model=model,
+                objective=BEFORE,
+                systems="all",
+                pairs=0,
+                part=part,
+                seed=recipe.seeds[0],
+                settings=None,
+            )
+            for systems, names in recipe.systems.items():
+                for pairs in recipe.pairs:
+                    for seed in recipe.seeds:
+                        cut = fewer_pairs(only_systems(part, names), pairs, seed)
+                        for objective, settings in recipe.objectives.items():
+                            yield Run(
+                                model=model,
+                                objective=objective,
+                                systems=systems,
+                                pairs=pairs,
+                                part=cut,
+                                seed=seed,
+                                settings=replace(settings, seed=seed),
+                            )
+
+
+def run_grid(
+    recipe: Recipe,
+    parts: Sequence[Part],
+    output: Path,
+    *,
+    mn04: str | Path | None = None,
+    progress: Progress = silent,
+) -> list[Done]:
+    """Train and judge every run that is not done yet; gives them all.
+
+    Raises InputError for what a user can have wrong, SettingsError where a folder holds a run of
+    another recipe.
+    """
+    check_files([item for part in parts for item in (*part.train, *part.validation, *part.test)])
+    runs = plan(recipe, parts)
+    done: list[Done] = []
+    bench: _Bench | None = None
+    for run in runs:
+        if bench is None or bench.model != run.model:
+            bench = _Bench(run.model, recipe, parts, output, mn04)
+        done.append(bench.finished(run) or bench.execute(run))
+        note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"
+        progress(len(done), len(runs), note)
+    return done
+
+
+class _Bench:
+    """One model, trained again and again from where it began, over features kept once."""
+
+    def __init__(
+        self,
+        model: str,
+        recipe: Recipe,
+        parts: Sequence[Part],
+        output: Path,
+        mn04: str | Path | None,
+    ) -> None:
+        self.model, self.recipe, self.output = model, recipe, output
+        device = resolve_device(recipe.settings.device)
+        self.backbone = load_checkpoint(model, mn04=mn04).backbone.to(device)
+        self.base = {
+            "name": self.backbone.name,
+            "kind": self.backbone.kind,
+            "fingerprint": self.backbone.fingerprint(),
+        }
+        state = self.backbone.module().state_dict()
+        self._start = {name: tensor.clone() for name, tensor in state.items()}
+        self._examples = {
+            (item.path, item.text): item
+            for part in parts
+            for item in (*part.train, *part.validation, *part.test)
+        }
+        self._towers: dict[tuple[str, ...], tuple[AudioTower, TextTower]] = {}
+
+    def _towers_for(self, settings: TrainingSettings) -> tuple[AudioTower, TextTower]:
+        """Towers do not depend on the objective, only on what of them learns."""
+        key = (settings.train, settings.train_audio, settings.train_text)
+        if key not in self._towers:
+            files = FeatureFiles(self.output / "features", self.base["fingerprint"])
+            examples = list(self._examples.values())
+            self._towers[key] = (
+                audio_tower(self.backbone, settings, examples, files=files),
+                text_tower(self.backbone, settings, examples, files=files),
+            )
+        return self._towers[key]
+
+    def _identity(self, run: Run) -> dict[str, Any]:
+        tested = fingerprint_text(
+            part for item in run.part.test for part in (item.audio, item.text, repr(item.mos))
+        )
+        return {
+            "settings": None if run.settings is None else run.settings.as_dict(),
+            "base_model": self.base,
+            "targets": run.part.splits().fingerprint(),
+            "test": tested,
+            "simulated": self.recipe.simulated,
+        }
+
+    def finished(self, run: Run) -> Done | None:
+        """The run as its folder tells it, None where it is not done."""
+        folder = run.folder(self.output)
+        if not (folder / METRICS).is_file():
+            return None
+        RunFolder(folder, self._identity(run)).check_same_run()
+        saved = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        return Done(
+            run=run,
+            scores=np.array([row.score for row in read_scores(folder / PREDICTIONS)]),
+            found={
+                group: {name: math.nan if v is None else float(v) for name, v in values.items()}
+                for group, values in saved["test"].items()
+            },
+            best_epoch=saved["best_epoch"],
+            ratings=saved["ratings"],
+        )
+
+    def execute(self, run: Run) -> Done:
+        """Train where there is something to train, then score the test pairs."""
+        self.backbone.module().load_state_dict(self._start)
+        settings = run.settings or self.recipe.settings
+        audio, text = self._towers_for(settings)
+        folder = RunFolder(run.folder(self.output), self._identity(run))
+        state = folder.open(resume=True, overwrite=False)
+        outcome = None
+        if run.settings is not None:
+            outcome = train(
+                self.backbone,
+                run.part.splits(),
+                settings,
+                tower=audio,
+                text_tower=text,
+                run_folder=folder,
+                state=state,
+            )
+        self.backbone.module().eval()
+        calibration = calibrate(self.backbone, run.part.splits(), settings, audio, text)
+        checkpoint = Checkpoint(self.backbone, calibration)
+        scores = cosines(self.backbone, run.part.test, audio, text)
+        rows = _score_rows(run.part.test, scores, checkpoint)
+        predicted = np.array([row.rating for row in rows])
+        found = figures(run.part.test, scores, predicted)
+        write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
+        if outcome is not None and self.recipe.keep_checkpoints:
+            self._save(run, settings, outcome, checkpoint, folder)
+        done = Done(
+            run=run,
+            scores=scores,
+            found=found,
+            best_epoch=0 if outcome is None else outcome.best_epoch,
+            ratings=sum(item.n for item in (*run.part.train, *run.part.validation)),
+        )
+        _write_metrics(folder.directory / METRICS, done)
+        folder.finish()
+        return done
+
+    def _save(
+        self,
+        run: Run,
+        settings: TrainingSettings,
+        outcome: Outcome,
+        checkpoint: Checkpoint,
+        folder: RunFolder,
+    ) -> None:
+        note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
+        record = training_record(run.part.splits(), settings, outcome, self.base, note)
+        save_checkpoint(
+            replace(checkpoint, training=record),
+            folder.checkpoint,
+            model_card=model_card(record, simulated=self.recipe.simulated),
+        )
+
+
+def _score_rows(
+    examples: Sequence[Example], scores: NDArray[np.float64], checkpoint: Checkpoint
+) -> list[Score]:
+    scorer = HumanCLAP(checkpoint)
+    return [
+        Score(
+            audio=item.audio,
+            text=item.text,
+            score=float(score),
+            rating=scorer.rate(float(score)),
+            pair_id=item.pair_id,
+            system=item.system,
+            subset=item.subset,
+            split=item.split,
+            signature=scorer.signature,
+        )
+        for item, score in zip(examples, scores, strict=True)
+    ]
+
+
+def _write_metrics(path: Path, done: Done) -> None:
+    content = {
+        "objective": done.run.objective,
+        "model": done.run.model,
+        "part": done.run.part.name,
+        "seed": done.run.seed,
+        "best_epoch": done.best_epoch,
+        "train_pairs": len(done.run.part.train),
+        "validation_pairs": len(done.run.part.validation),
+        "test_pairs": len(done.run.part.test),
+        "ratings": done.ratings,
+        "test": {
+            group: {name: None if math.isnan(v) else v for name, v in values.items()}
+            for group, values in done.found.items()
+        },
+    }
+    with atomic_writer(path) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

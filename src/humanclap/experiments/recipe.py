@@ -1,0 +1,168 @@
+"""What an experiment is: a recipe in TOML, checked key by key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from humanclap.errors import SettingsError
+from humanclap.training.settings import TrainingSettings, build_settings
+
+SPLITS = ("column", "folds", "systems")
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRecipe:
+    """Where the rated pairs come from and how they are divided.
+
+    tables: path -> split of its pairs, empty where the table says it itself; each a table of
+    targets, of XACLE's averages or of ratings. screen, standardise, question: for ratings. split:
+    `column` (the tables' own), `folds` (k folds by caption and clip), `systems` (each left out in
+    turn). validation_fraction: taken from the training pairs, by whole groups; 0: the split
+    `validation`. submit: a table of pairs to score with the baseline's rivals, in XACLE's form.
+    """
+
+    tables: dict[str, str]
+    audio_root: str = "."
+    screen: tuple[str, ...] = ()
+    standardise: bool = False
+    question: str = "REL"
+    split: str = "column"
+    test_split: str = "test"
+    folds: int = 5
+    validation_fraction: float = 0.0
+    submit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.tables:
+            raise SettingsError("data.tables names no table")
+        if self.split not in SPLITS:
+            raise SettingsError(
+                f"data.split is {self.split!r}; expected one of {', '.join(SPLITS)}"
+            )
+        if not 0 <= self.validation_fraction < 1:
+            raise SettingsError(
+                f"data.validation_fraction is {self.validation_fraction:g}; expected 0 to 1"
+            )
+        if self.split == "folds" and not self.validation_fraction:
+            raise SettingsError("data.split = 'folds' needs a validation_fraction, such as 0.2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A grid: objectives x models x systems x numbers of pairs x parts x seeds.
+
+    objectives: name -> settings that differ from the common ones; systems: name -> the systems
+    whose pairs are trained on, none: all; pairs: numbers of training pairs, 0: all; baseline: the
+    objective the others are compared with.
+    """
+
+    title: str
+    data: DataRecipe
+    settings: TrainingSettings
+    objectives: dict[str, TrainingSettings]
+    baseline: str
+    models: tuple[str, ...] = ("mini",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    systems: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"all": ()})
+    pairs: tuple[int, ...] = (0,)
+    replicates: int = 1000
+    keep_checkpoints: bool = False
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.baseline not in self.objectives:
+            known = ", ".join(self.objectives)
+            raise SettingsError(f"baseline {self.baseline!r} is no objective; there are {known}")
+        for name, several in (("models", self.models), ("seeds", self.seeds)):
+            if not several or len(set(several)) != len(several):
+                raise SettingsError(f"{name} must be distinct and at least one")
+        if any(count < 0 for count in self.pairs):
+            raise SettingsError("pairs are numbers of rated pairs; 0 stands for all")
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe. Raises SettingsError naming the file, and the key that is not known."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            given = tomllib.load(file)
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such recipe") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    try:
+        return _recipe(given)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def _recipe(given: Mapping[str, Any]) -> Recipe:
+    values = dict(given)
+    for needed in ("title", "data", "objectives", "baseline"):
+        if needed not in values:
+            raise SettingsError(f"{needed!r} is missing")
+    common = _table(values.pop("settings", {}), "settings")
+    values["settings"] = build_settings(common, where="settings: ")
+    values["objectives"] = {
+        name: _objective(name, said, common)
+        for name, said in _table(values["objectives"], "objectives").items()
+    }
+    values["data"] = _build(DataRecipe, _table(values["data"], "data"), "data")
+    if "systems" in values:
+        values["systems"] = {
+            name: tuple(of) for name, of in _table(values["systems"], "systems").items()
+        }
+    return _build(Recipe, values, "the recipe")
+
+
+def _objective(name: str, said: object, common: Mapping[str, object]) -> TrainingSettings:
+    own = {"objective": said} if isinstance(said, str) else _table(said, f"objectives.{name}")
+    return build_settings({**common, **own}, where=f"objectives.{name}: ")
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where} must be a table [{where}]")
+    return dict(value)
+
+
+def _build(kind: type[Section], given: Mapping[str, Any], where: str) -> Section:
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise SettingsError(f"unknown key {name!r} in {where}{hint}")
+    values = {key: _frozen(value) for key, value in given.items()}
+    _check_types(kind, values, where)
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _check_types(kind: type[Any], values: Mapping[str, object], where: str) -> None:
+    for item in fields(kind):
+        value, default = values.get(item.name), item.default
+        if value is None or not isinstance(default, (str, bool, int, float, tuple)):
+            continue
+        accepted = (int, float) if isinstance(default, float) else (type(default),)
+        members_alike = not isinstance(default, tuple) or _members_alike(value, default)
+        if type(value) not in accepted or not members_alike:
+            raise SettingsError(f"{item.name} in {where} is {value!r}; expected like {default!r}")
+
+
+def _members_alike(value: object, default: tuple[object, ...]) -> bool:
+    wanted = type(default[0]) if default else str
+    return isinstance(value, tuple) and all(type(member) is wanted for member in value)

@@ -1,0 +1,129 @@
+"""An experiment from its recipe to its table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from humanclap.experiments.grid import run_grid
+from humanclap.experiments.parts import Part, make_parts, read_data
+from humanclap.experiments.recipe import Recipe, read_recipe
+from humanclap.experiments.submission import write_submission
+from humanclap.experiments.summary import Row, summarise
+from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
+from humanclap.progress import Progress, silent
+from humanclap.scale import RatingScale
+from humanclap.tables import atomic_writer, write_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What came of it; `text` is the table as Markdown."""
+
+    recipe: Recipe
+    parts: tuple[Part, ...]
+    rows: tuple[Row, ...]
+    text: str
+    output: Path
+
+
+def run_experiment(
+    recipe_path: str | Path,
+    *,
+    output: str | Path,
+    data_folder: str | Path | None = None,
+    audio_root: str | Path | None = None,
+    mn04: str | Path | None = None,
+    progress: Progress = silent,
+) -> Experiment:
+    """Run every cell of a recipe's grid that is not done yet, and write the table of all.
+
+    data_folder: where the recipe's tables and audio are, the recipe's own folder where None;
+    audio_root: of the audio, where it is elsewhere. Writes to `output`: `runs/`, each with
+    settings, log, predictions and metrics; `features/`; `table.md`, `table.csv`, `table.json`;
+    with several numbers of pairs `efficiency.svg`; with `submit` a submission. Run again, it goes
+    on where it stopped. Raises InputError and its kinds.
+    """
+    recipe = read_recipe(recipe_path)
+    folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
+    output = Path(output)
+    scale = RatingScale.parse(recipe.settings.rating_scale)
+    shared = recipe.settings.allow_shared_captions
+    root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
+    examples = read_data(recipe.data, folder, root, scale)
+    parts = make_parts(examples, recipe.data, shared_captions=shared)
+    done = run_grid(recipe, parts, output, mn04=mn04, progress=progress)
+    rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
+    notes = _notes(recipe, parts, shared)
+    text = markdown(recipe, rows, notes)
+    facts = {"parts": [_describe(part) for part in parts], "notes": notes}
+    _write(output / "table.md", text)
+    write_rows(output / "table.csv", CSV_COLUMNS, csv_rows(rows))
+    plain = _plain(as_json(recipe, rows, facts))
+    _write(output / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    if len(recipe.pairs) > 1:
+        _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
+    if recipe.data.submit:
+        write_submission(recipe, folder / recipe.data.submit, root, done, output, mn04=mn04)
+    return Experiment(recipe=recipe, parts=tuple(parts), rows=tuple(rows), text=text, output=output)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_writer(path) as file:
+        file.write(text)
+
+
+def _describe(part: Part) -> dict[str, Any]:
+    sides = {"train": part.train, "validation": part.validation, "test": part.test}
+    return {
+        "name": part.name,
+        **{name: {"pairs": len(side), "ratings": sum(i.n for i in side)}
+           for name, side in sides.items()},
+        "left_out_for_sharing_with_test": part.left_out,
+        "listener_overlap": part.overlap(),
+    }  # fmt: skip
+
+
+def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool) -> list[str]:
+    seeds = len(recipe.seeds)
+    tested = sum(len(part.test) for part in parts)
+    cluster = "clips" if shared else "captions"
+    lines = [
+        f"Judged on {tested} pairs in {len(parts)} part{'s' if len(parts) > 1 else ''}, none met "
+        f"in training. Cells: mean over {seeds} seeds ± half width of the 95 % t interval over "
+        "seeds. MSE is that of the predicted rating, calibrated on the validation pairs. Last "
+        f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean over seeds; "
+        "an objective is called better or worse where the interval leaves 0 out."
+    ]
+    left_out = sum(part.left_out for part in parts)
+    if left_out:
+        lines.append(
+            f"{left_out} pairs could have trained but share a clip or caption with those judged."
+        )
+    if shared:
+        lines.append(
+            "Captions stand on both sides (a closed label set): nothing is said of unseen captions."
+        )
+    overlaps = [found["test"]["train"] for part in parts if (found := part.overlap())]
+    if overlaps:
+        lines.append(
+            f"{float(np.mean(overlaps)):.0%} of the ratings judged against were given by listeners "
+            "who also rated training pairs."
+        )
+    return lines
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
