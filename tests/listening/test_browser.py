@@ -138,6 +138,8 @@ def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     shot(listener, "about")
     listener.answer_questions()
     listener.at("/sound")
+    listener.click("button[type=submit]")
+    listener.at("/sound")
     listener.check_volume()
     listener.at("/trial")
     for number in range(1, N_LONG + 1):
@@ -312,7 +314,6 @@ def test_the_admin_page_shows_progress_behind_its_token(listener: Listener) -> N
     listener.click("button[type=submit]")
     listener.at("/admin")
     listener.wait(lambda d: "Ratings" in listener.text(".figures"))
-    shot(listener, "admin")
     listener.click("button[value=paused]")
     listener.wait(lambda d: listener.text(".state-paused") == "paused")
     listener.click("button[value=open]")

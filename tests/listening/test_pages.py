@@ -57,7 +57,9 @@ def wrong_answers(study: Study) -> dict[str, str]:
     return {name: str((int(place) + 1) % 3) for name, place in right_answers(study).items()}
 
 
-REQUIRE = DESIGN.replace("volume_check = false", 'headphone_check = "require"')
+REQUIRE = DESIGN.replace(
+    "volume_check = false", 'volume_check = false\nheadphone_check = "require"'
+)
 
 
 def test_headphones_are_heard_out_and_a_second_try_is_given(
@@ -89,14 +91,17 @@ def test_who_fails_twice_where_headphones_are_needed_is_thanked_and_holds_no_pai
         assert rows(connection, "SELECT * FROM trials") == []
 
 
-def test_a_missing_row_of_the_headphone_check_is_asked_for(
+def test_a_missing_part_of_the_sound_check_is_asked_for(
     make_study: MakeStudy, tmp_path: Path
 ) -> None:
     study = make_study(DESIGN.replace("volume_check = false", 'headphone_check = "record"'))
+    heard = {"volume": "yes"}
     with browsing(study, tmp_path) as browser:
         page = start(browser)
-        assert browser.post("/sound", {"csrf": hidden(page), "row0": "1"}).status == 422
-        assert browser.post("/sound", {"csrf": hidden(page), **wrong_answers(study)}).status == 200
+        token = {"csrf": hidden(page)}
+        assert browser.post("/sound", {**token, **heard, "row0": "1"}).status == 422
+        assert browser.post("/sound", {**token, **wrong_answers(study)}).status == 422
+        assert browser.post("/sound", {**token, **heard, **wrong_answers(study)}).status == 200
         assert session_of(study)["state"] == "active"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -53,10 +53,12 @@ class ClipCache:
 
     def _write(self, source: Path, copy: Path, form: Form) -> None:
         samples, sample_rate = read_clip(source)
+        content = io.BytesIO()  # written to a file, libsndfile would wait for the disk
+        soundfile.write(content, samples, sample_rate, format=form.upper(), subtype="PCM_16")
         handle, temporary = tempfile.mkstemp(suffix=f".{form}", dir=self._folder)
-        os.close(handle)
         try:
-            soundfile.write(temporary, samples, sample_rate, format=form.upper(), subtype="PCM_16")
+            with open(handle, "wb") as file:
+                file.write(content.getvalue())
             Path(temporary).replace(copy)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

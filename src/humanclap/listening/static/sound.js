@@ -34,3 +34,11 @@ async function play(button) {
 for (const button of document.querySelectorAll("button[data-sounds]")) {
   button.addEventListener("click", () => play(button));
 }
+
+// What was not played cannot be answered, and a browser lets disabled fields pass: lead there.
+document.querySelector("form").addEventListener("submit", (event) => {
+  const unheard = document.querySelector("input:disabled[data-after]");
+  if (!unheard) return;
+  event.preventDefault();
+  document.querySelector(`button[data-plays="${unheard.dataset.after}"]`).focus();
+});

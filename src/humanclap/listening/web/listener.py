@@ -253,6 +253,8 @@ class ListenerPages:
     def _store_sound(self, request: Request, form: Mapping[str, str]) -> Response:
         session = self._context.required_session(request)
         design = self._study.design.session
+        if design.volume_check and form.get("volume") != "yes":
+            raise HTTPException(422, "please play the noise and set the volume")
         if session.state == "preparing" and design.headphone_check != "off":
             n = headphones.n_right(_try_seed(session), _row_answers(form))
             passed = n >= headphones.PASS_AT
