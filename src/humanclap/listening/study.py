@@ -84,8 +84,12 @@ def create_study(
                 )
             _write_settings(connection, design_text, audio_root, fingerprint)
             insert(connection, "stimuli", stimuli)
-    finally:
+    except BaseException:
         database.close()
+        if "://" not in where:
+            Path(where).unlink(missing_ok=True)  # ours: it was not there before
+        raise
+    database.close()
     return Created(
         n_pairs=len(pairs),
         n_anchors=len(anchors),
