@@ -98,8 +98,8 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool) -> list[str]:
         f"Judged on {tested} pairs in {len(parts)} part{'s' if len(parts) > 1 else ''}, none met "
         f"in training. Cells: mean over {seeds} seeds ± half width of the 95 % t interval over "
         "seeds. MSE is that of the predicted rating, calibrated on the validation pairs. Last "
-        f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean over seeds; "
-        "an objective is called better or worse where the interval leaves 0 out."
+        f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean "
+        "over seeds; an objective is called better or worse where the interval leaves 0 out."
     ]
     left_out = sum(part.left_out for part in parts)
     if left_out:

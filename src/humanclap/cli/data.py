@@ -1,0 +1,65 @@
+"""`humanclap data`: bring data sets from their publishers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from humanclap.cli.console import progress_bar, remark, to_json
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(epilog="Example: humanclap data relate -o RELATE/")
+def data() -> None:
+    """Bring data sets from their publishers' own addresses."""
+
+
+@data.command(epilog="Example: humanclap data relate -o RELATE/ --scores RELATE/scores/REL.csv")
+@click.option("-o", "--output", required=True, type=_PATH, help="Folder to unpack into.")
+@click.option("--readme", type=_PATH, help="The dataset's README, whose address is then taken.")
+@click.option("--url", help="Another address of the same archive.")
+@click.option("--sha256", help="What the archive must hash to.")
+@click.option("--scores", type=_PATH, help="REL.csv: tell which rated clips are missing.")
+@click.option("--keep-archive", is_flag=True, help="Do not delete the zip when it is unpacked.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def relate(
+    output: Path,
+    readme: Path | None,
+    url: str | None,
+    sha256: str | None,
+    scores: Path | None,
+    keep_archive: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Download RELATE's clips (Kanamori et al., Interspeech 2025) from its README's address.
+
+    Stopped, the same command goes on where it was. The dataset states neither a licence nor a
+    hash: the hash of what came is recorded beside it and compared the next time.
+    """
+    from humanclap.fetch.relate import README_ADDRESS, address_in, fetch_relate
+
+    if url is not None and readme is not None:
+        raise click.UsageError("give --url or --readme, not both")
+    address = url or (README_ADDRESS if readme is None else address_in(readme))
+    remark(f"from {address}", quiet=quiet)
+    with progress_bar("relate", quiet=quiet) as progress:
+        found = fetch_relate(
+            output,
+            url=address,
+            sha256=sha256,
+            scores=scores,
+            keep_archive=keep_archive,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(to_json(asdict(found)))
+    else:
+        click.echo(f"{found.clips} clips in {found.folder}\narchive SHA-256 {found.sha256}")
+    if found.missing:
+        named = ", ".join(found.missing[:3])
+        remark(f"warning: {len(found.missing)} rated clips are missing: {named}", quiet=False)

@@ -1,0 +1,1 @@
+"""Brings data sets from their publishers' addresses."""
