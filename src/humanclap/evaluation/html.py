@@ -21,7 +21,7 @@ _STYLE = """
   --anchor: #b79cf2; --ceiling: #56d364; --warn: #3a2f0b; --warn-text: #ffe08a;
   --warn-line: #d9a400; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--page);
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; background: var(--page);
   color: var(--text); font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue", sans-serif; }
 h1 { font-size: 1.7rem; margin: 0 0 1rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
 h1, h2, p, li, td:first-child { overflow-wrap: anywhere; }
@@ -30,12 +30,13 @@ h1, h2, p, li, td:first-child { overflow-wrap: anywhere; }
   font-weight: 600; }
 .summary { font-size: 1.05rem; padding-left: 1.2rem; } .summary li { margin: .3rem 0; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
+  font-size: .92rem; }
 th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; font-size: .85rem; } th:first-child,
-td:first-child { text-align: left; min-width: 9rem; white-space: normal;
-  } tr.overall td { font-weight: 600; }
+td:first-child { text-align: left; white-space: normal; } td.t:first-child,
+td.name { min-width: 9rem; } tr.overall td { font-weight: 600; }
 td small { display: block; color: var(--faint); font-weight: 400; font-size: .78rem; }
 figure { margin: 1.25rem 0; background: var(--raised); border: 1px solid var(--line);
   border-radius: 8px; padding: 1rem; overflow-x: auto; } figcaption { color: var(--faint);
@@ -62,10 +63,13 @@ th[aria-sort=descending] button::after { content: " ↓"; opacity: 1; }
 th[aria-sort=ascending] button::after { content: " ↑"; opacity: 1; }
 tr.ceiling td { color: var(--ceiling); font-weight: 600; } tr.listener td { color: var(--ceiling); }
 tr.trivial td { color: var(--faint); } tr.metric td:first-child { font-weight: 600; }
-.words td, .words th { white-space: normal; text-align: left; }
+th.t, td.t { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.wide + .cards { margin-top: 1rem; }
 .limit { stroke: var(--ceiling); stroke-width: 2; stroke-dasharray: 4 3; }
 .box { fill: var(--ceiling); fill-opacity: .14; } .line { stroke: var(--faint); fill: none; }
 .key.ceiling { background: var(--ceiling); height: .18rem; vertical-align: middle; }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+.two figure { margin: 0; } .two svg { min-width: 0; max-width: 27rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .8rem; }
 .card { background: var(--raised); border: 1px solid var(--line); border-radius: 8px;
   padding: .75rem; } .card p { margin: 0 0 .35rem; overflow-wrap: anywhere; }
@@ -162,11 +166,23 @@ def table(
 
     kinds: class of each row. A cell `0.5 [0.4, 0.6]` has its interval set below its value.
     """
+    cells = [list(row) for row in rows]
+    words = [any(_is_words(row[column]) for row in cells) for column in range(len(heads))]
     lines = []
-    for i, row in enumerate(rows):
+    for i, row in enumerate(cells):
         kind = f' class="{kinds[i]}"' if kinds and kinds[i] else ""
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{_cell(text)}</td>" for text in row) + "</tr>")
-    return raw_table("".join(f"<th>{escape(head)}</th>" for head in heads), lines)
+        data = (_cell(text, words[column]) for column, text in enumerate(row))
+        lines.append(f"<tr{kind}>" + "".join(data) + "</tr>")
+    titles = (_element("th", escape(head), words[i]) for i, head in enumerate(heads))
+    return raw_table("".join(titles), lines)
+
+
+def _is_words(text: str) -> bool:
+    return bool(text) and not (text[0].isdigit() or text[0] in "+-–<>−")
+
+
+def _element(name: str, content: str, words: bool) -> str:
+    return f'<{name} class="t">{content}</{name}>' if words else f"<{name}>{content}</{name}>"
 
 
 def raw_table(heads: str, rows: Iterable[str]) -> str:
@@ -178,8 +194,8 @@ def raw_table(heads: str, rows: Iterable[str]) -> str:
     )
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, words: bool) -> str:
     value, bracket, rest = text.partition(" [")
-    if bracket and rest.endswith("]"):
-        return f"{escape(value)}<small>[{escape(rest)}</small>"
-    return escape(text)
+    if bracket and rest.endswith("]") and not words:
+        return _element("td", f"{escape(value)}<small>[{escape(rest)}</small>", words)
+    return _element("td", escape(text), words)

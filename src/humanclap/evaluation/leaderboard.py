@@ -32,6 +32,8 @@ from humanclap.signature import common_signature
 
 Floats = NDArray[np.float64]
 MAX_NAMED = 3
+MIN_PROMPTS = 5
+"""A caption type with fewer prompts has a mean but no interval."""
 
 
 def leaderboard(
@@ -297,8 +299,8 @@ def _by_type(
                 caption_type=kind,
                 system=name,
                 mean=float(of_kind[:, i].mean()),
-                low=intervals[name].low,
-                high=intervals[name].high,
+                low=intervals[name].low if len(of_kind) >= MIN_PROMPTS else math.nan,
+                high=intervals[name].high if len(of_kind) >= MIN_PROMPTS else math.nan,
                 prompts=len(of_kind),
             )
             for i, name in enumerate(systems)

@@ -59,7 +59,7 @@ def caveats(board: Leaderboard) -> list[str]:
 
 def _mean(standing: object) -> str:
     mean, low, high = (getattr(standing, name) for name in ("mean", "low", "high"))
-    return f"{number(mean)} [{number(low)}, {number(high)}]"
+    return number(mean) + ("" if math.isnan(low) else f" [{number(low)}, {number(high)}]")
 
 
 def _neighbours(board: Leaderboard) -> list[Duel]:

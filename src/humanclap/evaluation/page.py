@@ -109,7 +109,8 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
     if len(rows) > 1:
         caption = "SRCC of each group with its interval." + _limit_key(comparison)
         parts.append(html.figure(plots.forest(rows, _limits(comparison)), caption))
-    parts += [_scatter(evaluation), _ranks(evaluation), _reliability(evaluation)]
+    squares = _ranks(evaluation) + _reliability(evaluation)
+    parts += [_scatter(evaluation), f'<div class="two">{squares}</div>']
     parts.append(_listen(evaluation, players))
     facts = [
         words.scale_map_line(evaluation),
@@ -181,7 +182,8 @@ def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
     heads = ["", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
     lines = []
     for label, group in rows:
-        cells = [f"<td>{escape(label)}</td><td>{group.n:,}</td><td>{group.captions:,}</td>"]
+        cells = [f'<td class="name">{escape(label)}</td>']
+        cells.append(f"<td>{group.n:,}</td><td>{group.captions:,}</td>")
         cells += [_statistic(group, name, signed) for name in STATISTICS]
         overall = ' class="overall"' if group.level == "overall" else ""
         lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
