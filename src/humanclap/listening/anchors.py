@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from humanclap.errors import InputError
 from humanclap.grouping import caption_key
+from humanclap.listening.concepts import KINDS
 from humanclap.records import Pair
 
 _STOP_WORDS = """
@@ -31,13 +33,14 @@ _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 
 
 def content_words(text: str) -> frozenset[str]:
-    """What a caption names, fit for comparison: stems of its words that are no stop words.
+    """What a caption names, fit for comparison: stems of words that are no stop words, and kinds.
 
-    Stems are cut roughly, and too short rather than too long, so that `barks` meets `barking`.
-    Of scripts without spaces, the runs of kanji, katakana and hangul count by pairs of characters.
+    A kind of sound (`concepts.KINDS`) stands as `#kind`, so that `man` meets `voice`. Stems are
+    cut roughly, and too short rather than too long, so that `barks` meets `barking`. Of scripts
+    without spaces, the runs of kanji, katakana and hangul count by pairs of characters.
 
     >>> sorted(content_words("Dogs are barking loudly, then a car passes by"))
-    ['bark', 'car', 'dog', 'pas']
+    ['#dog', '#vehicle', 'bark', 'car', 'dog', 'pas']
     """
     words: set[str] = set()
     for token in re.findall(r"\w+", caption_key(text)):
@@ -45,8 +48,19 @@ def content_words(text: str) -> frozenset[str]:
             for run in _HIRAGANA.split(token):
                 words.update(run[i : i + 2] for i in range(max(1, len(run) - 1)) if run)
         elif token not in STOP_WORDS and len(token) > 1:
-            words.add(_stem(token))
+            stem = _stem(token)
+            words.add(stem)
+            words.update(_kinds_of_stems().get(stem, ()))
     return frozenset(words)
+
+
+@cache
+def _kinds_of_stems() -> dict[str, set[str]]:
+    kinds: dict[str, set[str]] = {}
+    for kind, names in KINDS.items():
+        for name in names.split():
+            kinds.setdefault(_stem(name), set()).add(f"#{kind}")
+    return kinds
 
 
 def _stem(word: str) -> str:
@@ -58,7 +72,7 @@ def _stem(word: str) -> str:
 
 
 def mismatched(text: str, captions: Iterable[str]) -> bool:
-    """Whether `text` shares no content word with any of a clip's captions.
+    """Whether `text` shares no content word or kind of sound with any of a clip's captions.
 
     A text without content words matches anything, so it never counts as mismatched.
     """
@@ -97,8 +111,9 @@ def make_anchors(pairs: Sequence[Pair], n: int, seed: int) -> list[Pair]:
             )
     if n and not anchors:
         raise InputError(
-            "no anchor can be made: every caption shares a word with every other clip's "
-            "captions; give your own mismatched pairs (--anchors TABLE) or set anchors = 0"
+            "no anchor can be made: every caption shares a word or a kind of sound with every "
+            "other clip's captions; give your own mismatched pairs (--anchors TABLE) or set "
+            "anchors = 0"
         )
     return anchors
 
