@@ -31,7 +31,13 @@ def model_card(training: Mapping[str, Any], *, simulated: bool) -> str:
         for name in _METRICS
     )
     settings = "\n".join(f"- {key}: `{value}`" for key, value in training["settings"].items())
-    return f"""# A human-aligned CLAP
+    return f"""---
+library_name: humanclap
+pipeline_tag: feature-extraction
+tags: [CLAP, audio-text, human-ratings]
+---
+
+# A human-aligned CLAP
 
 {simulation}{note}Fine-tuned by humanclap {training["humanclap"]} from `{base["name"]}` \
 (`{base["fingerprint"]}`) with the objective `{training["settings"]["objective"]}`, \

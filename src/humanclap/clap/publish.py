@@ -1,0 +1,46 @@
+"""A checkpoint onto the Hugging Face hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from humanclap.clap.checkpoint import MANIFEST, RUN_CHECKPOINT
+from humanclap.errors import CheckpointError
+from humanclap.extras import require
+
+
+def push_to_hub(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Upload a checkpoint, or that of a training run, as one commit; returns the page's address.
+
+    The repository is made where there is none. Of an `hf` backbone transformers'
+    `ClapModel.from_pretrained(repo_id)` loads what was uploaded. endpoint, token: huggingface_hub's
+    own where None (HF_ENDPOINT; `hf auth login`). Raises CheckpointError where the folder holds no
+    checkpoint or the hub refuses.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        folder = folder / RUN_CHECKPOINT
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder.parent}: no checkpoint of humanclap (no {MANIFEST})")
+    hub: Any = require("huggingface_hub", extra="hf")
+    errors: Any = require("huggingface_hub.errors", extra="hf")
+    api = hub.HfApi(endpoint=endpoint, token=token)
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True, repo_type="model")
+        api.upload_folder(
+            repo_id=repo_id, folder_path=folder, commit_message="Upload a humanclap checkpoint"
+        )
+    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+        raise CheckpointError(
+            f"{repo_id}: the hub does not take it ({error}); is the name right, and are you logged "
+            "in (hf auth login)?"
+        ) from error
+    return f"{api.endpoint}/{repo_id}"
