@@ -89,6 +89,14 @@ def test_status_and_close_of_a_fresh_study(study: Path, capsys: pytest.CaptureFi
     assert "no answers yet" in capsys.readouterr().err
 
 
+def test_without_the_extra_the_cure_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert run(["listen", "status", "study.sqlite"]) == 2
+    assert "pip install 'humanclap[listen]'" in capsys.readouterr().err
+
+
 def test_a_study_that_is_not_there_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["listen", "status", "none.sqlite"]) == 2
     assert "no such study" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from humanclap.listening.answered import answered
 from humanclap.listening.app import serving
 from humanclap.listening.export import export_study
+from humanclap.listening.steering import change_state
 from humanclap.listening.study import Study, create_study, open_study
 from humanclap.listening.web.settings import ServeSettings
 from humanclap.ratings.read import read_ratings
@@ -272,7 +273,7 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
         listener.play()
         listener.rate("3")
         listener.next()
-    listener.wait(lambda d: "10 answers are kept" in listener.text("#network"))
+    listener.wait(lambda d: "until it is back: 10" in listener.text("#network"))
     shot(listener, "offline")
     assert newest(served[0]) == {1: 1.0}
     listener.cut_network(off=False)
@@ -284,6 +285,26 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
         listener.next()
     listener.at("/done")
     assert len(newest(served[0])) == N_TRIALS
+
+
+def test_answers_that_wait_are_sent_even_where_the_study_was_closed_meanwhile(
+    listener: Listener, served: Served
+) -> None:
+    to_first_trial(listener)
+    listener.play()
+    listener.cut_network(off=True)
+    listener.rate("9")
+    listener.next()
+    listener.wait(lambda d: "until it is back: 1." in listener.text("#network"))
+    change_state(served[0], "closed")
+    try:
+        listener.cut_network(off=False)
+        listener.driver.get("about:blank")
+        listener.open("/trial")
+        assert "Study closed" in listener.text("h1")
+        listener.wait(lambda d: newest(served[0]) == {1: 9.0})
+    finally:
+        change_state(served[0], "open")
 
 
 def test_a_rating_before_the_end_of_the_sound_is_not_possible(listener: Listener) -> None:

@@ -27,9 +27,9 @@ ENGLISH: dict[str, str] = {
     "caption": "Text",
     "saved": "All answers are saved",
     "saving": "Saving",
-    "offline": "No connection. Go on: {count} answers are kept here and sent later.",
-    "sending_rest": "Waiting for the connection to send {count} answers. Please keep this page "
-    "open.",
+    "offline": "No connection. Go on; answers kept here until it is back: {count}.",
+    "sending_rest": "Waiting for the connection. Answers still to be sent: {count}. Please keep "
+    "this page open.",
     "refused": "An answer could not be stored. Please reload this page.",
     "answer_all": "Please answer every question.",
     "keys_title": "Keys",

@@ -50,12 +50,11 @@ class Context:
         )
         return HTMLResponse(text, status_code=status)
 
-    def message(self, name: str, *, status: int = 200) -> HTMLResponse:
+    def message(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page that says one thing: full, paused, closed, ended."""
         wording = self.study.design.wording
-        return self.page(
-            "message.html", status=status, title=wording[f"{name}_title"], text=wording[name]
-        )
+        title, text = wording[f"{name}_title"], wording[name]
+        return self.page("message.html", status=status, title=title, text=text, **values)
 
     def redirect(self, path: str) -> RedirectResponse:
         """On to another page of ours, by GET."""
@@ -102,6 +101,11 @@ class Context:
     def session_csrf(self, request: Request) -> str:
         """The token that posts of this session carry."""
         return self.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
+
+    def flush(self, request: Request, session: Session) -> dict[str, str]:
+        """What a page without sounds needs to send the answers that wait in the browser."""
+        csrf = self.session_csrf(request)
+        return {"session": session.session_id, "url": self.url("/answers"), "csrf": csrf}
 
     def check_session_csrf(self, request: Request, token: str) -> None:
         """Raise 403 where a post does not come from our own page."""

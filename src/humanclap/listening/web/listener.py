@@ -278,7 +278,9 @@ class ListenerPages:
             return self._context.redirect("/")
         state = self._study.state()
         if state != "open":
-            return self._context.message(state, status=503 if state == "paused" else 410)
+            status = 503 if state == "paused" else 410
+            waiting = self._context.flush(request, session)
+            return self._context.message(state, status=status, flush=waiting)
         with self._study.database.read() as connection:
             found = rows(
                 connection,
@@ -338,7 +340,10 @@ class ListenerPages:
         if session.state != "finished":
             return self._context.redirect("/go")
         link = self._study.design.completion.url.replace("{code}", session.completion_code)
-        return self._context.page("done.html", code=session.completion_code, link=link)
+        waiting = self._context.flush(request, session)
+        return self._context.page(
+            "done.html", code=session.completion_code, link=link, flush=waiting
+        )
 
 
 def _is_site_field(name: str) -> bool:
