@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy import Connection, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from humanclap.errors import InputError, MissingExtraError
@@ -93,20 +94,26 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+@cache
+def _parsed(statement: str) -> TextClause:
+    """Statements are few and fixed, so each is parsed once."""
+    return text(statement)
+
+
 def rows(connection: Connection, query: str, **values: object) -> Rows:
     """All rows of a query, each a dict."""
-    return [dict(row) for row in connection.execute(text(query), values).mappings()]
+    return [dict(row) for row in connection.execute(_parsed(query), values).mappings()]
 
 
 def row(connection: Connection, query: str, **values: object) -> dict[str, Any] | None:
     """The first row of a query, or None."""
-    found = connection.execute(text(query), values).mappings().first()
+    found = connection.execute(_parsed(query), values).mappings().first()
     return None if found is None else dict(found)
 
 
 def run(connection: Connection, statement: str, **values: object) -> int:
     """Execute a statement; how many rows it touched."""
-    return int(connection.execute(text(statement), values).rowcount)
+    return int(connection.execute(_parsed(statement), values).rowcount)
 
 
 def insert(connection: Connection, table: str, records: Sequence[Mapping[str, object]]) -> None:
@@ -114,7 +121,7 @@ def insert(connection: Connection, table: str, records: Sequence[Mapping[str, ob
     if records:
         columns = list(records[0])
         names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-        statement = text(f"INSERT INTO {table} ({names}) VALUES ({places})")
+        statement = _parsed(f"INSERT INTO {table} ({names}) VALUES ({places})")
         connection.execute(statement, [dict(record) for record in records])
 
 
