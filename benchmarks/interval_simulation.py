@@ -148,7 +148,7 @@ def main() -> None:
         "coverage_of_95_percent_intervals": [
             {"captions": captions, "true_lcc": r, "interval": method}
             | coverage(runs, captions, r, method)
-            for captions, r in ((100, 0.5), (20, 0.5), (100, 0.9), (20, 0.9))
+            for captions, r in ((200, 0.5), (20, 0.5), (100, 0.9))
             for method in methods
         ],
         "false_positives_at_5_percent": {

@@ -19,6 +19,7 @@ import csv
 import importlib.util
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ import numpy as np
 
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, write_reports
+from humanclap.evaluation.rerank import expected_gains
 from humanclap.evaluation.result import LEVELS, Comparison, Evaluation, Group, plain
+from humanclap.evaluation.trivial import trivial_tables
 from humanclap.evaluation.words import summary, warnings
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings
@@ -73,7 +76,7 @@ def part(comparison: Comparison) -> dict[str, Any]:
         "ceilings": {
             label: {
                 "srcc": round(ceiling.srcc.value, 4),
-                "interval": [ceiling.srcc_low, ceiling.srcc_high],
+                "interval": [round(ceiling.srcc_low, 4), round(ceiling.srcc_high, 4)],
                 "one_listener": round(ceiling.one_listener_srcc, 4),
                 "one_listener_by_the_model": round(ceiling.simulated_one_listener_srcc, 4),
             }
@@ -126,6 +129,18 @@ def yardstick(pairs: list[Pair], audio: Path, mn04: Path) -> ScoreTable | None:
     return ScoreTable(name="training-free yardstick", scores=scores)
 
 
+def rerank_gains(kept: list[Rating]) -> list[dict[str, Any]]:
+    """What people gain by the best of N test clips a caption, chosen without listening."""
+    train = aggregate([rating for rating in kept if rating.split == "train"])
+    judged = aggregate([rating for rating in kept if rating.split == "test"])
+    tables = trivial_tables(train, judged, scale=SETTINGS.rating_scale)
+    return [
+        {"chosen_by": table.name, **{key: round(v, 4) for key, v in asdict(gain).items()}}
+        for table in tables
+        for gain in expected_gains(table, judged, SETTINGS)
+    ]
+
+
 def validation_report(
     folder: Path, train: list[Target], mn04: Path | None, html: Path | None
 ) -> dict[str, Any]:
@@ -174,6 +189,7 @@ def main() -> None:
     result = {
         "command": "python benchmarks/judging_relate.py SHARED/data --mn04 MN04",
         "public_ratings": {split: part(floors(kept, split)) for split in ("validation", "test")},
+        "rerank_of_test_clips": rerank_gains(kept),
         "validation_clips": validation_report(
             arguments.data / "relate-validation", train, arguments.mn04, arguments.html
         ),

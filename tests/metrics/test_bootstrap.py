@@ -9,6 +9,7 @@ from humanclap.metrics import agreement
 from humanclap.metrics.bootstrap import (
     agreement_intervals,
     cluster_bootstrap,
+    expanded_tail,
     paired_difference,
 )
 from humanclap.metrics.weighted import WeightedAgreement
@@ -248,7 +249,12 @@ def test_a_bca_interval_equals_scipys():
         "mean"
     ]
     expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="BCa", rng=generator(1)
+        (values,),
+        np.mean,
+        n_resamples=20_000,
+        method="BCa",
+        rng=generator(1),
+        confidence_level=1 - 2 * expanded_tail(0.95, 40),
     ).confidence_interval
     assert found.low == pytest.approx(expected.low, abs=0.01)
     assert found.high == pytest.approx(expected.high, abs=0.02)
@@ -260,3 +266,15 @@ def test_a_bca_interval_equals_scipys():
 def test_bca_of_a_statistic_that_never_varies_falls_back_to_percentiles():
     found = agreement_intervals([1, 2, 3, 4], [1, 2, 3, 4], range(4), rng=generator(), method="bca")
     assert (found["srcc"].low, found["srcc"].high) == (1.0, 1.0)
+
+
+def test_the_interval_of_a_mean_of_few_values_is_that_of_students_t():
+    values = generator(7).normal(size=12)
+
+    def mean(weights):
+        return {"mean": weights @ values / weights.sum(axis=1)}
+
+    found = cluster_bootstrap(mean, range(12), rng=generator(), replicates=20_000)["mean"]
+    expected = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
+    width = expected[1] - expected[0]
+    assert found.high - found.low == pytest.approx(width, rel=0.05)

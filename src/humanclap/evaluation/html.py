@@ -83,7 +83,7 @@ th.t, td.t { text-align: left; white-space: normal; overflow-wrap: anywhere; }
   @page { margin: 1.4cm; }
   body { font-size: 10pt; max-width: none; padding: 0; } th, td { padding: .2rem .35rem; }
   table { font-size: 8pt; } td small { font-size: 7pt; } .wide { overflow: visible; }
-  h2, h3 { break-after: avoid; } figure, .card, tr { break-inside: avoid; }
+  h2, h3, h2 + p { break-after: avoid; } figure, .card, tr { break-inside: avoid; }
   figure { max-width: 15cm; } svg { min-width: 0; } audio { display: none; }
   th button::after { content: "" !important; } }
 """
@@ -95,7 +95,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const key = (row, column) => {
     const text = row.cells[column] ? row.cells[column].dataset.v || row.cells[column].textContent
       : "";
-    const number = parseFloat(text.replace(/,/g, ""));
+    const number = parseFloat(text.replace(/[,<> ]/g, ""));
     return number === number ? number : text;
   };
   Array.from(table.tHead.rows[0].cells).forEach((head, column) => {

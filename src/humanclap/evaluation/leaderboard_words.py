@@ -40,7 +40,7 @@ def caveats(board: Leaderboard) -> list[str]:
     found = [CAVEAT]
     if board.prompts < FEW_PROMPTS:
         found.append(
-            f"{board.prompts} prompts are few: intervals of so small a sample are slightly narrow."
+            f"{board.prompts} prompts are few: an order seen here may well turn with others."
         )
     if board.prompts_left_out:
         found.append(
@@ -164,9 +164,9 @@ def method_line(board: Leaderboard) -> str:
     """How the numbers were made."""
     s = board.settings
     return (
-        f"{100 * s.confidence:g} % percentile intervals, bootstrap of {s.replicates:,} replicates "
-        f"over prompts; p: two-sided sign-flip permutation test over prompts, {s.permutations:,} "
-        f"permutations, Holm over {counted(len(board.duels), 'test')}; prompts needed for "
+        f"{100 * s.confidence:g} % expanded percentile intervals, bootstrap of "
+        f"{s.replicates:,} replicates over prompts; p: two-sided sign-flip permutation test over "
+        f"prompts, {s.permutations:,} permutations, Holm over {counted(len(board.duels), 'test')}; prompts needed for "
         f"{100 * s.power:g} % power at alpha {s.alpha:g}, normal approximation; seed {s.seed}"
     )
 

@@ -254,7 +254,7 @@ def signature_line(evaluation: Evaluation) -> str:
 def bootstrap_line(comparison: Comparison) -> str:
     """How the intervals were made."""
     settings = comparison.settings
-    name = {"percentile": "percentile", "bca": "BCa"}[settings.interval]
+    name = {"percentile": "expanded percentile", "bca": "expanded BCa"}[settings.interval]
     undefined = {
         f"{group.label} {HEADINGS[statistic_name]} {statistic.undefined}"
         for evaluation in comparison.evaluations
