@@ -166,8 +166,8 @@ def method_line(board: Leaderboard) -> str:
     return (
         f"{100 * s.confidence:g} % expanded percentile intervals, bootstrap of "
         f"{s.replicates:,} replicates over prompts; p: two-sided sign-flip permutation test over "
-        f"prompts, {s.permutations:,} permutations, Holm over {counted(len(board.duels), 'test')}; prompts needed for "
-        f"{100 * s.power:g} % power at alpha {s.alpha:g}, normal approximation; seed {s.seed}"
+        f"prompts, {s.permutations:,} permutations, Holm over "
+        f"{counted(len(board.duels), 'test')}; prompts needed for {100 * s.power:g} % power at alpha {s.alpha:g}, normal approximation; seed {s.seed}"
     )
 
 
