@@ -16,6 +16,32 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from humanclap.listening.app import serving
+from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.web.settings import ServeSettings
+from humanclap.records import Pair
+
+Served = tuple[Study, str]
+TOKEN = "an-admin-token-of-the-tests"
+DESIGN = """
+title = "Does the sound match the text?"
+seed = 1
+contact = "Questions: the researcher in charge"
+[quota]
+ratings_per_pair = 8
+[session]
+pairs = 12
+anchors = 2
+attention_checks = 1
+repeats = 1
+practice = 1
+[completion]
+code = "C0FFEE"
+url = "https://example.org/complete?cc={code}"
+"""
+SHORT = DESIGN.replace("[session]", "[session]\nvolume_check = false")
+LONG = DESIGN.replace("pairs = 12", "pairs = 4") + '[listener]\npreset = "relate"\n'
+"""With the questions about the listener and the volume check, and fewer sounds."""
 WAIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
 AXE = Path(os.environ.get("HUMANCLAP_AXE", ROOT / ".cache/axe/node_modules/axe-core/axe.min.js"))
@@ -46,6 +72,17 @@ def chromium(*, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
             yield driver
         finally:
             driver.quit()
+
+
+@contextmanager
+def serve(design: str, folder: Path, clips: tuple[Path, list[Pair]]) -> Iterator[Served]:
+    where = str(folder / "study.sqlite")
+    create_study(where, design_text=design, pairs=clips[1], audio_root=clips[0])
+    study = open_study(where)
+    settings = ServeSettings(admin_token=TOKEN, port=0)
+    with serving(study, settings, cache=folder / "cache") as url:
+        yield study, url
+    study.close()
 
 
 class Listener:

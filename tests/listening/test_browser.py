@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,39 +14,16 @@ pytest.importorskip("selenium", reason="selenium is not installed (the extra dev
 from selenium.webdriver import ActionChains, Chrome, Keys
 
 from humanclap.listening.answered import answered
-from humanclap.listening.app import serving
 from humanclap.listening.export import export_study
 from humanclap.listening.steering import change_state
-from humanclap.listening.study import Study, create_study, open_study
-from humanclap.listening.web.settings import ServeSettings
+from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
-from .browser import AXE, Listener, chromium, missing
+from .browser import AXE, LONG, SHORT, TOKEN, Listener, Served, chromium, missing, serve
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
-Served = tuple[Study, str]
-TOKEN = "an-admin-token-of-the-tests"
-DESIGN = """
-title = "Does the sound match the text?"
-seed = 1
-contact = "Questions: the researcher in charge"
-[quota]
-ratings_per_pair = 8
-[session]
-pairs = 12
-anchors = 2
-attention_checks = 1
-repeats = 1
-practice = 1
-[completion]
-code = "C0FFEE"
-url = "https://example.org/complete?cc={code}"
-"""
-SHORT = DESIGN.replace("[session]", "[session]\nvolume_check = false")
-LONG = DESIGN.replace("pairs = 12", "pairs = 4") + '[listener]\npreset = "relate"\n'
-"""With the questions about the listener and the volume check, and fewer sounds."""
 N_TRIALS, N_LONG = 17, 9
 
 
@@ -55,17 +31,6 @@ N_TRIALS, N_LONG = 17, 9
 def driver() -> Iterator[Chrome]:
     with chromium() as browser:
         yield browser
-
-
-@contextmanager
-def serve(design: str, folder: Path, clips: tuple[Path, list[Pair]]) -> Iterator[Served]:
-    where = str(folder / "study.sqlite")
-    create_study(where, design_text=design, pairs=clips[1], audio_root=clips[0])
-    study = open_study(where)
-    settings = ServeSettings(admin_token=TOKEN, port=0)
-    with serving(study, settings, cache=folder / "cache") as url:
-        yield study, url
-    study.close()
 
 
 @pytest.fixture(scope="module")
