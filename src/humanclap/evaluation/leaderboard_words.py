@@ -167,7 +167,8 @@ def method_line(board: Leaderboard) -> str:
         f"{100 * s.confidence:g} % expanded percentile intervals, bootstrap of "
         f"{s.replicates:,} replicates over prompts; p: two-sided sign-flip permutation test over "
         f"prompts, {s.permutations:,} permutations, Holm over "
-        f"{counted(len(board.duels), 'test')}; prompts needed for {100 * s.power:g} % power at alpha {s.alpha:g}, normal approximation; seed {s.seed}"
+        f"{counted(len(board.duels), 'test')}; prompts needed for {100 * s.power:g} % power at "
+        f"alpha {s.alpha:g}, normal approximation; seed {s.seed}"
     )
 
 
