@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from humanclap.cli.main import run
 from humanclap.records import Score, Target
@@ -97,3 +98,19 @@ def test_xacle_evaluates_a_submission(folder, capsys):
     assert json.loads(capsys.readouterr().out)["srcc"] == 1.0
     assert run(arguments) == 0
     assert "8 pairs" in capsys.readouterr().out
+
+
+def test_xacle_predicts_a_list_whole_or_not_at_all(folder, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(folder / name, 0.1 * rng.normal(size=16_000), 16_000)
+    (folder / "list.csv").write_text("wav_file_name,text\na.wav,rain\nb.wav,a dog barks\n")
+    assert run(["xacle", "predict", "list.csv", "-o", "sub.csv"]) == 0
+    assert "2 predicted -> sub.csv  humanclap:" in capsys.readouterr().err
+    rows = read_table("sub.csv").rows
+    assert [row.text("wav_file_name") for row in rows] == ["a.wav", "b.wav"]
+    assert all(0 <= row.number("pred_score") <= 10 for row in rows)
+    (folder / "b.wav").unlink()
+    assert run(["xacle", "predict", "list.csv", "-o", "other.csv"]) == 2
+    assert "1 of 2 clips could not be scored: b.wav" in capsys.readouterr().err
+    assert not (folder / "other.csv").exists()

@@ -56,3 +56,15 @@ def test_an_undefined_test_is_not_counted():
     assert found[0] == pytest.approx(0.02)
     assert found[2] == pytest.approx(0.02)
     assert math.isnan(found[1])
+
+
+def test_equal_metrics_are_called_different_about_as_often_as_the_level_says():
+    # The light version of benchmarks/interval_simulation.py: 200 studies of 30 captions.
+    rng, called = np.random.default_rng(0), 0
+    clusters = np.repeat(np.arange(30), 3)
+    for _ in range(200):
+        shared = rng.normal(size=(3, 30)).repeat(3, axis=1)
+        human, first, second = 0.8 * shared + 0.6 * rng.normal(size=(3, 90))
+        p = permutation_p(human + first, human + second, human, clusters, rng=rng, permutations=99)
+        called += p <= 0.05
+    assert 0.02 <= called / 200 <= 0.09

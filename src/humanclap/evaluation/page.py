@@ -43,7 +43,9 @@ def html_report(
         None if link_from is None else Path(link_from),
     )
     shown = comparison.metrics or comparison.evaluations
-    title = f"Agreement with people: {' and '.join(item.name for item in shown)}"
+    title = f"Agreement with people: {', '.join(item.name for item in comparison.metrics)}"
+    if not comparison.metrics:
+        title = "Ceiling and floor of these ratings"
     body = [f"<h1>{escape(title)}</h1>", *map(html.banner, comparison.notes)]
     body += [html.banner(warning) for warning in words.warnings(comparison)]
     body += [html.bullets("summary", words.summary(comparison)), _overview(comparison)]
