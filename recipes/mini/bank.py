@@ -13,6 +13,7 @@ import soundfile as sf
 import soxr
 
 SAMPLE_RATE = 32_000
+RELATE_AUDIO = Path(__file__).with_name("relate_audio.csv")
 HELD_OUT_SHARE = {"esc": 15, "tta-demos": 5, "ritta": 5}  # percent of the clips
 ESC_TEST_FOLD = "4"
 
@@ -47,18 +48,31 @@ def relate_captions(shared: Path) -> set[str]:
     return {normalise(row["text"]) for row in rows}
 
 
+def relate_audio() -> set[str]:
+    """Clips of tta-demos that are RELATE validation's recordings (`find_relate_audio.py`)."""
+    return {row["audio"] for row in read_rows(RELATE_AUDIO)}
+
+
+def _left_out(shared: Path, rows: list[dict[str, str]]) -> set[str]:
+    """Captions whose rows leave the bank: RELATE's, and any other caption of its recordings."""
+    copies = relate_audio()
+    others = {normalise(row["text"]) for row in rows if row["audio"] in copies}
+    return relate_captions(shared) | others
+
+
 def _held_out(source: str, key: str) -> bool:
     return zlib.crc32(f"{source}/{key}".encode()) % 100 < HELD_OUT_SHARE[source]
 
 
 def read_bank(shared: Path) -> list[Clip]:
-    """ESC folds 1, 2, 3, 5; tta-demos without RELATE validation's captions; ritta.
+    """ESC folds 1, 2, 3, 5; tta-demos without RELATE validation's captions and clips; ritta.
 
     Held out by clip (ESC), by prompt (tta-demos) and by recording (ritta).
     """
     clips = [clip for clip in read_esc(shared) if clip.fold != ESC_TEST_FOLD]
-    banned = relate_captions(shared)
-    for row in read_rows(shared / "data/tta-demos/pairs.csv"):
+    rows = read_rows(shared / "data/tta-demos/pairs.csv")
+    banned = _left_out(shared, rows)
+    for row in rows:
         key = normalise(row["text"])
         if key in banned:
             continue
