@@ -204,3 +204,21 @@ def test_a_full_disk_leaves_no_partial_report(comparison, tmp_path, monkeypatch)
 )
 def test_ticks_are_round_numbers_within_the_range(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected)
+
+
+def test_every_report_says_what_it_was_judged_by_and_how(comparison, targets, scores_of):
+    signature = json.loads(json_report(comparison))["signature"]
+    assert signature.startswith("humanclap:")
+    assert "|judged-by:30@" in signature
+    assert "|anchors:yes|" in signature
+    assert signature in markdown_report(comparison).replace("\\|", "|")
+    assert signature in html_report(comparison)
+    moved = [replace(targets[0], mos=5.55, target=0.555), *targets[1:]]
+    tables = [ScoreTable(name="m", scores=scores_of(targets))]
+    plain, other = (
+        json.loads(json_report(compare(tables, these, QUICK)))["signature"]
+        for these in (targets, moved)
+    )
+    assert plain != other
+    again = json.loads(json_report(compare(tables, targets[::-1], QUICK)))["signature"]
+    assert again == plain

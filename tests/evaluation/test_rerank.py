@@ -5,7 +5,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from humanclap.errors import InputError
+from humanclap.errors import InputError, SignatureMismatchError
 from humanclap.evaluation import EvaluationSettings, ScoreTable
 from humanclap.evaluation.rerank import choose, expected_gains
 from humanclap.records import Score, Target
@@ -88,3 +88,12 @@ def test_one_candidate_a_prompt_is_no_choice(study):
     targets, scores = study
     with pytest.raises(InputError, match="no prompt has two"):
         expected_gains(ScoreTable(name="m", scores=scores[::4]), targets[::4])
+
+
+def test_candidates_scored_in_unlike_ways_are_refused_unless_forced():
+    rows = [
+        Score(audio=name, text="rain", score=0.1, signature=name) for name in ("model:a", "model:b")
+    ]
+    with pytest.raises(SignatureMismatchError):
+        choose(rows)
+    assert choose(rows, force=True)[0].signature == "model:a"

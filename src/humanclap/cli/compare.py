@@ -64,6 +64,7 @@ def compare(
     interval, paired tests, win matrix, how many more prompts would settle a tie, the lowest clips,
     and means by caption type.
     """
+    from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
     from humanclap.evaluation.leaderboard_words import markdown_leaderboard
     from humanclap.evaluation.standings import LeaderboardSettings
@@ -86,14 +87,17 @@ def compare(
         folder = html.resolve().parent if link_audio else None
         with atomic_writer(html) as file:
             file.write(html_leaderboard(board, audio_root=root, link_from=folder))
-    emit(to_json(board.to_dict()) if as_json else _text(board), output=output)
+    found = {"compared_as": leaderboard_signature(board), **board.to_dict()}
+    emit(to_json(found) if as_json else _text(board), output=output)
     for path in filter(None, (markdown, html, output)):
         remark(f"wrote {path}", quiet=quiet)
 
 
 def _text(board: Leaderboard) -> str:
+    from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard_words import method_line, sections, text_sections
 
     parts = [f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in sections(board)]
-    ending = f"signature  {board.signature or 'none in the tables'}\n{method_line(board)}"
+    ending = f"signature    {board.signature or 'none in the tables'}\n"
+    ending += f"compared as  {leaderboard_signature(board)}\n{method_line(board)}"
     return "\n\n".join(["\n".join(text_sections(board)), *parts, ending])

@@ -170,6 +170,7 @@ def _write_pairs(path: Path, evaluation: Evaluation) -> None:
 
 def _text(comparison: Comparison) -> str:
     from humanclap.evaluation import words
+    from humanclap.evaluation.identity import judgement_signature
 
     parts = list(comparison.notes)
     parts += [f"warning: {warning}" for warning in words.warnings(comparison)]
@@ -188,6 +189,7 @@ def _text(comparison: Comparison) -> str:
         parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(lines))
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
     ending += [words.tests_line(comparison)] if comparison.tests else []
+    ending.append(f"judged as  {judgement_signature(comparison)}")
     undefined = [f"– {reason}" for reason in words.reasons(comparison)]
     return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
 

@@ -12,6 +12,7 @@ import click
 from humanclap.cli.console import emit, output_options, remark, text_table, to_json
 
 if TYPE_CHECKING:
+    from humanclap.evaluation import EvaluationSettings
     from humanclap.evaluation.rerank import Choice, Gain
 
 _PATH = click.Path(path_type=Path)
@@ -27,6 +28,7 @@ Examples:
 @click.argument("scores", type=_PATH)
 @click.option("--targets", type=_PATH, help="Human targets: state the expected gain instead.")
 @click.option("--allow-missing", is_flag=True, help="Targets without a score do not count.")
+@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
 @click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @output_options
@@ -34,6 +36,7 @@ def rerank(
     scores: Path,
     targets: Path | None,
     allow_missing: bool,
+    force: bool,
     replicates: int,
     seed: int,
     as_json: bool,
@@ -46,15 +49,19 @@ def rerank(
     chosen: the table says how much higher people rate the metric's choice among N clips than a
     clip at random, and how much higher they rate the best one.
     """
+    from humanclap.evaluation import EvaluationSettings
     from humanclap.evaluation.rerank import Choice, choose
     from humanclap.tables import read_scores, records_as_csv, write_records
 
     if targets is not None:
-        gains = _gains(scores, targets, allow_missing, replicates, seed)
+        settings = EvaluationSettings(
+            allow_missing=allow_missing, force=force, replicates=replicates, seed=seed
+        )
+        gains = _gains(scores, targets, settings)
         text = to_json([asdict(gain) for gain in gains]) if as_json else _gain_table(gains)
         emit(text, output=output)
         return
-    choices = choose(read_scores(scores))
+    choices = choose(read_scores(scores), force=force)
     if as_json:
         emit(to_json([asdict(choice) for choice in choices]), output=output)
     elif output is None:
@@ -64,14 +71,11 @@ def rerank(
     remark(_counts(choices), quiet=quiet)
 
 
-def _gains(
-    scores: Path, targets: Path, allow_missing: bool, replicates: int, seed: int
-) -> list[Gain]:
-    from humanclap.evaluation import EvaluationSettings, ScoreTable
+def _gains(scores: Path, targets: Path, settings: EvaluationSettings) -> list[Gain]:
+    from humanclap.evaluation import ScoreTable
     from humanclap.evaluation.rerank import expected_gains
     from humanclap.tables import read_targets
 
-    settings = EvaluationSettings(allow_missing=allow_missing, replicates=replicates, seed=seed)
     return expected_gains(ScoreTable.read(scores), read_targets(targets), settings)
 
 

@@ -24,6 +24,7 @@ from humanclap.evaluation.standings import (
     Standing,
     TypeStanding,
 )
+from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
 from humanclap.metrics.permutation import holm
@@ -68,6 +69,7 @@ def leaderboard(
         by_type=tuple(_by_type(values, systems, prompts, settings)),
         worst=tuple(_worst(used, systems, settings.worst)),
         prompts=len(prompts),
+        prompts_fingerprint=fingerprint_text(prompts),
         prompts_left_out=left_out,
         failed=failed,
         signature=signature,

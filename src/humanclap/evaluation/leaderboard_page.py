@@ -7,6 +7,7 @@ from pathlib import Path
 
 from humanclap.evaluation import diagrams, html
 from humanclap.evaluation import leaderboard_words as words
+from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.players import Card, Players
 from humanclap.evaluation.standings import Leaderboard
 
@@ -33,7 +34,11 @@ def html_leaderboard(
     if players.root is not None and board.worst:
         cards = [Card(c.audio, c.text, (f"{c.system} · {c.value:.3f}",)) for c in board.worst]
         body.append(players.cards(cards))
-    facts = [f"Signature: {board.signature or 'none in the tables'}", words.method_line(board)]
+    facts = [
+        f"Signature: {board.signature or 'none in the tables'}",
+        f"Compared as: {leaderboard_signature(board)}",
+        words.method_line(board),
+    ]
     body.append("<h2>How this was computed</h2>" + html.bullets("facts", facts))
     return html.document(title, body, linked_audio=players.linked)
 

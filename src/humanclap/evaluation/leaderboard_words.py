@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from humanclap.evaluation.captions import CAPTION_TYPES
+from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.report import markdown_cell, markdown_table
 from humanclap.evaluation.standings import Duel, Leaderboard
 from humanclap.evaluation.words import counted, number
@@ -192,7 +193,8 @@ def markdown_leaderboard(board: Leaderboard) -> str:
     lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
     for title, (heads, rows) in sections(board):
         lines += [f"## {title}", "", *markdown_table(heads, rows)]
-    lines.append(f"Signature: {markdown_cell(board.signature or 'none')}")
+    lines.append(f"Signature: {markdown_cell(board.signature or 'none')}; compared as ")
+    lines.append(markdown_cell(leaderboard_signature(board)))
     return "\n".join([*lines, "", f"{method_line(board)}.", ""])
 
 

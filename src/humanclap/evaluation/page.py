@@ -10,6 +10,7 @@ from pathlib import Path
 from scipy import stats
 
 from humanclap.evaluation import diagrams, html, plots, words
+from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.players import Card, Players
 from humanclap.evaluation.result import (
@@ -217,5 +218,6 @@ def _method(comparison: Comparison) -> str:
             "Noise ceiling: SRCC a predictor of the true means would reach on average, from an "
             "ordinal model fitted to the frequencies and the ICC of each group's ratings."
         )
+    facts.append(f"Judged as: {judgement_signature(comparison)}")
     facts += words.reasons(comparison)
     return "<h2>How this was computed</h2>" + html.bullets("facts", facts)

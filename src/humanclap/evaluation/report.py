@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from humanclap.evaluation import words
+from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.page import html_report
 from humanclap.evaluation.result import (
@@ -53,7 +54,8 @@ def write_reports(
 
 def json_report(comparison: Comparison) -> str:
     """The whole comparison as JSON; an undefined number is null, with its `reason` beside it."""
-    return json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    found = {"signature": judgement_signature(comparison), **comparison.to_dict()}
+    return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def markdown_report(comparison: Comparison) -> str:
@@ -79,6 +81,7 @@ def markdown_report(comparison: Comparison) -> str:
     lines.append(f"{markdown_cell(words.bootstrap_line(comparison))}.")
     if comparison.tests:
         lines += ["", f"{markdown_cell(words.tests_line(comparison))}."]
+    lines += ["", f"Judged as `{markdown_cell(judgement_signature(comparison))}`"]
     reasons = words.reasons(comparison)
     if reasons:
         lines += ["", "Undefined:", "", *(f"- {markdown_cell(reason)}" for reason in reasons)]

@@ -16,6 +16,7 @@ from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
 from humanclap.records import Score, Target
+from humanclap.signature import common_signature
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ class Choice:
     score: float
     candidates: int
     margin: float
+    signature: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,15 @@ class Gain:
     share: float
 
 
-def choose(scores: Sequence[Score]) -> list[Choice]:
+def choose(scores: Sequence[Score], *, force: bool = False) -> list[Choice]:
     """The highest score of each prompt, in order of first appearance; ties go to the first name.
 
     Prompts that differ only in case or spaces are one. Failed rows do not count; raises InputError
-    where a prompt has no other.
+    where a prompt has no other, SignatureMismatchError for scores made in unlike ways unless
+    `force`.
     """
+    if not force:
+        common_signature((row.signature for row in scores), where="the candidates' scores")
     candidates: dict[str, list[Score]] = {}
     for row in scores:
         candidates.setdefault(caption_key(row.text), []).append(row)
@@ -75,6 +80,7 @@ def choose(scores: Sequence[Score]) -> list[Choice]:
                 score=best.score,
                 candidates=len(scored),
                 margin=best.score - scored[1].score if len(scored) > 1 else math.nan,
+                signature=best.signature,
             )
         )
     return found

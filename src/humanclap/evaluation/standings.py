@@ -141,6 +141,7 @@ class Leaderboard:
     by_type: tuple[TypeStanding, ...]
     worst: tuple[Clip, ...]
     prompts: int
+    prompts_fingerprint: str
     prompts_left_out: int
     failed: int
     signature: str | None

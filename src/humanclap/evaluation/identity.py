@@ -1,0 +1,50 @@
+"""Identity of a judgement: what must be equal before two of its figures may be set side by side.
+
+After sacreBLEU's signatures (Post 2018). The scores' own signatures say how the scores were made;
+this one says what they were judged by and how.
+"""
+
+from __future__ import annotations
+
+from humanclap.evaluation.result import Comparison
+from humanclap.evaluation.standings import Leaderboard
+from humanclap.fingerprint import fingerprint_text
+from humanclap.version import __version__
+
+
+def judgement_signature(comparison: Comparison) -> str:
+    """One line: version, targets by fingerprint and number, clusters, intervals, tests, anchors."""
+    settings = comparison.settings
+    pairs = comparison.evaluations[0].per_pair
+    targets = fingerprint_text(sorted(f"{p.pair_id} {p.human!r} {p.n}" for p in pairs))
+    return _line(
+        ("humanclap", __version__),
+        ("judged-by", f"{len(pairs)}@{targets}"),
+        ("anchors", "yes" if settings.include_anchors else "no"),
+        ("scale", settings.rating_scale),
+        ("cluster", "caption"),
+        ("interval", f"{settings.interval}-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("permutations", settings.permutations),
+        ("seed", settings.seed),
+    )
+
+
+def leaderboard_signature(board: Leaderboard) -> str:
+    """One line: version, prompts by fingerprint and number, systems, value, intervals, tests."""
+    settings = board.settings
+    return _line(
+        ("humanclap", __version__),
+        ("prompts", f"{board.prompts}@{board.prompts_fingerprint}"),
+        ("systems", len(board.standings)),
+        ("value", settings.value),
+        ("cluster", "prompt"),
+        ("interval", f"percentile-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("permutations", settings.permutations),
+        ("seed", settings.seed),
+    )
+
+
+def _line(*parts: tuple[str, object]) -> str:
+    return "|".join(f"{name}:{value}" for name, value in parts)
