@@ -242,12 +242,16 @@ def _bca_interval(
     if defined.size and left_out.size and math.isfinite(observed):
         below = (np.mean(defined < observed) + np.mean(defined <= observed)) / 2
         gap = left_out.mean() - left_out
-        spread = float(gap @ gap)
-        if 0 < below < 1 and spread > 0:
-            bias = stats.norm.ppf(below)
-            acceleration = float(np.sum(gap**3)) / (6 * spread**1.5)
-            shifted = bias + stats.norm.ppf(ends)
-            ends = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+        largest = float(np.abs(gap).max())
+        if 0 < below < 1 and largest > 0:
+            unit = gap / largest
+            acceleration = float(np.sum(unit**3)) / (6 * float(unit @ unit) ** 1.5)
+            bias = float(stats.norm.ppf(below))
+            lower = float(stats.norm.ppf(tail))
+            shifted = bias + np.array([lower, -lower])
+            shrunk = 1 - acceleration * shifted
+            if (shrunk > 0).all():
+                ends = stats.norm.cdf(bias + shifted / shrunk)
     return _interval_at(values, float(ends[0]), float(ends[1]), clusters, confidence)
 
 
