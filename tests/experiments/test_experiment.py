@@ -202,6 +202,10 @@ def test_another_recipe_in_the_same_folder_is_refused(model, data, tmp_path):
     ("division", "names"),
     [
         ('split = "folds"\nfolds = 3\nvalidation_fraction = 0.25', ["fold 1", "fold 2", "fold 3"]),
+        (
+            'split = "each"\nvalidation_fraction = 0.25',
+            ["fold test", "fold train", "fold validation"],
+        ),
         ('split = "systems"', [f"without {name}" for name in SYSTEMS]),
     ],
 )
@@ -219,7 +223,7 @@ def test_folds_and_systems_left_out(model, data, tmp_path, division, names):
             system = part.name.split()[-1]
             assert {item.system for item in part.test} == {system}
             assert system not in {item.system for item in (*part.train, *part.validation)}
-    if names[0] == "fold 1":
+    if names[0].startswith("fold"):
         tested = [item.pair_id for part in parts for item in part.test]
         assert sorted(tested) == sorted(item.pair_id for item in examples)
 

@@ -132,3 +132,40 @@ def test_more_processes_than_pairs_in_a_batch_are_refused(prepared, tone_clap):
     model = tone_clap()
     with pytest.raises(SettingsError, match="leaves some of 9 processes without a pair"):
         train(model, splits, settings, tower=LearningTower(model, clips), processes=Many())
+
+
+@pytest.mark.slow
+def test_the_command_trains_in_two_processes_and_the_first_writes(tmp_path):
+    pytest.importorskip("accelerate")
+    import numpy as np
+    import soundfile
+
+    from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from humanclap.clap.mini import MiniCLAP, MiniConfig
+
+    torch.manual_seed(0)
+    save_checkpoint(Checkpoint(MiniCLAP(MiniConfig.tiny())), tmp_path / "model")
+    rows = ["audio,text,target,mos,n,split"]
+    for number in range(20):
+        wave = 0.3 * np.sin(np.arange(16_000) * (0.02 + 0.01 * number))
+        soundfile.write(tmp_path / f"{number}.wav", wave, 32_000)
+        split = "train" if number < 14 else "validation"
+        rows.append(f"{number}.wav,tone {number},{number / 20},{number / 2},3,{split}")
+    (tmp_path / "targets.csv").write_text("\n".join(rows) + "\n")
+    command = [
+        *(sys.executable, "-m", "humanclap", "train", str(tmp_path / "targets.csv")),
+        *("-o", str(tmp_path / "run"), "-m", str(tmp_path / "model"), "--epochs", "2"),
+        *("--batch-size", "7", "--train", "all", "--device", "cpu", "--quiet"),
+        *("--log-to", "tensorboard"),
+    ]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+
+    def start(rank):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"}
+        environment = {**os.environ, **common, **own, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    assert [one.wait(timeout=300) for one in [start(0), start(1)]] == [0, 0]
+    assert load_checkpoint(tmp_path / "run").training["epochs"] == 2
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 4
+    assert list((tmp_path / "run" / "tensorboard").iterdir())

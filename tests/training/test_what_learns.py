@@ -13,6 +13,7 @@ from humanclap.training.parameters import (
     trained_parameters,
 )
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.towers import can_keep_features
 
 TEXTS = ["a dog barks", "rain"]
 
@@ -142,3 +143,12 @@ def test_an_encoder_without_linear_layers_takes_no_adapters(mini):
     settings = TrainingSettings(train="lora", train_audio="projections")
     with pytest.raises(SettingsError, match="the text encoder has no linear layer"):
         trained_parameters(mini, settings).__enter__()
+
+
+def test_both_towers_of_either_kind_can_be_called_apart(mini, hf):
+    settings = TrainingSettings(train="projections")
+    for backbone in (mini, hf):
+        for tower in ("audio", "text"):
+            assert can_keep_features(backbone, settings, tower)
+            half = TrainingSettings(train="projections", **{f"train_{tower}": "last"})
+            assert not can_keep_features(backbone, half, tower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,8 @@ def train(
             err=True,
         )
         raise
+    if os.environ.get("RANK", "0") != "0":  # under a launcher the first process tells
+        return
     click.echo(to_json(_result(trained)) if as_json else _text(trained))
     if trained.outcome.best_epoch == 0:
         remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)

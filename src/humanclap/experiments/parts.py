@@ -138,6 +138,8 @@ def make_parts(
     """
     if data.split == "folds":
         parts = _folds(examples, data, shared_captions)
+    elif data.split == "each":
+        parts = _each(examples, data, shared_captions)
     elif data.split == "systems":
         parts = _systems(examples, data, shared_captions)
     else:
@@ -161,6 +163,23 @@ def _folds(examples: Sequence[Example], data: DataRecipe, shared: bool) -> list[
         test = [item for item, own in zip(examples, folds, strict=True) if own == fold]
         parts.append(_part(f"fold {fold + 1}", rest, test, (), data, shared=shared))
     return parts
+
+
+def _each(examples: Sequence[Example], data: DataRecipe, shared: bool) -> list[Part]:
+    names = sorted({item.split for item in examples if item.split})
+    if len(names) < 2 or any(item.split is None for item in examples):
+        raise SettingsError("data.split = 'each' needs a split for every pair, of at least two")
+    return [
+        _part(
+            f"fold {name}",
+            [item for item in examples if item.split != name],
+            _of(examples, name),
+            (),
+            data,
+            shared=shared,
+        )
+        for name in names
+    ]
 
 
 def _systems(examples: Sequence[Example], data: DataRecipe, shared: bool) -> list[Part]:

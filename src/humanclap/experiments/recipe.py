@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from humanclap.errors import SettingsError
 from humanclap.training.settings import TrainingSettings, build_settings
 
-SPLITS = ("column", "folds", "systems")
+SPLITS = ("column", "each", "folds", "systems")
 
 Section = TypeVar("Section")
 
@@ -23,9 +23,10 @@ class DataRecipe:
 
     tables: path -> split of its pairs, empty where the table says it itself; each a table of
     targets, of XACLE's averages or of ratings. screen, standardise, question: for ratings. split:
-    `column` (the tables' own), `folds` (k folds by caption and clip), `systems` (each left out in
-    turn). validation_fraction: taken from the training pairs, by whole groups; 0: the split
-    `validation`. submit: a table of pairs to score with the baseline's rivals, in XACLE's form.
+    `column` (the tables' own), `each` (every value of the tables' column judged in turn), `folds`
+    (k folds by caption and clip), `systems` (each left out in turn). validation_fraction: taken
+    from the training pairs, by whole groups; 0: the split `validation`. submit: a table of pairs
+    to score by the best run, in XACLE's form.
     """
 
     tables: dict[str, str]
@@ -50,8 +51,10 @@ class DataRecipe:
             raise SettingsError(
                 f"data.validation_fraction is {self.validation_fraction:g}; expected 0 to 1"
             )
-        if self.split == "folds" and not self.validation_fraction:
-            raise SettingsError("data.split = 'folds' needs a validation_fraction, such as 0.2")
+        if self.split in ("each", "folds") and not self.validation_fraction:
+            raise SettingsError(
+                f"data.split = {self.split!r} needs a validation_fraction, such as 0.2"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

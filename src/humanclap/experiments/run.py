@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from humanclap.experiments.grid import run_grid
+from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.parts import Part, make_parts, read_data
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
@@ -24,10 +24,11 @@ from humanclap.tables import atomic_writer, write_rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What came of it; `text` is the table as Markdown."""
+    """What came of it; `text` is the table as Markdown, `done` the runs behind it."""
 
     recipe: Recipe
     parts: tuple[Part, ...]
+    done: tuple[Done, ...]
     rows: tuple[Row, ...]
     text: str
     output: Path
@@ -71,7 +72,14 @@ def run_experiment(
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
     if recipe.data.submit:
         write_submission(recipe, folder / recipe.data.submit, root, done, output, mn04=mn04)
-    return Experiment(recipe=recipe, parts=tuple(parts), rows=tuple(rows), text=text, output=output)
+    return Experiment(
+        recipe=recipe,
+        parts=tuple(parts),
+        done=tuple(done),
+        rows=tuple(rows),
+        text=text,
+        output=output,
+    )
 
 
 def _write(path: Path, text: str) -> None:
