@@ -177,6 +177,7 @@ def test_a_broken_grid_is_resumed_and_a_done_one_trains_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "save", save_and_fall)
+        patch.setattr(grid, "SAVE_EVERY_S", 0.0)
         with pytest.raises(KilledError):
             run_experiment(recipe, output=tmp_path / "out", data_folder=data)
     assert len(list((tmp_path / "out").rglob("state.pt"))) == 1

@@ -35,6 +35,8 @@ from humanclap.training.validation import cosines
 
 BEFORE = "before training"
 """Name of the row of the models as they come."""
+SAVE_EVERY_S = 20.0
+"""Runs over kept features take seconds; saving each of their epochs would take longer."""
 METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
 
 
@@ -217,6 +219,7 @@ class _Bench:
                 text_tower=text,
                 run_folder=folder,
                 state=state,
+                save_every_s=SAVE_EVERY_S,
             )
         self.backbone.module().eval()
         calibration = calibrate(self.backbone, run.part.splits(), settings, audio, text)

@@ -81,16 +81,18 @@ def train(
     state: RunState | None = None,
     processes: Processes | None = None,
     reporters: Sequence[Reporter] = (),
+    save_every_s: float = 0.0,
     progress: Progress = silent,
 ) -> Outcome:
     """Train `backbone` in place; it ends in eval mode with the weights of the best epoch.
 
     tower, text_tower: the clips and captions of `splits`, from `towers`. Best is the highest
     validation SRCC, the state before training included. With a `run_folder` the state is saved
-    after every epoch; `state`, from `RunFolder.open`, goes on from there with the same result as
-    an unbroken run. processes: those that train together, this one alone where None. All
-    randomness comes from (seed, epoch); the caller's generators are left as they were. Raises
-    TrainingDivergedError at the first loss or gradient that is not finite.
+    after every epoch, or at most every `save_every_s` seconds and at the end; `state`, from
+    `RunFolder.open`, goes on from there with the same result as an unbroken run. processes: those
+    that train together, this one alone where None. All randomness comes from (seed, epoch); the
+    caller's generators are left as they were. Raises TrainingDivergedError at the first loss or
+    gradient that is not finite.
     """
     devices = list(range(torch.cuda.device_count()))
     others = processes or Alone()
@@ -101,10 +103,13 @@ def train(
             learners = Learners(parameters, splits, settings)
             run = _Run(backbone, splits, settings, tower, texts, learners, others, progress)
             run.begin(state)
+            saved = time.monotonic()
             while not run.is_over():
                 run.next_epoch()
-                if run_folder is not None and others.rank == 0:
+                due = run.is_over() or time.monotonic() - saved >= save_every_s
+                if run_folder is not None and others.rank == 0 and due:
                     run_folder.save(run.state)
+                    saved = time.monotonic()
                 for reporter in reporters:
                     reporter.write(run.state.log[-1])
             souped = run.finish()
