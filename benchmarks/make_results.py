@@ -155,12 +155,44 @@ def startup(result: Result) -> list[str]:
     return [f"Median of {result['runs']} fresh processes, seconds.", "", *table(["", "s"], rows)]
 
 
+def judging(name: str) -> Renderer:
+    """A section of judging_results.py."""
+
+    def renderer(result: Result) -> list[str]:
+        sys.path.insert(0, str(HERE))
+        import judging_results
+
+        lines: list[str] = getattr(judging_results, name)(result)
+        return lines
+
+    return renderer
+
+
+def of_training(name: str) -> Renderer:
+    """A section that training_results.py renders."""
+
+    def render_section(result: Result) -> list[str]:
+        sys.path.insert(0, str(HERE))
+        import training_results
+
+        lines: list[str] = getattr(training_results, name)(result)
+        return lines
+
+    return render_section
+
+
 SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Agreement with people: RELATE validation",
         "relate_validation",
         "python benchmarks/relate_validation.py SHARED/data/relate-validation --mn04 MN04",
         relate_validation,
+    ),
+    (
+        "Ceiling, floor and the models between them: RELATE",
+        "judging_relate",
+        "python benchmarks/judging_relate.py SHARED/data --mn04 MN04",
+        judging("judging_relate"),
     ),
     (
         "Human-tuning on real answers: ESC",
@@ -175,10 +207,52 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         mini_quality,
     ),
     (
+        "Objectives on real answers: ESC-10",
+        "objectives_esc",
+        "python benchmarks/objectives_esc.py SHARED/data/esc",
+        of_training("objectives_esc"),
+    ),
+    (
+        "Objectives and cleaning where the truth is known (simulated)",
+        "simulated_grid",
+        "python benchmarks/simulated_grid.py --worlds 6",
+        of_training("simulated_grid"),
+    ),
+    (
+        "Training a full-size CLAP: memory and time",
+        "full_size_steps",
+        "python benchmarks/full_size_steps.py",
+        of_training("full_size_steps"),
+    ),
+    (
+        "kill -9 and resume",
+        "kill_and_resume",
+        "python benchmarks/kill_and_resume.py",
+        of_training("kill_and_resume"),
+    ),
+    (
         "RELATE's tables from its public CSVs",
         "relate_tables",
         "python benchmarks/relate_tables.py SHARED/data/relate/scores",
         relate_tables,
+    ),
+    (
+        "Intervals and tests in simulation",
+        "interval_simulation",
+        "python benchmarks/interval_simulation.py",
+        judging("interval_simulation"),
+    ),
+    (
+        "Speed of the bootstrap",
+        "bootstrap_speed",
+        "python benchmarks/bootstrap_speed.py",
+        judging("bootstrap_speed"),
+    ),
+    (
+        "A leaderboard over demo pages",
+        "tta_leaderboard",
+        "python benchmarks/tta_leaderboard.py SHARED/data/tta-demos --mn04 MN04",
+        judging("tta_leaderboard"),
     ),
     (
         "Front end of transformers' CLAPs",
