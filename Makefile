@@ -42,6 +42,7 @@ test-slow: $(VENV)/.dev-installed
 bench: $(VENV)/.dev-installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/hf_frontend.py
+	$(BIN)/python benchmarks/bootstrap_speed.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache
