@@ -8,11 +8,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from anyio.to_thread import current_default_thread_limiter
+
 from humanclap.listening.web.settings import ServeSettings
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 512
 MAX_QUERY_CHARACTERS = 2048
+THREADS = 6
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -86,6 +89,8 @@ class Guard:
                     message["headers"].append((b"cache-control", keep))
             await send(message)
 
+        # more threads than this only wait for each other, for the interpreter and for the writer
+        current_default_thread_limiter().total_tokens = THREADS
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send_with_headers)
