@@ -233,7 +233,7 @@ def main() -> None:
     settings = parser.parse_args()
     load_before = os.getloadavg()[0]
     result = {
-        "command": "python benchmarks/listening_load.py",
+        "command": " ".join(["python", "benchmarks/listening_load.py", *sys.argv[1:]]),
         "machine": f"{os.cpu_count()} CPU cores, bots and server on the same machine",
         "load_average_before": round(load_before, 2),
         **measure(settings),
