@@ -213,6 +213,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("objectives_esc"),
     ),
     (
+        "How many answers to buy: ESC-10",
+        "efficiency_esc",
+        "python benchmarks/efficiency_esc.py SHARED/data/esc",
+        of_training("efficiency_esc"),
+    ),
+    (
         "Objectives and cleaning where the truth is known (simulated)",
         "simulated_grid",
         "python benchmarks/simulated_grid.py --worlds 6",

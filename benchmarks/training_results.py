@@ -62,6 +62,10 @@ def objectives_esc(result: Result) -> list[str]:
         "",
         *_grid(result["rows"], result["baseline"]),
         "",
+        "Most shares are exactly 0 or 1: a perfect score without ties would reach SRCC "
+        f"{result['srcc_ceiling_from_ties']['mean']:.3f} (mean of the folds), "
+        f"{result['srcc_ceiling_from_ties']['fold 4']:.3f} on fold 4.",
+        "",
         "Better than " + result["baseline"] + " by more than its interval: "
         + (", ".join(wins) if wins else "none") + ".",
         "",
@@ -145,4 +149,30 @@ def kill_and_resume(result: Result) -> list[str]:
         f"moments, {result['kills']} times in all, and resumed: {result['identical']} of "
         f"{result['trials']} ended with the final weights (SHA-256) and the log of the unbroken "
         "run.",
+    ]
+
+
+def efficiency_esc(result: Result) -> list[str]:
+    """SRCC against the number of answers."""
+    rows = [
+        [
+            row["objective"],
+            row["pairs"] or "all",
+            f"{row['ratings']:,.0f}",
+            _mean(row["figures"]["overall"]["srcc"]),
+            _gain(row),
+        ]
+        for row in result["rows"]
+    ]
+    test = result["parts"][0]["test"]["pairs"]
+    base = result["model"]
+    return [
+        f"Judged on the {test} pairs of fold 4, which the base "
+        f"`{base['name']}@{base['fingerprint']}` has not met; mean over {len(result['seeds'])} "
+        "seeds, which also draw the pairs, ± half width of the t interval. Answers: those behind "
+        "the training and validation pairs together. A perfect score without ties would reach "
+        f"{result['srcc_ceiling_from_ties']:.3f}. Plot: "
+        "[efficiency_esc.svg](results/efficiency_esc.svg).",
+        "",
+        *_table(["objective", "pairs", "answers", "SRCC", "Δ against SCE, as many pairs"], rows),
     ]

@@ -8,7 +8,8 @@ RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
 @pytest.mark.parametrize(
-    "name", ["human-clap-relate", "xacle", "data-efficiency", "esc-objectives"]
+    "name",
+    ["human-clap-relate", "xacle", "data-efficiency", "esc-objectives", "esc-efficiency"],
 )
 def test_a_shipped_recipe_is_read(name):
     recipe = read_recipe(RECIPES / f"{name}.toml")
