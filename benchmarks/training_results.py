@@ -169,10 +169,14 @@ def efficiency_esc(result: Result) -> list[str]:
     return [
         f"Judged on the {test} pairs of fold 4, which the base "
         f"`{base['name']}@{base['fingerprint']}` has not met; mean over {len(result['seeds'])} "
-        "seeds, which also draw the pairs, ± half width of the t interval. Answers: those behind "
-        "the training and validation pairs together. A perfect score without ties would reach "
+        "seeds, which also draw the pairs, ± half width of the t interval. Answers: summed over "
+        "training and validation pairs; an answer to a ten-way question is counted once for each "
+        "pair of its clip, so fewer were given. A perfect score without ties would reach "
         f"{result['srcc_ceiling_from_ties']:.3f}. Plot: "
         "[efficiency_esc.svg](results/efficiency_esc.svg).",
         "",
-        *_table(["objective", "pairs", "answers", "SRCC", "Δ against SCE, as many pairs"], rows),
+        *_table(
+            ["objective", "pairs", "answers, over pairs", "SRCC", "Δ against SCE, as many pairs"],
+            rows,
+        ),
     ]
