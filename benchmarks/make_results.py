@@ -149,6 +149,33 @@ def hf_frontend(result: Result) -> list[str]:
     ]
 
 
+def listening_load(result: Result) -> list[str]:
+    """A listening test under load."""
+    per_pair = ", ".join(
+        f"{count:,} pairs × {ratings}" for ratings, count in result["ratings_per_pair"].items()
+    )
+    times = [
+        [name, *(f"{result[key][f'p{share}_ms']:.0f}" for share in (50, 95, 99))]
+        for name, key in (
+            ("acknowledgement of an answer", "acknowledgement"),
+            (
+                "with waiting for a killed server",
+                "acknowledgement_with_waiting_for_a_killed_server",
+            ),
+        )
+    ]
+    return [
+        f"{result['listeners']} simulated listeners at once on {result['machine']} (load average "
+        f"before: {result['load_average_before']}), {result['kills']} kills of the server. "
+        f"{result['answers_acknowledged']:,} answers acknowledged, "
+        f"{result['answers_in_database']:,} in the database, "
+        f"{result['acknowledged_but_lost']} lost, {result['doubled']} doubled; ratings per pair: "
+        f"{per_pair}.",
+        "",
+        *table(["ms", "p50", "p95", "p99"], times),
+    ]
+
+
 def startup(result: Result) -> list[str]:
     """Start-up times."""
     rows = [[f"`{name}`", f"{seconds:.3f}"] for name, seconds in result["median_s"].items()]
@@ -265,6 +292,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "hf_frontend",
         "python benchmarks/hf_frontend.py",
         hf_frontend,
+    ),
+    (
+        "A listening test under load (simulated listeners)",
+        "listening_load",
+        "python benchmarks/listening_load.py",
+        listening_load,
     ),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),
 )
