@@ -6,6 +6,7 @@ makes the process group. A single process needs none of this, nor accelerate.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -144,4 +145,12 @@ def processes(device: str) -> Processes:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone(resolve_device(device))
     accelerate: Any = require("accelerate", extra="train")
-    return Together(accelerate.PartialState(cpu=device == "cpu"))
+    together = Together(accelerate.PartialState(cpu=device == "cpu"))
+    atexit.register(_leave)
+    return together
+
+
+def _leave() -> None:
+    """Leave the process group before the interpreter ends: its threads would abort the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
