@@ -64,3 +64,12 @@ def test_refuses_a_repeated_name_and_a_folder_without_audio(folder: Path, tmp_pa
         pairs_of_folder(empty, texts(tmp_path, "b,bee"))
     with pytest.raises(InputError, match="no name fits a clip"):
         pairs_of_folder(folder, texts(tmp_path, "ghost,boo"), allow_unmatched=True)
+
+
+def test_what_is_left_out_is_named_in_a_warning(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs_of_folder(folder, texts(tmp_path, "ghost,boo", "b,bee"), allow_unmatched=True)
+    assert "1 texts without a clip" in caplog.text
+    assert "ghost; left out" in caplog.text
+    assert "3 clips without a text" in caplog.text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from humanclap.errors import InputError, TableError
 from humanclap.records import Pair
 from humanclap.tables import check_distinct, read_table
+
+log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
 _NAMED = 5
@@ -22,16 +25,16 @@ def pairs_of_folder(
     texts: columns `name`, `text`. A name is a clip's path below the folder, with or without its
     suffix, or its bare file name where only one clip has it. Pairs come in the table's order.
     Raises InputError where a name fits no clip or several, or a clip has no text; with
-    `allow_unmatched` what fits nothing is left out (see `unmatched`).
+    `allow_unmatched` what fits nothing is left out, and a warning logged that names it.
     """
     pairs, no_clip, no_text = match_folder(folder, texts)
-    if not allow_unmatched:
-        for names, what in ((no_clip, "texts without a clip"), (no_text, "clips without a text")):
-            if names:
-                raise InputError(
-                    f"{texts}: {len(names)} {what} in {folder}: {listed(names)}; "
-                    "mend the table or use --allow-unmatched"
-                )
+    for names, what in ((no_clip, "texts without a clip"), (no_text, "clips without a text")):
+        if not names:
+            continue
+        message = f"{texts}: {len(names)} {what} in {folder}: {listed(names)}"
+        if not allow_unmatched:
+            raise InputError(f"{message}; mend the table or use --allow-unmatched")
+        log.warning("%s; left out", message)
     if not pairs:
         raise InputError(f"{texts}: no name fits a clip in {folder}")
     return pairs
