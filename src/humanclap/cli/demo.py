@@ -123,10 +123,14 @@ def _score(folder: Path, targets: Sequence[Target], model: str, name: str, quiet
             HumanCLAP.from_pretrained(model),
             pairs,
             audio_root=folder / "audio",
-            output=folder / f"{name.replace(' ', '-')}.csv",
+            output=_scores_path(folder, name),
             restart=True,
             progress=progress,
         )
+
+
+def _scores_path(folder: Path, name: str) -> Path:
+    return folder / f"{name.replace(' ', '-')}.csv"
 
 
 def _train(folder: Path, model: str, epochs: int, seed: int, quiet: bool) -> Path:
@@ -157,10 +161,7 @@ def _evaluate(folder: Path, quiet: bool) -> Comparison:
     from humanclap.evaluation.report import write_reports
     from humanclap.tables import read_targets
 
-    tables = [
-        ScoreTable.read(folder / f"{name.replace(' ', '-')}.csv", name=name)
-        for name in (BASE, ALIGNED)
-    ]
+    tables = [ScoreTable.read(_scores_path(folder, name), name=name) for name in (BASE, ALIGNED)]
     path = folder / "targets-test.csv"
     with progress_bar("bootstrap", quiet=quiet) as progress:
         comparison = compare(

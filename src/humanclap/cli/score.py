@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from humanclap.cli.console import emit, output_options, progress_bar, remark, to_json
+from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.errors import InputError
 from humanclap.records import Pair, Score
-
-EXIT_SOME_FAILED = 1
 
 
 @click.command(

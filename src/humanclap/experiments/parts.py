@@ -26,7 +26,7 @@ from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Rating, Target
 from humanclap.scale import RatingScale
 from humanclap.tables import read_targets
-from humanclap.training.dataset import Example, Splits
+from humanclap.training.dataset import Example, Splits, example_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,19 +112,10 @@ def _targets(
 def _example(
     table: str, target: Target, root: Path, answers: dict[str, list[tuple[str, float]]]
 ) -> Example:
-    return Example(
-        audio=target.audio,
-        text=target.text,
-        pair_id=target.pair_id,
-        path=root / target.audio,
-        relevance=target.target,
-        mos=target.mos,
+    return example_of(
+        target,
+        root=root,
         where=f"{table} ({target.pair_id})",
-        split=target.split,
-        n=target.n,
-        standard_error=target.standard_error,
-        system=target.system,
-        subset=target.subset,
         answers=tuple(answers.get(target.pair_id, ())),
     )
 

@@ -11,6 +11,7 @@ from humanclap.errors import InputError, TableError
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import check_leakage, grouped_split
 from humanclap.metrics.agreement import MIN_PAIRS
+from humanclap.records import Target
 from humanclap.scale import RatingScale
 from humanclap.tables import read_table, read_targets
 from humanclap.training.settings import TrainingSettings
@@ -88,20 +89,7 @@ def read_examples(table: str | Path, *, audio_root: str | Path | None = None) ->
         raise InputError(f"{root}: audio root is no folder")
     rows = read_table(table).rows
     return [
-        Example(
-            audio=target.audio,
-            text=target.text,
-            pair_id=target.pair_id,
-            path=root / target.audio,
-            relevance=target.target,
-            mos=target.mos,
-            where=f"{table}:{row.line}",
-            split=target.split,
-            n=target.n,
-            standard_error=target.standard_error,
-            system=target.system,
-            subset=target.subset,
-        )
+        example_of(target, root=root, where=f"{table}:{row.line}")
         for row, target in zip(rows, read_targets(table), strict=True)
     ]
 
@@ -131,6 +119,27 @@ def with_answers(
     if not any(answers.values()):
         raise TableError(ratings, "no row is about a pair of the targets (same audio and text?)")
     return [replace(item, answers=tuple(answers[item.audio, item.text])) for item in examples]
+
+
+def example_of(
+    target: Target, *, root: Path, where: str, answers: tuple[tuple[str, float], ...] = ()
+) -> Example:
+    """A target as training takes it; relative clips start at `root`, `where` stands in errors."""
+    return Example(
+        audio=target.audio,
+        text=target.text,
+        pair_id=target.pair_id,
+        path=root / target.audio,
+        relevance=target.target,
+        mos=target.mos,
+        where=where,
+        split=target.split,
+        n=target.n,
+        standard_error=target.standard_error,
+        system=target.system,
+        subset=target.subset,
+        answers=answers,
+    )
 
 
 def make_splits(
