@@ -1,7 +1,9 @@
-"""What tests share."""
+"""What tests share: the reference data, and a file server on this machine."""
 
 from __future__ import annotations
 
+import http.server
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,62 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference data of {folder.name}/ is not beside the repository")
     return folder
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A file with ranges and an ETag.
+
+    cut: bytes after which each answer ends early; refuse: statuses to answer with first.
+    """
+
+    body = bytes(range(256)) * 20_000  # 5 MB
+    etag, cut, ranges, refuse, daemon_threads = '"one"', None, True, (), True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/RELATE_wave.zip"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        if "missing" in self.path:
+            self.send_error(404)
+            return
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        if server.refuse:
+            code, *server.refuse = server.refuse
+            self.send_error(code)
+            return
+        start = 0
+        if asked and server.ranges and self.headers.get("If-Range") == server.etag:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206)
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}"
+            )
+        else:
+            self.send_response(200)
+        self.send_header("ETag", server.etag)
+        self.send_header("Content-Length", str(len(server.body) - start))
+        self.end_headers()
+        end = len(server.body) if server.cut is None else start + server.cut
+        self.wfile.write(server.body[start:end])
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()

@@ -9,8 +9,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from humanclap.download.resumable import download
 from humanclap.errors import InputError
-from humanclap.fetch.download import download
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer, read_table
 
