@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import http.server
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network_for_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a test loads: the user's cache is not touched, and nobody answers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HUMANCLAP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HUMANCLAP_MN04_URL", "http://127.0.0.1:9/mn04_as_mAP_432.pt")
+        patch.delenv("HUMANCLAP_MN04", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +32,8 @@ def shared() -> Path:
 class Server(http.server.ThreadingHTTPServer):
     """A file with ranges and an ETag.
 
-    cut: bytes after which each answer ends early; refuse: statuses to answer with first.
+    cut: bytes after which each answer ends early; refuse: statuses to answer with first; gate:
+    nothing is answered before it is set.
     """
 
     body = bytes(range(256)) * 20_000  # 5 MB
@@ -30,6 +42,8 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked = []
+        self.gate = threading.Event()
+        self.gate.set()
 
     @property
     def url(self):
@@ -44,6 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         asked = self.headers.get("Range")
         server.asked.append(asked)
+        server.gate.wait()
         if server.refuse:
             code, *server.refuse = server.refuse
             self.send_error(code)
@@ -70,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield running
         running.shutdown()

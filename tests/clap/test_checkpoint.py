@@ -118,12 +118,6 @@ def test_refuses_an_unknown_name() -> None:
         load_checkpoint("./no/such/folder")
 
 
-def test_mini_mn04_asks_for_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HUMANCLAP_MN04", raising=False)
-    with pytest.raises(CheckpointError, match="set HUMANCLAP_MN04"):
-        load_checkpoint("mini-mn04")
-
-
 def test_calibration_is_a_clipped_line() -> None:
     ratings = [CALIBRATION.rating(score) for score in (-1.0, 0.0, 0.5, 1.0)]
     assert ratings == [0.0, 2.5, 6.5, 10.0]

@@ -81,7 +81,6 @@ def test_folder_with_texts_prints_csv(
         (["score", "dog.wav"], "give the clip's text too"),
         (["score", "nowhere.csv"], "no such file"),
         (["score", "dog.wav", "a dog", "-m", "mimi"], "no such model; expected 'mini'"),
-        (["score", "dog.wav", "a dog", "-m", "mini-mn04"], "needs the mn04_as checkpoint"),
         (["score", "dog.wav", "a dog", "--hop", "-1"], "hop_s is -1.0"),
         (["score", "dog.wav", " "], "text is empty"),
         (["score", "dog.wav", "a dog", "--batch-windows", "0"], "Invalid value"),
@@ -96,6 +95,5 @@ def test_refuses_with_a_remedy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.delenv("HUMANCLAP_MN04", raising=False)
     assert run(arguments) == 2
     assert message in capsys.readouterr().err

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import CheckpointError
+from humanclap.progress import Progress, silent
 
 FORMAT = 1
 MANIFEST = "humanclap.json"
 MODEL_CARD = "README.md"
 RUN_CHECKPOINT = "checkpoint"
 """Where a training run's folder keeps its model."""
-MN04_VARIABLE = "HUMANCLAP_MN04"
-"""Environment variable with the path of the mn04_as checkpoint, for the model `mini-mn04`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +65,25 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    model: str | Path, *, mn04: str | Path | None = None, offline: bool = False
+    model: str | Path,
+    *,
+    mn04: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
 ) -> Checkpoint:
     """Load a model by name.
 
-    model: `mini` (packaged); `mini-mn04` (needs `mn04`, the path of the mn04_as file, or the
-    environment variable HUMANCLAP_MN04); a folder written by `save_checkpoint`, or that of the
-    training run around it; a folder or hub id of a transformers ClapModel. offline: never ask
-    the hub.
+    model: `mini` (packaged); `mini-mn04` (packaged but for mn04_as, see `mini.mn04_file`); a
+    folder written by `save_checkpoint`, or that of the training run around it; a folder or hub id
+    of a transformers ClapModel. mn04: path of the mn04_as file; else it is fetched at first use.
+    offline: use the network for nothing. progress: of fetching mn04_as.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
+    find = partial(_find_mn04, mn04, offline=offline, progress=progress)
     folder = Path(model)
     if folder.is_dir():
-        return _load_folder(folder, mn04=mn04)
+        return _load_folder(folder, find)
     name = str(model)
     if name == "mini":
         from humanclap.clap.mini import MiniCLAP
@@ -88,7 +92,7 @@ def load_checkpoint(
     if name == "mini-mn04":
         from humanclap.clap.mini import MiniMN04CLAP
 
-        return Checkpoint(MiniMN04CLAP.from_pretrained(mn04=_mn04_path(mn04)))
+        return Checkpoint(MiniMN04CLAP.from_pretrained(mn04=find()))
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
 
@@ -99,20 +103,17 @@ def load_checkpoint(
     )
 
 
-def _mn04_path(given: str | Path | None) -> Path:
-    path = given or os.environ.get(MN04_VARIABLE)
-    if path is None:
-        raise CheckpointError(
-            f"mini-mn04 needs the mn04_as checkpoint: give its path (--mn04) or set {MN04_VARIABLE}"
-        )
-    return Path(path)
+def _find_mn04(given: str | Path | None, *, offline: bool, progress: Progress) -> Path:
+    from humanclap.clap.mini.mn04_file import find_mn04
+
+    return find_mn04(given, offline=offline, progress=progress)
 
 
-def _load_folder(folder: Path, *, mn04: str | Path | None) -> Checkpoint:
+def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
         if (folder / RUN_CHECKPOINT / MANIFEST).is_file():
-            return _load_folder(folder / RUN_CHECKPOINT, mn04=mn04)
+            return _load_folder(folder / RUN_CHECKPOINT, find_mn04)
         if _read_json(folder / "config.json").get("model_type") == "clap":
             from humanclap.clap.hf import HFCLAP
 
@@ -129,11 +130,11 @@ def _load_folder(folder: Path, *, mn04: str | Path | None) -> Checkpoint:
         calibration = manifest["calibration"] and Calibration(**manifest["calibration"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{manifest_path}: damaged calibration ({error})") from error
-    backbone = _backbone_of_kind(manifest.get("backbone"), folder, mn04=mn04)
+    backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
     return Checkpoint(backbone, calibration, manifest.get("training", {}))
 
 
-def _backbone_of_kind(kind: object, folder: Path, *, mn04: str | Path | None) -> Backbone:
+def _backbone_of_kind(kind: object, folder: Path, find_mn04: Callable[[], Path]) -> Backbone:
     if kind == "mini":
         from humanclap.clap.mini import MiniCLAP
 
@@ -141,7 +142,7 @@ def _backbone_of_kind(kind: object, folder: Path, *, mn04: str | Path | None) ->
     if kind == "mini-mn04":
         from humanclap.clap.mini import MiniMN04CLAP
 
-        return MiniMN04CLAP.from_pretrained(folder, mn04=_mn04_path(mn04))
+        return MiniMN04CLAP.from_pretrained(folder, mn04=find_mn04())
     if kind == "hf":
         from humanclap.clap.hf import HFCLAP
 

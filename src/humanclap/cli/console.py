@@ -37,6 +37,20 @@ def output_options(command: Command) -> Command:
     return command
 
 
+def mn04_options(command: Command) -> Command:
+    """Add --mn04 and --offline to a command that loads a model."""
+    for option in (
+        click.option("--offline", is_flag=True, help="Use the network for nothing."),
+        click.option(
+            "--mn04",
+            type=click.Path(path_type=Path),
+            help="mn04_as file, for mini-mn04.  [default: fetched at first use]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def to_json(result: object) -> str:
     """JSON text of a result; NaN and infinities become null."""
     return json.dumps(_plain(result), ensure_ascii=False, indent=2)
@@ -123,6 +137,9 @@ class _Bar:
         self._task: Any = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
+        if total == 0 and note:
+            self._announce(note)
+            return
         now = time.monotonic()
         if now - self._start < SHOW_PROGRESS_AFTER_S:
             return
@@ -132,6 +149,12 @@ class _Bar:
             self._last_line = now
             left_s = (now - self._start) / max(done, 1) * (total - done)
             click.echo(f"{self._label}: {done}/{total}, {left_s:.0f} s left {note}", err=True)
+
+    def _announce(self, note: str) -> None:
+        if self._rich is None:
+            click.echo(note, err=True)
+        else:  # above the bar, which stays
+            self._rich.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self, done: int, total: int, note: str) -> None:
         if self._rich is None:

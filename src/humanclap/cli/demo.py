@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import progress_bar, remark, text_table
+from humanclap.cli.console import mn04_options, progress_bar, remark, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from humanclap.evaluation.result import Comparison
     from humanclap.records import Target
+    from humanclap.scoring.scorer import HumanCLAP
 
 SPLITS = {"train": 0.5, "validation": 0.2, "test": 0.3}
 MAX_ANCHOR_MEAN = 3.0
@@ -33,6 +35,7 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
 @click.option("--ratings-per-pair", type=click.IntRange(min=2), default=4, show_default=True)
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")
+@mn04_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "-o",
@@ -50,6 +53,8 @@ def demo(
     ratings_per_pair: int,
     epochs: int,
     model: str,
+    mn04: Path | None,
+    offline: bool,
     seed: int,
     folder: Path,
     quiet: bool,
@@ -66,9 +71,10 @@ def demo(
     start = time.monotonic()
     remark(NOTE, quiet=quiet)
     targets = _rated_set(folder, scenes, ratings_per_pair, seed, quiet)
-    _score(folder, targets, model, BASE, quiet)
-    checkpoint = _train(folder, model, epochs, seed, quiet)
-    _score(folder, targets, str(checkpoint), ALIGNED, quiet)
+    scorer = partial(_scorer, mn04=mn04, offline=offline, quiet=quiet)
+    _score(folder, targets, scorer(model), BASE, quiet)
+    checkpoint = _train(folder, model, mn04, offline, epochs, seed, quiet)
+    _score(folder, targets, scorer(checkpoint), ALIGNED, quiet)
     comparison = _evaluate(folder, quiet)
     click.echo((folder / "report.json").read_text().rstrip() if as_json else _table(comparison))
     remark(f"{time.monotonic() - start:.0f} s; see {folder / 'report.html'}", quiet=quiet)
@@ -112,15 +118,23 @@ def _rated_set(
     return test
 
 
-def _score(folder: Path, targets: Sequence[Target], model: str, name: str, quiet: bool) -> None:
+def _scorer(model: str | Path, *, mn04: Path | None, offline: bool, quiet: bool) -> HumanCLAP:
+    from humanclap.scoring.scorer import HumanCLAP
+
+    with progress_bar("fetching", quiet=quiet) as progress:
+        return HumanCLAP.from_pretrained(model, mn04=mn04, offline=offline, progress=progress)
+
+
+def _score(
+    folder: Path, targets: Sequence[Target], scorer: HumanCLAP, name: str, quiet: bool
+) -> None:
     from humanclap.records import Pair
     from humanclap.scoring.run import score_table
-    from humanclap.scoring.scorer import HumanCLAP
 
     pairs = [Pair(audio=target.audio, text=target.text) for target in targets]
     with progress_bar(f"scoring, {name}", quiet=quiet) as progress:
         score_table(
-            HumanCLAP.from_pretrained(model),
+            scorer,
             pairs,
             audio_root=folder / "audio",
             output=_scores_path(folder, name),
@@ -133,7 +147,15 @@ def _scores_path(folder: Path, name: str) -> Path:
     return folder / f"{name.replace(' ', '-')}.csv"
 
 
-def _train(folder: Path, model: str, epochs: int, seed: int, quiet: bool) -> Path:
+def _train(
+    folder: Path,
+    model: str,
+    mn04: Path | None,
+    offline: bool,
+    epochs: int,
+    seed: int,
+    quiet: bool,
+) -> Path:
     from humanclap.demo.panel import NOTE
     from humanclap.training.run import train_from_tables
     from humanclap.training.settings import TrainingSettings
@@ -143,6 +165,8 @@ def _train(folder: Path, model: str, epochs: int, seed: int, quiet: bool) -> Pat
         trained = train_from_tables(
             folder / "targets.csv",
             model=model,
+            mn04=mn04,
+            offline=offline,
             output=folder / "run",
             settings=settings,
             audio_root=folder / "audio",

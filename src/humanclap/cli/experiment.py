@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import progress_bar, remark, to_json
+from humanclap.cli.console import mn04_options, progress_bar, remark, to_json
 
 
 @click.command(
@@ -30,7 +30,7 @@ Run again, it goes on where it stopped.
 @click.option(
     "--audio-root", type=click.Path(path_type=Path), help="Where audio paths start, if elsewhere."
 )
-@click.option("--mn04", type=click.Path(path_type=Path), help="mn04_as file, for mini-mn04.")
+@mn04_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def experiment(
@@ -39,6 +39,7 @@ def experiment(
     data_folder: Path | None,
     audio_root: Path | None,
     mn04: Path | None,
+    offline: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -57,6 +58,7 @@ def experiment(
             data_folder=data_folder,
             audio_root=audio_root,
             mn04=mn04,
+            offline=offline,
             progress=progress,
         )
     if as_json:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark, to_json
+from humanclap.cli.console import (
+    emit,
+    mn04_options,
+    output_options,
+    progress_bar,
+    remark,
+    to_json,
+)
 from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.errors import InputError
 from humanclap.records import Pair, Score
@@ -36,8 +43,7 @@ Examples:
     show_default=True,
     help="mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
-@click.option("--mn04", type=click.Path(path_type=Path), help="mn04_as file, for mini-mn04.")
-@click.option("--offline", is_flag=True, help="Never ask the hub.")
+@mn04_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: a window]")
@@ -96,7 +102,10 @@ def score(
         hop_s=hop_s,
         batch_windows=batch_windows,
     )
-    scorer = HumanCLAP.from_pretrained(model, settings=settings, mn04=mn04, offline=offline)
+    with progress_bar("fetching", quiet=quiet) as progress:
+        scorer = HumanCLAP.from_pretrained(
+            model, settings=settings, mn04=mn04, offline=offline, progress=progress
+        )
     table = output if not as_json and text is None else None
     with progress_bar("scoring", quiet=quiet) as progress:
         scores = score_table(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import format_number, progress_bar, remark, text_table, to_json
+from humanclap.cli.console import (
+    format_number,
+    mn04_options,
+    progress_bar,
+    remark,
+    text_table,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from humanclap.training.run import TrainedModel
@@ -65,7 +72,7 @@ Then: humanclap score pairs.csv --model runs/first
     show_default=True,
     help="What to start from: mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
-@click.option("--mn04", type=click.Path(path_type=Path), help="mn04_as file, for mini-mn04.")
+@mn04_options
 @click.option("--settings", type=click.Path(path_type=Path), help="TOML file of settings.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Table of validation targets.")
 @click.option(

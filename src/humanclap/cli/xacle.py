@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table, to_json
+from humanclap.cli.console import (
+    emit,
+    mn04_options,
+    output_options,
+    progress_bar,
+    remark,
+    text_table,
+    to_json,
+)
 
 _PATH = click.Path(path_type=Path)
 
@@ -25,8 +33,7 @@ def xacle() -> None:
 @click.argument("pairs", metavar="LIST", type=_PATH)
 @click.option("--audio-root", type=_PATH, help="Where the files are.  [default: the list's folder]")
 @click.option("-m", "--model", default="mini", show_default=True, help="As in humanclap score.")
-@click.option("--mn04", type=_PATH, help="mn04_as file, for mini-mn04.")
-@click.option("--offline", is_flag=True, help="Never ask the hub.")
+@mn04_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
@@ -52,9 +59,14 @@ def predict(
     from humanclap.scoring.scorer import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
-    scorer = HumanCLAP.from_pretrained(
-        model, settings=ScoringSettings(device=device), mn04=mn04, offline=offline
-    )
+    with progress_bar("fetching", quiet=quiet) as progress:
+        scorer = HumanCLAP.from_pretrained(
+            model,
+            settings=ScoringSettings(device=device),
+            mn04=mn04,
+            offline=offline,
+            progress=progress,
+        )
     with progress_bar("scoring", quiet=quiet) as progress:
         scores = score_table(
             scorer, wanted, audio_root=audio_root or pairs.parent, progress=progress

@@ -126,9 +126,10 @@ class _Transfer:
             log.info("%s: %s", self._url, self._reason)
             failures = 0 if got else failures + 1
             if failures >= self._tries:
+                kept = f"; what came is kept in {self.part}, the same command goes on from there"
                 raise InputError(
-                    f"{self._url}: given up after {self._tries} tries ({self._reason}); what came "
-                    f"is kept in {self.part}, the same command goes on from there"
+                    f"{self._url}: given up after {self._tries} tries ({self._reason})"
+                    + (kept if self.part.is_file() else "")
                 )
             self._wait(2.0**failures)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.experiments.judge import Figures, figures
@@ -112,6 +113,7 @@ def run_grid(
     output: Path,
     *,
     mn04: str | Path | None = None,
+    offline: bool = False,
     progress: Progress = silent,
 ) -> list[Done]:
     """Train and judge every run that is not done yet; gives them all.
@@ -125,7 +127,8 @@ def run_grid(
     bench: _Bench | None = None
     for run in runs:
         if bench is None or bench.model != run.model:
-            bench = _Bench(run.model, recipe, parts, output, mn04)
+            loaded = load_checkpoint(run.model, mn04=mn04, offline=offline, progress=progress)
+            bench = _Bench(run.model, loaded.backbone, recipe, parts, output)
         done.append(bench.finished(run) or bench.execute(run))
         note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"
         progress(len(done), len(runs), note)
@@ -138,14 +141,13 @@ class _Bench:
     def __init__(
         self,
         model: str,
+        backbone: Backbone,
         recipe: Recipe,
         parts: Sequence[Part],
         output: Path,
-        mn04: str | Path | None,
     ) -> None:
         self.model, self.recipe, self.output = model, recipe, output
-        device = resolve_device(recipe.settings.device)
-        self.backbone = load_checkpoint(model, mn04=mn04).backbone.to(device)
+        self.backbone = backbone.to(resolve_device(recipe.settings.device))
         self.base = {
             "name": self.backbone.name,
             "kind": self.backbone.kind,

@@ -41,6 +41,7 @@ def run_experiment(
     data_folder: str | Path | None = None,
     audio_root: str | Path | None = None,
     mn04: str | Path | None = None,
+    offline: bool = False,
     progress: Progress = silent,
 ) -> Experiment:
     """Run every cell of a recipe's grid that is not done yet, and write the table of all.
@@ -59,7 +60,7 @@ def run_experiment(
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
     examples = read_data(recipe.data, folder, root, scale)
     parts = make_parts(examples, recipe.data, shared_captions=shared)
-    done = run_grid(recipe, parts, output, mn04=mn04, progress=progress)
+    done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared)
     text = markdown(recipe, rows, notes)
@@ -71,7 +72,8 @@ def run_experiment(
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
     if recipe.data.submit:
-        write_submission(recipe, folder / recipe.data.submit, root, done, output, mn04=mn04)
+        table = folder / recipe.data.submit
+        write_submission(recipe, table, root, done, output, mn04=mn04, offline=offline)
     return Experiment(
         recipe=recipe,
         parts=tuple(parts),

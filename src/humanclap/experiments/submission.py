@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.errors import InputError, SettingsError
 from humanclap.experiments.grid import BEFORE, Done
 from humanclap.experiments.recipe import Recipe
@@ -26,6 +25,7 @@ def write_submission(
     output: Path,
     *,
     mn04: str | Path | None = None,
+    offline: bool = False,
 ) -> Path:
     """Write `submission.csv` (wav_file_name, pred_score on the rating scale), XACLE's form.
 
@@ -40,7 +40,7 @@ def write_submission(
     table.require("wav_file_name", "text")
     pairs = [Pair(audio=row.text("wav_file_name"), text=row.text("text")) for row in table.rows]
     check_distinct((pair.audio for pair in pairs), table.rows, what="clip")
-    scorer = HumanCLAP(load_checkpoint(best.run.folder(output), mn04=mn04))
+    scorer = HumanCLAP.from_pretrained(best.run.folder(output), mn04=mn04, offline=offline)
     found = {score.audio: score for score in scorer.score_pairs(pairs, audio_root=audio_root)}
     failed = [score for score in found.values() if score.error]
     if failed:

@@ -16,6 +16,7 @@ from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import embed_clips, embed_texts
 from humanclap.errors import AudioError, InputError
+from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
@@ -46,9 +47,14 @@ class HumanCLAP:
         settings: ScoringSettings | None = None,
         mn04: str | Path | None = None,
         offline: bool = False,
+        progress: Progress = silent,
     ) -> Self:
-        """Load `mini`, `mini-mn04`, a checkpoint folder or a hub id; see `load_checkpoint`."""
-        return cls(load_checkpoint(model, mn04=mn04, offline=offline), settings)
+        """Load `mini`, `mini-mn04`, a checkpoint folder or a hub id; see `load_checkpoint`.
+
+        offline: use the network for nothing; CheckpointError where a file would have to be fetched.
+        """
+        checkpoint = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        return cls(checkpoint, settings)
 
     def _signature(self) -> Signature:
         backbone = self.backbone

@@ -61,6 +61,7 @@ def train_from_tables(
     note: str = "",
     simulated: bool = False,
     mn04: str | Path | None = None,
+    offline: bool = False,
     progress: Progress = silent,
 ) -> TrainedModel:
     """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets.
@@ -76,7 +77,8 @@ def train_from_tables(
         table, audio_root, validation_table, validation_fraction, settings, ratings
     )
     others = processes(settings.device)
-    backbone = load_checkpoint(model, mn04=mn04).backbone.to(others.device)
+    loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+    backbone = loaded.backbone.to(others.device)
     base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
     folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
     state = _open(folder, others, resume=resume, overwrite=overwrite)
