@@ -33,11 +33,13 @@ class Server(http.server.ThreadingHTTPServer):
     """A file with ranges and an ETag.
 
     cut: bytes after which each answer ends early; refuse: statuses to answer with first; gate:
-    nothing is answered before it is set.
+    nothing is answered before it is set; if_range: whether that header is known. Addresses with
+    "moved" lead to the others.
     """
 
     body = bytes(range(256)) * 20_000  # 5 MB
     etag, cut, ranges, refuse, daemon_threads = '"one"', None, True, (), True
+    if_range = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -56,6 +58,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "missing" in self.path:
             self.send_error(404)
             return
+        if "moved" in self.path:
+            self.send_response(302)
+            self.send_header("Location", server.url)
+            self.end_headers()
+            return
         asked = self.headers.get("Range")
         server.asked.append(asked)
         server.gate.wait()
@@ -64,7 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(code)
             return
         start = 0
-        if asked and server.ranges and self.headers.get("If-Range") == server.etag:
+        same = not server.if_range or self.headers.get("If-Range") == server.etag
+        if asked and server.ranges and same:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             self.send_response(206)
             self.send_header(

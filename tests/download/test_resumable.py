@@ -32,6 +32,13 @@ def test_a_broken_connection_goes_on_where_it_was(server, tmp_path):
     assert server.asked == [None, "bytes=2000000-", "bytes=4000000-"]
 
 
+def test_an_address_that_leads_to_another_is_followed_and_gone_on_from(server, tmp_path):
+    server.cut = 3_000_000
+    download(server.url.replace("RELATE_wave", "moved"), tmp_path / "file.zip", wait=no_wait)
+    assert (tmp_path / "file.zip").read_bytes() == server.body
+    assert server.asked == [None, "bytes=3000000-"]
+
+
 def test_an_interrupted_call_goes_on_in_the_next(server, tmp_path):
     class StopError(Exception):
         pass
@@ -50,7 +57,7 @@ def test_an_interrupted_call_goes_on_in_the_next(server, tmp_path):
     assert found.brought == len(server.body) - kept
 
 
-@pytest.mark.parametrize("change", ["etag", "ranges"])
+@pytest.mark.parametrize("change", ["etag", "ranges", "etag, unasked"])
 def test_a_part_of_another_file_or_without_ranges_starts_anew(server, tmp_path, change):
     server.cut = 3_000_000
     path = tmp_path / "file.zip"
@@ -63,10 +70,11 @@ def test_a_part_of_another_file_or_without_ranges_starts_anew(server, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         download(server.url, path, wait=stop)
     server.cut = None
-    if change == "etag":
-        server.etag, server.body = '"two"', server.body[::-1]
-    else:
+    if change == "ranges":
         server.ranges = False
+    else:
+        server.etag, server.body = '"two"', server.body[::-1]
+        server.if_range = change == "etag"
     download(server.url, path, wait=no_wait)
     assert path.read_bytes() == server.body
 

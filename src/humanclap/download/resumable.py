@@ -152,6 +152,10 @@ class _Transfer:
         with answer:
             if answer.status != http.client.PARTIAL_CONTENT:
                 have = 0
+            elif not _goes_on(answer.headers, have, known["tag"]):
+                self.forget()
+                self._reason = "the file at the address is another than the part's"
+                return 0, False
             length = answer.headers.get("Content-Length")
             total = None if length is None else have + int(length)
             try:
@@ -219,7 +223,18 @@ class _Transfer:
         return known if known.get("url") == self._url and known.get("tag") else {}
 
     def _remember(self, headers: Any, total: int | None) -> None:
-        etag = headers.get("ETag") or ""
-        tag = headers.get("Last-Modified") or "" if etag.startswith("W/") or not etag else etag
+        note = {"url": self._url, "tag": _tag(headers), "total": total}
         with atomic_writer(self._note) as file:
-            file.write(json.dumps({"url": self._url, "tag": tag, "total": total}) + "\n")
+            file.write(json.dumps(note) + "\n")
+
+
+def _tag(headers: Any) -> str:
+    """What tells one state of the file from another, "" where the server does not say."""
+    etag = headers.get("ETag") or ""
+    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified") or ""
+
+
+def _goes_on(headers: Any, have: int, tag: str) -> bool:
+    """Whether a partial answer continues the part; some servers do not know If-Range."""
+    begins = (headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+    return begins and _tag(headers) in ("", tag)
