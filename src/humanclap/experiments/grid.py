@@ -269,6 +269,7 @@ def _score_rows(
             text=item.text,
             score=float(score),
             rating=scorer.rate(float(score)),
+            rating_error=scorer.rating_error(float(score)),
             pair_id=item.pair_id,
             system=item.system,
             subset=item.subset,

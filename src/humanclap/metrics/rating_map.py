@@ -171,9 +171,11 @@ class _Try:
         at = self._knots
         if self._error_knots.size > 1:  # a single error needs no knot of its own
             at = np.sort(np.concatenate([at, more]))
+        # A knot put in between may come out above the next by one rounding.
+        ratings = np.maximum.accumulate(np.interp(at, self._knots, self._ratings))
         return RatingMap(
             scores=tuple(at.tolist()),
-            ratings=tuple(np.interp(at, self._knots, self._ratings).tolist()),
+            ratings=tuple(ratings.tolist()),
             errors=tuple(np.interp(at, self._error_knots, errors).tolist()),
         )
 
