@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError
+from humanclap.metrics.calibration import coverage
 from humanclap.metrics.rating_map import fit_rating_map, rating_variance
 
 
@@ -94,6 +95,18 @@ def test_the_error_is_not_too_small_on_few_pairs():
         scores, means, _ = study(rng, 8, rating=line, error=even, variance=0.0)
         squares.append(fit_rating_map(scores, means, [5] * 8, 0.0).errors[0] ** 2)
     assert np.mean(squares) == pytest.approx(1.2**2, rel=0.06)
+
+
+def test_intervals_fitted_on_some_pairs_hold_the_means_of_others():
+    rng = np.random.default_rng(9)
+    shares = []
+    for _ in range(40):
+        found = fit_rating_map(*study(rng, 200, rating=line, error=even), 4.0)
+        scores, means, n = study(rng, 1000, rating=line, error=even)
+        shares.append(
+            coverage(at(found, scores), error_at(found, scores), means, n, 4.0, 0.8).share
+        )
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.015)
 
 
 def test_an_error_that_grows_with_the_score_is_found():
