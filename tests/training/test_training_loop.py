@@ -373,6 +373,22 @@ def test_the_calibrations_error_leaves_out_the_noise_of_the_means_where_it_is_kn
 
 def test_the_calibrations_error_is_never_below_a_hundredth_of_the_scale():
     examples = rated([1.0, 2.0, 3.0, 4.0])
-    scale = RatingScale(low=0, high=5)
-    line = fit_calibration(np.arange(4) / 10, examples, scale=scale, fitted_on="x")
-    assert line.errors == pytest.approx([0.05, 0.05])
+    line = fit_calibration(np.arange(4) / 10, examples, scale=RatingScale(), fitted_on="x")
+    assert line.errors == pytest.approx([0.1, 0.1])
+
+
+def test_the_calibration_of_a_study_on_another_scale_is_on_0_to_10():
+    cosine = np.array([0.0, 0.0, 1.0, 1.0])
+    ten, five = (
+        fit_calibration(
+            cosine, rated(mos, standard_error=error), scale=RatingScale(low=low, high=high),
+            fitted_on="x",
+        )
+        for mos, error, low, high in (
+            ([2, 4, 6, 8], 0.6, 0, 10),
+            ([1.8, 2.6, 3.4, 4.2], 0.24, 1, 5),
+        )
+    )  # fmt: skip
+    assert five.ratings == pytest.approx(ten.ratings)
+    assert five.errors == pytest.approx(ten.errors)
+    assert (five.low, five.high) == (0, 10)

@@ -20,8 +20,6 @@ from humanclap.training.processes import Processes
 from humanclap.training.towers import AudioTower, TextTower
 
 TEXTS_PER_BATCH = 16
-LEAST_ERROR = 0.01
-"""Least standard error of a predicted rating, as a share of the rating scale."""
 
 Agreement = dict[str, float]
 """n, srcc, lcc, ktau (NaN where undefined) and mse, the cosine's against the target in [0, 1]."""
@@ -94,21 +92,21 @@ def fit_calibration(
 ) -> Calibration:
     """Least-squares line from cosine (n,) to the mean ratings of as many examples, with its error.
 
-    The slope is held at 0 or above; with slope 0 the prediction is the mean rating. Predictions are
-    clipped to `scale`. The error is fitted as `metrics.rating_map.fit_rating_map` says, at least
-    1 % of the scale. The noise of the mean ratings is taken out of it where the examples have
-    standard errors of their means; where none has, it stays in, and the error is that of predicting
-    means of so few listeners. The pairs that chose the epoch make the error a little too small, as
-    they make every figure of theirs a little too good.
+    Ratings and errors are on 0..10, to which those of a study on another `scale` are moved. The
+    slope is held at 0 or above; with slope 0 the prediction is the mean rating. The error is fitted
+    as `metrics.rating_map.fit_rating_map` says. The noise of the mean ratings is taken out of it
+    where examples have standard errors of their means; where none has, it stays in, and the error
+    is that of predicting means of so few listeners. The pairs that chose the epoch make the error a
+    little too small, as they make every figure of theirs a little too good.
     """
+    unit = 10 / (scale.high - scale.low)
     n = [item.n for item in examples]
-    variance = rating_variance(n, [item.standard_error for item in examples])
+    variance = rating_variance(n, [unit * item.standard_error for item in examples])
     found = fit_rating_map(
         cosine,
-        [item.mos for item in examples],
+        [10 * scale.to_unit(item.mos) for item in examples],
         n,
         0.0 if math.isnan(variance) else variance,
-        floor=LEAST_ERROR * (scale.high - scale.low),
     )
     return Calibration(
         scores=found.scores,
@@ -116,6 +114,4 @@ def fit_calibration(
         errors=found.errors,
         fitted_on=fitted_on,
         n=len(examples),
-        low=scale.low,
-        high=scale.high,
     )
