@@ -16,6 +16,7 @@ from humanclap.clap.checkpoint import (
     load_checkpoint,
     packaged_names,
     save_checkpoint,
+    write_manifest,
 )
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import CheckpointError, HumanCLAPError
@@ -147,6 +148,16 @@ def test_a_packaged_name_brings_its_calibration(tiny: MiniCLAP, shipped: Path) -
     loaded = load_checkpoint("mini-clap")
     assert loaded.calibration == CALIBRATION
     assert loaded.backbone.fingerprint() == tiny.fingerprint()
+
+
+def test_weights_in_half_precision_become_a_packaged_model_by_their_manifest(
+    tiny: MiniCLAP, shipped: Path
+) -> None:
+    tiny.save_pretrained(shipped / "half", half=True)
+    assert packaged_names() == ["mini-clap"]
+    write_manifest(Checkpoint(tiny, CALIBRATION), shipped / "half")
+    assert packaged_names() == ["half", "mini-clap"]
+    assert load_checkpoint("half").calibration == CALIBRATION
 
 
 def test_an_unknown_name_is_told_the_packaged_ones(shipped: Path) -> None:

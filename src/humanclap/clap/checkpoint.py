@@ -17,6 +17,7 @@ import numpy as np
 
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import CheckpointError
+from humanclap.tables import atomic_writer
 
 FORMAT = 1
 MANIFEST = "humanclap.json"
@@ -230,15 +231,7 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         checkpoint.backbone.save_pretrained(staging)
-        manifest = {
-            "format": FORMAT,
-            "backbone": checkpoint.backbone.kind,
-            "name": checkpoint.backbone.name,
-            "calibration": checkpoint.calibration and asdict(checkpoint.calibration),
-            "training": dict(checkpoint.training),
-        }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        (staging / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(checkpoint, staging)
         if model_card:
             (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
         staging.chmod(0o755)
@@ -246,6 +239,23 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
+    """Write `humanclap.json` beside weights that are there, such as a recipe's in half precision.
+
+    With it `load_checkpoint` reads the folder, and a folder of `PACKAGED` can be named.
+    """
+    manifest = {
+        "format": FORMAT,
+        "backbone": checkpoint.backbone.kind,
+        "name": checkpoint.backbone.name,
+        "calibration": checkpoint.calibration and asdict(checkpoint.calibration),
+        "training": dict(checkpoint.training),
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_writer(Path(directory) / MANIFEST) as file:
+        file.write(text + "\n")
 
 
 def _swap_in(staging: Path, directory: Path) -> None:
