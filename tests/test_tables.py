@@ -73,11 +73,19 @@ def test_records_survive_writing_and_reading(tmp_path, name):
     write_records(path, targets, record_type=Target)
     assert repr(read_targets(path)) == repr(targets)
     scores = [
-        Score(audio="a", text="x", score=-0.1234567890123, rating=7.5, signature="s|1"),
+        Score(audio="a", text="x", score=-0.1234567890123, signature="s|1"),
+        Score(audio="c", text="x", score=0.5, rating=7.5, rating_error=1.1),
         Score(audio="b", text="x", score=math.nan, error="no such file"),
     ]
     write_records(path, scores, record_type=Score)
     assert repr(read_scores(path)) == repr(scores)
+
+
+def test_a_score_table_without_the_error_of_its_ratings_reads(tmp_path):
+    (tmp_path / "t.csv").write_text("audio,text,score,rating\na,x,0.5,7\n")
+    (score,) = read_scores(tmp_path / "t.csv")
+    assert score.rating == 7.0
+    assert math.isnan(score.rating_error)
 
 
 def test_numpy_numbers_are_written_as_numbers(tmp_path):
@@ -132,6 +140,7 @@ def test_a_broken_table_is_refused_with_file_and_line(tmp_path, content, name, m
         (read_targets, "audio,text,target,mos,n\na,x,.5,5,1.5\n", "t.csv:2: column 'n' is 1.5"),
         (read_targets, "audio,text,target,mos,n\na,x,.5,5,0\n", "t.csv:2: n is 0; a target stands"),
         (read_targets, "audio,text,target,mos,n\na,x,.5,nan,1\n", "expected a finite number"),
+        (read_scores, "audio,text,score,rating_error\na,x,1,0\n", "t.csv:2: rating_error is 0"),
         (read_scores, "audio,text,score\na,x,\n", "t.csv:2: column 'score' is empty"),
         (read_scores, "audio,text,score\na,x,high\n", "t.csv:2: column 'score' is 'high'"),
         (read_scores, "audio,text,score\na,x,inf\n", "t.csv:2: column 'score' is 'inf'"),

@@ -22,6 +22,7 @@ from texts import tagged
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from humanclap.clap.checkpoint import Checkpoint, write_manifest
 from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
 from humanclap.clap.mini.mn04 import load_mn04
 from humanclap.clap.mini.text import encode
@@ -212,6 +213,7 @@ def main() -> None:
         model.save_shared(arguments.output)
     else:
         model.save_pretrained(arguments.output, half=True)
+    write_manifest(Checkpoint(model), arguments.output)
 
 
 if __name__ == "__main__":

@@ -147,13 +147,15 @@ class Score:
     """What the metric says of a pair.
 
     score: cosine in [-1, 1], NaN where `error` says why; rating: the predicted human rating
-    on 0..10, NaN where the checkpoint is not calibrated.
+    on 0..10; rating_error: its standard error on the same scale, above 0. Both are NaN where the
+    checkpoint is not calibrated.
     """
 
     audio: str
     text: str
     score: float
     rating: float = math.nan
+    rating_error: float = math.nan
     pair_id: str = ""
     system: str | None = None
     subset: str | None = None
@@ -166,3 +168,8 @@ class Score:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
         if not math.isfinite(self.score) and self.error is None:
             raise InputError("score is not a finite number and no error says why")
+        if self.rating_error <= 0:
+            raise InputError(
+                f"rating_error is {self.rating_error:g}; a standard error is above 0 (leave it "
+                "empty where there is none)"
+            )

@@ -231,9 +231,10 @@ def read_targets(path: str | Path) -> list[Target]:
 
 
 def read_scores(path: str | Path) -> list[Score]:
-    """Read scores of any metric: `audio`, `text`, `score` [, `rating`, `pair_id`, `error`, ...].
+    """Read scores of any metric: `audio`, `text`, `score` [, `rating`, `rating_error`, ...].
 
-    A row whose `score` is empty must say why in `error`.
+    Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `error`. A row whose
+    `score` is empty must say why in `error`.
     """
     table = read_table(path)
     table.require("audio", "text", "score")
@@ -245,6 +246,7 @@ def read_scores(path: str | Path) -> list[Score]:
             text=row.text("text"),
             score=row.optional_number("score") if error else row.number("score"),
             rating=row.optional_number("rating"),
+            rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
             error=error,
             **_optional_columns(row, "system", "subset", "split", "signature"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,22 @@ import torch
 
 from humanclap.clap.checkpoint import (
     MANIFEST,
+    PACKAGED,
     Calibration,
     Checkpoint,
     load_checkpoint,
+    packaged_names,
     save_checkpoint,
+    write_manifest,
 )
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import CheckpointError, HumanCLAPError
 
-CALIBRATION = Calibration(slope=8.0, intercept=2.5, fitted_on="validation", n=61)
-FALLING = {"slope": -1.0, "intercept": 0.0, "fitted_on": "x", "n": 1}
+CALIBRATION = Calibration(
+    scores=(0.0, 0.5), ratings=(2.5, 6.5), errors=(1.0, 2.0), fitted_on="validation", n=61
+)
+LINE = {"slope": 8.0, "intercept": 0.0, "fitted_on": "x", "n": 1}
+FALLING = {**asdict(CALIBRATION), "ratings": [2.0, 1.0]}
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +95,11 @@ def damage(folder: Path, **changes: object) -> None:
     [
         ({"format": 99}, "format 99, this version reads 1"),
         ({"backbone": "maxi"}, "backbone 'maxi' is not known"),
-        ({"calibration": {"slope": 1.0}}, "damaged calibration"),
-        ({"calibration": FALLING}, "slope -1.0"),
+        ({"calibration": {"scores": [1.0]}}, r"humanclap\.json: damaged calibration"),
+        ({"calibration": {**asdict(CALIBRATION), "scores": ["low"]}}, "damaged calibration"),
+        ({"calibration": [1, 2]}, "damaged calibration"),
+        ({"calibration": FALLING}, r"damaged calibration \(calibration: ratings .* fall\)"),
+        ({"calibration": LINE}, "a line without a standard error.*train again, or set"),
     ],
 )
 def test_refuses_a_damaged_manifest(changes: dict[str, object], message: str, saved: Path) -> None:
@@ -118,13 +128,86 @@ def test_refuses_an_unknown_name() -> None:
         load_checkpoint("./no/such/folder")
 
 
-def test_calibration_is_a_clipped_line() -> None:
-    ratings = [CALIBRATION.rating(score) for score in (-1.0, 0.0, 0.5, 1.0)]
-    assert ratings == [0.0, 2.5, 6.5, 10.0]
+@pytest.fixture
+def shipped(tiny: MiniCLAP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of packaged models with one of them, `mini-clap`."""
+    save_checkpoint(Checkpoint(tiny, CALIBRATION), tmp_path / "weights" / "mini-clap")
+    (tmp_path / "weights" / "scraps").mkdir()
+    monkeypatch.setattr("humanclap.clap.checkpoint.PACKAGED", tmp_path / "weights")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "weights"
+
+
+def test_a_packaged_name_brings_its_calibration(tiny: MiniCLAP, shipped: Path) -> None:
+    loaded = load_checkpoint("mini-clap")
+    assert loaded.calibration == CALIBRATION
+    assert loaded.backbone.fingerprint() == tiny.fingerprint()
+
+
+def test_weights_in_half_precision_become_a_packaged_model_by_their_manifest(
+    tiny: MiniCLAP, shipped: Path
+) -> None:
+    tiny.save_pretrained(shipped / "half", half=True)
+    assert packaged_names() == ["mini-clap"]
+    write_manifest(Checkpoint(tiny, CALIBRATION), shipped / "half")
+    assert packaged_names() == ["half", "mini-clap"]
+    assert load_checkpoint("half").calibration == CALIBRATION
+
+
+def test_an_unknown_name_is_told_the_packaged_ones(shipped: Path) -> None:
+    with pytest.raises(CheckpointError, match="expected 'mini-clap', a checkpoint folder"):
+        load_checkpoint("mini")
+    with pytest.raises(CheckpointError, match="no such model"):
+        load_checkpoint("scraps")
+
+
+def test_what_the_package_holds_can_be_named() -> None:
+    assert {"mini", "mini-mn04"} <= set(packaged_names())
+    for name in packaged_names():
+        manifest = json.loads((PACKAGED / name / MANIFEST).read_text())
+        assert manifest["name"] == name
+        assert {path.name for path in (PACKAGED / name).iterdir()} > {"config.json", "README.md"}
+
+
+def test_calibration_is_a_clipped_line_through_its_knots() -> None:
+    ratings = [CALIBRATION.rating(score) for score in (-1.0, 0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert ratings == [0.0, 2.5, 4.5, 6.5, 8.5, 10.0]  # 2.5 + 8 score
     assert math.isnan(CALIBRATION.rating(math.nan))
 
 
-@pytest.mark.parametrize("slope", [-0.1, math.nan, math.inf])
-def test_refuses_a_falling_or_undefined_calibration(slope: float) -> None:
-    with pytest.raises(CheckpointError, match="slope of at least 0"):
-        Calibration(slope=slope, intercept=0.0, fitted_on="x", n=1)
+def test_a_bent_calibration_goes_on_as_its_outer_segments() -> None:
+    bent = replace(
+        CALIBRATION, scores=(0.0, 0.2, 0.4), ratings=(3.0, 4.0, 6.0), errors=(1.0, 1.0, 1.0)
+    )
+    ratings = [bent.rating(score) for score in (-0.2, 0.1, 0.2, 0.3, 0.6)]
+    assert ratings == pytest.approx([2.0, 3.5, 4.0, 5.0, 8.0])
+
+
+def test_the_standard_error_lies_between_its_knots_and_stays_beyond() -> None:
+    errors = [CALIBRATION.standard_error(score) for score in (-1.0, 0.0, 0.25, 0.5, 1.0)]
+    assert errors == pytest.approx([1.0, 1.0, 1.5, 2.0, 2.0])
+    assert math.isnan(CALIBRATION.standard_error(math.nan))
+
+
+def test_a_calibration_of_one_knot_is_constant() -> None:
+    flat = Calibration(scores=(0.3,), ratings=(5.0,), errors=(2.0,), fitted_on="x", n=3)
+    assert [flat.rating(score) for score in (-1.0, 0.3, 1.0)] == [5.0] * 3
+    assert [flat.standard_error(score) for score in (-1.0, 0.3, 1.0)] == [2.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": (0.5, 0.5)}, "do not increase"),
+        ({"ratings": (6.0, 5.0)}, "fall"),
+        ({"ratings": (6.0, math.nan)}, "finite numbers only"),
+        ({"errors": (1.0, 0.0)}, "not all above 0"),
+        ({"errors": (1.0,)}, "2 scores, 2 ratings and 1 errors; expected as many"),
+        ({"scores": (), "ratings": (), "errors": ()}, "one or more"),
+        ({"n": 0}, "n is 0"),
+        ({"low": 10.0}, "low 10 is not below high 10"),
+    ],
+)
+def test_refuses_a_calibration_that_means_nothing(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        replace(CALIBRATION, **changes)  # type: ignore[arg-type]

@@ -45,6 +45,7 @@ def test_the_packaged_files_are_small():
         "model.safetensors",
         "tokenizer.json",
         "README.md",
+        "humanclap.json",
     }
     assert sum(path.stat().st_size for path in files) < 20e6
 

@@ -98,7 +98,9 @@ def run(tmp_path_factory):
     from humanclap.clap.hf import HFCLAP
 
     model = HFCLAP.from_pretrained(write_clap(tmp_path_factory.mktemp("hf") / "model"))
-    line = Calibration(slope=5.0, intercept=1.0, fitted_on="validation", n=9)
+    line = Calibration(
+        scores=(0.0, 1.0), ratings=(1.0, 6.0), errors=(1.5, 2.0), fitted_on="validation", n=9
+    )
     folder = tmp_path_factory.mktemp("runs") / "first"
     save_checkpoint(Checkpoint(model, line), folder / "checkpoint", model_card="# A card\n")
     return folder

@@ -64,6 +64,26 @@ def test_json_has_the_figures_and_null_for_what_is_undefined(study, capsys):
     assert groups["natural"]["srcc"]["n"] == 3
 
 
+def test_predicted_ratings_with_an_error_get_their_coverage_in_words(study, capsys):
+    targets = [
+        Target(audio=f"{i}.wav", text=f"sound {i}", target=i / 10, mos=float(i), n=4,
+               standard_error=1.0)
+        for i in range(6)
+    ]  # fmt: skip
+    scores = [
+        Score(audio=t.audio, text=t.text, score=t.target, rating=t.mos + 2, rating_error=1.0)
+        for t in targets
+    ]
+    write_records("rated.csv", scores, record_type=Score)
+    write_records("known.csv", targets, record_type=Target)
+    assert evaluate("rated.csv", "--targets", "known.csv") == 0
+    # All miss by 2 = 1.41 sqrt(1 + 4 / 4): outside 50 % and 80 % (1.28), within 95 % (1.96).
+    assert (
+        "(variance of one rating 4.000): 50 % hold 0.0 %, 80 % hold 0.0 % and 95 % hold 100.0 % of "
+        "the mean ratings of 6 pairs\n"
+    ) in capsys.readouterr().out
+
+
 def test_anchors_are_judged_when_asked_for(study, capsys):
     assert evaluate("ours.csv", "--targets", "targets.csv", "--include-anchors") == 0
     assert "Judged 7 of 7 targets, of which 1 anchor." in capsys.readouterr().out

@@ -18,7 +18,9 @@ from humanclap.tables import read_scores
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(5)
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    calibration = Calibration(slope=4.0, intercept=5.0, fitted_on="nothing", n=2)
+    calibration = Calibration(
+        scores=(0.0, 1.0), ratings=(5.0, 9.0), errors=(1.25, 1.25), fitted_on="nothing", n=2
+    )
     save_checkpoint(Checkpoint(MiniCLAP(MiniConfig.tiny()), calibration), folder)
     return str(folder)
 
@@ -37,7 +39,7 @@ def test_one_pair_prints_score_and_predicted_rating(
     assert run(["score", str(folder / "dog.wav"), "a dog barks", "-m", model]) == 0
     shown = capsys.readouterr()
     score, words = shown.out.split("  ", 1)
-    assert words == f"(predicted rating {4 * float(score) + 5:.1f} of 10)\n"
+    assert words == f"(predicted rating {4 * float(score) + 5:.1f} ± 1.2 of 10)\n"
     assert "humanclap:0.1.0|model:" in shown.err
 
 
@@ -45,7 +47,9 @@ def test_one_pair_as_json(folder: Path, model: str, capsys: pytest.CaptureFixtur
     arguments = ["score", str(folder / "dog.wav"), "a dog barks", "-m", model, "--json", "-q"]
     assert run(arguments) == 0
     shown = capsys.readouterr()
-    assert set(json.loads(shown.out)) >= {"audio", "text", "score", "rating", "signature", "error"}
+    found = json.loads(shown.out)
+    assert set(found) >= {"audio", "text", "score", "rating", "signature", "error"}
+    assert found["rating_error"] == 1.25
     assert shown.err == ""
 
 
@@ -69,7 +73,7 @@ def test_folder_with_texts_prints_csv(
     texts.write_text("name\ttext\nrain\train falls\ndog\ta dog barks\n")
     assert run(["score", str(folder), "--texts", str(texts), "-m", model]) == 0
     header, first, second = capsys.readouterr().out.strip().split("\n")
-    assert header.startswith("audio,text,score,rating,")
+    assert header.startswith("audio,text,score,rating,rating_error,")
     assert first.startswith("rain.flac,rain falls,")
     assert second.startswith("dog.wav,a dog barks,")
 

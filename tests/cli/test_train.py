@@ -68,6 +68,10 @@ def test_train_writes_a_checkpoint_that_loads_with_its_card_and_log(train, tmp_p
     assert loaded.training["settings"]["seed"] == 3
     assert loaded.training["data"]["train"] == {"pairs": 14, "clips": 14, "captions": 14}
     assert loaded.training["base_model"]["kind"] == "mini"
+    start, end = loaded.calibration.ratings
+    error, _ = loaded.calibration.errors
+    assert f"predicted rating {start:.1f} ± {error:.1f} at score " in out
+    assert f"; {end:.1f} ± {error:.1f} at score " in out
     card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     assert "simulated, not given by people" in card
     assert "Tones rated by chance." in card
@@ -83,7 +87,9 @@ def test_json_holds_the_final_metrics_and_nothing_else(train):
     result = json.loads(out)
     assert (result["train_pairs"], result["validation_pairs"]) == (14, 6)
     assert set(result["after"]) == {"srcc", "lcc", "ktau", "mse"}
-    assert result["calibration"]["slope"] >= 0
+    first, *_, last = result["calibration"]["ratings"]
+    assert first <= last
+    assert min(result["calibration"]["errors"]) > 0
 
 
 def test_the_same_seed_writes_the_same_weights(train, tmp_path):

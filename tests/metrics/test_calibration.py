@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from humanclap.metrics.calibration import calibration
+from humanclap.errors import InputError
+from humanclap.metrics.calibration import calibration, coverage
 
 
 def test_bins_of_equal_size_worked_by_hand():
@@ -44,3 +45,45 @@ def test_the_coverage_of_predicted_intervals_is_their_share_that_holds_the_ratin
 
 def test_without_intervals_there_is_no_coverage():
     assert math.isnan(calibration([1, 2], [1, 2]).coverage)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_true_errors_cover_as_often_as_the_level_says(level):
+    rng = np.random.default_rng(2)
+    predicted, error = rng.uniform(2, 8, 40_000), rng.uniform(0.5, 2, 40_000)
+    n = rng.integers(1, 9, 40_000)
+    true_mean = predicted + error * rng.normal(size=n.size)
+    observed = true_mean + np.sqrt(5.0 / n) * rng.normal(size=n.size)
+    found = coverage(predicted, error, observed, n, 5.0, level)
+    assert (found.level, found.n) == (level, 40_000)
+    assert found.share == pytest.approx(level, abs=0.01)
+    assert coverage(predicted, error / 3, observed, n, 5.0, level).share < level - 0.05
+    assert coverage(predicted, error, true_mean, n, 0.0, level).share == pytest.approx(
+        level, abs=0.01
+    )
+
+
+def test_pairs_without_a_predicted_error_do_not_count():
+    nan = math.nan
+    found = coverage([5, 5, nan], [1, nan, 1], [5.5, 5, 5], [2, 2, 2], 0.0, 0.5)
+    assert (found.share, found.n) == (1.0, 1)
+    nothing = coverage([5.0], [nan], [5.0], [2], 0.0, 0.5)
+    assert math.isnan(nothing.share)
+    assert nothing.n == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"level": 95}, "expected between 0 and 1"),
+        ({"error": [0.0, 1.0]}, "must be above 0"),
+        ({"n": [0, 1]}, "n must be at least 1"),
+        ({"rating_variance": -1.0}, "0 or above"),
+        ({"observed": [1.0]}, r"one shape \(k,\), not \(2,\), \(2,\), \(1,\), \(2,\)"),
+    ],
+)
+def test_coverage_refuses_what_means_nothing(changes, message):
+    given = {"predicted": [1.0, 2.0], "error": [1.0, 1.0], "observed": [1.0, 2.0], "n": [2, 2],
+             "rating_variance": 1.0, "level": 0.5}  # fmt: skip
+    with pytest.raises(InputError, match=message):
+        coverage(**{**given, **changes})

@@ -20,7 +20,9 @@ RATE = 32000
 @pytest.fixture(scope="session")
 def tiny_checkpoint() -> Checkpoint:
     torch.manual_seed(7)
-    calibration = Calibration(slope=5.0, intercept=5.0, fitted_on="nothing", n=3)
+    calibration = Calibration(
+        scores=(-1.0, 1.0), ratings=(0.0, 10.0), errors=(1.0, 3.0), fitted_on="nothing", n=3
+    )
     return Checkpoint(MiniCLAP(MiniConfig.tiny()), calibration)
 
 

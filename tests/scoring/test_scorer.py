@@ -90,10 +90,17 @@ def test_rating_is_the_calibrated_score(scorer: HumanCLAP) -> None:
     assert math.isnan(scorer.rate(math.nan))
 
 
+def test_the_error_of_a_rating_is_the_calibrations(scorer: HumanCLAP, clips: Path) -> None:
+    assert scorer.rating_error(0.5) == pytest.approx(2.5)  # 2 + 0.5
+    (score,) = scorer.score_pairs([Pair(audio="clip0.wav", text="rain")], audio_root=clips)
+    assert score.rating_error == pytest.approx(2 + score.score)
+
+
 def test_uncalibrated_model_gives_no_rating(tiny_checkpoint: Checkpoint, clips: Path) -> None:
     bare = HumanCLAP(Checkpoint(tiny_checkpoint.backbone), ScoringSettings(device="cpu"))
     (score,) = bare.score_pairs([Pair(audio="clip0.wav", text="rain")], audio_root=clips)
     assert math.isnan(score.rating)
+    assert math.isnan(score.rating_error)
 
 
 def test_a_bad_clip_becomes_an_error_row_and_the_rest_go_on(
@@ -109,7 +116,7 @@ def test_a_bad_clip_becomes_an_error_row_and_the_rest_go_on(
     pairs = [Pair(audio=name, text="rain falls") for name in names]
     scores = {item.audio: item for item in scorer.score_pairs(pairs, audio_root=tmp_path)}
     assert list(scores) == names
-    assert scores["good.wav"].score == scores["last.wav"].score
+    assert scores["good.wav"].score == pytest.approx(scores["last.wav"].score, abs=1e-6)
     assert [name for name in names if scores[name].error] == ["text.wav", "gone.wav", "nan.wav"]
     assert "NaN" in (scores["nan.wav"].error or "")
     assert all(math.isnan(scores[name].score) for name in ("text.wav", "gone.wav", "nan.wav"))

@@ -13,6 +13,7 @@ from scipy.stats import linregress
 
 from humanclap.errors import CheckpointError, SettingsError
 from humanclap.scale import RatingScale
+from humanclap.training.dataset import Example
 from humanclap.training.loop import TrainingDivergedError, train
 from humanclap.training.parameters import (
     learning_rate_factor,
@@ -324,18 +325,70 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path):
 # -- calibration ----------------------------------------------------------------------------
 
 
+def rated(mos, *, n=4, standard_error=math.nan):
+    return [
+        Example(
+            audio=f"{i}.wav",
+            text=f"sound {i}",
+            pair_id=str(i),
+            path=Path(f"{i}.wav"),
+            relevance=value / 10,
+            mos=value,
+            where=f"targets.csv:{i + 2}",
+            n=n,
+            standard_error=standard_error,
+        )
+        for i, value in enumerate(mos)
+    ]
+
+
 def test_the_calibration_is_the_least_squares_line():
     cosine = np.array([0.1, 0.5, 0.3, 0.9])
     mos = [1.0, 6.0, 2.0, 8.0]
-    line = fit_calibration(cosine, mos, scale=RatingScale(), fitted_on="these")
+    line = fit_calibration(cosine, rated(mos), scale=RatingScale(), fitted_on="these")
     expected = linregress(cosine, mos)
-    assert line.slope == pytest.approx(expected.slope)
-    assert line.intercept == pytest.approx(expected.intercept)
+    assert line.scores == (0.1, 0.9)
+    assert line.rating(0.4) == pytest.approx(expected.intercept + 0.4 * expected.slope)
     assert (line.n, line.fitted_on, line.low, line.high) == (4, "these", 0.0, 10.0)
 
 
 @pytest.mark.parametrize("cosine", [[0.9, 0.5, 0.1], [0.2, 0.2, 0.2]])
 def test_a_falling_or_constant_score_predicts_the_mean(cosine):
-    line = fit_calibration(np.array(cosine), [1.0, 5.0, 9.0], scale=RatingScale(), fitted_on="x")
-    assert line.slope == 0.0
-    assert line.rating(0.7) == pytest.approx(5.0)
+    examples = rated([1.0, 5.0, 9.0])
+    line = fit_calibration(np.array(cosine), examples, scale=RatingScale(), fitted_on="x")
+    assert line.rating(0.0) == line.rating(0.7) == pytest.approx(5.0)
+
+
+def test_the_calibrations_error_leaves_out_the_noise_of_the_means_where_it_is_known():
+    cosine = np.array([0.0, 0.0, 1.0, 1.0])  # misses of the line 3 + 4 cosine: all of size 1
+    known, unknown = (
+        fit_calibration(
+            cosine, rated([2, 4, 6, 8], standard_error=error), scale=RatingScale(), fitted_on="x"
+        )
+        for error in (0.6, math.nan)
+    )
+    assert unknown.errors == pytest.approx([math.sqrt(2)] * 2, rel=1e-5)  # 4 / (4 - 2)
+    assert known.errors == pytest.approx([math.sqrt(2 - 0.6**2)] * 2, rel=1e-5)
+
+
+def test_the_calibrations_error_is_never_below_a_hundredth_of_the_scale():
+    examples = rated([1.0, 2.0, 3.0, 4.0])
+    line = fit_calibration(np.arange(4) / 10, examples, scale=RatingScale(), fitted_on="x")
+    assert line.errors == pytest.approx([0.1, 0.1])
+
+
+def test_the_calibration_of_a_study_on_another_scale_is_on_0_to_10():
+    cosine = np.array([0.0, 0.0, 1.0, 1.0])
+    ten, five = (
+        fit_calibration(
+            cosine, rated(mos, standard_error=error), scale=RatingScale(low=low, high=high),
+            fitted_on="x",
+        )
+        for mos, error, low, high in (
+            ([2, 4, 6, 8], 0.6, 0, 10),
+            ([1.8, 2.6, 3.4, 4.2], 0.24, 1, 5),
+        )
+    )  # fmt: skip
+    assert five.ratings == pytest.approx(ten.ratings)
+    assert five.errors == pytest.approx(ten.errors)
+    assert (five.low, five.high) == (0, 10)

@@ -6,53 +6,100 @@ import json
 import math
 import shutil
 import tempfile
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import CheckpointError
 from humanclap.progress import Progress, silent
+from humanclap.tables import atomic_writer
 
 FORMAT = 1
 MANIFEST = "humanclap.json"
 MODEL_CARD = "README.md"
+PACKAGED = Path(__file__).parent / "weights"
+"""Where the models inside the package are."""
 RUN_CHECKPOINT = "checkpoint"
 """Where a training run's folder keeps its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A straight, rising line from score to the predicted human rating, clipped to low..high.
+    """A rising, piecewise-linear map from score to the predicted human rating, with its error.
 
-    Fitted by least squares on the pairs named in `fitted_on`; `n` of them.
+    scores: knots, increasing; ratings: at each knot, never falling; errors: at each knot the
+    standard error of the predicted rating, above 0, in rating units: the standard deviation of
+    (the mean rating that ever more listeners would give) minus (the predicted rating). The mean of
+    a few listeners strays further, by its own noise. Fitted on the pairs named in `fitted_on`, `n`
+    of them (`metrics.rating_map.fit_rating_map`); predictions are clipped to low..high.
+    Raises CheckpointError for knots that break these rules.
+
+    >>> bent = Calibration(scores=(0.0, 0.25, 0.5), ratings=(1.0, 2.0, 8.0), errors=(1.0, 1.5, 2.0),
+    ...                    fitted_on="validation", n=500)
+    >>> bent.rating(0.375), bent.standard_error(0.375)
+    (5.0, 1.75)
     """
 
-    slope: float
-    intercept: float
+    scores: tuple[float, ...]
+    ratings: tuple[float, ...]
+    errors: tuple[float, ...]
     fitted_on: str
     n: int
     low: float = 0.0
     high: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.slope) and math.isfinite(self.intercept) and self.slope >= 0):
-            raise CheckpointError(
-                f"calibration slope {self.slope}, intercept {self.intercept}: expected finite "
-                "numbers and a slope of at least 0"
-            )
+        for name in ("scores", "ratings", "errors"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        problem = self._problem()
+        if problem:
+            raise CheckpointError(f"calibration: {problem}")
+
+    def _problem(self) -> str | None:
+        sizes = len(self.scores), len(self.ratings), len(self.errors)
+        if 0 in sizes or len(set(sizes)) > 1:
+            counts = "{} scores, {} ratings and {} errors".format(*sizes)
+            return f"{counts}; expected as many of each, one or more"
+        numbers = (*self.scores, *self.ratings, *self.errors, self.low, self.high)
+        if not all(map(math.isfinite, numbers)):
+            return "expected finite numbers only"
+        if not (np.diff(self.scores) > 0).all():
+            return f"scores {self.scores} do not increase"
+        if not (np.diff(self.ratings) >= 0).all():
+            return f"ratings {self.ratings} fall"
+        if min(self.errors) <= 0:
+            return f"errors {self.errors} are not all above 0"
+        if self.n < 1:
+            return f"n is {self.n}; it is fitted on one pair or more"
+        if not self.low < self.high:
+            return f"low {self.low:g} is not below high {self.high:g}"
+        return None
 
     def rating(self, score: float) -> float:
         """Predicted rating on low..high; NaN for a NaN score.
 
-        >>> Calibration(slope=10, intercept=1, fitted_on="validation", n=50).rating(0.5)
-        6.0
+        Beyond the outer knots the outer segments go on in a straight line; a single knot is a
+        constant rating.
         """
         if math.isnan(score):
             return math.nan
-        return min(max(self.slope * score + self.intercept, self.low), self.high)
+        value = self.ratings[0]
+        if len(self.scores) > 1:
+            right = min(max(bisect_right(self.scores, score), 1), len(self.scores) - 1)
+            start, end = self.scores[right - 1 : right + 1]
+            first, last = self.ratings[right - 1 : right + 1]
+            value = first + (score - start) / (end - start) * (last - first)
+        return min(max(value, self.low), self.high)
+
+    def standard_error(self, score: float) -> float:
+        """Standard error of `rating(score)`, constant beyond the outer knots; NaN for NaN."""
+        return float(np.interp(score, self.scores, self.errors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +120,11 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a model by name.
 
-    model: `mini` (packaged); `mini-mn04` (packaged but for mn04_as, see `mini.mn04_file`); a
-    folder written by `save_checkpoint`, or that of the training run around it; a folder or hub id
-    of a transformers ClapModel. mn04: path of the mn04_as file; else it is fetched at first use.
-    offline: use the network for nothing. progress: of fetching mn04_as.
+    model: a packaged name (`packaged_names`), such as `mini`, or `mini-mn04` (packaged but for
+    mn04_as, see `mini.mn04_file`); a folder written by `save_checkpoint`, or that of the training
+    run around it; a folder or hub id of a transformers ClapModel. mn04: path of the mn04_as file;
+    else it is fetched at first use. offline: use the network for nothing. progress: of fetching
+    mn04_as.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
@@ -85,22 +133,21 @@ def load_checkpoint(
     if folder.is_dir():
         return _load_folder(folder, find)
     name = str(model)
-    if name == "mini":
-        from humanclap.clap.mini import MiniCLAP
-
-        return Checkpoint(MiniCLAP.from_pretrained())
-    if name == "mini-mn04":
-        from humanclap.clap.mini import MiniMN04CLAP
-
-        return Checkpoint(MiniMN04CLAP.from_pretrained(mn04=find()))
+    if name in packaged_names():
+        return _load_folder(PACKAGED / name, find)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
 
         return Checkpoint(HFCLAP.from_pretrained(name, offline=offline))
     raise CheckpointError(
-        f"{name}: no such model; expected 'mini', 'mini-mn04', a checkpoint folder, or a hub id "
-        "such as 'laion/clap-htsat-unfused'"
+        f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
+        "folder, or a hub id such as 'laion/clap-htsat-unfused'"
     )
+
+
+def packaged_names() -> list[str]:
+    """Names of the models inside the package: folders of `weights/` with a manifest."""
+    return sorted(path.parent.name for path in PACKAGED.glob(f"*/{MANIFEST}"))
 
 
 def _find_mn04(given: str | Path | None, *, offline: bool, progress: Progress) -> Path:
@@ -126,12 +173,24 @@ def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
         raise CheckpointError(
             f"{manifest_path}: format {manifest.get('format')!r}, this version reads {FORMAT}"
         )
-    try:
-        calibration = manifest["calibration"] and Calibration(**manifest["calibration"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{manifest_path}: damaged calibration ({error})") from error
+    calibration = _calibration(manifest, manifest_path)
     backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
     return Checkpoint(backbone, calibration, manifest.get("training", {}))
+
+
+def _calibration(manifest: Mapping[str, Any], path: Path) -> Calibration | None:
+    given = manifest.get("calibration", {})
+    if isinstance(given, dict) and "slope" in given:
+        raise CheckpointError(
+            f"{path}: its calibration is a line without a standard error, as an earlier "
+            'version wrote it; train again, or set its "calibration" to null and have no ratings'
+        )
+    try:
+        return None if given is None else Calibration(**given)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: damaged calibration ({error}); copy the checkpoint again, or train again"
+        ) from error
 
 
 def _backbone_of_kind(kind: object, folder: Path, find_mn04: Callable[[], Path]) -> Backbone:
@@ -174,15 +233,7 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         checkpoint.backbone.save_pretrained(staging)
-        manifest = {
-            "format": FORMAT,
-            "backbone": checkpoint.backbone.kind,
-            "name": checkpoint.backbone.name,
-            "calibration": checkpoint.calibration and asdict(checkpoint.calibration),
-            "training": dict(checkpoint.training),
-        }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        (staging / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(checkpoint, staging)
         if model_card:
             (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
         staging.chmod(0o755)
@@ -190,6 +241,23 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
+    """Write `humanclap.json` beside weights that are there, such as a recipe's in half precision.
+
+    With it `load_checkpoint` reads the folder, and a folder of `PACKAGED` can be named.
+    """
+    manifest = {
+        "format": FORMAT,
+        "backbone": checkpoint.backbone.kind,
+        "name": checkpoint.backbone.name,
+        "calibration": checkpoint.calibration and asdict(checkpoint.calibration),
+        "training": dict(checkpoint.training),
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_writer(Path(directory) / MANIFEST) as file:
+        file.write(text + "\n")
 
 
 def _swap_in(staging: Path, directory: Path) -> None:

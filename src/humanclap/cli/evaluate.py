@@ -104,10 +104,11 @@ def evaluate(
 ) -> None:
     """How well do SCORES agree with people?
 
-    SCORES are tables of any metric (audio,text,score[,pair_id,rating,...]); several are judged on
-    the same pairs, each against the first. Correlations are with the mean rating (mos); intervals
-    are 95 % bootstrap intervals clustered by caption. Missing, failed and duplicate rows are
-    refused by name. With --floor, SCORES may be left out: what can be reached here without ears?
+    SCORES are tables of any metric (audio,text,score[,pair_id,rating,rating_error,...]); several
+    are judged on the same pairs, each against the first. Correlations are with the mean rating
+    (mos); intervals are 95 % bootstrap intervals clustered by caption. Missing, failed and
+    duplicate rows are refused by name. With --floor, SCORES may be left out: what can be
+    reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
     from humanclap.tables import read_targets
@@ -183,10 +184,11 @@ def _text(comparison: Comparison) -> str:
         lines = [
             words.scale_map_line(evaluation),
             words.calibration_line(evaluation),
+            words.intervals_line(evaluation),
             f"signature  {words.signature_line(evaluation)}",
             f"rows       {words.rows_line(evaluation)}",
         ]
-        parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(lines))
+        parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(filter(None, lines)))
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
     ending += [words.tests_line(comparison)] if comparison.tests else []
     ending.append(f"judged as  {judgement_signature(comparison)}")

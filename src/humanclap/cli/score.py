@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def score(
     SOURCE is a clip (then TEXT follows), a table with the columns audio,text (CSV, TSV or JSON
     lines), or a folder of clips (then --texts names a table name,text). Pairs are matched by key,
     never by order. The score is a cosine in -1..1; a calibrated model adds a predicted rating on
-    0..10. Exit code 1: some clips could not be scored; their rows say why.
+    0..10 with its standard error. Exit code 1: some clips could not be scored; their rows say why.
     """
     pairs, root = _pairs(source, text, texts, audio_root, allow_unmatched)
     from humanclap.clap.device import use_threads
@@ -151,10 +152,10 @@ def _text_of(scores: Sequence[Score], *, as_json: bool, single: bool) -> str:
         item = scores[0]
         if item.error is not None:
             return f"error: {item.error}"
-        rating = (
-            "" if item.rating != item.rating else f"  (predicted rating {item.rating:.1f} of 10)"
-        )
-        return f"{item.score:.4f}{rating}"
+        if math.isnan(item.rating):
+            return f"{item.score:.4f}"
+        rating = f"{item.rating:.1f} ± {item.rating_error:.1f} of 10"
+        return f"{item.score:.4f}  (predicted rating {rating})"
     from humanclap.tables import records_as_csv
 
     return records_as_csv(scores, record_type=Score).rstrip("\n")

@@ -18,6 +18,7 @@ from humanclap.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from humanclap.clap.checkpoint import Calibration
     from humanclap.training.run import TrainedModel
     from humanclap.training.settings import TrainingSettings
 
@@ -205,13 +206,20 @@ def _text(trained: TrainedModel) -> str:
             (f"after (epoch {outcome.best_epoch} of {outcome.epochs})", outcome.after),
         )
     ]
-    line = trained.calibration
     return "\n".join(
         (
             f"trained on {len(splits.train)} pairs, {len(splits.validation)} validation pairs "
             f"({splits.validation_name}), {splits.unused} rows unused",
             text_table(["validation", "SRCC", "LCC", "KTAU", "MSE"], rows),
-            f"predicted rating = {format_number(line.slope, 2)} x score + "
-            f"{format_number(line.intercept, 2)}, fitted on {line.n} pairs",
+            _calibration_line(trained.calibration),
         )
     )
+
+
+def _calibration_line(found: Calibration) -> str:
+    knots = zip(found.scores, found.ratings, found.errors, strict=True)
+    told = "; ".join(
+        f"{format_number(rating, 1)} ± {format_number(error, 1)} at score {format_number(score, 2)}"
+        for score, rating, error in knots
+    )
+    return f"predicted rating {told}; fitted on {found.n} pairs"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from humanclap.errors import InputError
 from humanclap.evaluation.ceiling import ceilings
+from humanclap.evaluation.intervals import predicted_intervals
 from humanclap.evaluation.join import Coverage, Joined, ScoreTable, join
 from humanclap.evaluation.judge import Judge, Members, Metric, alone, level_names, versus
 from humanclap.evaluation.result import (
@@ -283,6 +284,9 @@ class _Comparing:
             without=without,
             tie_threshold=self._judge.tie_thresholds[name],
             calibration=self._calibration(name, mapped),
+            intervals=predicted_intervals(
+                self._joined.scores[name], self._joined.targets, self._settings.rating_scale
+            ),
             trivial=name in self._trivial,
             counts=counts,
             coverage=self._joined.coverage[name],

@@ -118,12 +118,13 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
     facts = [
         words.scale_map_line(evaluation),
         words.calibration_line(evaluation),
+        words.intervals_line(evaluation),
         f"Pairwise accuracy calls scores tied that differ by at most "
         f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
         f"Signature: {words.signature_line(evaluation)}",
         f"Rows: {words.rows_line(evaluation)}",
     ]
-    return "".join([*parts, html.bullets("facts", facts)])
+    return "".join([*parts, html.bullets("facts", [fact for fact in facts if fact])])
 
 
 def _scatter(evaluation: Evaluation) -> str:

@@ -71,13 +71,14 @@ def markdown_report(comparison: Comparison) -> str:
         lines += [f"## {markdown_cell(title)}", "", *_differences(comparison, differences)]
     for evaluation in comparison.metrics or comparison.evaluations:
         lines += [f"## {markdown_cell(evaluation.name)}", "", *_groups(evaluation)]
-        lines += [
-            f"- {markdown_cell(words.scale_map_line(evaluation))}",
-            f"- {markdown_cell(words.calibration_line(evaluation))}",
-            f"- Signature: {markdown_cell(words.signature_line(evaluation))}",
-            f"- Rows: {words.rows_line(evaluation)}",
-            "",
+        facts = [
+            words.scale_map_line(evaluation),
+            words.calibration_line(evaluation),
+            words.intervals_line(evaluation),
+            f"Signature: {words.signature_line(evaluation)}",
+            f"Rows: {words.rows_line(evaluation)}",
         ]
+        lines += [*(f"- {markdown_cell(fact)}" for fact in facts if fact), ""]
     lines.append(f"{markdown_cell(words.bootstrap_line(comparison))}.")
     if comparison.tests:
         lines += ["", f"{markdown_cell(words.tests_line(comparison))}."]

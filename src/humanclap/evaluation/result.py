@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from humanclap.evaluation.intervals import PredictedIntervals
 from humanclap.evaluation.join import Coverage
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.calibration import Calibration
@@ -109,6 +110,7 @@ class Evaluation:
 
     groups: all pairs first, then subsets, systems, splits; levels: see `LEVELS`; without: all
     pairs but those of one system; tie_threshold: of pairwise accuracy, chosen on all these pairs;
+    intervals: coverage of predicted ratings with a standard error, None where there are none;
     trivial: a predictor that hears nothing, made here to compare with.
     """
 
@@ -125,6 +127,7 @@ class Evaluation:
     without: tuple[Group, ...] = ()
     tie_threshold: float = math.nan
     calibration: Calibration | None = None
+    intervals: PredictedIntervals | None = None
     trivial: bool = False
 
     @property
@@ -164,6 +167,7 @@ class Evaluation:
             "levels": [plain(asdict(group)) for group in self.levels],
             "without_one_system": [plain(asdict(group)) for group in self.without],
             "calibration": self.calibration and plain(asdict(self.calibration)),
+            "predicted_intervals": self.intervals and plain(asdict(self.intervals)),
         }
 
 

@@ -207,6 +207,26 @@ def calibration_line(evaluation: Evaluation) -> str:
     return line
 
 
+def intervals_line(evaluation: Evaluation) -> str:
+    """How often predicted intervals hold the mean ratings; nothing where none are predicted."""
+    found = evaluation.intervals
+    if found is None:
+        return ""
+    if found.reason:
+        return f"Predicted intervals: how often they hold is undefined: {found.reason}"
+    *first, last = [f"{100 * one.level:g} % hold {100 * one.share:.1f} %" for one in found.coverage]
+    left = (
+        f" ({counted(found.without, 'pair')} without rating_error left out)"
+        if found.without
+        else ""
+    )
+    return (
+        f"Predicted intervals, of the model's error and the noise of the means (variance of one "
+        f"rating {number(found.rating_variance)}): {', '.join(first)} and {last} of the mean "
+        f"ratings of {counted(found.coverage[0].n, 'pair')}{left}"
+    )
+
+
 def scale_map_line(evaluation: Evaluation) -> str:
     """How scores became ratings before MSE and MAE."""
     return f"MSE and MAE after scale map '{evaluation.scale_map}': {evaluation.scale_map_formula}"

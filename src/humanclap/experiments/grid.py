@@ -22,6 +22,7 @@ from humanclap.experiments.recipe import Recipe
 from humanclap.fingerprint import fingerprint_text
 from humanclap.progress import Progress, silent
 from humanclap.records import Score
+from humanclap.scale import RatingScale
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import atomic_writer, read_scores, write_records
 from humanclap.training.card import model_card
@@ -228,7 +229,8 @@ class _Bench:
         checkpoint = Checkpoint(self.backbone, calibration)
         scores = cosines(self.backbone, run.part.test, audio, text)
         rows = _score_rows(run.part.test, scores, checkpoint)
-        predicted = np.array([row.rating for row in rows])
+        scale = RatingScale.parse(settings.rating_scale)
+        predicted = np.array([scale.from_unit(row.rating / 10) for row in rows])
         found = figures(run.part.test, scores, predicted)
         write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
         if outcome is not None and self.recipe.keep_checkpoints:
@@ -271,6 +273,7 @@ def _score_rows(
             text=item.text,
             score=float(score),
             rating=scorer.rate(float(score)),
+            rating_error=scorer.rating_error(float(score)),
             pair_id=item.pair_id,
             system=item.system,
             subset=item.subset,

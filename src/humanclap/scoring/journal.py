@@ -21,7 +21,8 @@ class Journal:
     """Rows of an unfinished run beside its output, in `OUTPUT.partial.jsonl`.
 
     A journal belongs to one signature and one manifest; another one's is refused. Rows whose
-    audio file has since changed (size or time) and rows with an error are scored again.
+    audio file has since changed (size or time), rows with an error and rows that lack something
+    this version keeps are scored again.
     """
 
     def __init__(
@@ -91,12 +92,15 @@ class Journal:
 
     def _take(self, item: dict[str, Any]) -> None:
         pair = self._pairs.get(item.get("pair_id", ""))
-        if pair is not None and item.get("file") == self._stamp(pair.audio):
+        if pair is None or not item.keys() >= _KEPT:
+            return
+        if item.get("file") == self._stamp(pair.audio):
             self.finished[pair.pair_id] = Score(
                 audio=pair.audio,
                 text=pair.text,
                 score=item["score"],
-                rating=float("nan") if item["rating"] is None else item["rating"],
+                rating=_number(item["rating"]),
+                rating_error=_number(item["rating_error"]),
                 pair_id=pair.pair_id,
                 system=pair.system,
                 subset=pair.subset,
@@ -116,7 +120,7 @@ class Journal:
         if score.error is not None:
             return
         row = {key: value for key, value in asdict(score).items() if key in _KEPT}
-        row["rating"] = None if score.rating != score.rating else score.rating
+        row = {key: None if value != value else value for key, value in row.items()}
         self._write({**row, "file": self._stamp(score.audio)})
 
     def _write(self, item: dict[str, Any]) -> None:
@@ -133,4 +137,9 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-_KEPT = frozenset({"pair_id", "score", "rating"})
+def _number(value: float | None) -> float:
+    """JSON has no NaN: null stands for it."""
+    return float("nan") if value is None else value
+
+
+_KEPT = frozenset({"pair_id", "score", "rating", "rating_error"})

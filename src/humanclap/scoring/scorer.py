@@ -97,6 +97,14 @@ class HumanCLAP:
         """Predicted human rating on 0..10 for a score; NaN where the model is not calibrated."""
         return math.nan if self.calibration is None else self.calibration.rating(score)
 
+    def rating_error(self, score: float) -> float:
+        """Standard error of `rate(score)`, on 0..10; NaN where the model is not calibrated.
+
+        The standard deviation of (the mean rating that ever more listeners would give) minus (the
+        predicted rating).
+        """
+        return math.nan if self.calibration is None else self.calibration.standard_error(score)
+
     def embed_audio(
         self, audio: Sequence[Audio], *, sample_rate: int | None = None
     ) -> NDArray[np.float32]:
@@ -167,7 +175,13 @@ class HumanCLAP:
         if isinstance(embedding, AudioError):
             return replace(blank, error=embedding.reason)
         cosine = _cosine(embedding, text_row)
-        return replace(blank, score=cosine, rating=self.rate(cosine), error=None)
+        return replace(
+            blank,
+            score=cosine,
+            rating=self.rate(cosine),
+            rating_error=self.rating_error(cosine),
+            error=None,
+        )
 
 
 def _cosine(audio: NDArray[np.float32], text: NDArray[np.float32]) -> float:

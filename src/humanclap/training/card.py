@@ -58,7 +58,8 @@ Fingerprint of pairs and targets: `{data["fingerprint"]}`.
 
 Cosine against the target in 0..1, {data["validation"]["pairs"]} pairs. These pairs chose the
 epoch ({training["best_epoch"]} of {training["epochs"]}) and the calibration, so the figures are
-optimistic; judge the model on pairs it has not met.
+optimistic and the standard errors of predicted ratings a little too small; judge the model on pairs
+it has not met.
 
 | | before | after |
 |---|---|---|

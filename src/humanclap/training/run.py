@@ -190,10 +190,10 @@ def calibrate(
     tower: AudioTower,
     text: TextTower | None = None,
 ) -> Calibration:
-    """The line from cosine to mean rating, fitted on the validation pairs."""
+    """The line from cosine to mean rating with its error, fitted on the validation pairs."""
     return fit_calibration(
         cosines(backbone, splits.validation, tower, text),
-        [item.mos for item in splits.validation],
+        splits.validation,
         scale=RatingScale.parse(settings.rating_scale),
         fitted_on=splits.validation_name,
     )

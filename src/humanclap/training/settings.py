@@ -100,7 +100,7 @@ class TrainingSettings:
     allow_shared_captions: bool = False
     """Only for closed label sets, where every caption must stand in every split."""
     rating_scale: str = "0..10"
-    """Scale of the column `mos`; predicted ratings are clipped to it."""
+    """Scale of the column `mos`; predicted ratings are on 0..10 whatever it is."""
     clip_memory_gb: float = 2.0
     """Decoded clips kept in memory; the others are decoded again each time."""
 

@@ -1,4 +1,4 @@
-"""How well the model agrees with people on the validation pairs, and the line to their ratings."""
+"""How well the model agrees with people on the validation pairs, and the map to their ratings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
+from humanclap.metrics.rating_map import fit_rating_map, rating_variance
 from humanclap.scale import RatingScale
 from humanclap.training.batches import share_of
 from humanclap.training.dataset import Example
@@ -83,21 +84,34 @@ def why_undefined(cosine: NDArray[np.float64], examples: Sequence[Example]) -> s
 
 
 def fit_calibration(
-    cosine: NDArray[np.float64], mos: Sequence[float], *, scale: RatingScale, fitted_on: str
+    cosine: NDArray[np.float64],
+    examples: Sequence[Example],
+    *,
+    scale: RatingScale,
+    fitted_on: str,
 ) -> Calibration:
-    """Least-squares line from cosine (n,) to mean rating (n,), its slope held at 0 or above.
+    """Least-squares line from cosine (n,) to the mean ratings of as many examples, with its error.
 
-    With slope 0 the prediction is the mean rating. Predictions are clipped to `scale`.
+    Ratings and errors are on 0..10, to which those of a study on another `scale` are moved. The
+    slope is held at 0 or above; with slope 0 the prediction is the mean rating. The error is fitted
+    as `metrics.rating_map.fit_rating_map` says. The noise of the mean ratings is taken out of it
+    where examples have standard errors of their means; where none has, it stays in, and the error
+    is that of predicting means of so few listeners. The pairs that chose the epoch make the error a
+    little too small, as they make every figure of theirs a little too good.
     """
-    ratings = np.asarray(mos, dtype=np.float64)
-    deviation = cosine - cosine.mean()
-    spread = float(deviation @ deviation)
-    slope = max(0.0, float(deviation @ ratings) / spread) if spread > 0 else 0.0
+    unit = 10 / (scale.high - scale.low)
+    n = [item.n for item in examples]
+    variance = rating_variance(n, [unit * item.standard_error for item in examples])
+    found = fit_rating_map(
+        cosine,
+        [10 * scale.to_unit(item.mos) for item in examples],
+        n,
+        0.0 if math.isnan(variance) else variance,
+    )
     return Calibration(
-        slope=slope,
-        intercept=float(ratings.mean() - slope * cosine.mean()),
+        scores=found.scores,
+        ratings=found.ratings,
+        errors=found.errors,
         fitted_on=fitted_on,
-        n=len(ratings),
-        low=scale.low,
-        high=scale.high,
+        n=len(examples),
     )

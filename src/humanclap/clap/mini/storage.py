@@ -13,15 +13,15 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from humanclap.clap.checkpoint import PACKAGED
 from humanclap.errors import CheckpointError
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-_PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 
 
 def packaged(name: str) -> Path:
-    """Directory of the weights that ship with the package, `mini` or `mini-mn04`."""
-    return _PACKAGED / name
+    """Directory of the weights that ship with the package under `name`, `mini` or another."""
+    return PACKAGED / name
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -126,6 +126,6 @@ def _write_text(path: Path, content: str) -> None:
 
 
 def _again(directory: Path) -> str:
-    if directory.is_relative_to(_PACKAGED):
+    if directory.is_relative_to(PACKAGED):
         return "reinstall humanclap"
     return "copy or save the checkpoint again"
