@@ -11,7 +11,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 from bank_more import SAMPLE_RATE, Sound
-from bank_synthesis import band, in_room, response
+from sound_parts import band, in_room, response
 
 ORIGIN, LICENCE = "espeak-ng", "Apache-2.0"  # the program is GPL-3+; its output is ours
 CLIPS_A_JOB = 60
