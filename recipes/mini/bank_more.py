@@ -164,11 +164,11 @@ def assemble(work: Path, banned: set[str]) -> None:
     write_table(work / "bank_more_hours.csv", ("source", "clips", "hours"), hours)
     for name, count, length in hours:
         print(f"{name}: {count} clips, {length} hours")
-    print(f"{copies} copies and {len(banned)} of evaluation's recordings left out")
+    print(f"{copies} copies and {len(banned)} too like an evaluation clip left out")
 
 
 def read_banned(work: Path) -> set[str]:
-    """Clips that `find_bank_copies.py` found among the evaluation clips; none before it ran."""
+    """Clips that `find_bank_copies.py` found too like an evaluation clip; none before it ran."""
     path = work / "bank_more_banned.csv"
     if not path.exists():
         return set()

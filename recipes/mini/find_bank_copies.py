@@ -1,9 +1,10 @@
-"""Find clips of `bank_more.csv` that are an evaluation clip's recording, and leave them out.
+"""Find clips of `bank_more.csv` that may be an evaluation clip's recording, and leave them out.
 
 Packages and ESC both draw on public sound collections. The loudest 0.75 s of each package clip is
 looked up, as band energies, in ESC fold 4, every held-out clip and RELATE validation; the three
 likeliest are compared as waveforms, 1.5 s at 4 kHz. Writes bank_more_banned.csv, which
-`bank_more.py` obeys when it assembles. A copy at another pitch or speed is not found.
+`bank_more.py` obeys when it assembles. The threshold is low: clicks and drums that are merely alike
+are left out too. A copy at another pitch or speed is not found.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scipy.signal import correlate
 
 HOP, WINDOW, BANDS, PATCH = 800, 1600, 16, 30  # 40 frames a second, 0.75 s a patch
 CANDIDATES, BATCH = 3, 64
+ALIKE_ABOVE = 0.6  # band energies less alike than this are not compared as waveforms
 RATE, COMPARED_S, COPY_ABOVE = 4_000, 1.5, 0.5
 
 
@@ -103,6 +105,9 @@ def main() -> None:
         for at in range(0, len(rows), BATCH):
             likely = np.maximum.reduceat(np.stack(vectors[at : at + BATCH]) @ grid, first, axis=1)
             for offset, order in enumerate(np.argsort(likely, axis=1)[:, -CANDIDATES:]):
+                order = order[likely[offset, order] > ALIKE_ABOVE]
+                if not len(order):
+                    continue
                 peaks = [likeness(heard[at + offset], known[index]) for index in order]
                 best = int(np.argmax(peaks))
                 if peaks[best] > COPY_ABOVE:
@@ -111,6 +116,7 @@ def main() -> None:
                 else:
                     others = max(others, peaks[best])
         compared += len(rows)
+        print(f"{table.stem}: {len(rows)} clips, {len(found)} left out so far", flush=True)
     columns = ("path", "evaluation_clip", "correlation")
     write_table(arguments.work / "bank_more_banned.csv", columns, found)
     print(f"{compared} clips compared with {len(paths)}: {len(found)} above {COPY_ABOVE}")
