@@ -46,16 +46,16 @@ splits = make_splits(read_examples(table), settings, table=table)
 clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
 clips.decode_all((*splits.train, *splits.validation))
 model = ToneCLAP(dropout=0.0)
-others = processes("cpu")
 gradients = []
 plain = loop.Learners.clip
 def clip(self, limit):
     gradients.append({name: p.grad.clone() for name, p in self.parameters.items()})
     return plain(self, limit)
 loop.Learners.clip = clip
-outcome = loop.train(
-    model, splits, settings, tower=LearningTower(model, clips), processes=others
-)
+with processes("cpu") as others:
+    outcome = loop.train(
+        model, splits, settings, tower=LearningTower(model, clips), processes=others
+    )
 torch.save(
     {"count": others.count, "log": list(outcome.log), "gradients": gradients,
      "weights": model.state_dict()},
@@ -63,11 +63,74 @@ torch.save(
 )
 """
 
+ENDING = """
+import atexit, os, time, torch
+def tell_threads():  # registered first, so called last
+    tasks = [f"/proc/self/task/{task}/comm" for task in os.listdir("/proc/self/task")]
+    print("threads:", *(open(task).read().strip() for task in tasks))
+atexit.register(tell_threads)
+import torch.distributed as dist
+from humanclap.training.processes import processes
+with processes("cpu") as others:
+    torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])
+    others.gather_things(None)
+    if others.rank == 0:
+        time.sleep(1)
+    rows = [torch.empty(3) for _ in range(2)]
+    waiting = dist.all_gather(rows, torch.ones(3), async_op=others.rank == 1)
+    del rows, waiting
+"""
+
+FAILING = """
+import sys
+from humanclap.training.processes import processes
+def run():
+    with processes("cpu") as others:
+        others.gather_things(None)
+        if others.rank == 1:
+            raise OSError("disk full")
+        others.gather_things(None)
+try:
+    run()
+except OSError as error:
+    print(error, flush=True)
+    sys.stdin.read()  # until the other process has ended
+    run()
+"""
+
 
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+def environments(count):
+    """Of each process, as accelerate launch sets it."""
+    common = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(count),
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    return [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def start_two(script):
+    """Run `script` in two processes, their streams open."""
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for environment in environments(2)
+    ]
 
 
 def launch(count, tones, output, settings=SETTINGS):
@@ -78,22 +141,8 @@ def launch(count, tones, output, settings=SETTINGS):
         *(sys.executable, "-c", WORKER, str(Path(__file__).parent), str(tones), str(output)),
         json.dumps(dataclasses.asdict(settings)),
     ]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
-    running = [
-        subprocess.Popen(
-            command,
-            env={
-                **os.environ,
-                **(
-                    {**common, "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
-                    if count > 1
-                    else {}
-                ),
-                "ACCELERATE_USE_CPU": "true",
-            },
-        )
-        for rank in range(count)
-    ]
+    ranks = environments(count) if count > 1 else [dict(os.environ)]
+    running = [subprocess.Popen(command, env=environment) for environment in ranks]
     assert [process.wait(timeout=120) for process in running] == [0] * count
     return [torch.load(f"{output}.{rank}", weights_only=True) for rank in range(count)]
 
@@ -114,13 +163,36 @@ def test_two_processes_give_the_losses_and_gradients_of_one(tones, tmp_path):
             assert torch.equal(found["weights"][name], tensor)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are read from /proc")
+def test_no_thread_of_the_group_is_left_when_the_interpreter_ends():
+    pytest.importorskip("accelerate")
+    running = start_two(ENDING)
+    told = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0, 0], told
+    for printed, _ in told:
+        assert "threads: python" in printed
+        assert "gloo" not in printed
+
+
+def test_a_process_that_fails_does_not_keep_the_others_waiting():
+    pytest.importorskip("accelerate")
+    first, second = start_two(FAILING)
+    assert second.stdout.readline() == "disk full\n"
+    told = first.communicate(timeout=120)  # the second still runs
+    assert first.returncode == 1
+    assert "Error" in told[1]
+    told = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert "LeftTheOthersError: this process left the others after a failure" in told[1]
+
+
 def test_a_process_alone_needs_no_launcher(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    alone = processes("cpu")
-    assert isinstance(alone, Alone)
     rows = torch.ones(3, 2, requires_grad=True)
-    assert alone.gather_rows(rows, 3) is rows
-    assert alone.gather_things("x") == ["x"]
+    with processes("cpu") as alone:
+        assert isinstance(alone, Alone)
+        assert alone.gather_rows(rows, 3) is rows
+        assert alone.gather_things("x") == ["x"]
 
 
 def test_more_processes_than_pairs_in_a_batch_are_refused(prepared, tone_clap):
@@ -158,14 +230,11 @@ def test_the_command_trains_in_two_processes_and_the_first_writes(tmp_path):
         *("--batch-size", "7", "--train", "all", "--device", "cpu", "--quiet"),
         *("--log-to", "tensorboard"),
     ]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
-
-    def start(rank):
-        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"}
-        environment = {**os.environ, **common, **own, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-
-    assert [one.wait(timeout=300) for one in [start(0), start(1)]] == [0, 0]
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        for environment in environments(2)
+    ]
+    assert [one.wait(timeout=300) for one in running] == [0, 0]
     assert load_checkpoint(tmp_path / "run").training["epochs"] == 2
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 4
     assert list((tmp_path / "run" / "tensorboard").iterdir())

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -16,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from humanclap.clap.device import resolve_device
+from humanclap.errors import HumanCLAPError
 from humanclap.extras import require
 from humanclap.training.batches import share_of
 
@@ -140,17 +143,49 @@ class _GatherRows(torch.autograd.Function):
         return summed[ctx.own], None, None
 
 
-def processes(device: str) -> Processes:
-    """`Alone`, or `Together` where a launcher started several; device: as `TrainingSettings`."""
+class LeftTheOthersError(HumanCLAPError):
+    """Training in a process that left the others after a failure."""
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """`Alone`, or `Together` where a launcher started several; device: as `TrainingSettings`.
+
+    A process that fails inside the block leaves the others at once, so that they fail too and do
+    not wait for it; else it stays for a next training, and leaves when its interpreter ends.
+    Raises LeftTheOthersError in a process that has left.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return Alone(resolve_device(device))
+        yield Alone(resolve_device(device))
+        return
+    together = _join(device)
+    try:
+        yield together
+    except BaseException:
+        _leave()
+        raise
+
+
+def _join(device: str) -> Together:
     accelerate: Any = require("accelerate", extra="train")
+    # Defaults of its functions are the group there is when it is first imported, which AdamW does.
+    # Imported while there is none, it keeps no reference that would outlive `_leave`.
+    import_module("torch.distributed.nn.functional")
     together = Together(accelerate.PartialState(cpu=device == "cpu"))
+    if not dist.is_initialized():
+        raise LeftTheOthersError(
+            "this process left the others after a failure; start all of them anew"
+        )
     atexit.register(_leave)
     return together
 
 
 def _leave() -> None:
-    """Leave the process group before the interpreter ends: its threads would abort the process."""
+    """Leave the process group, and with its last reference end its threads.
+
+    These may want the interpreter's lock, to free a tensor, and abort the process when they ask
+    for it while the interpreter ends.
+    """
+    atexit.unregister(_leave)
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -76,44 +76,44 @@ def train_from_tables(
     splits = _read_splits(
         table, audio_root, validation_table, validation_fraction, settings, ratings
     )
-    others = processes(settings.device)
-    loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
-    backbone = loaded.backbone.to(others.device)
-    base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
-    folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
-    state = _open(folder, others, resume=resume, overwrite=overwrite)
-    files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
-    pairs = (*splits.train, *splits.validation)
-    audio = audio_tower(backbone, settings, pairs, progress, files=files)
-    text = text_tower(backbone, settings, pairs, files=files)
-    first_epoch = 1 if state is None else state.epoch + 1
-    names = log_to if others.rank == 0 else ()
-    with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
-        outcome = train(
-            backbone,
-            splits,
-            settings,
-            tower=audio,
-            text_tower=text,
-            run_folder=folder,
-            state=state,
-            processes=others,
-            reporters=logs,
-            progress=progress if others.rank == 0 else silent,
+    with processes(settings.device) as others:
+        loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        backbone = loaded.backbone.to(others.device)
+        base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+        folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
+        state = _open(folder, others, resume=resume, overwrite=overwrite)
+        files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
+        pairs = (*splits.train, *splits.validation)
+        audio = audio_tower(backbone, settings, pairs, progress, files=files)
+        text = text_tower(backbone, settings, pairs, files=files)
+        first_epoch = 1 if state is None else state.epoch + 1
+        names = log_to if others.rank == 0 else ()
+        with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
+            outcome = train(
+                backbone,
+                splits,
+                settings,
+                tower=audio,
+                text_tower=text,
+                run_folder=folder,
+                state=state,
+                processes=others,
+                reporters=logs,
+                progress=progress if others.rank == 0 else silent,
+            )
+        calibration = calibrate(backbone, splits, settings, audio, text)
+        if others.rank == 0:
+            record = training_record(splits, settings, outcome, base, note)
+            save_checkpoint(
+                Checkpoint(backbone, calibration, record),
+                folder.checkpoint,
+                model_card=model_card(record, simulated=simulated),
+            )
+            folder.finish()
+        others.gather_things(None)  # the others wait until the checkpoint is there
+        return TrainedModel(
+            checkpoint=folder.checkpoint, splits=splits, outcome=outcome, calibration=calibration
         )
-    calibration = calibrate(backbone, splits, settings, audio, text)
-    if others.rank == 0:
-        record = training_record(splits, settings, outcome, base, note)
-        save_checkpoint(
-            Checkpoint(backbone, calibration, record),
-            folder.checkpoint,
-            model_card=model_card(record, simulated=simulated),
-        )
-        folder.finish()
-    others.gather_things(None)  # the others wait until the checkpoint is there
-    return TrainedModel(
-        checkpoint=folder.checkpoint, splits=splits, outcome=outcome, calibration=calibration
-    )
 
 
 def _identity(
