@@ -109,7 +109,7 @@ def yardstick(pairs: list[Pair], audio: Path, mn04: Path) -> ScoreTable | None:
     from humanclap.audio.load import load_audio
     from humanclap.clap.mini.over_mn04 import MiniMN04CLAP
 
-    model = load_checkpoint("mini-mn04", mn04=mn04).backbone
+    model = load_checkpoint("mini-mn04-clap", mn04=mn04).backbone
     if not isinstance(model, MiniMN04CLAP):
         raise SystemExit("mini-mn04 is not what it was")
     teacher = MiniLM()
@@ -121,7 +121,7 @@ def yardstick(pairs: list[Pair], audio: Path, mn04: Path) -> ScoreTable | None:
         samples = load_audio(audio / pair.audio, sample_rate=model.sample_rate)
         with torch.inference_mode():
             features = model.audio_encoder(torch.from_numpy(samples)[None])
-        logits = features[0, 384:].numpy()
+        logits = features[0, -len(names) :].numpy()
         likely = np.argsort(-logits)[:10]
         heard = (1 / (1 + np.exp(-logits[likely]))) @ names[likely]
         value = float(heard @ text / np.linalg.norm(heard))
@@ -154,7 +154,7 @@ def validation_report(
     if mn04 is not None:
         found = yardstick(pairs, audio, mn04)
         tables += [found] if found is not None else []
-    for name in ("mini", *(["mini-mn04"] if mn04 is not None else [])):
+    for name in ("mini-clap", *(["mini-mn04-clap"] if mn04 is not None else [])):
         model = HumanCLAP.from_pretrained(name, mn04=mn04)
         scores = score_table(model, pairs, audio_root=audio)
         tables.append(ScoreTable(name=name, scores=scores))

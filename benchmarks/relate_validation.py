@@ -5,7 +5,8 @@
 PATH/relate-validation holds ratings_REL.csv and audio/. Two sets: the pairs that RELATE's own
 screening kept (anchors left out), and every rated pair with every answer, anchors included.
 Intervals: 95 %, bootstrap clustered by caption. Writes benchmarks/results/relate_validation.json.
-None of these models saw a human rating or a clip of this set in training.
+None of these models saw a human rating or a clip of this set in training; `mini` and `mini-mn04`
+did, so theirs are the cross-validated figures of alignment.py.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--mn04", type=Path)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    names = ["mini", *(["mini-mn04"] if arguments.mn04 else [])]
+    names = ["mini-clap", *(["mini-mn04-clap"] if arguments.mn04 else [])]
     models = {name: HumanCLAP(load_checkpoint(name, mn04=arguments.mn04)) for name in names}
     settings = EvaluationSettings(replicates=REPLICATES, include_anchors=True, by=())
     found: list[dict[str, object]] = []

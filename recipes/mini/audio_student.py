@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +113,7 @@ def judge(encoder: AudioEncoder, held_out: Segments, objective: Objective) -> di
 def train(arguments: argparse.Namespace) -> None:
     """One-cycle AdamW in bfloat16 over the shards present at each save."""
     torch.manual_seed(arguments.seed)
-    config = MiniConfig()
+    config = replace(MiniConfig(), **{k: tuple(v) for k, v in json.loads(arguments.sizes).items()})
     encoder = AudioEncoder(config).to(memory_format=torch.channels_last)
     if arguments.start is not None:
         encoder.load_state_dict(torch.load(arguments.start, weights_only=True)["encoder"])
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sizes", default="{}", help='{"audio_widths": [32, 64, 192], ...}')
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,12 @@ SAMPLE_RATE = 32_000
 RELATE_AUDIO = Path(__file__).with_name("relate_audio.csv")
 HELD_OUT_SHARE = {"esc": 15, "tta-demos": 5, "ritta": 5}  # percent of the clips
 ESC_TEST_FOLD = "4"
+ESC_TEST_SHARE = 5  # one in so many clips of the classes that fold 4 does not hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """One clip of the bank. `held_out`: for choosing among students, never trained on."""
+    """One clip. `held_out`: for choosing among students; `test`: for judging; none trains one."""
 
     path: Path
     text: str
@@ -29,6 +31,7 @@ class Clip:
     fold: str = ""
     esc10: bool = False
     held_out: bool = False
+    test: bool = False
 
 
 def normalise(text: str) -> str:
@@ -65,11 +68,11 @@ def _held_out(source: str, key: str) -> bool:
 
 
 def read_bank(shared: Path) -> list[Clip]:
-    """ESC folds 1, 2, 3, 5; tta-demos without RELATE validation's captions and clips; ritta.
+    """ESC but its test clips; tta-demos without RELATE validation's captions and clips; ritta.
 
     Held out by clip (ESC), by prompt (tta-demos) and by recording (ritta).
     """
-    clips = [clip for clip in read_esc(shared) if clip.fold != ESC_TEST_FOLD]
+    clips = [clip for clip in read_esc(shared) if not clip.test]
     rows = read_rows(shared / "data/tta-demos/pairs.csv")
     banned = _left_out(shared, rows)
     for row in rows:
@@ -95,7 +98,9 @@ def read_bank(shared: Path) -> list[Clip]:
 
 
 def read_esc(shared: Path) -> list[Clip]:
-    """All ESC clips in `shared`, fold 4 included."""
+    """All ESC clips in `shared`, test clips included."""
+    rows = read_rows(shared / "data/esc/clips.csv")
+    test = _esc_test_clips(rows)
     return [
         Clip(
             path=shared / "data/esc" / row["audio"],
@@ -103,14 +108,51 @@ def read_esc(shared: Path) -> list[Clip]:
             source="esc",
             fold=row["fold"],
             esc10=row["esc10"] == "True",
-            held_out=_held_out("esc", row["clip"]),
+            held_out=row["clip"] not in test and _held_out("esc", _recording(row["clip"])),
+            test=row["clip"] in test,
         )
-        for row in read_rows(shared / "data/esc/clips.csv")
+        for row in rows
     ]
 
 
+def _recording(clip: str) -> str:
+    """ESC cuts several clips from one recording: `4-154405-A` and `4-154405-B` are of 154405."""
+    return clip.split("-")[1]
+
+
+def _esc_test_clips(rows: list[dict[str, str]]) -> set[str]:
+    """Fold 4 of ESC-10, and whole recordings up to a fifth of each other class."""
+    test = {row["clip"] for row in rows if row["esc10"] == "True" and row["fold"] == ESC_TEST_FOLD}
+    others = [row for row in rows if row["esc10"] != "True"]
+    for name in sorted({row["text"] for row in others}):
+        clips = [row["clip"] for row in others if row["text"] == name]
+        recordings = sorted(set(map(_recording, clips)), key=lambda key: zlib.crc32(key.encode()))
+        chosen: list[str] = []
+        for recording in recordings:
+            if len(chosen) >= round(len(clips) / ESC_TEST_SHARE):
+                break
+            chosen += [clip for clip in clips if _recording(clip) == recording]
+        test |= set(chosen)
+    return test
+
+
+def read_more(folder: Path, *, per_text: int) -> list[Clip]:
+    """Clips of `bank_more.py` whose text is known, at most `per_text` of one text."""
+    counts: Counter[str] = Counter()
+    clips = []
+    for row in read_rows(folder / "bank_more.csv"):
+        if row["source"] == "room" or not row["text"]:
+            continue
+        counts[row["text"]] += 1
+        if counts[row["text"]] <= per_text:
+            clips.append(Clip(path=folder / row["path"], text=row["text"], source="more"))
+    return clips
+
+
 def load_waveform(path: Path) -> np.ndarray:
-    """Mono float32 at 32 kHz, shape (samples,)."""
+    """Mono at 32 kHz, shape (samples,): float32, or as stored for an array of `bank_more.py`."""
+    if path.suffix == ".npy":
+        return np.load(path)
     samples, rate = sf.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     return mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)

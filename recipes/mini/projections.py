@@ -1,8 +1,8 @@
 """Contrastive training of the projections on captions, over frozen and cached encoder outputs.
 
-`choose` cross-validates the settings in four folds (an ESC fold and a quarter of the prompts each);
-`train` uses one setting on all but the held-out clips and writes a checkpoint. Neither reads ESC
-fold 4 or RELATE.
+`choose` cross-validates the settings in four folds (an ESC fold and a quarter of the prompts each,
+and scenes made of a fold's own clips); `train` uses one setting on all but the held-out clips and
+writes a checkpoint. Neither reads ESC's test clips or RELATE.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import argparse
 import itertools
 import json
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 import torch
-from bank import Clip, normalise, read_bank, read_rows
-from features import cached_features
+from bank import Clip, normalise, read_bank, read_more, read_rows
+from compositions import KINDS, Scene, is_event, make_scenes
+from features import cached_features, scene_features
 from texts import tagged
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,38 +32,83 @@ from humanclap.clap.mini.text import encode
 
 ESC_FOLDS = ("1", "2", "3", "5")
 LONGEST_CAPTION = 250  # characters; longer ones describe music and mood
+PER_TEXT = 12  # clips of bank_more.py with one text
+SCENES_PER_FOLD = 2500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One way of training the projections."""
+    """One way of training the projections.
 
-    epochs: int = 5
+    wrong: weight of the captions that are nearly true; order_scale: see `scale_order`.
+    """
+
+    steps: int = 80
+    order_steps: int = 300
+    order_scale: float = 0.5
     rate: float = 1e-3
     batch: int = 128
+    scenes: int = 64
+    wrong: float = 0.5
     weight_decay: float = 0.05
     sharpness: float = 1.0
     centring: float = 0.5
-    text: bool = False
     seed: int = 1
 
 
 class Data:
-    """Clips with their encoder outputs, their captions' embeddings, and the folds."""
+    """Clips and scenes with their encoder outputs, their captions' embeddings, and the folds."""
 
-    def __init__(self, model: MiniCLAP, shared: Path, cache: Path) -> None:
+    def __init__(self, model: MiniCLAP, shared: Path, more: Path, cache: Path) -> None:
         clips = [clip for clip in read_bank(shared) if len(clip.text) <= LONGEST_CAPTION]
-        self.clips = clips
+        self.clips = clips + read_more(more, per_text=PER_TEXT)
+        self.fold = np.array([fold_of(clip) for clip in self.clips])
         self.features = torch.from_numpy(
-            cached_features(model.audio_encoder, [clip.path for clip in clips], cache)
+            cached_features(
+                model.audio_encoder,
+                [clip.path for clip in self.clips],
+                cache.with_name(f"{cache.name}-clips.npz"),
+            )
         )
-        self.captions = sorted({form for clip in clips for form in forms(clip)})
+        self._make_scenes(model, cache)
+        said = {form for clip in self.clips for form in forms(clip)}
+        for scene in self.scenes:
+            said |= {scene.text, *(text for _, text in scene.wrong)}
+        self.captions = sorted(said)
         self.row = {caption: row for row, caption in enumerate(self.captions)}
-        self.text = _embed(model, self.captions)  # (captions, 384), before projection
-        self.group = np.array([normalise(clip.text) for clip in clips])
-        self.fold = np.array([fold_of(clip) for clip in clips])
+        self.text = encode_texts(model, self.captions)  # (captions, 768), before projection
+        captions = [normalise(item.text) for item in (*self.clips, *self.scenes)]
+        self.group = np.unique(captions, return_inverse=True)[1]  # of clips, then scenes
         rows = read_rows(shared / "models/mn04/class_labels_indices.csv")
-        self.labels = _embed(model, [row["display_name"] for row in rows])
+        names = [row["display_name"] for row in rows]
+        self.labels = encode_texts(model, names)[:, : model.config.text_dim]
+
+    def _make_scenes(self, model: MiniCLAP, cache: Path) -> None:
+        self.scenes: list[Scene] = []
+        folds, parts = [], []
+        for fold in range(len(ESC_FOLDS)):
+            events = [
+                clip
+                for clip, theirs in zip(self.clips, self.fold, strict=True)
+                if theirs == fold and not clip.held_out and is_event(clip)
+            ]
+            scenes = make_scenes(events, seconds_of(events), SCENES_PER_FOLD, fold)
+            path = cache.with_name(f"{cache.name}-scenes-{fold}.npz")
+            parts.append(scene_features(model.audio_encoder, scenes, events, path))
+            self.scenes += scenes
+            folds += [fold] * len(scenes)
+        self.scene_fold = np.array(folds)
+        self.scene_features = torch.from_numpy(np.concatenate(parts))
+
+
+def seconds_of(clips: Sequence[Clip]) -> list[float]:
+    """Length of each clip's file."""
+    return [
+        len(np.load(clip.path, mmap_mode="r")) / 32_000
+        if clip.path.suffix == ".npy"
+        else sf.info(clip.path).duration
+        for clip in clips
+    ]
 
 
 def forms(clip: Clip) -> list[str]:
@@ -77,13 +125,20 @@ def fold_of(clip: Clip) -> int:
 
 
 @torch.inference_mode()
-def _embed(model: MiniCLAP, texts: list[str]) -> Tensor:
-    parts = []
-    for start in range(0, len(texts), 64):
-        chunk = texts[start : start + 64]
-        ids, mask = encode(model.tokenizer, chunk, model.config.max_tokens, torch.device("cpu"))
-        parts.append(model.text_encoder(ids, mask))
-    return torch.cat(parts).clone()
+def encode_texts(model: MiniCLAP, texts: Sequence[str]) -> Tensor:
+    """(texts, 768): the text encoder's outputs, in batches of alike length."""
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    rows = torch.empty(len(texts), 2 * model.config.text_dim)
+    for start in range(0, len(order), 128):
+        chosen = order[start : start + 128]
+        ids, mask = encode(
+            model.tokenizer,
+            [texts[index] for index in chosen],
+            model.config.max_tokens,
+            torch.device("cpu"),
+        )
+        rows[chosen] = model.text_encoder(ids, mask)
+    return rows
 
 
 def prepare(model: MiniCLAP, data: Data, settings: Settings) -> None:
@@ -92,46 +147,136 @@ def prepare(model: MiniCLAP, data: Data, settings: Settings) -> None:
     fresh = type(model)(replace(model.config, bridge_sharpness=settings.sharpness), model.tokenizer)
     model.config = fresh.config
     model.audio_projection, model.text_projection = fresh.audio_projection, fresh.text_projection
+    model.text_projection.prior.requires_grad_(False)
     model.log_scale = fresh.log_scale
     centred = data.labels - settings.centring * data.labels.mean(0)
     model.audio_projection.label_embeddings.copy_(F.normalize(centred, dim=1))
 
 
-def fit(model: MiniCLAP, data: Data, settings: Settings, chosen: np.ndarray) -> None:
-    """Symmetric cross-entropy; pairs that share a caption are no negatives of each other."""
+class Batches:
+    """Endless shuffled passes over rows, `size` at a time."""
+
+    def __init__(self, rows: np.ndarray, size: int, random: np.random.Generator) -> None:
+        self.rows, self.size, self.random = rows, size, random
+        self.order = random.permutation(rows)
+
+    def next(self) -> np.ndarray:
+        """The next rows."""
+        if len(self.order) < self.size:
+            self.order = self.random.permutation(self.rows)
+        chosen, self.order = self.order[: self.size], self.order[self.size :]
+        return chosen
+
+
+def fit(
+    model: MiniCLAP, data: Data, settings: Settings, clips: np.ndarray, scenes: np.ndarray
+) -> None:
+    """First what is heard, on clips; then, beside it and without touching it, how events go
+    together, on clips and scenes.
+
+    Symmetric cross-entropy; pairs that share a caption are no negatives of each other. The scenes'
+    wrong captions stand among the texts each clip chooses from, and each is besides compared with
+    the right one alone (Bradley-Terry).
+    """
     prepare(model, data, settings)
-    trained: list[nn.Parameter] = [*model.audio_projection.parameters(), model.log_scale]
-    trained += list(model.text_projection.parameters()) if settings.text else []
-    optimiser = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
+    audio, text = model.audio_projection, model.text_projection
     random = np.random.default_rng(settings.seed)
-    total = settings.epochs * (len(chosen) // settings.batch)
-    groups = np.unique(data.group, return_inverse=True)[1]
+    given = clips[[data.clips[index].source != "more" for index in clips]]
+    batches = Batches(given, settings.batch, random)
+    text.order_view.weight.requires_grad_(False)
+    nothing = np.array([], dtype=int)
+    with torch.no_grad():
+        text.order_view.weight.zero_()  # what is heard is learned alone
+    optimise(
+        model,
+        [*audio.residual.parameters(), model.log_scale],
+        settings,
+        settings.steps,
+        lambda: loss_of(model, data, batches.next(), nothing, 0.0, random),
+    )
+    torch.nn.init.orthogonal_(text.order_view.weight)
+    text.order_view.weight.requires_grad_(True)
+    fewer = Batches(given, settings.batch - settings.scenes, random)
+    scene_batches = Batches(scenes, settings.scenes, random)
+    optimise(
+        model,
+        [*audio.order.parameters(), *text.order.parameters(), text.order_view.weight],
+        settings,
+        settings.order_steps,
+        lambda: loss_of(model, data, fewer.next(), scene_batches.next(), settings.wrong, random),
+    )
+    scale_order(model, settings.order_scale)
+
+
+@torch.no_grad()
+def scale_order(model: MiniCLAP, scale: float) -> None:
+    """Make the order's columns count for less (on both sides) beside what is heard."""
+    outputs = (model.audio_projection.order.output, model.text_projection.order.output)
+    for part in (*outputs, model.text_projection.order_view):
+        for parameter in part.parameters():
+            parameter.mul_(scale)
+
+
+def optimise(
+    model: MiniCLAP,
+    parameters: list[nn.Parameter],
+    settings: Settings,
+    steps: int,
+    next_loss: Callable[[], Tensor],
+) -> None:
+    """AdamW on these parameters alone, the rate warmed up over 10 steps and then falling to 0."""
+    optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.weight_decay)
     model.audio_projection.train()
-    model.text_projection.train(settings.text)
-    for step in range(total):
-        if step % (len(chosen) // settings.batch) == 0:
-            order = random.permutation(chosen)
-        first = step % (len(chosen) // settings.batch) * settings.batch
-        batch = order[first : first + settings.batch]
+    model.text_projection.train()
+    for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate * min(1.0, (step + 1) / 10) * (1 - step / total)
-        rows = [data.row[random.choice(forms(data.clips[index]))] for index in batch]
-        audio = F.normalize(model.audio_projection(data.features[batch]), dim=1)
-        text = F.normalize(model.text_projection(data.text[rows]), dim=1)
-        logits = model.logit_scale * audio @ text.T  # (batch, batch), row = audio
-        same = torch.from_numpy(groups[batch][:, None] == groups[batch][None, :])
-        logits = logits.masked_fill(same & ~torch.eye(len(batch), dtype=torch.bool), -1e4)
-        own = torch.arange(len(batch))
-        loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+            group["lr"] = settings.rate * min(1.0, (step + 1) / 10) * (1 - step / steps)
+        loss = next_loss()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     model.eval()
 
 
+def loss_of(
+    model: MiniCLAP,
+    data: Data,
+    clips: np.ndarray,
+    scenes: np.ndarray,
+    wrong_weight: float,
+    random: np.random.Generator,
+) -> Tensor:
+    """The loss of `fit` on some clips and scenes."""
+    said = [data.row[random.choice(forms(data.clips[index]))] for index in clips]
+    said += [data.row[data.scenes[index].text] for index in scenes]
+    wrong = [
+        (len(clips) + place, data.row[text])
+        for place, index in enumerate(scenes)
+        for _, text in data.scenes[index].wrong
+    ]
+    features = torch.cat([data.features[clips], data.scene_features[scenes]])
+    texts = data.text[said + [row for _, row in wrong]]
+    audio = F.normalize(model.audio_projection(features), dim=1)  # (batch, dim)
+    text = F.normalize(model.text_projection(texts), dim=1)  # (batch + wrong, dim)
+    logits = model.logit_scale * audio @ text.T  # (batch, batch + wrong), row = audio
+    batch = len(features)
+    group = torch.from_numpy(data.group[np.concatenate([clips, len(data.clips) + scenes])])
+    same = (group[:, None] == group[None, :]) & ~torch.eye(batch, dtype=torch.bool)
+    logits = logits.masked_fill(F.pad(same, (0, len(wrong))), -1e4)
+    own = torch.arange(batch)
+    loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits[:, :batch].T, own)) / 2
+    if wrong:
+        place = torch.tensor([place for place, _ in wrong])
+        worse = logits[place, torch.arange(batch, batch + len(wrong))]
+        loss = loss + wrong_weight * F.softplus(worse - logits[place, place]).mean()
+    return loss
+
+
 @torch.inference_mode()
-def judge(model: MiniCLAP, data: Data, held_out: np.ndarray) -> dict[str, float]:
-    """On held-out clips: ESC-10 zero-shot, and finding a prompt among all held-out prompts."""
+def judge(
+    model: MiniCLAP, data: Data, held_out: np.ndarray, scenes: np.ndarray
+) -> dict[str, float]:
+    """On held-out clips: ESC-10 zero-shot, finding a prompt among the held-out prompts, scenes."""
     audio = F.normalize(model.audio_projection(data.features), dim=1)
     text = F.normalize(model.text_projection(data.text), dim=1)
     esc = [index for index in held_out if data.clips[index].esc10]
@@ -147,15 +292,33 @@ def judge(model: MiniCLAP, data: Data, held_out: np.ndarray) -> dict[str, float]
     matched = scores.gather(1, own[:, None])
     rank = (scores >= matched).sum(1).float()
     others = torch.ones_like(scores).scatter(1, own[:, None], 0).bool()
-    above = (matched > scores)[others].float().mean()
     pooled = scores[others].sort().values  # one threshold for all clips, as a score is read
     across = torch.searchsorted(pooled, matched[:, 0].contiguous()).float() / len(pooled)
+    heard = F.normalize(model.audio_projection(data.scene_features[scenes]), dim=1)
+    preferred = preferences(heard, [data.scenes[i] for i in scenes], lambda t: text[data.row[t]])
     return {
         "esc10": float(np.mean(correct)),
         "r10": float((rank <= 10).float().mean()),
         "mrr": float((1 / rank).mean()),
-        "auc_within": float(above),
         "auc": float(across.mean()),
+        **{kind: found["correct"] for kind, found in preferred.items()},
+    }
+
+
+def preferences(audio: Tensor, scenes: Sequence[Scene], embed) -> dict[str, dict[str, float]]:
+    """How often a scene's true caption scores above its wrong one, by kind of wrong.
+
+    audio: (scenes, dim), unit; embed: a caption -> (dim,), unit.
+    """
+    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for row, scene in zip(audio, scenes, strict=True):
+        true = row @ embed(scene.text)
+        for kind, text in scene.wrong:
+            right[kind].append(bool(true > row @ embed(text)))
+    return {
+        kind: {"correct": round(float(np.mean(found)), 4), "n": len(found)}
+        for kind, found in right.items()
+        if found
     }
 
 
@@ -163,8 +326,9 @@ def cross_validate(model: MiniCLAP, data: Data, settings: Settings) -> dict[str,
     """Means over the four folds."""
     results = []
     for fold in range(len(ESC_FOLDS)):
-        fit(model, data, settings, np.flatnonzero(data.fold != fold))
-        results.append(judge(model, data, np.flatnonzero(data.fold == fold)))
+        inside, scenes_inside = data.fold != fold, data.scene_fold != fold
+        fit(model, data, settings, np.flatnonzero(inside), np.flatnonzero(scenes_inside))
+        results.append(judge(model, data, np.flatnonzero(~inside), np.flatnonzero(~scenes_inside)))
     return {name: round(float(np.mean([r[name] for r in results])), 4) for name in results[0]}
 
 
@@ -193,27 +357,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=["choose", "train"])
     parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--more", type=Path, required=True, help="folder of bank_more.py")
     parser.add_argument("--encoders", type=Path, required=True, help="checkpoint with both towers")
-    parser.add_argument("--features", type=Path, required=True, help="cache of encoder outputs")
+    parser.add_argument("--features", type=Path, required=True, help="begin of the caches' names")
     parser.add_argument("--mn04", type=Path, help="train the projections of mini-mn04 over it")
-    parser.add_argument("--grid", default="{}", help='for example {"epochs": [3, 5], "seed": [1]}')
+    parser.add_argument("--grid", default="{}", help='for example {"steps": [200, 400]}')
+    parser.add_argument("--name", help="the model's name")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = load_encoders(arguments.encoders, arguments.mn04)
-    data = Data(model, arguments.shared, arguments.features)
+    data = Data(model, arguments.shared, arguments.more, arguments.features)
     if arguments.stage == "choose":
         for settings in grid(arguments.grid):
             given = {key: value for key, value in asdict(settings).items() if key in arguments.grid}
             print(given, cross_validate(model, data, settings), flush=True)
         return
     (settings,) = grid(arguments.grid)
-    fit(model, data, settings, np.flatnonzero([not clip.held_out for clip in data.clips]))
+    chosen = np.flatnonzero([not clip.held_out for clip in data.clips])
+    fit(model, data, settings, chosen, np.arange(len(data.scenes)))
+    model.config, model.name = replace(model.config, name=arguments.name), arguments.name
     if isinstance(model, MiniMN04CLAP):
-        model.save_shared(arguments.output)
+        model.save_shared(arguments.output, "mini-clap")
     else:
         model.save_pretrained(arguments.output, half=True)
-    write_manifest(Checkpoint(model), arguments.output)
+    training = {"recipe": "recipes/mini/projections.py", "settings": asdict(settings)}
+    write_manifest(Checkpoint(model, None, training), arguments.output)
 
 
 if __name__ == "__main__":

@@ -5,110 +5,157 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
+import re
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from schedule import one_cycle, save_atomically
-from texts import split_texts
+from texts import gather, order_weights
 from tokenizers import Tokenizer
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from humanclap.clap.mini.config import MiniConfig
-from humanclap.clap.mini.text import TextEncoder, encode, train_tokenizer
+from humanclap.clap.mini.text import TextEncoder, pad, train_tokenizer
 
 CHUNK = 16_384
+ORDER_WEIGHT = 0.5
+SEQUENCE = re.compile(r"\b(then|followed|before|after|following|later|while|as)\b", re.IGNORECASE)
+"""Words that may put events in order: what order a read text has is then not known."""
 
 
 def cache(arguments: argparse.Namespace) -> None:
-    """texts.json, tokenizer.json and the teacher's embeddings in numbered float16 chunks."""
+    """texts.json, tokenizer.json, and the teacher's embeddings in numbered float16 chunks.
+
+    The texts stand in one list: read, made, pool of events, held out.
+    """
     from minilm import MiniLM
 
     arguments.work.mkdir(parents=True, exist_ok=True)
-    train, held_out = split_texts(arguments.shared, arguments.made)
-    random.Random(arguments.seed).shuffle(train)
-    texts = train + [text for group in held_out.values() for text in group]
-    sizes = {name: len(group) for name, group in held_out.items()}
-    content = {"train": len(train), "held_out": sizes, "texts": texts}
+    found = gather(arguments.shared, events=arguments.events, made=arguments.made)
+    held_out = [text for group in found.held_out.values() for text in group]
+    texts = [*found.texts, *(caption.text for caption in found.made), *found.pool, *held_out]
+    content = {
+        "natural": found.natural,
+        "read": len(found.texts),
+        "pool": len(found.pool),
+        "events": [caption.events for caption in found.made],
+        "weights": [order_weights(caption.ranks) for caption in found.made],
+        "held_out": {name: len(group) for name, group in found.held_out.items()},
+        "texts": texts,
+    }
     (arguments.work / "texts.json").write_text(json.dumps(content))
-    train_tokenizer(train, MiniConfig().text_vocabulary).save(
+    train_tokenizer(texts[: -len(held_out)], MiniConfig().text_vocabulary).save(
         str(arguments.work / "tokenizer.json")
     )
-    teacher = MiniLM()
+    teacher = MiniLM(bf16=True)
     for start in range(0, len(texts), CHUNK):
         path = arguments.work / f"teacher-{start // CHUNK:03d}.npy"
         if path.exists():
             continue
-        embeddings = teacher.embed(texts[start : start + CHUNK], bf16=True).astype(np.float16)
+        embeddings = teacher.embed(texts[start : start + CHUNK]).astype(np.float16)
         part = path.with_suffix(".part.npy")
         np.save(part, embeddings)
         part.rename(path)
         print(f"teacher: {start + len(embeddings)} of {len(texts)}", flush=True)
 
 
-def batches(lengths: np.ndarray, size: int, pick: np.random.Generator) -> list[np.ndarray]:
-    """Indices in batches of alike length, in random order."""
-    order = np.argsort(lengths + pick.uniform(0, 3, len(lengths)))
+def batches(
+    chosen: np.ndarray, lengths: np.ndarray, size: int, pick: np.random.Generator
+) -> list[np.ndarray]:
+    """The chosen rows in batches of alike length, in random order."""
+    order = chosen[np.argsort(lengths[chosen] + pick.uniform(0, 3, len(chosen)))]
     parts = [order[start : start + size] for start in range(0, len(order), size)]
     pick.shuffle(parts)
     return parts
 
 
 class Texts:
-    """Token ids and teacher embeddings of every text of the cache."""
+    """Token ids and teacher embeddings of every text of the cache, and the order of made ones."""
 
     def __init__(self, work: Path, max_tokens: int) -> None:
         content = json.loads((work / "texts.json").read_text())
-        self.texts: list[str] = content["texts"]
-        self.train_count: int = content["train"]
+        self.read, self.natural = content["read"], content["natural"]
+        self.train_count = self.read + len(content["events"])
         self.held_out: dict[str, int] = content["held_out"]
+        self.held_out_from = self.train_count + content["pool"]
         self.teacher = np.concatenate(
             [np.load(path) for path in sorted(work.glob("teacher-???.npy"))]
         )
-        self.tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+        pool = self.teacher[self.train_count : self.held_out_from].astype(np.float32)
+        self.order = np.zeros((self.train_count, pool.shape[1]), np.float16)
+        for row, (events, weights) in enumerate(
+            zip(content["events"], content["weights"], strict=True), self.read
+        ):
+            if any(weights):
+                self.order[row] = np.float32(weights) @ pool[events]
+        texts: list[str] = content["texts"]
+        unknown = [bool(SEQUENCE.search(text)) for text in texts[: self.read]]
+        self.order_known = ~np.array(unknown + [False] * len(content["events"]))
+        tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+        self.ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+        self.lengths = np.array([min(len(ids), max_tokens) for ids in self.ids])
         self.max_tokens = max_tokens
-        encodings = self.tokenizer.encode_batch(self.texts[: self.train_count])
-        self.lengths = np.array([min(len(encoding.ids), max_tokens) for encoding in encodings])
+
+    def epoch(self, size: int, pick: np.random.Generator) -> list[np.ndarray]:
+        """Batches of all made captions, natural ones four times, and half of the other texts."""
+        other = pick.choice(
+            np.arange(self.natural, self.read), (self.read - self.natural) // 2, replace=False
+        )
+        natural = np.tile(np.arange(self.natural), 4)
+        made = np.arange(self.read, self.train_count)
+        return batches(np.concatenate([natural, other, made]), self.lengths, size, pick)
 
     def batch(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ids, mask and the teacher's embeddings of the chosen texts."""
-        texts = [self.texts[index] for index in chosen]
-        ids, mask = encode(self.tokenizer, texts, self.max_tokens, torch.device("cpu"))
+        ids, mask = pad([self.ids[index] for index in chosen], self.max_tokens)
         return ids, mask, torch.from_numpy(self.teacher[chosen].astype(np.float32))
 
+    def order_of(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Order of the chosen training texts (batch, 384), and where it is known (batch,)."""
+        order = torch.from_numpy(self.order[chosen].astype(np.float32))
+        return order, torch.from_numpy(self.order_known[chosen]).float()
 
-def loss_of(embeddings: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """1 - cosine with the teacher, plus the difference between the two similarity matrices."""
+
+def loss_of(
+    output: torch.Tensor, teacher: torch.Tensor, order: torch.Tensor, known: torch.Tensor
+) -> torch.Tensor:
+    """1 - cosine with the teacher, the difference of the similarity matrices, and the order.
+
+    output: (batch, 768), a sentence embedding and an order; known: 0 where the order is not.
+    """
+    embeddings, ours = output[:, : teacher.shape[1]], output[:, teacher.shape[1] :]
     cosine = (embeddings * teacher).sum(1)  # (batch,)
     relations = (embeddings @ embeddings.T - teacher @ teacher.T).square().mean()
-    return (1 - cosine).mean() + 5.0 * relations
+    order_error = (known * (ours - order).square().sum(1)).mean()
+    return (1 - cosine).mean() + 5.0 * relations + ORDER_WEIGHT * order_error
 
 
 @torch.inference_mode()
 def held_out_cosines(encoder: TextEncoder, data: Texts) -> dict[str, float]:
     """Mean cosine with the teacher for each kind of held-out text."""
     encoder.eval()
-    result, start = {}, data.train_count
+    result, start = {}, data.held_out_from
     for name, count in data.held_out.items():
         cosines = []
         for first in range(start, start + count, 128):
             chosen = np.arange(first, min(first + 128, start + count))
             ids, mask, teacher = data.batch(chosen)
-            cosines.append((encoder(ids, mask) * teacher).sum(1))
+            cosines.append((encoder(ids, mask)[:, : teacher.shape[1]] * teacher).sum(1))
         result[name] = round(float(torch.cat(cosines).mean()), 4)
         start += count
     return result
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """One-cycle AdamW in bfloat16; a checkpoint each quarter of an epoch, the newest is resumed."""
+    """One-cycle AdamW in bfloat16, plain attention being twice as fast backwards; resumable."""
     config = MiniConfig()
     torch.manual_seed(arguments.seed)
     data = Texts(arguments.work, config.max_tokens)
     encoder = TextEncoder(config)
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=arguments.rate, weight_decay=0.01)
-    per_epoch = -(-data.train_count // arguments.batch)
+    per_epoch = len(data.epoch(arguments.batch, np.random.default_rng(0)))
     total, step = int(per_epoch * arguments.epochs), 0
     state_path = arguments.work / arguments.state
     if arguments.start is not None:
@@ -123,21 +170,21 @@ def train(arguments: argparse.Namespace) -> None:
     while step < total:
         pick = np.random.default_rng([arguments.seed, step // per_epoch])
         first = step % per_epoch
-        epoch = batches(data.lengths, arguments.batch, pick)[first : first + total - step]
+        epoch = data.epoch(arguments.batch, pick)[first : first + total - step]
         for chosen in epoch:
             for group in optimiser.param_groups:
                 group["lr"] = one_cycle(step / total, arguments.rate)
             ids, mask, teacher = data.batch(chosen)
             encoder.train()
-            with torch.autocast("cpu", torch.bfloat16):
-                embeddings = encoder(ids, mask)
-            loss = loss_of(embeddings, teacher)
+            with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
+                output = encoder(ids, mask)
+            loss = loss_of(output, teacher, *data.order_of(chosen))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
             optimiser.step()
             step, done = step + 1, done + len(chosen)
-            if step % (per_epoch // 4) == 0 or step == total:
+            if step % (per_epoch // 8) == 0 or step == total:
                 save_atomically(
                     {
                         "encoder": encoder.state_dict(),
@@ -160,7 +207,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", default="text1.pt", help="checkpoint in WORK, resumed")
     parser.add_argument("--start", help="checkpoint in WORK of an earlier stage to begin from")
-    parser.add_argument("--made", type=int, default=60_000)
+    parser.add_argument("--events", type=int, default=9_000)
+    parser.add_argument("--made", type=int, default=260_000)
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=1.5e-3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bank import normalise, read_bank, read_rows, relate_captions
@@ -52,10 +53,13 @@ sawing|drilling|hammering|cutting|scraping|grinding|spraying|squealing|whooshes|
 echoes|clip-clops|bursts|zips|dribbling"""
 MANNERS = """loudly|softly|repeatedly|in the distance|nearby|in the background|continuously|
 briefly|twice|three times|four times|several times|rhythmically|faintly|slowly|
-quickly|intermittently|once|outdoors|inside a room|in a large hall|
+quickly|intermittently|once|and stops|without a pause|outdoors|inside a room|in a large hall|
 over a loudspeaker|into a microphone|on a busy street"""
-JOINS = """ and | followed by | then | while | as | before | after | with | and then |, then |
-, and | in the background while | as well as | over the sound of """
+TOGETHER = """ and | while | as | with |, and | in the background while | as well as |
+ over the sound of | accompanied by | along with |, | amid """
+THEN = """ followed by | then | before | and then |, then |, followed by | and after that |
+, and then | and later """
+AFTER = """ after | following | once we have heard """
 HEADS = """|||||the sound of |sound of |a recording of |this is a sound of |i can hear |
 audio of |distant |loud |muffled |a noisy recording of """
 
@@ -64,41 +68,87 @@ def _choices(block: str) -> list[str]:
     return block.replace("\n", "").split("|")
 
 
-def sound_captions(count: int, seed: int) -> Iterator[str]:
-    """Made captions: one to four events with order, counts and manner."""
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A made caption: its text, its events as rows of the pool, and the rank of each in time."""
+
+    text: str
+    events: tuple[int, ...]
+    ranks: tuple[int, ...]
+
+
+def made_events(count: int, seed: int) -> list[str]:
+    """Phrases of one event each: a source, mostly with what it does, sometimes how."""
     pick = random.Random(seed)
     sources, actions, manners = _choices(SOURCES), _choices(ACTIONS), _choices(MANNERS)
-    joins, heads = _choices(JOINS), _choices(HEADS)
 
     def event() -> str:
         words = f"{pick.choice(sources)} {pick.choice(actions)}"
         kind = pick.random()
-        if kind < 0.15:
+        if kind < 0.12:
             return pick.choice(sources)
+        if kind < 0.2:
+            return pick.choice(actions)
         return f"{words} {pick.choice(manners)}" if kind < 0.45 else words
 
-    for _ in range(count):
-        caption = pick.choice(heads) + event()
-        for _ in range(pick.choices([0, 1, 2, 3], [3, 5, 3, 1])[0]):
-            caption += pick.choice(joins) + event()
-        yield caption if pick.random() < 0.5 else caption.capitalize()
+    return list(dict.fromkeys(event() for _ in range(count)))
 
 
-_SEAMS = r", followed by | followed by |, and then | and then |, and |, | and | then | while | as "
+_SEAMS = (
+    r", followed by | followed by |, and then | and then |, then | then |, and | and "
+    r"| while | as | before | after "
+)
 
 
-def recombined(captions: list[str], count: int, seed: int) -> Iterator[str]:
-    """New captions from the parts of given ones: parts in another company and another order."""
+def caption_parts(captions: list[str]) -> list[str]:
+    """The phrases between the joins of given captions."""
+    parts = (
+        part.strip(" .,") for text in captions if len(text) < 160 for part in re.split(_SEAMS, text)
+    )
+    return sorted({part for part in parts if len(part) > 3})
+
+
+def captions_of(pool: Sequence[str], natural: int, count: int, seed: int) -> Iterator[Caption]:
+    """Captions of one to four events of the pool, one after the other or together.
+
+    natural: so many first phrases of the pool people wrote; they are drawn three times in five.
+    """
     pick = random.Random(seed)
-    parts = [
-        part.strip(" .") for text in captions if len(text) < 160 for part in re.split(_SEAMS, text)
-    ]
-    parts = sorted({part for part in parts if len(part) > 3})
-    joins = _choices(JOINS)
+    heads = _choices(HEADS)
+    together, then, after = _choices(TOGETHER), _choices(THEN), _choices(AFTER)
     for _ in range(count):
-        chosen = pick.sample(parts, pick.choices([1, 2, 3], [2, 5, 3])[0])
-        caption = chosen[0] + "".join(pick.choice(joins) + part for part in chosen[1:])
-        yield caption[0].upper() + caption[1:] if pick.random() < 0.6 else caption.lower()
+        size = pick.choices([1, 2, 3, 4], [2, 6, 3, 1])[0]
+        events = [
+            pick.randrange(natural) if pick.random() < 0.6 else pick.randrange(len(pool))
+            for _ in range(size)
+        ]
+        ranks, rank = [0], 0
+        text = pick.choice(heads) + pool[events[0]]
+        for event in events[1:]:
+            kind = pick.random()
+            if kind < 0.45:
+                join = pick.choice(together)
+            elif kind < 0.93 or size > 2:
+                join, rank = pick.choice(then), rank + 1
+            else:
+                join, rank = pick.choice(after), rank - 1
+            text += join + pool[event][0].lower() + pool[event][1:]
+            ranks.append(rank)
+        text = text.lower() if pick.random() < 0.4 else text[0].upper() + text[1:]
+        yield Caption(text + "." * (pick.random() < 0.15), tuple(events), tuple(ranks))
+
+
+def order_weights(ranks: Sequence[int]) -> list[float]:
+    """Place of each event in time, centred, absolute values summing to one; 0 where all are one.
+
+    >>> order_weights([0, 1])
+    [-0.5, 0.5]
+    >>> order_weights([0, 0])
+    [0.0, 0.0]
+    """
+    centre = sum(ranks) / len(ranks)
+    total = sum(abs(rank - centre) for rank in ranks)
+    return [(rank - centre) / total if total else 0.0 for rank in ranks]
 
 
 def wordnet_texts(folder: Path = WORDNET) -> Iterator[str]:
@@ -139,33 +189,76 @@ def prompts(shared: Path) -> list[tuple[str, bool]]:
     return list(dict.fromkeys(rows))
 
 
-def split_texts(shared: Path, made: int) -> tuple[list[str], dict[str, list[str]]]:
-    """Training texts, and held-out texts by kind; the two share no normalised text.
+@dataclass(slots=True)
+class Texts:
+    """What the text student reads: texts, made captions over a pool of events, held-out texts.
 
-    Held out are also the captions of RELATE's train split: natural ones no student has read.
+    The first `natural` texts are captions and prompts people wrote, and labels.
+
+    No two of the three share a normalised text; the pool's phrases are themselves read.
     """
-    held: dict[str, list[str]] = {"prompts": [], "made": [], "wordnet": []}
-    held["relate_train"] = relate_train_captions(shared)
-    train: list[str] = []
-    banned = relate_captions(shared)
+
+    texts: list[str]
+    natural: int
+    pool: list[str]
+    made: list[Caption]
+    held_out: dict[str, list[str]]
+
+
+def gather(shared: Path, *, events: int, made: int) -> Texts:
+    """Prompts and RELATE's train captions, WordNet, and captions made of events and their parts.
+
+    Held out: RELATE's test captions and a fifth of its train captions (natural ones), the held-out
+    prompts, and a hundredth of the made captions and of WordNet. RELATE validation is not read.
+    """
+    relate = relate_captions_by_split(shared)
+    fifth = [text for text in relate["train"] if zlib.crc32(normalise(text).encode()) % 5 == 0]
+    held: dict[str, list[str]] = {"relate_test": relate["test"], "relate_train": fifth}
+    held |= {"prompts": [], "made": [], "wordnet": []}
+    read = [text for text in relate["train"] if text not in set(fifth)]
+    labels: list[str] = []
+    wordnet: list[str] = []
     for text, held_out in prompts(shared):
         if held_out:
             held["prompts"].append(text)
         else:
-            train += [text, *(tagged(text) if len(text) < 40 else ())]
-    made_texts = [*sound_captions(made, 11), *recombined(list(train), made, 12)]
-    for kind, texts in (("made", made_texts), ("wordnet", wordnet_texts())):
-        for text in dict.fromkeys(texts):
-            if zlib.crc32(text.encode()) % 100 == 0:
-                held[kind].append(text)
-            elif len(text) > 1:
-                train.append(text)
-    banned |= {normalise(text) for texts in held.values() for text in texts}
-    return [text for text in dict.fromkeys(train) if normalise(text) not in banned], held
+            labels += tagged(text) if len(text) < 40 else ()
+            read.append(text)
+    banned = relate_captions(shared) | {
+        normalise(text) for texts in held.values() for text in texts
+    }
+    read = [text for text in read if normalise(text) not in banned]
+    natural = caption_parts(read)
+    pool = list(dict.fromkeys([*natural, *made_events(events, 11)]))
+    for text in dict.fromkeys(wordnet_texts()):
+        (held["wordnet"] if zlib.crc32(text.encode()) % 100 == 0 else wordnet).append(text)
+    captions = [
+        c for c in captions_of(pool, len(natural), made, 12) if normalise(c.text) not in banned
+    ]
+    held["made"] = [c.text for c in captions if zlib.crc32(c.text.encode()) % 200 == 0]
+    banned |= {normalise(text) for text in (*held["made"], *held["wordnet"])}
+    natural = [text for text in dict.fromkeys([*read, *labels]) if normalise(text) not in banned]
+    others = [t for t in wordnet if len(t) > 1 and normalise(t) not in banned]
+    return Texts(
+        texts=list(dict.fromkeys([*natural, *others])),
+        natural=len(natural),
+        pool=pool,
+        made=[c for c in captions if normalise(c.text) not in banned],
+        held_out=held,
+    )
 
 
-def relate_train_captions(shared: Path) -> list[str]:
-    """Distinct captions of RELATE's train split, in the order of the file."""
+def relate_captions_by_split(shared: Path) -> dict[str, list[str]]:
+    """Captions of RELATE: `train` (of AudioCaps' train split, rows its screening left out too)
+    and `test`; each in the order of the file, none in both, none of RELATE validation.
+    """
     rows = read_rows(shared / RELATE_TABLE)
-    texts = [row["text"] for row in rows if row["in RELATE dataset"] == "train"]
-    return list(dict.fromkeys(texts))
+    test = {r["text"] for r in rows if r["in RELATE dataset"] == "test"}
+    other = {r["text"] for r in rows if r["in AudioCaps"] == "test"} - test
+    train = {r["text"] for r in rows if r["in AudioCaps"] == "train"} - test - other
+    order = list(dict.fromkeys(row["text"] for row in rows))
+    banned = relate_captions(shared)
+    return {
+        name: [text for text in order if text in chosen and normalise(text) not in banned]
+        for name, chosen in (("train", train), ("test", test))
+    }

@@ -122,7 +122,9 @@ def test_refuses_torn_json_missing_weights_and_empty_folders(saved: Path, tmp_pa
 
 
 def test_refuses_an_unknown_name() -> None:
-    with pytest.raises(CheckpointError, match="expected 'mini', 'mini-mn04', a checkpoint folder"):
+    with pytest.raises(
+        CheckpointError, match=r"expected 'mini', 'mini-clap', .*, a checkpoint folder"
+    ):
         load_checkpoint("clap")
     with pytest.raises(HumanCLAPError):
         load_checkpoint("./no/such/folder")

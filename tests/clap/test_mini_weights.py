@@ -1,5 +1,6 @@
 """The weights inside the package: size, speed of loading, and that they know a few sounds."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import soxr
 import torch
 
 from humanclap.audio import fill_window
-from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
+from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.mini import MiniCLAP
 from humanclap.clap.mini.storage import packaged
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -38,24 +40,51 @@ def _clips() -> torch.Tensor:
     return torch.stack([torch.from_numpy(row) for row in rows])
 
 
-def test_the_packaged_files_are_small():
-    files = [path for name in ("mini", "mini-mn04") for path in packaged(name).iterdir()]
-    assert {path.name for path in files} == {
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "README.md",
-        "humanclap.json",
-    }
-    assert sum(path.stat().st_size for path in files) < 20e6
+NAMES = ["mini", "mini-clap", "mini-mn04", "mini-mn04-clap"]
 
 
-def test_parameters_are_about_one_and_five_million(mini):
+def test_each_packaged_model_is_small_and_encoders_are_stored_once():
+    assert packaged_names() == NAMES
+    sizes = {name: sum(f.stat().st_size for f in packaged(name).iterdir()) for name in NAMES}
+    assert max(sizes.values()) < 20e6
+    assert sum(sizes.values()) < 30e6
+    files = {name: {path.name for path in packaged(name).iterdir()} for name in NAMES}
+    own = {"config.json", "model.safetensors", "README.md", "humanclap.json"}
+    assert files.pop("mini-clap") == own | {"tokenizer.json"}
+    assert all(found == own for found in files.values())
+
+
+def test_aligned_models_share_the_encoders_of_those_before(mini):
+    before = MiniCLAP.from_pretrained(packaged("mini-clap"))
+    for name, tensor in before.audio_encoder.state_dict().items():
+        assert torch.equal(mini.audio_encoder.state_dict()[name], tensor), name
+    assert torch.equal(mini.text_encoder.pieces.weight, before.text_encoder.pieces.weight)
+
+
+def test_a_model_without_human_ratings_has_no_prior_and_no_calibration():
+    for name in ("mini-clap", "mini-mn04-clap"):
+        assert json.loads((packaged(name) / "humanclap.json").read_text())["calibration"] is None
+    model = MiniCLAP.from_pretrained(packaged("mini-clap"))
+    assert model.audio_projection.prior_weight.item() == 0
+    assert model.text_projection.prior.weight.abs().max() == 0
+
+
+def test_mini_predicts_ratings_with_an_error():
+    calibration = load_checkpoint("mini").calibration
+    assert calibration is not None
+    ratings = [calibration.rating(score) for score in (-0.2, 0.2, 0.5, 0.9)]
+    assert ratings == sorted(ratings)
+    assert 0 <= ratings[0] < 3
+    assert ratings[-1] > 6
+    assert 0.3 < calibration.standard_error(0.4) < 3
+
+
+def test_parameters_are_about_four_and_five_million(mini):
     audio, text = (
         sum(parameter.numel() for parameter in encoder.parameters())
         for encoder in (mini.audio_encoder, mini.text_encoder)
     )
-    assert 0.8e6 < audio < 1.3e6
+    assert 3e6 < audio < 4e6
     assert 4e6 < text < 6e6
 
 
@@ -90,9 +119,9 @@ def test_loading_mini_does_not_import_transformers():
 
 
 @needs_shared
-@pytest.mark.parametrize("name", ["mini", "mini-mn04"])
-def test_held_out_clips_are_named_right(mini, name):
-    model = mini if name == "mini" else MiniMN04CLAP.from_pretrained(mn04=MN04_FILE)
+@pytest.mark.parametrize("name", NAMES)
+def test_held_out_clips_are_named_right(name):
+    model = load_checkpoint(name, mn04=MN04_FILE).backbone
     with torch.inference_mode():
         scores = model.embed_audio(_clips()) @ model.embed_text(list(CLIPS)).T
     assert scores.argmax(1).tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""The audio tower: log mel, a small convolutional network, pooled features and label logits."""
+"""The audio tower: log mel, a small residual network, features pooled over time, label logits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from humanclap.clap.mini.config import MiniConfig
 
 _FLOOR = 1e-4
 _CENTRE, _SPREAD = -1.0, 4.0
+_SLOPE_SCALE = 2.0
+"""Brings slopes to about the size of means: two events in turn give half their difference."""
 
 
 class LogMel(nn.Module):
@@ -35,57 +37,61 @@ class LogMel(nn.Module):
 
 
 class _Block(nn.Module):
-    """Depthwise convolution, then a residual widening and narrowing by pointwise ones."""
+    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016)."""
 
-    def __init__(self, width: int, kernel: int, expansion: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        inner = width * expansion
-        self.depthwise = nn.Conv2d(
-            width, width, kernel, padding=kernel // 2, groups=width, bias=False
-        )
-        self.depthwise_norm = nn.BatchNorm2d(width)
-        self.expand = nn.Conv2d(width, inner, 1)
-        self.reduce = nn.Conv2d(inner, width, 1, bias=False)
-        self.reduce_norm = nn.BatchNorm2d(width)
-        nn.init.constant_(self.reduce_norm.weight, 0.2)
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        nn.init.constant_(self.second_norm.weight, 0.2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        inner = torch.relu(self.expand(self.depthwise_norm(self.depthwise(maps))))
-        return maps + self.reduce_norm(self.reduce(inner))  # type: ignore[no-any-return]
+        inner = torch.relu(self.first_norm(self.first(maps)))
+        return torch.relu(maps + self.second_norm(self.second(inner)))
 
 
-def _halve(inputs: int, outputs: int) -> list[nn.Module]:
+def _step(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
+    padding = kernel // 2
     return [
-        nn.Conv2d(inputs, inputs, 3, stride=2, padding=1, groups=inputs, bias=False),
-        nn.BatchNorm2d(inputs),
-        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False),
         nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     ]
 
 
-class AudioEncoder(nn.Module):
-    """Waveform (batch, samples) -> (batch, audio_features + n_labels): pooled features, logits.
+def over_time(maps: Tensor) -> Tensor:
+    """Features over time (batch, features, steps) -> their mean and slope (batch, 2 * features).
 
-    The time axis is averaged, so any length will do; a clip's result never depends on others in
-    eval mode.
+    The slope is what the second half has more of than the first, time weighed from -1 to 1: it
+    tells "a dog, then a cat" from "a cat, then a dog", which a mean cannot. 0 for a single step.
+    """
+    steps = maps.shape[2]
+    ramp = torch.linspace(-1, 1, steps, device=maps.device) if steps > 1 else maps.new_zeros(1)
+    return torch.cat([maps.mean(2), _SLOPE_SCALE * (maps * ramp).mean(2)], dim=1)
+
+
+class AudioEncoder(nn.Module):
+    """Waveform (batch, samples) -> (batch, 2 * audio_features + n_labels).
+
+    The columns: mean and slope over time of the features, and the label logits of their mean. Any
+    length will do; a clip's result never depends on others in eval mode.
     """
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
         self.mel = LogMel(config)
-        stem, width = config.audio_stem, config.audio_widths[0]
-        layers: list[nn.Module] = [
-            nn.Conv2d(1, stem, 7, stride=4, padding=3, bias=False),
-            nn.BatchNorm2d(stem),
-            nn.Hardswish(),
-        ]
-        if stem != width:
-            layers += [nn.Conv2d(stem, width, 1, bias=False), nn.BatchNorm2d(width)]
-        stages = zip(config.audio_widths, config.audio_depths, config.audio_kernels, strict=True)
-        for index, (outputs, depth, kernel) in enumerate(stages):
-            layers += _halve(width, outputs) if index else []
+        width = config.audio_stem
+        layers = _step(1, width, 7, 4)
+        stages = zip(config.audio_widths, config.audio_depths, strict=True)
+        for index, (outputs, depth) in enumerate(stages):
+            if index:
+                layers += _step(width, outputs, 3, 2)
+            elif width != outputs:
+                layers += _step(width, outputs, 1, 1)
             width = outputs
-            layers += [_Block(width, kernel, config.audio_expansion) for _ in range(depth)]
+            layers += [_Block(width) for _ in range(depth)]
         layers += [
             nn.Conv2d(width, config.audio_features, 1, bias=False),
             nn.BatchNorm2d(config.audio_features),
@@ -101,8 +107,8 @@ class AudioEncoder(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """As the class says."""
-        pooled = self.maps(self.mel(waveforms)).mean(2)  # (batch, audio_features)
-        return torch.cat([pooled, self.labels(pooled)], dim=1)
+        maps = self.maps(self.mel(waveforms))
+        return torch.cat([over_time(maps), self.labels(maps.mean(2))], dim=1)
 
 
 def freeze_statistics(module: nn.Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from humanclap.errors import SettingsError
 
-FORMAT = "humanclap-mini-1"
+FORMAT = "humanclap-mini-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +19,16 @@ class MiniConfig:
     `audio_depths` give the channels and the number of residual blocks of each stage: the stem
     reduces time and frequency by 4, every stage after the first by 2 more. `max_tokens` includes
     the two special tokens; longer texts are cut. `bridge_sharpness` is the exponent given to label
-    probabilities before they weigh label embeddings.
+    probabilities before they weigh label embeddings. An embedding has `text_dim` columns for what
+    is heard or said, `order_dim` for the order of its events, and one for what people think of
+    sounds with such a caption whatever they hear.
     """
 
     name: str = "mini"
     sample_rate: int = 32_000
     window_s: float = 10.0
-    embedding_dim: int = 384
+    text_dim: int = 384
+    order_dim: int = 96
     n_fft: int = 1024
     window_length: int = 1024
     hop_length: int = 640
@@ -33,11 +36,9 @@ class MiniConfig:
     f_min: float = 50.0
     f_max: float = 14_000.0
     audio_stem: int = 32
-    audio_widths: tuple[int, ...] = (32, 72, 176)
-    audio_depths: tuple[int, ...] = (1, 2, 4)
-    audio_kernels: tuple[int, ...] = (3, 3, 5)
+    audio_widths: tuple[int, ...] = (32, 96, 224)
+    audio_depths: tuple[int, ...] = (1, 2, 3)
     audio_features: int = 384
-    audio_expansion: int = 3
     n_labels: int = 527
     text_vocabulary: int = 8192
     text_width: int = 256
@@ -45,16 +46,15 @@ class MiniConfig:
     text_heads: int = 4
     text_feedforward: int = 768
     max_tokens: int = 77
-    projection_hidden: int = 512
+    projection_hidden: int = 384
     projection_dropout: float = 0.4
     bridge_sharpness: float = 2.0
 
     def __post_init__(self) -> None:
-        stages = {len(self.audio_widths), len(self.audio_depths), len(self.audio_kernels)}
-        if len(stages) != 1:
+        if len(self.audio_widths) != len(self.audio_depths):
             raise SettingsError(
-                "audio_widths, audio_depths and audio_kernels must name the same stages; got "
-                f"{len(self.audio_widths)}, {len(self.audio_depths)}, {len(self.audio_kernels)}"
+                "audio_widths and audio_depths must name the same stages; got "
+                f"{len(self.audio_widths)} and {len(self.audio_depths)}"
             )
         if self.text_width % self.text_heads:
             raise SettingsError(
@@ -62,6 +62,11 @@ class MiniConfig:
             )
         if self.max_tokens < 3:
             raise SettingsError(f"max_tokens {self.max_tokens} leaves no room for a word")
+
+    @property
+    def embedding_dim(self) -> int:
+        """Columns of an embedding."""
+        return self.text_dim + self.order_dim + 1
 
     @classmethod
     def tiny(cls) -> Self:
@@ -72,7 +77,8 @@ class MiniConfig:
         """
         return cls(
             name="mini-tiny",
-            embedding_dim=16,
+            text_dim=12,
+            order_dim=3,
             audio_stem=8,
             audio_widths=(8, 8, 8),
             audio_depths=(1, 1, 1),

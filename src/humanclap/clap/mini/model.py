@@ -19,10 +19,11 @@ from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.projection import AudioProjection, TextProjection
 from humanclap.clap.mini.storage import (
     CONFIG,
+    SHARES,
+    is_encoder,
     load_tensors,
     packaged,
-    read_config,
-    read_tensors,
+    read_checkpoint,
     read_tokenizer,
     write_checkpoint,
 )
@@ -34,7 +35,7 @@ _INITIAL_SCALE = math.log(1 / 0.07)
 
 
 class MiniCLAP(nn.Module):
-    """The embedded CLAP: about 1 M parameters for audio, 5 M for text, 384 dimensions.
+    """The embedded CLAP: about 3 M parameters for audio, 5 M for text, 481 dimensions.
 
     Built from a configuration it is random; `from_pretrained` gives the trained one. Callers hand
     `embed_audio` windows of `window_s` seconds at `sample_rate`, but any length works. Texts longer
@@ -81,9 +82,10 @@ class MiniCLAP(nn.Module):
         damaged or of another format.
         """
         directory = packaged("mini") if directory is None else Path(directory)
-        config = config_of(directory, read_config(directory))
-        model = cls(config, read_tokenizer(directory, config.text_vocabulary))
-        load_tensors(model, read_tensors(directory), directory)
+        settings, tensors, text_directory = read_checkpoint(directory)
+        config = config_of(directory, settings)
+        model = cls(config, read_tokenizer(text_directory, config.text_vocabulary))
+        load_tensors(model, tensors, directory)
         return model.freeze_encoders(freeze_encoders).eval()
 
     def freeze_encoders(self, frozen: bool = True) -> Self:
@@ -172,6 +174,14 @@ class MiniCLAP(nn.Module):
         write_checkpoint(
             Path(directory), self.settings(), self._stored_tensors(), self.tokenizer, half=half
         )
+
+    def save_shared(self, directory: str | Path, shares: str) -> None:
+        """Write projections only, half precision: the encoders are those of `shares`."""
+        tensors = {
+            name: value for name, value in self._stored_tensors().items() if not is_encoder(name)
+        }
+        settings = {**self.settings(), SHARES: shares}
+        write_checkpoint(Path(directory), settings, tensors, None, half=True)
 
     def _stored_tensors(self) -> Mapping[str, Tensor]:
         return self.state_dict()

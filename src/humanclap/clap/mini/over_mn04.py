@@ -10,25 +10,21 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from humanclap.clap.mini.audio import over_time
 from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.mn04 import MN04, MN04_SHA256, load_mn04
 from humanclap.clap.mini.model import MiniCLAP, config_of
 from humanclap.clap.mini.storage import (
+    AUDIO,
     load_tensors,
     packaged,
-    read_config,
-    read_tensors,
+    read_checkpoint,
     read_tokenizer,
-    write_checkpoint,
 )
-
-_AUDIO = "audio_encoder."
-_TEXT = "text_encoder."
-_SHARED = "text_tower"
 
 
 class MN04Encoder(nn.Module):
-    """Waveform (batch, samples) at 32 kHz -> (batch, 384 + 527): mn04's embedding and logits."""
+    """Waveform (batch, samples) at 32 kHz -> (batch, 2 * 384 + 527), as `AudioEncoder` has it."""
 
     def __init__(self, network: MN04) -> None:
         super().__init__()
@@ -36,8 +32,8 @@ class MN04Encoder(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """As the class says."""
-        embedding, logits = self.network(waveforms)
-        return torch.cat([embedding, logits], dim=1)
+        maps = self.network.maps(self.network.spectrogram(waveforms))
+        return torch.cat([over_time(maps), self.network.label_logits(maps.mean(2))], dim=1)
 
 
 class MiniMN04CLAP(MiniCLAP):
@@ -74,35 +70,15 @@ class MiniMN04CLAP(MiniCLAP):
         Raises CheckpointError where a file is missing, damaged or another one.
         """
         directory = packaged("mini-mn04") if directory is None else Path(directory)
-        values = read_config(directory)
-        shared = values.pop(_SHARED, None)
-        config = config_of(directory, values)
-        tensors = read_tensors(directory)
-        text_directory = packaged("mini") if shared == "mini" else directory
-        if shared == "mini":
-            tower = read_tensors(text_directory)
-            tensors |= {name: value for name, value in tower.items() if name.startswith(_TEXT)}
+        settings, tensors, text_directory = read_checkpoint(directory)
+        config = config_of(directory, settings)
         network = load_mn04(mn04, sha256=sha256)
         model = cls(config, read_tokenizer(text_directory, config.text_vocabulary), network)
-        audio = {name: value for name, value in model.state_dict().items() if _is_audio(name)}
-        load_tensors(model, {**tensors, **audio}, directory)
+        ours = {name: value for name, value in tensors.items() if not name.startswith(AUDIO)}
+        audio = {name: v for name, v in model.state_dict().items() if name.startswith(AUDIO)}
+        load_tensors(model, {**ours, **audio}, directory)
         return model.freeze_encoders(freeze_encoders).eval()
 
-    def save_shared(self, directory: str | Path) -> None:
-        """Write projections only, half precision: the text tower is the packaged mini's."""
-        tensors = {
-            name: value for name, value in self._stored_tensors().items() if not _is_text(name)
-        }
-        settings = {**self.settings(), _SHARED: "mini"}
-        write_checkpoint(Path(directory), settings, tensors, None, half=True)
-
     def _stored_tensors(self) -> Mapping[str, Tensor]:
-        return {name: value for name, value in self.state_dict().items() if not _is_audio(name)}
-
-
-def _is_audio(name: str) -> bool:
-    return name.startswith(_AUDIO)
-
-
-def _is_text(name: str) -> bool:
-    return name.startswith(_TEXT)
+        stored = self.state_dict()
+        return {name: value for name, value in stored.items() if not name.startswith(AUDIO)}

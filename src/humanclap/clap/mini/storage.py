@@ -17,11 +17,35 @@ from humanclap.clap.checkpoint import PACKAGED
 from humanclap.errors import CheckpointError
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+AUDIO, TEXT = "audio_encoder.", "text_encoder."
+SHARES = "shares"
 
 
 def packaged(name: str) -> Path:
     """Directory of the weights that ship with the package under `name`, `mini` or another."""
     return PACKAGED / name
+
+
+def read_checkpoint(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor], Path]:
+    """Settings, tensors, and the folder with the tokenizer.
+
+    A packaged model may name another one that holds its encoders and its tokenizer (`shares`), so
+    that what several have in common is stored once.
+    """
+    settings, tensors = read_config(directory), read_tensors(directory)
+    shared = settings.pop(SHARES, None)
+    if shared is None:
+        return settings, tensors, directory
+    folder = packaged(str(shared))
+    if not (folder / WEIGHTS).is_file():
+        raise CheckpointError(f"{directory / CONFIG}: shares {shared!r}, no packaged model")
+    encoders = {name: value for name, value in read_tensors(folder).items() if is_encoder(name)}
+    return settings, {**encoders, **tensors}, folder
+
+
+def is_encoder(name: str) -> bool:
+    """Whether a tensor of this name belongs to one of the two encoders."""
+    return name.startswith((AUDIO, TEXT))
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -42,7 +66,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """All tensors, as float32 where they were stored in half precision."""
+    """All tensors, as float32 where they were stored in half precision; zeros may be empty."""
     path = directory / WEIGHTS
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; {_again(directory)}")
@@ -73,7 +97,10 @@ def read_tokenizer(directory: Path, vocabulary: int) -> Tokenizer:
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], directory: Path) -> None:
-    """Copy the tensors into the module, each exactly once; CheckpointError says what differs."""
+    """Copy the tensors into the module, each exactly once; CheckpointError says what differs.
+
+    An empty tensor stands for zeros.
+    """
     expected = module.state_dict()
     path = directory / WEIGHTS
     missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
@@ -83,7 +110,11 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], directory: Pa
                 f"{path}: {len(names)} {what} tensors, first {names[0]}; do {CONFIG} and {WEIGHTS} "
                 "belong together?"
             )
-    for name, tensor in tensors.items():
+    full = {
+        name: tensor if tensor.numel() else torch.zeros_like(expected[name])
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in full.items():
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{path}: {name} is {tuple(tensor.shape)}, {CONFIG} asks for "
@@ -91,7 +122,7 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], directory: Pa
             )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinity; {_again(directory)}")
-    module.load_state_dict(dict(tensors))
+    module.load_state_dict(full)
 
 
 def write_checkpoint(
@@ -104,13 +135,17 @@ def write_checkpoint(
 ) -> None:
     """Write each file beside its place and rename it; the configuration comes last.
 
-    half: matrices in float16; vectors (biases, norms, statistics) stay float32.
+    half: matrices in float16; vectors (biases, norms, statistics) stay float32. A matrix of zeros,
+    as every residual ends with before it has learned, is stored empty.
     """
     directory.mkdir(parents=True, exist_ok=True)
     stored = {
         name: (tensor.half() if half and tensor.dim() > 1 else tensor).contiguous().cpu()
         for name, tensor in tensors.items()
     }
+    for name, tensor in stored.items():
+        if tensor.dim() > 1 and not tensor.any():
+            stored[name] = tensor.new_zeros(0)
     part = directory / f".{WEIGHTS}.part"
     part.write_bytes(save(stored, metadata={"format": "pt"}))
     part.replace(directory / WEIGHTS)

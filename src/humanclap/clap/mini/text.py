@@ -68,7 +68,11 @@ class _Layer(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Token ids (batch, length) and their mask -> unit sentence embeddings (batch, dim)."""
+    """Token ids (batch, length) and their mask -> (batch, 2 * text_dim).
+
+    The columns: a unit sentence embedding, and the order of the sentence's events: the embeddings
+    of its phrases weighed by their place in time, 0 where all is at once.
+    """
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
@@ -76,7 +80,8 @@ class TextEncoder(nn.Module):
         self.positions = nn.Embedding(config.max_tokens, config.text_width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.text_layers))
         self.norm = nn.LayerNorm(config.text_width)
-        self.output = nn.Linear(config.text_width, config.embedding_dim)
+        self.output = nn.Linear(config.text_width, config.text_dim)
+        self.order = nn.Linear(config.text_width, config.text_dim)
         nn.init.normal_(self.pieces.weight, std=0.05)
         nn.init.normal_(self.positions.weight, std=0.02)
 
@@ -89,7 +94,8 @@ class TextEncoder(nn.Module):
             tokens = layer(tokens, visible)
         weights = mask.unsqueeze(2).to(tokens.dtype)
         pooled = (self.norm(tokens) * weights).sum(1) / weights.sum(1)
-        return F.normalize(self.output(pooled).float(), dim=1)
+        sentence = F.normalize(self.output(pooled).float(), dim=1)
+        return torch.cat([sentence, self.order(pooled).float()], dim=1)
 
 
 def encode(
@@ -99,13 +105,18 @@ def encode(
 
     The tokenizer is not changed: padding and cutting happen here.
     """
-    rows: list[list[int]] = []
-    for encoding in tokenizer.encode_batch(list(texts)):
-        ids: list[int] = encoding.ids
-        rows.append(ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]])
-    longest = max(map(len, rows), default=0)
-    pad = tokenizer.token_to_id(PAD) or 0
-    ids_tensor = torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
-    lengths = torch.tensor([len(row) for row in rows])
-    mask = torch.arange(longest)[None, :] < lengths[:, None]
-    return ids_tensor.to(device), mask.to(device)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    ids, mask = pad(rows, max_tokens, tokenizer.token_to_id(PAD) or 0)
+    return ids.to(device), mask.to(device)
+
+
+def pad(rows: Sequence[Sequence[int]], max_tokens: int, filler: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows of token ids -> ids (int64) and mask (bool), both (rows, longest).
+
+    A row longer than `max_tokens` loses what is before its last token.
+    """
+    cut = [row if len(row) <= max_tokens else [*row[: max_tokens - 1], row[-1]] for row in rows]
+    lengths = torch.tensor([len(row) for row in cut])
+    longest = max(map(len, cut), default=0)
+    ids = torch.tensor([[*row, *([filler] * (longest - len(row)))] for row in cut])
+    return ids, torch.arange(longest)[None, :] < lengths[:, None]
