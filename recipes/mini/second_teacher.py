@@ -81,18 +81,18 @@ def esc10(shared: Path) -> list[Any]:
     return [clip for clip in read_esc(shared) if clip.esc10]
 
 
-@torch.inference_mode()
 def measure_network(arguments: argparse.Namespace) -> None:
     """How fast aisfx is, what it knows of ESC-10, and what bfloat16 does to it."""
     aisfx = load_aisfx(arguments.weights)
     times = speeds(aisfx)
     exact, rounded, began = [], [], time.monotonic()
-    for clip in esc10(arguments.shared):
-        log_mel = aisfx.log_mel(torch.from_numpy(load_waveform(clip.path))[None])
-        exact.append(aisfx.of_blocks(log_mel)[0])
-        if len(rounded) < 40:
-            with torch.autocast("cpu", torch.bfloat16):
-                rounded.append(aisfx.of_blocks(log_mel)[0])
+    with torch.inference_mode():
+        for clip in esc10(arguments.shared):
+            log_mel = aisfx.log_mel(torch.from_numpy(load_waveform(clip.path))[None])
+            exact.append(aisfx.of_blocks(log_mel)[0])
+            if len(rounded) < 40:
+                with torch.autocast("cpu", torch.bfloat16):
+                    rounded.append(aisfx.of_blocks(log_mel)[0])
     cosines = F.cosine_similarity(torch.stack(exact[:40]), torch.stack(rounded))
     limit = times["htsat_tiny_without_front_end"] / 8
     report = {
