@@ -30,7 +30,7 @@ import torch
 from bank import normalise, read_esc, read_rows
 from features import cached_features
 from prior import Prior, learn_prior
-from projections import Batches, Data, encode_texts, loss_of
+from projections import Batches, Data, encode_texts, loss_of, optimise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -218,8 +218,6 @@ class Aligner:
             {"params": text, "lr": settings.rate * settings.text_rate},
             {"params": [p for line in lines.values() for p in line.parameters()], "lr": 0.03},
         ]
-        optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-        peaks = [group["lr"] for group in groups]
         sources = {"relate": (self.relate, rows), "esc": (self.esc, np.arange(len(self.esc)))}
         batches = {
             name: (rated, Batches(chosen, min(settings.batch, len(chosen)), random))
@@ -228,18 +226,15 @@ class Aligner:
         }
         clips = Batches(self.bank, 64, random)
         nothing = np.array([], dtype=int)
-        model.audio_projection.train()
-        model.text_projection.train()
-        for step in range(settings.steps):
-            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                group["lr"] = peak * min(1.0, (step + 1) / 10) * (1 - step / settings.steps)
+
+        def next_loss() -> Tensor:
             loss = loss_of(model, self.data, clips.next(), nothing, 0.0, random)
             for name, (rated, chosen) in batches.items():
                 weight = getattr(settings, name)
                 loss = loss + weight * rated_loss(model, rated, chosen.next(), lines[name])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            return loss
+
+        optimise(model, groups, 0.01, settings.steps, next_loss)
 
     @torch.inference_mode()
     def scores(self, rated: Rated, rows: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
@@ -22,7 +23,7 @@ from bank import Clip, normalise, read_bank, read_more, read_rows
 from compositions import KINDS, Scene, is_event, make_scenes
 from features import cached_features, scene_features
 from texts import tagged
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from humanclap.clap.checkpoint import Checkpoint, write_manifest
@@ -147,7 +148,6 @@ def prepare(model: MiniCLAP, data: Data, settings: Settings) -> None:
     fresh = type(model)(replace(model.config, bridge_sharpness=settings.sharpness), model.tokenizer)
     model.config = fresh.config
     model.audio_projection, model.text_projection = fresh.audio_projection, fresh.text_projection
-    model.text_projection.prior.requires_grad_(False)
     model.log_scale = fresh.log_scale
     centred = data.labels - settings.centring * data.labels.mean(0)
     model.audio_projection.label_embeddings.copy_(F.normalize(centred, dim=1))
@@ -183,25 +183,32 @@ def fit(
     random = np.random.default_rng(settings.seed)
     given = clips[[data.clips[index].source != "more" for index in clips]]
     batches = Batches(given, settings.batch, random)
-    text.order_view.weight.requires_grad_(False)
     nothing = np.array([], dtype=int)
     with torch.no_grad():
         text.order_view.weight.zero_()  # what is heard is learned alone
     optimise(
         model,
-        [*audio.residual.parameters(), model.log_scale],
-        settings,
+        [{"params": [*audio.residual.parameters(), model.log_scale], "lr": settings.rate}],
+        settings.weight_decay,
         settings.steps,
         lambda: loss_of(model, data, batches.next(), nothing, 0.0, random),
     )
     torch.nn.init.orthogonal_(text.order_view.weight)
-    text.order_view.weight.requires_grad_(True)
     fewer = Batches(given, settings.batch - settings.scenes, random)
     scene_batches = Batches(scenes, settings.scenes, random)
     optimise(
         model,
-        [*audio.order.parameters(), *text.order.parameters(), text.order_view.weight],
-        settings,
+        [
+            {
+                "params": [
+                    *audio.order.parameters(),
+                    *text.order.parameters(),
+                    text.order_view.weight,
+                ],
+                "lr": settings.rate,
+            }
+        ],
+        settings.weight_decay,
         settings.order_steps,
         lambda: loss_of(model, data, fewer.next(), scene_batches.next(), settings.wrong, random),
     )
@@ -219,18 +226,19 @@ def scale_order(model: MiniCLAP, scale: float) -> None:
 
 def optimise(
     model: MiniCLAP,
-    parameters: list[nn.Parameter],
-    settings: Settings,
+    groups: list[dict[str, Any]],
+    weight_decay: float,
     steps: int,
     next_loss: Callable[[], Tensor],
 ) -> None:
-    """AdamW on these parameters alone, the rate warmed up over 10 steps and then falling to 0."""
-    optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.weight_decay)
+    """AdamW on these groups alone, each rate warmed up over 10 steps and then falling to 0."""
+    peaks = [group["lr"] for group in groups]
+    optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay)
     model.audio_projection.train()
     model.text_projection.train()
     for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * min(1.0, (step + 1) / 10) * (1 - step / steps)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * min(1.0, (step + 1) / 10) * (1 - step / steps)
         loss = next_loss()
         optimiser.zero_grad()
         loss.backward()
