@@ -98,7 +98,7 @@ def test_the_rated_validation_clips_join_their_files(shared):
         pytest.skip("the rated clips are not in shared/data/relate-validation")
     ratings = read_ratings(folder / "ratings_REL.csv")
     assert all((folder / "audio" / r.audio).is_file() for r in ratings)
-    assert len(aggregate(screen_published(ratings).kept)) == 61
+    assert len(aggregate(screen_published(ratings).kept)) == 81
     assert Counter(t.kind for t in aggregate(ratings, include_anchors=True)) == Counter(
         r.kind for r in {(r.audio, r.text): r for r in ratings}.values()
     )
