@@ -178,3 +178,17 @@ def test_summary_prints_relates_published_counts(shared, capsys):
     assert ["train", "all", "9963", "2862", "1085", "6.83"] in [row[1:7] for row in rows]
     assert ["validation", "all", "3897", "1287", "712", "6.72"] in [row[1:7] for row in rows]
     assert ["test", "all", "3900", "1311", "726", "6.75"] in [row[1:7] for row in rows]
+
+
+def test_summary_says_in_words_why_halves_that_disagree_have_no_reliability(tmp_path, capsys):
+    answers = [(0, 9), (1, 8), (2, 7), (3, 6)]
+    rows = [
+        f"{pair}.wav,sound {pair},{score},listener{place}"
+        for pair, given in enumerate(answers)
+        for place, score in enumerate(given)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["audio,text,score,listener_id", *rows]))
+    assert run(["ratings", "summary", str(tmp_path / "t.csv"), "--quiet"]) == 0
+    *_, row, reason = capsys.readouterr().out.splitlines()
+    assert row.split()[-1] == "–"
+    assert "is undefined: the halves disagree (split-half SRCC -" in reason

@@ -80,7 +80,10 @@ def test_split_half_depends_on_the_seed_and_not_on_the_order_of_rows():
 def test_spearman_brown_steps_up_and_back():
     assert spearman_brown(0.52) == pytest.approx(0.684, abs=0.0005)
     assert spearman_brown(spearman_brown(0.3, 5), 1 / 5) == pytest.approx(0.3)
-    assert math.isnan(spearman_brown(-1.0))
+    assert spearman_brown(0.0) == 0
+    for disagreeing in (-1.0, -0.411, -0.01):  # -0.411 came out as -1.395
+        assert math.isnan(spearman_brown(disagreeing))
+    assert math.isnan(spearman_brown(1.5, 0.5))
     assert math.isnan(spearman_brown(math.nan))
     with pytest.raises(InputError, match="factor is 0"):
         spearman_brown(0.5, 0)
@@ -126,3 +129,12 @@ def test_thirty_thousand_ratings_take_under_two_seconds():
     start = time.perf_counter()
     reliability(ratings, pairs)
     assert time.perf_counter() - start < 2.0
+
+
+def test_halves_that_disagree_have_no_reliability_and_say_so():
+    ratings, pairs = [0, 9, 1, 8, 2, 7, 3, 6], [0, 0, 1, 1, 2, 2, 3, 3]
+    result = reliability(ratings, pairs)
+    assert result.split_half_srcc < 0
+    assert math.isnan(result.spearman_brown)
+    told = result.undefined["spearman_brown"]
+    assert told.startswith(f"the halves disagree (split-half SRCC {result.split_half_srcc:.3f})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -133,7 +134,8 @@ def summary(
 
     mean: of all ratings; MOS: mean over pairs of the pair's mean; ICC: ICC(1), one way; LOO: SRCC
     of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
-    stepped up to all listeners (Spearman-Brown). A dash is undefined; --json gives the reason.
+    stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash is
+    undefined; --json gives the reason.
     """
     from humanclap.ratings.summary import summarise
 
@@ -144,7 +146,19 @@ def summary(
     if as_json:
         emit(to_json([asdict(group) for group in groups]), output=output)
         return
-    emit(text_table(SUMMARY_COLUMNS, [_summary_row(group) for group in groups]), output=output)
+    table = text_table(SUMMARY_COLUMNS, [_summary_row(group) for group in groups])
+    emit("\n".join([table, *_no_reliability(groups)]), output=output)
+
+
+def _no_reliability(groups: Sequence[GroupSummary]) -> list[str]:
+    """Why a group has no SB although its halves were compared, a line each."""
+    return [
+        f"SB of {group.question} {group.split} {group.system} is undefined: "
+        f"{group.reliability.undefined['spearman_brown']}"
+        for group in groups
+        if not math.isnan(group.reliability.split_half_srcc)
+        and "spearman_brown" in group.reliability.undefined
+    ]
 
 
 def _summary_row(group: GroupSummary) -> list[object]:

@@ -154,7 +154,9 @@ def _split_half(g: _Grouped, repeats: int, seed: int) -> float:
 def spearman_brown(correlation: float, factor: float = 2.0) -> float:
     """Reliability of a mean over `factor` times as many ratings: f r / (1 + (f - 1) r).
 
-    NaN in, NaN out; NaN also for r <= -1 / (f - 1), where the formula means nothing.
+    NaN in, NaN out. NaN also for r < 0 where f is above 1: a reliability is a share of variance, in
+    0..1, and the formula takes a negative r to ever larger negative numbers and then through
+    infinity; and for a value above 1.
     Sources: Spearman 1910; Brown 1910.
 
     >>> spearman_brown(0.5)
@@ -163,7 +165,8 @@ def spearman_brown(correlation: float, factor: float = 2.0) -> float:
     if factor <= 0:
         raise InputError(f"factor is {factor:g}; expected a positive number")
     below = 1 + (factor - 1) * correlation
-    return factor * correlation / below if below > 0 else math.nan
+    value = factor * correlation / below if below > 0 else math.nan
+    return value if 0 <= value <= 1 else math.nan
 
 
 def reliability(
@@ -180,6 +183,10 @@ def reliability(
         "spearman_brown": spearman_brown(half),
     }
     undefined = {name: _reason(name, g, many) for name, v in values.items() if math.isnan(v)}
+    if half < 0:
+        undefined["spearman_brown"] = (
+            f"the halves disagree (split-half SRCC {half:.3f}), and no reliability is below 0"
+        )
     return Reliability(
         n_ratings=g.ratings.size, n_pairs=g.count.size, undefined=undefined, **values
     )
