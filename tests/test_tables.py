@@ -74,7 +74,9 @@ def test_records_survive_writing_and_reading(tmp_path, name):
     assert repr(read_targets(path)) == repr(targets)
     scores = [
         Score(audio="a", text="x", score=-0.1234567890123, signature="s|1"),
-        Score(audio="c", text="x", score=0.5, rating=7.5, rating_error=1.1),
+        Score(
+            audio="c", text="x", score=0.5, rating=7.5, rating_error=1.1, rating_covers="natural"
+        ),
         Score(audio="b", text="x", score=math.nan, error="no such file"),
     ]
     write_records(path, scores, record_type=Score)

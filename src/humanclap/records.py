@@ -148,7 +148,8 @@ class Score:
 
     score: cosine in [-1, 1], NaN where `error` says why; rating: the predicted human rating
     on 0..10; rating_error: its standard error on the same scale, above 0. Both are NaN where the
-    checkpoint is not calibrated.
+    checkpoint is not calibrated. rating_covers: the kinds of sound (systems or subsets) that the
+    calibration was fitted on, `; ` between them, None where unknown.
     """
 
     audio: str
@@ -156,6 +157,7 @@ class Score:
     score: float
     rating: float = math.nan
     rating_error: float = math.nan
+    rating_covers: str | None = None
     pair_id: str = ""
     system: str | None = None
     subset: str | None = None

@@ -249,7 +249,7 @@ def read_scores(path: str | Path) -> list[Score]:
             rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
             error=error,
-            **_optional_columns(row, "system", "subset", "split", "signature"),
+            **_optional_columns(row, "system", "subset", "split", "signature", "rating_covers"),
         )
 
     scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]

@@ -197,6 +197,17 @@ def test_a_calibration_of_one_knot_is_constant() -> None:
     assert [flat.standard_error(score) for score in (-1.0, 0.3, 1.0)] == [2.0] * 3
 
 
+def test_a_calibration_keeps_what_it_covers_and_an_older_one_reads_without(saved: Path) -> None:
+    manifest = json.loads((saved / MANIFEST).read_text())
+    known = {"covers": ["natural"], "guess": True}
+    for given, expected in ((known, (("natural",), True)), ({}, ((), False))):
+        older = {k: v for k, v in asdict(CALIBRATION).items() if k not in ("covers", "guess")}
+        (saved / MANIFEST).write_text(json.dumps({**manifest, "calibration": {**older, **given}}))
+        loaded = load_checkpoint(saved).calibration
+        assert loaded is not None
+        assert (loaded.covers, loaded.guess) == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -72,10 +72,12 @@ def test_train_writes_a_checkpoint_that_loads_with_its_card_and_log(train, tmp_p
     error, _ = loaded.calibration.errors
     assert f"predicted rating {start:.1f} ± {error:.1f} at score " in out
     assert f"; {end:.1f} ± {error:.1f} at score " in out
+    assert "fitted on 6 pairs: too few to tell the error, which is a guess" in out
     card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     assert "simulated, not given by people" in card
     assert "Tones rated by chance." in card
     assert "| training | 14 | 14 | 14 |" in card
+    assert "too few to tell the standard errors of predicted ratings" in card
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["epoch", "0", "1", "2"]
     assert not (tmp_path / "run" / "state.pt").exists()

@@ -15,7 +15,7 @@ from humanclap.evaluation import (
 from humanclap.evaluation.evaluate import compare
 from humanclap.evaluation.intervals import LEVELS, predicted_intervals
 from humanclap.evaluation.join import ScoreTable
-from humanclap.evaluation.words import intervals_line
+from humanclap.evaluation.words import intervals_line, warnings
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale
 
@@ -104,3 +104,38 @@ def test_a_table_without_errors_gets_no_line_and_no_figure(targets, scores_of):
     assert evaluation.intervals is None
     assert intervals_line(evaluation) == ""
     assert evaluation.to_dict()["predicted_intervals"] is None
+
+
+def warned(covers, kinds):
+    """What is said of pairs of these (system, subset), fitted on `covers`."""
+    scores, targets = simulated(len(kinds), error=1.0, claimed=1.0)
+    scores = [replace(score, rating_covers=covers) for score in scores]
+    targets = [
+        replace(target, system=system, subset=subset)
+        for target, (system, subset) in zip(targets, kinds, strict=True)
+    ]
+    found = compare([ScoreTable(name="ours", scores=scores)], targets, QUICK)
+    return [line for line in warnings(found) if "never checked" in line]
+
+
+def test_sounds_of_a_kind_the_calibration_never_met_are_named():
+    natural, made = ("natural", "natural"), ("tango", "synthetic")
+    assert warned("natural", [natural] * 5 + [made] * 3) == [
+        "Predicted ratings of ours were fitted on natural sound only: those of 3 pairs (tango) and "
+        "their errors were never checked against people."
+    ]
+    assert "(synthetic)" in warned("natural", [natural] * 5 + [(None, "synthetic")])[0]
+
+
+@pytest.mark.parametrize(
+    ("covers", "kind"),
+    [
+        ("natural", ("natural", "natural")),
+        ("natural", ("freesound", "natural")),
+        ("natural", (None, None)),
+        ("audioldm; tango", ("tango", "synthetic")),
+        (None, ("tango", "synthetic")),
+    ],
+)
+def test_nothing_is_said_where_the_kind_was_met_or_is_unknown(covers, kind):
+    assert warned(covers, [kind] * 8) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,17 @@ def test_the_error_of_a_rating_is_the_calibrations(scorer: HumanCLAP, clips: Pat
     assert scorer.rating_error(0.5) == pytest.approx(2.5)  # 2 + 0.5
     (score,) = scorer.score_pairs([Pair(audio="clip0.wav", text="rain")], audio_root=clips)
     assert score.rating_error == pytest.approx(2 + score.score)
+
+
+def test_a_rating_says_which_kinds_of_sound_its_calibration_met(
+    tiny_checkpoint: Checkpoint, clips: Path
+) -> None:
+    assert tiny_checkpoint.calibration is not None
+    known = replace(tiny_checkpoint.calibration, covers=("natural", "tango"))
+    scorer = HumanCLAP(replace(tiny_checkpoint, calibration=known), ScoringSettings(device="cpu"))
+    (score,) = scorer.score_pairs([Pair(audio="clip0.wav", text="rain")], audio_root=clips)
+    assert score.rating_covers == "natural; tango"
+    assert HumanCLAP(tiny_checkpoint).rating_covers is None
 
 
 def test_uncalibrated_model_gives_no_rating(tiny_checkpoint: Checkpoint, clips: Path) -> None:

@@ -360,21 +360,55 @@ def test_a_falling_or_constant_score_predicts_the_mean(cosine):
 
 
 def test_the_calibrations_error_leaves_out_the_noise_of_the_means_where_it_is_known():
-    cosine = np.array([0.0, 0.0, 1.0, 1.0])  # misses of the line 3 + 4 cosine: all of size 1
+    rng = np.random.default_rng(0)
+    cosine = rng.uniform(0, 1, 60)
+    mos = (3 + 4 * cosine + rng.choice([-1.0, 1.0], 60)).tolist()
     known, unknown = (
         fit_calibration(
-            cosine, rated([2, 4, 6, 8], standard_error=error), scale=RatingScale(), fitted_on="x"
-        )
+            cosine, rated(mos, standard_error=error), scale=RatingScale(), fitted_on="x"
+        ).standard_error(0.5)
         for error in (0.6, math.nan)
     )
-    assert unknown.errors == pytest.approx([math.sqrt(2)] * 2, rel=1e-5)  # 4 / (4 - 2)
-    assert known.errors == pytest.approx([math.sqrt(2 - 0.6**2)] * 2, rel=1e-5)
+    assert unknown == pytest.approx(1, rel=0.1)
+    assert known == pytest.approx(math.sqrt(1 - 0.6**2), rel=0.1)
 
 
-def test_the_calibrations_error_is_never_below_a_hundredth_of_the_scale():
-    examples = rated([1.0, 2.0, 3.0, 4.0])
-    line = fit_calibration(np.arange(4) / 10, examples, scale=RatingScale(), fitted_on="x")
-    assert line.errors == pytest.approx([0.1, 0.1])
+def test_the_error_of_a_calibration_on_a_few_pairs_is_a_guess():
+    examples = rated([1.0, 2.0, 3.0])
+    line = fit_calibration(np.arange(3) / 10, examples, scale=RatingScale(), fitted_on="x")
+    assert line.guess
+    assert line.errors == pytest.approx([10 / math.sqrt(12)] * 2)
+
+
+def test_a_calibration_leaves_out_pairs_that_share_a_clip_or_a_caption_together():
+    cosine, mos = np.arange(40) / 40, [float(i % 10) for i in range(40)]
+    own = rated(mos)
+    shared = [dataclasses.replace(item, text=f"sound {i // 2}") for i, item in enumerate(own)]
+    apart, together = (
+        fit_calibration(cosine, examples, scale=RatingScale(), fitted_on="x")
+        for examples in (own, shared)
+    )
+    assert together.ratings == apart.ratings
+    assert together.errors != apart.errors
+    assert not together.guess
+
+
+def test_a_closed_set_of_labels_is_grouped_by_clip():
+    cosine, mos = np.arange(40) / 40, [float(i % 10) for i in range(40)]
+    labels = [dataclasses.replace(item, text=f"label {i % 2}") for i, item in enumerate(rated(mos))]
+    assert not fit_calibration(cosine, labels, scale=RatingScale(), fitted_on="x").guess
+
+
+def test_a_calibration_tells_which_kinds_of_sound_it_covers_where_all_pairs_do():
+    kinds = [("tango", "synthetic"), ("tango", "synthetic"), (None, "natural")]
+    examples = [
+        dataclasses.replace(item, system=system, subset=subset)
+        for item, (system, subset) in zip(rated([1.0, 2.0, 3.0]), kinds, strict=True)
+    ]
+    given = {"scale": RatingScale(), "fitted_on": "x"}
+    assert fit_calibration(np.arange(3) / 10, examples, **given).covers == ("natural", "tango")
+    examples[2] = dataclasses.replace(examples[2], subset=None)
+    assert fit_calibration(np.arange(3) / 10, examples, **given).covers == ()
 
 
 def test_the_calibration_of_a_study_on_another_scale_is_on_0_to_10():

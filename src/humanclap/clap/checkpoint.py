@@ -37,7 +37,9 @@ class Calibration:
     standard error of the predicted rating, above 0, in rating units: the standard deviation of
     (the mean rating that ever more listeners would give) minus (the predicted rating). The mean of
     a few listeners strays further, by its own noise. Fitted on the pairs named in `fitted_on`, `n`
-    of them (`metrics.rating_map.fit_rating_map`); predictions are clipped to low..high.
+    of them (`metrics.rating_map.fit_rating_map`); predictions are clipped to low..high. guess: the
+    pairs were too few to tell the errors; covers: the kinds of sound among them, by system or
+    subset such as `natural`, empty where unknown.
     Raises CheckpointError for knots that break these rules.
 
     >>> bent = Calibration(scores=(0.0, 0.25, 0.5), ratings=(1.0, 2.0, 8.0), errors=(1.0, 1.5, 2.0),
@@ -53,10 +55,13 @@ class Calibration:
     n: int
     low: float = 0.0
     high: float = 10.0
+    guess: bool = False
+    covers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("scores", "ratings", "errors"):  # JSON gives lists
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        object.__setattr__(self, "covers", tuple(self.covers))
         problem = self._problem()
         if problem:
             raise CheckpointError(f"calibration: {problem}")

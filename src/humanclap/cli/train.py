@@ -218,9 +218,10 @@ def _text(trained: TrainedModel) -> str:
 
 
 def _calibration_line(found: Calibration) -> str:
-    knots = zip(found.scores, found.ratings, found.errors, strict=True)
     told = "; ".join(
-        f"{format_number(rating, 1)} ± {format_number(error, 1)} at score {format_number(score, 2)}"
-        for score, rating, error in knots
+        f"{format_number(found.rating(score), 1)} ± {format_number(error, 1)} at score "
+        f"{format_number(score, 2)}"
+        for score, error in zip(found.scores, found.errors, strict=True)
     )
-    return f"predicted rating {told}; fitted on {found.n} pairs"
+    line = f"predicted rating {told}; fitted on {found.n} pairs"
+    return line + (": too few to tell the error, which is a guess" if found.guess else "")

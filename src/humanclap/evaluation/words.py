@@ -65,6 +65,7 @@ def warnings(comparison: Comparison) -> list[str]:
     found = [_against_trivial(item) for item in comparison.against_trivial]
     found += [_between_only(evaluation) for evaluation in comparison.metrics]
     found += [_gain_between_only(difference) for difference in comparison.differences]
+    found += [_unmet(evaluation) for evaluation in comparison.metrics]
     return [sentence for sentence in found if sentence]
 
 
@@ -102,6 +103,18 @@ def _gain_between_only(difference: Difference) -> str:
     return (
         f"The gain of {difference.name} over {difference.baseline} is shown between systems only: "
         f"within systems it is SRCC {signed(rank)}, and the interval holds 0."
+    )
+
+
+def _unmet(evaluation: Evaluation) -> str:
+    """Sounds of a kind that the calibration of the predicted ratings never met."""
+    found = evaluation.intervals
+    if found is None or not found.n_unmet:
+        return ""
+    return (
+        f"Predicted ratings of {evaluation.name} were fitted on {found.covers} sound only: those "
+        f"of {counted(found.n_unmet, 'pair')} ({', '.join(found.unmet)}) and their errors were "
+        "never checked against people."
     )
 
 

@@ -259,7 +259,11 @@ class _Bench:
         save_checkpoint(
             replace(checkpoint, training=record),
             folder.checkpoint,
-            model_card=model_card(record, simulated=self.recipe.simulated),
+            model_card=model_card(
+                record,
+                simulated=self.recipe.simulated,
+                guess=checkpoint.calibration is not None and checkpoint.calibration.guess,
+            ),
         )
 
 
@@ -274,6 +278,7 @@ def _score_rows(
             score=float(score),
             rating=scorer.rate(float(score)),
             rating_error=scorer.rating_error(float(score)),
+            rating_covers=scorer.rating_covers,
             pair_id=item.pair_id,
             system=item.system,
             subset=item.subset,

@@ -4,15 +4,16 @@ Pair i has a score s_i and an observed mean y_i of n_i ratings, taken as
 
     y_i = m(s_i) + d_i + l_i,    d_i ~ N(0, e(s_i)^2),    l_i ~ N(0, v_i / n_i)
 
-m: a rising, piecewise-linear map; d: what the score does not know of the pair; l: the luck of these
-few listeners, v_i being the variance of one rating about its pair's mean. So e(s) is the standard
-deviation of (the mean that ever more listeners would give) minus (the predicted rating).
+m: a rising, piecewise-linear map, kept on the scale; d: what the score does not know of the pair;
+l: the luck of these few listeners, v_i being the variance of one rating about its pair's mean. The
+error of a predicted rating is the standard deviation of (the mean that ever more listeners would
+give) minus (the predicted rating): e(s), and how uncertain m itself is after so few pairs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,15 @@ from humanclap.errors import InputError
 from humanclap.metrics.agreement import MIN_PAIRS, paired
 
 PAIRS_PER_KNOT = 20
-"""Fewer pairs than this a knot, and a bent map or an uneven error is not tried."""
+"""Fewer pairs than this a knot, and a bent map is not tried."""
 ERROR_QUANTILES = (0.1, 0.5, 0.9)
-"""Where in the scores an uneven error has its knots."""
+"""Where in the scores the error e has its knots."""
+POOLED = 20
+"""The error of a stretch of scores is drawn to the common one as by this many groups of pairs."""
+LEAST_GROUPS = 10
+"""With fewer groups of pairs the error is a guess."""
+_STEPS = 400
+"""Values of e that are weighed."""
 _APART = 1e-6
 """Least distance of two knots, as a share of the range of the scores."""
 
@@ -36,12 +43,14 @@ Floats = NDArray[np.float64]
 class RatingMap:
     """What was fitted: at each knot of `scores` (increasing) the predicted rating (never falling)
     and its standard error (positive), both linear between knots; beyond the outer ones the outer
-    segments of the map go on and the error stays. A single knot is a constant map.
+    segments of the map go on (to the ends of the scale) and the error stays. A single knot is a
+    constant map. guess: the pairs were too few to say anything of the errors.
     """
 
     scores: tuple[float, ...]
     ratings: tuple[float, ...]
     errors: tuple[float, ...]
+    guess: bool = False
 
 
 def rating_variance(n: ArrayLike, standard_error: ArrayLike) -> float:
@@ -68,34 +77,46 @@ def fit_rating_map(
     n: ArrayLike,
     variance: ArrayLike,
     *,
+    groups: Sequence[Hashable] | None = None,
+    low: float = 0.0,
+    high: float = 10.0,
     max_knots: int = 2,
-    floor: float = 0.1,
 ) -> RatingMap:
-    """Fit the map m and the standard error e of the module's model.
+    """Fit the map m of the module's model, and the error of predicting with it.
 
-    scores, observed, n: of k >= 3 pairs, shape (k,); observed: mean ratings; n: ratings behind
-    each, at least 1. variance: v, of one rating about its pair's mean, one for all or shape (k,)
-    (see `rating_variance`); 0 where it is unknown, and then e is that of predicting means of so
-    few listeners, which is larger. floor: least e, in rating units: that listeners' luck explains
-    all of the misses of a few pairs does not make a prediction certain.
+    scores, observed, n: of k >= 3 pairs, shape (k,); observed: mean ratings on low..high; n:
+    ratings behind each, at least 1. variance: v, of one rating about its pair's mean, one for all
+    or shape (k,) (see `rating_variance`); 0 where it is unknown, and then the error is that of
+    predicting means of so few listeners, which is larger. groups: of each pair, equal for pairs
+    that share a clip or a caption; None: each pair stands for itself.
 
-    m is the least-squares line, its slope held at 0 or above. With `max_knots` above 2, rising
-    maps of 3 up to `max_knots` knots at equally spaced quantiles of the scores are fitted too, as
-    far as there are 20 pairs a knot. e maximises the normal likelihood of the misses
-    r_i = y_i - m(s_i), whose log is -1/2 sum(log V_i + r_i^2 / V_i), V_i = e(s_i)^2 + v_i / n_i:
-    one value, or with 60 pairs and more, values at the 10 %, 50 % and 90 % quantiles of the scores.
-    Of all these the one with the lowest BIC = (p + q) log k - 2 log likelihood is taken, p the
-    free values of m (a flat segment has none) and q those of e. As a fitted map misses its own
-    pairs too little, e is at last fitted to r_i sqrt(k / (k - p)). How uncertain m itself is, is
-    not in it.
+    m is the least-squares line, its slope held at 0 or above, cut off at low and high. With
+    `max_knots` above 2, rising maps of 3 up to `max_knots` knots at equally spaced quantiles of the
+    scores are fitted too, as far as there are 20 pairs a knot, and the lowest BIC of least squares,
+    k log(mean square) + p log k with p free values, is taken.
+
+    The error has two parts. u(s)^2, how uncertain m is: the jackknife variance of m(s) over fits
+    that each leave one group out. e(s)^2, how far people are from m: by the misses of each group
+    from the fit without it, r_i ~ N(0, e^2 + u^2 + v_i / n_i). First one e for all scores: the
+    posterior mean of e^2, e being equally likely anywhere between 0 and half the scale before the
+    misses are seen. Then an e at the 10 %, 50 % and 90 % quantiles of the scores, by the misses
+    near each (with weights that fall to 0 at its neighbours), drawn to the common one as by 20
+    further groups: so a few lucky pairs cannot make it small, where a likelihood alone would say 0.
+    Pairs of a group weigh together as one, on average. The error is sqrt(e^2 + u^2), at most half
+    the scale; with fewer than 10 groups it is a guess: that of a rating equally likely anywhere on
+    the scale, (high - low) / sqrt(12).
 
     Raises InputError for unlike shapes, values that are not finite or out of range, or k < 3.
-    Sources: regression with known sampling variances, DerSimonian & Laird 1986; BIC, Schwarz 1978;
+    Sources: regression with known sampling variances, DerSimonian & Laird 1986; flat prior on the
+    standard deviation and scaled inverse chi-squared prior, Gelman 2006; misses weighted by
+    nearness, Tibshirani & Hastie 1987; jackknife, Efron & Stein 1981; BIC, Schwarz 1978;
     non-negative least squares, Lawson & Hanson 1974.
 
     >>> found = fit_rating_map([0, 0, 1, 1], [2, 4, 6, 8], [9, 9, 9, 9], 9.0)
-    >>> found.scores, found.ratings, round(found.errors[0], 6)  # 4 misses of 1: sqrt(4/2 - 9/9)
-    ((0.0, 1.0), (3.0, 7.0), 1.0)
+    >>> found.scores, found.ratings
+    ((0.0, 1.0), (3.0, 7.0))
+    >>> found.guess, found.errors[0] == 10 / math.sqrt(12)
+    (True, True)
     """
     x, y = paired(scores, observed)
     noise = _noise(variance, n, x.size)
@@ -103,14 +124,50 @@ def fit_rating_map(
         raise InputError(f"{x.size} pairs; a rating map needs at least {MIN_PAIRS}")
     if max_knots < 2:
         raise InputError(f"max_knots is {max_knots}; a line has 2")
-    if not (math.isfinite(floor) and floor > 0):
-        raise InputError(f"floor is {floor}; expected a positive error in rating units")
-    tried = [
-        _Try(x, y, noise, knots, error_knots, floor)
-        for knots in _map_knots(x, max_knots)
-        for error_knots in _error_knots(x)
-    ]
-    return min(tried, key=lambda one: one.bic).rating_map()
+    _check_scale(y, low, high)
+    group = _numbered(groups, x.size)
+    knots = min(_map_knots(x, max_knots), key=lambda one: _bic(x, y, one))
+    rising = _rising(x, y, knots)[0]
+    guess = len(set(group.tolist())) < LEAST_GROUPS
+    error_knots = _distinct(np.quantile(x, [] if guess else ERROR_QUANTILES), x)
+    ends = [float(np.interp(end, rising, knots)) for end in (low, high)]  # where m leaves the scale
+    at = _distinct(np.concatenate([knots, error_knots, ends]), knots)
+    # A knot put in between may come out above the next by one rounding.
+    ratings = np.maximum.accumulate(np.interp(at, knots, rising).clip(low, high))
+    if guess:
+        errors = np.full(at.size, (high - low) / math.sqrt(12))
+    else:
+        misses, unsure = _left_out(x, y, group, knots, at, (low, high))
+        left = noise + np.interp(x, at, unsure)
+        squares = _squares(x, misses, left, error_knots, group, (high - low) / 2)
+        errors = np.sqrt(np.interp(at, error_knots, squares) + unsure)
+    return RatingMap(
+        scores=tuple(at.tolist()),
+        ratings=tuple(ratings.tolist()),
+        errors=tuple(np.minimum(errors, (high - low) / 2).tolist()),
+        guess=guess,
+    )
+
+
+def _check_scale(observed: Floats, low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"the scale is {low:g}..{high:g}; expected low below high")
+    slack = 1e-9 * (high - low)  # of moving ratings from one scale to another
+    if observed.min() < low - slack or observed.max() > high + slack:
+        raise InputError(
+            f"mean ratings from {observed.min():g} to {observed.max():g} leave the scale "
+            f"{low:g}..{high:g} (are they on another scale?)"
+        )
+
+
+def _numbered(groups: Sequence[Hashable] | None, size: int) -> NDArray[np.int64]:
+    """Group of each pair as a number 0, 1, ...; each pair its own where none are given."""
+    if groups is None:
+        return np.arange(size)
+    if len(groups) != size:
+        raise InputError(f"{len(groups)} groups of {size} pairs; expected one for each pair")
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(one, len(numbers)) for one in groups])
 
 
 def _noise(variance: ArrayLike, n: ArrayLike, size: int) -> Floats:
@@ -141,43 +198,18 @@ def _map_knots(x: Floats, max_knots: int) -> Iterator[Floats]:
             yield knots
 
 
-def _error_knots(x: Floats) -> Iterator[Floats]:
-    """A single knot for one error everywhere, then three."""
-    yield x[:1]
-    knots = np.quantile(x, ERROR_QUANTILES)
-    if x.size >= knots.size * PAIRS_PER_KNOT and np.diff(knots).min() > _APART * np.ptp(x):
-        yield knots
+def _distinct(knots: Floats, x: Floats) -> Floats:
+    """The knots in order, of those that nearly coincide the first alone."""
+    least = _APART * float(np.ptp(x))
+    ordered = np.sort(knots)
+    return ordered[np.diff(ordered, prepend=-np.inf) > least]
 
 
-class _Try:
-    """One choice of knots, fitted."""
-
-    def __init__(
-        self, x: Floats, y: Floats, noise: Floats, knots: Floats, error_knots: Floats, floor: float
-    ) -> None:
-        self._knots, self._error_knots = knots, error_knots
-        self._ratings, free = _rising(x, y, knots)
-        self._misses = y - np.interp(x, knots, self._ratings)
-        self._widened = self._misses * math.sqrt(x.size / (x.size - free))
-        self._noise, self._basis, self._floor = noise, _hats(x, error_knots), floor
-        found = _likeliest(self._misses, noise, self._basis, floor)
-        self.bic = (free + error_knots.size) * math.log(x.size) + 2 * found[1]
-
-    def rating_map(self) -> RatingMap:
-        """Map and error at the knots of both."""
-        errors = _likeliest(self._widened, self._noise, self._basis, self._floor)[0]
-        least = _APART * float(np.ptp(self._knots))
-        more = [k for k in self._error_knots if np.abs(self._knots - k).min() > least]
-        at = self._knots
-        if self._error_knots.size > 1:  # a single error needs no knot of its own
-            at = np.sort(np.concatenate([at, more]))
-        # A knot put in between may come out above the next by one rounding.
-        ratings = np.maximum.accumulate(np.interp(at, self._knots, self._ratings))
-        return RatingMap(
-            scores=tuple(at.tolist()),
-            ratings=tuple(ratings.tolist()),
-            errors=tuple(np.interp(at, self._error_knots, errors).tolist()),
-        )
+def _bic(x: Floats, y: Floats, knots: Floats) -> float:
+    """Bayesian information criterion of the least-squares map, but for a constant."""
+    ratings, free = _rising(x, y, knots)
+    square = float(np.mean((y - np.interp(x, knots, ratings)) ** 2))
+    return x.size * math.log(max(square, 1e-12)) + free * math.log(x.size)
 
 
 def _rising(x: Floats, y: Floats, knots: Floats) -> tuple[Floats, int]:
@@ -190,29 +222,45 @@ def _rising(x: Floats, y: Floats, knots: Floats) -> tuple[Floats, int]:
     return start + np.concatenate([[0.0], np.cumsum(rises)]), 1 + int((rises > 0).sum())
 
 
-def _hats(x: Floats, knots: Floats) -> Floats:
-    """Weight of each knot at each score, shape (k, knots); constant beyond the outer ones."""
-    return np.stack([np.interp(x, knots, row) for row in np.eye(knots.size)], axis=1)
+def _left_out(
+    x: Floats,
+    y: Floats,
+    group: NDArray[np.int64],
+    knots: Floats,
+    at: Floats,
+    scale: tuple[float, float],
+) -> tuple[Floats, Floats]:
+    """Misses (k,) of each pair from the map without its group; variance of the map at `at`."""
+    misses = np.empty(x.size)
+    count = int(group.max()) + 1
+    maps = np.empty((count, at.size))
+    for one in range(count):
+        out = group == one
+        ratings = _rising(x[~out], y[~out], knots)[0]
+        misses[out] = y[out] - np.interp(x[out], knots, ratings).clip(*scale)
+        maps[one] = np.interp(at, knots, ratings).clip(*scale)
+    return misses, (count - 1) * maps.var(axis=0)
 
 
-def _likeliest(misses: Floats, noise: Floats, basis: Floats, floor: float) -> tuple[Floats, float]:
-    """The errors at their knots, and minus the log likelihood but for its constant."""
+def _squares(
+    x: Floats,
+    misses: Floats,
+    noise: Floats,
+    knots: Floats,
+    group: NDArray[np.int64],
+    largest: float,
+) -> Floats:
+    """e^2 at its knots: what the misses near each say, drawn to what they say together."""
+    share = (int(group.max()) + 1) / x.size
+    grid = largest * (np.arange(_STEPS) + 0.5) / _STEPS  # e, (steps,)
+    total = grid[:, None] ** 2 + noise  # (steps, k)
+    likelihood = -0.5 * share * (np.log(total) + misses**2 / total)
 
-    def loss(logarithms: Floats) -> tuple[float, Floats]:
-        errors = np.exp(logarithms)
-        error = basis @ errors  # (k,)
-        total = error**2 + noise
-        value = 0.5 * float(np.sum(np.log(total) + misses**2 / total))
-        slope = (error * (1 / total - misses**2 / total**2)) @ basis * errors
-        return value, slope
+    def mean_square(logarithm: Floats) -> float:
+        weight = np.exp(logarithm - logarithm.max())
+        return float(weight @ grid**2 / weight.sum())
 
-    start = max(floor, math.sqrt(float(np.mean(misses**2))))
-    found = optimize.minimize(
-        loss,
-        np.full(basis.shape[1], math.log(start)),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(math.log(floor), None)] * basis.shape[1],
-        options={"ftol": 1e-14, "gtol": 1e-9},
-    )
-    return np.maximum(np.exp(found.x), floor), float(found.fun)
+    common = mean_square(likelihood.sum(axis=1))
+    prior = -(POOLED + 1) * np.log(grid) - POOLED * common / (2 * grid**2)
+    near = (np.interp(x, knots, row) for row in np.eye(knots.size))  # weights of the pairs
+    return np.array([mean_square(prior + likelihood @ weight) for weight in near])

@@ -101,6 +101,7 @@ class Journal:
                 score=item["score"],
                 rating=_number(item["rating"]),
                 rating_error=_number(item["rating_error"]),
+                rating_covers=item["rating_covers"],
                 pair_id=pair.pair_id,
                 system=pair.system,
                 subset=pair.subset,
@@ -142,4 +143,4 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-_KEPT = frozenset({"pair_id", "score", "rating", "rating_error"})
+_KEPT = frozenset({"pair_id", "score", "rating", "rating_error", "rating_covers"})

@@ -105,6 +105,11 @@ class HumanCLAP:
         """
         return math.nan if self.calibration is None else self.calibration.standard_error(score)
 
+    @property
+    def rating_covers(self) -> str | None:
+        """Kinds of sound the calibration was fitted on, `; ` between them; None where unknown."""
+        return "; ".join(self.calibration.covers) or None if self.calibration else None
+
     def embed_audio(
         self, audio: Sequence[Audio], *, sample_rate: int | None = None
     ) -> NDArray[np.float32]:
@@ -180,6 +185,7 @@ class HumanCLAP:
             score=cosine,
             rating=self.rate(cosine),
             rating_error=self.rating_error(cosine),
+            rating_covers=self.rating_covers,
             error=None,
         )
 

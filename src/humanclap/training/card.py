@@ -9,8 +9,11 @@ from typing import Any
 _METRICS = ("srcc", "lcc", "ktau", "mse")
 
 
-def model_card(training: Mapping[str, Any], *, simulated: bool) -> str:
-    """Markdown from the record that `run.train_from_tables` saves beside the weights."""
+def model_card(training: Mapping[str, Any], *, simulated: bool, guess: bool = False) -> str:
+    """Markdown from the record that `run.train_from_tables` saves beside the weights.
+
+    guess: the validation pairs were too few to tell the errors of predicted ratings.
+    """
     data, base, metrics = training["data"], training["base_model"], training["validation"]
     simulation = (
         "**The ratings this model was trained on are simulated, not given by people.** Its scores "
@@ -23,6 +26,12 @@ def model_card(training: Mapping[str, Any], *, simulated: bool) -> str:
         "\nCaptions are shared between training and validation (a closed label set), so the "
         "figures say nothing about unseen captions.\n"
         if training["settings"]["allow_shared_captions"]
+        else ""
+    )
+    unknown = (
+        " They are too few to tell the standard errors of predicted ratings, which are a guess: "
+        "that of a rating equally likely anywhere on the scale."
+        if guess
         else ""
     )
     before, after = metrics["before"], metrics["after"]
@@ -59,7 +68,7 @@ Fingerprint of pairs and targets: `{data["fingerprint"]}`.
 Cosine against the target in 0..1, {data["validation"]["pairs"]} pairs. These pairs chose the
 epoch ({training["best_epoch"]} of {training["epochs"]}) and the calibration, so the figures are
 optimistic and the standard errors of predicted ratings a little too small; judge the model on pairs
-it has not met.
+it has not met.{unknown}
 
 | | before | after |
 |---|---|---|

@@ -107,7 +107,7 @@ def train_from_tables(
             save_checkpoint(
                 Checkpoint(backbone, calibration, record),
                 folder.checkpoint,
-                model_card=model_card(record, simulated=simulated),
+                model_card=model_card(record, simulated=simulated, guess=calibration.guess),
             )
             folder.finish()
         others.gather_things(None)  # the others wait until the checkpoint is there

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
+from humanclap.grouping import connected_groups
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
-from humanclap.metrics.rating_map import fit_rating_map, rating_variance
+from humanclap.metrics.rating_map import LEAST_GROUPS, fit_rating_map, rating_variance
 from humanclap.scale import RatingScale
 from humanclap.training.batches import share_of
 from humanclap.training.dataset import Example
@@ -94,12 +95,15 @@ def fit_calibration(
 
     Ratings and errors are on 0..10, to which those of a study on another `scale` are moved. The
     slope is held at 0 or above; with slope 0 the prediction is the mean rating. The error is fitted
-    as `metrics.rating_map.fit_rating_map` says. The noise of the mean ratings is taken out of it
+    as `metrics.rating_map.fit_rating_map` says, by pairs left out together with all that share
+    their clip or caption; with fewer than 10 groups of such pairs it is a guess, and says so. The
+    noise of the mean ratings is taken out of it
     where examples have standard errors of their means; where none has, it stays in, and the error
     is that of predicting means of so few listeners. The pairs that chose the epoch make the error a
     little too small, as they make every figure of theirs a little too good.
     """
     unit = 10 / (scale.high - scale.low)
+    kinds = {item.system or item.subset for item in examples}
     n = [item.n for item in examples]
     variance = rating_variance(n, [unit * item.standard_error for item in examples])
     found = fit_rating_map(
@@ -107,11 +111,23 @@ def fit_calibration(
         [10 * scale.to_unit(item.mos) for item in examples],
         n,
         0.0 if math.isnan(variance) else variance,
+        groups=_groups(examples),
     )
     return Calibration(
         scores=found.scores,
         ratings=found.ratings,
         errors=found.errors,
+        guess=found.guess,
         fitted_on=fitted_on,
         n=len(examples),
+        covers=() if None in kinds else tuple(sorted(filter(None, kinds))),
     )
+
+
+def _groups(examples: Sequence[Example]) -> list[int]:
+    """Pairs that share a clip or a caption; those of a clip where few captions join them all."""
+    joined = connected_groups([(item.audio, item.text) for item in examples])
+    if len(set(joined)) >= LEAST_GROUPS:
+        return joined
+    clips = {audio: place for place, audio in enumerate({item.audio: None for item in examples})}
+    return [clips[item.audio] for item in examples]
