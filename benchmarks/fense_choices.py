@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from humanclap.errors import InputError
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.tables import read_table
+from humanclap.tables import Row, read_table
 
 JUDGES = ("judge1", "judge2", "judge3", "judge4")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -69,15 +70,21 @@ class CaptionPair:
 
 def read_pairs(path: Path) -> list[CaptionPair]:
     """The pairs of FENSE's table; raises TableError where a row's sum is not that of its votes."""
-    pairs = []
-    for row in read_table(path).rows:
-        votes = tuple(int(row.number(judge)) for judge in JUDGES)
-        if sum(votes) != row.number("sum"):
-            raise row.error(f"sum is {row.text('sum')}, the votes {votes} make {sum(votes)}")
-        texts = {"first": row.text("text_a"), "second": row.text("text_b")}
-        given = {name: row.text(name) for name in ("audio", "clip", "kind")}
-        pairs.append(row.make(lambda g=given, t=texts, v=votes: CaptionPair(**g, **t, votes=v)))
-    return pairs
+    return [row.make(partial(_pair, row)) for row in read_table(path).rows]
+
+
+def _pair(row: Row) -> CaptionPair:
+    votes = tuple(int(row.number(judge)) for judge in JUDGES)
+    if sum(votes) != row.number("sum"):
+        raise row.error(f"sum is {row.text('sum')}, the votes {votes} make {sum(votes)}")
+    return CaptionPair(
+        audio=row.text("audio"),
+        clip=row.text("clip"),
+        kind=row.text("kind"),
+        first=row.text("text_a"),
+        second=row.text("text_b"),
+        votes=votes,
+    )
 
 
 def credit(first: ArrayLike, second: ArrayLike, people: ArrayLike) -> Floats:
@@ -137,7 +144,7 @@ def choices(
     groups = []
     for name, kinds in GROUPS.items():
         inside = np.array([pair.kind in kinds for pair in pairs])
-        decided = np.flatnonzero(inside & (people != 0))
+        decided = np.flatnonzero(inside & (people != 0)).tolist()
         clips = [pairs[place].clip for place in decided]
         columns = {
             way: credit(a[decided], b[decided], people[decided]) for way, (a, b) in ways.items()

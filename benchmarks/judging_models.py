@@ -165,13 +165,18 @@ def write(
     script: str,
     models: Mapping[str, HumanCLAP],
     found: Mapping[str, Any],
+    *,
+    options: str = "",
 ) -> None:
-    """Write a results file: command, note, models with signatures, then what was found."""
+    """Write a results file: command, note, models with signatures, then what was found.
+
+    options: of the script alone, as given on its command line.
+    """
     labels = list(models)
     chosen = "" if labels == list(MODELS) else " --models " + " ".join(labels)
     given = " --shared SHARED" if arguments.shared else ""
     result = {
-        "command": f"python benchmarks/{Path(script).name}{given} --mn04 MN04{chosen}",
+        "command": f"python benchmarks/{Path(script).name}{given} --mn04 MN04{chosen}{options}",
         **({"note": arguments.note} if arguments.note else {}),
         "models": {label: model.signature for label, model in models.items()},
         "replicates": REPLICATES,

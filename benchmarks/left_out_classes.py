@@ -163,7 +163,8 @@ def main() -> None:
     for task, of in (("among_left_out", clips), ("among_all_at_hand", every)):
         found[task] = among(heard, models, clips, sorted({clip.name for clip in of}))
         print(task, found[task]["names"], found[task]["accuracy"], found[task]["differences"])
-    write(arguments, __file__, models, found)
+    options = f" --classes {' '.join(arguments.classes)}" if arguments.classes else ""
+    write(arguments, __file__, models, found, options=options)
 
 
 if __name__ == "__main__":

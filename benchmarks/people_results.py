@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from results_text import Span, span, table
 
 Result = dict[str, Any]
 BEFORE = "before_"
+ARROWS = {"text_to_audio": ("text → audio", "captions"), "audio_to_text": ("audio → text", "clips")}
 FLOORS = ("longer text", "shorter text")
 
 
@@ -183,10 +184,11 @@ def left_out_classes(result: Result) -> list[str]:
     ]
     return [
         f"The {result['n']} clips ({result['recordings']} recordings) of the {len(classes)} ESC "
-        "classes that recipes/mini/bank.py keeps out of its training clips and captions, named "
-        "among these classes and among all ESC classes at hand, by their bare names. "
-        "mn04_as learned these classes from AudioSet's labels: for a model over it they are not "
-        "new. Bootstrap clustered by recording, "
+        "classes of which recipes/mini/bank.py keeps every named clip out of training, named among "
+        "these classes and among all ESC classes at hand, by their bare names. Left out are sounds "
+        "with these names: the words are not, nor what mn04_as, which learned these classes from "
+        "AudioSet, says of other sounds. A model over mn04_as itself has met the classes. "
+        "Bootstrap clustered by recording, "
         f"{result['replicates']:,} replicates; where nothing was missed the interval has no width "
         "and means little.",
         *_notes(result),
@@ -262,9 +264,10 @@ def _fense(title: str, group: int) -> Measure:
     )
 
 
-def _retrieval(title: str, task: str, key: str, items: str) -> Measure:
+def _retrieval(task: str, key: str) -> Measure:
+    words, items = ARROWS[task]
     return Measure(
-        title=title,
+        title=f"AudioCaps, {words}: {key}",
         file="audiocaps_retrieval",
         n=lambda result: f"{result[task]['n']} {items}",
         of=lambda result, model: result[task]["rows"][model][key],
@@ -295,9 +298,9 @@ def _left_out(title: str, part: str) -> Measure:
 MEASURES = (
     _fense("choice between two captions (FENSE): accuracy", 0),
     _fense("the same without foreign captions (HI)", 1),
-    _retrieval("AudioCaps, text → audio: R@1", "text_to_audio", "R@1", "captions"),
-    _retrieval("AudioCaps, text → audio: R@10", "text_to_audio", "R@10", "captions"),
-    _retrieval("AudioCaps, audio → text: R@1", "audio_to_text", "R@1", "clips"),
+    _retrieval("text_to_audio", "R@1"),
+    _retrieval("text_to_audio", "R@10"),
+    _retrieval("audio_to_text", "R@1"),
     _relate("RELATE validation, screened: SRCC", 0),
     _relate("RELATE validation, all rated, with anchors: SRCC", 1),
     _left_out("ESC classes left out, among their names: accuracy", "among_left_out"),
@@ -322,6 +325,15 @@ def _models(results: Sequence[Result | None]) -> list[str]:
     return list(dict.fromkeys(name for one in results if one for name in one["models"]))
 
 
+def _said(title: str, state: Mapping[str, Result | None]) -> list[str]:
+    """Notes of results files, each once, with the files that say it."""
+    files: dict[str, list[str]] = {}
+    for file, result in state.items():
+        if result and "note" in result:
+            files.setdefault(result["note"], []).append(file)
+    return [f"{title}, {', '.join(names)}: {note}" for note, names in files.items()]
+
+
 def at_a_glance(folder: Path) -> list[str]:
     """Measures in rows, models in columns; those of the earlier state behind, from before_*.json.
 
@@ -344,10 +356,7 @@ def at_a_glance(folder: Path) -> list[str]:
             cells.append(span(measure.of(result, name)) if result and known else "–")
         known_things = [measure.n(any_result), measure.floor(any_result)]
         rows.append([measure.title, *known_things, *cells, measure.people(any_result)])
-    notes = {
-        title: list(dict.fromkeys(r["note"] for r in state.values() if r and "note" in r))
-        for title, state in (("Models of now", now), ("Models of before", before))
-    }
+    notes = [*_said("Models of now", now), *_said("Models of before", before)]
     wheels = [
         f"{title} {size['wheel_mb']:.2f} MB (weights {size['weights_mb']:.2f})"
         for title, state in (("now", now), ("before", before))
@@ -363,10 +372,5 @@ def at_a_glance(folder: Path) -> list[str]:
         *table(heads, rows),
         "",
         f"Wheel: {'; '.join(wheels) or 'not built'}.",
-        *(
-            line
-            for title, said in notes.items()
-            for one in said
-            for line in ("", f"{title}: {one}")
-        ),
+        *(line for note in notes for line in ("", note)),
     ]

@@ -1,5 +1,7 @@
 """The statistics of the benchmarks on people's judgements, and what their results files are of."""
 
+import doctest
+import importlib
 import json
 import sys
 from dataclasses import replace
@@ -214,5 +216,22 @@ def test_the_glance_has_the_models_of_before_behind_those_of_now(tmp_path):
     assert "| measure | n | hears nothing | new | before: old | people |" in lines
     row = next(line for line in lines if "among their names" in line)
     assert "| 9 clips | chance 0.500 | 0.750 [0.250, 1.000] | 0.500 [0.250, 1.000] | – |" in row
-    assert "Models of now: about new" in lines
-    assert "Models of before: about old" in lines
+    assert "Models of now, left_out_classes: about new" in lines
+    assert "Models of before, left_out_classes: about old" in lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audiocaps_retrieval",
+        "fense_choices",
+        "judging_models",
+        "left_out_classes",
+        "model_costs",
+        "results_text",
+    ],
+)
+def test_the_examples_in_the_scripts_are_true(name):
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted > 0
+    assert not found.failed
