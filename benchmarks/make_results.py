@@ -11,9 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import people_results
+from results_text import span, table
 
 HERE = Path(__file__).parent
 TARGET = HERE / "RESULTS.md"
@@ -26,39 +29,6 @@ HEAD = """\
 Written by `python benchmarks/make_results.py`; no figure here is typed by hand. Each section names
 the command that makes its numbers, its data and n. Intervals are 95 %. SHARED stands for a folder
 with the reference data, which this project may not pass on."""
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return [*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
-
-
-def span(values: Sequence[float]) -> str:
-    """value [low, high]."""
-    value, low, high = values
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def relate_validation(result: Result) -> list[str]:
-    """Agreement of the models with RELATE's listeners."""
-    rows = [
-        [row["pairs"], row["model"], row["n"], row["captions"]]
-        + [span(row[name]) for name in ("srcc", "lcc", "ktau")]
-        for row in result["rows"]
-    ]
-    return [
-        "RELATE's ratings (REL, 0–10) of 39 natural AudioCaps clips of its validation split. "
-        "*Screened*: the pairs and answers RELATE's own screening kept. *All rated, with "
-        "anchors*: every pair with every answer, deliberately mismatched pairs included. No model "
-        "saw a human rating, a clip or a caption of this set. Yardstick, the training-free mn04 "
-        "labels × MiniLM (measured elsewhere): SRCC 0.35 screened, 0.64 with anchors. Bootstrap "
-        f"clustered by caption, {result['replicates']:,} replicates.",
-        "",
-        *table(["pairs", "model", "n", "captions", "SRCC", "LCC", "KTAU"], rows),
-        "",
-        "Models: " + ", ".join(sorted({f"`{row['signature']}`" for row in result["rows"]})),
-    ]
 
 
 def human_tuning_esc(result: Result) -> list[str]:
@@ -381,8 +351,32 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Agreement with people: RELATE validation",
         "relate_validation",
-        "python benchmarks/relate_validation.py SHARED/data/relate-validation --mn04 MN04",
-        relate_validation,
+        "python benchmarks/relate_validation.py --shared SHARED --mn04 MN04",
+        people_results.relate_validation,
+    ),
+    (
+        "People's choice between two captions: FENSE",
+        "fense_choices",
+        "python benchmarks/fense_choices.py --shared SHARED --mn04 MN04",
+        people_results.fense_choices,
+    ),
+    (
+        "Retrieval among AudioCaps clips",
+        "audiocaps_retrieval",
+        "python benchmarks/audiocaps_retrieval.py --shared SHARED --mn04 MN04",
+        people_results.audiocaps_retrieval,
+    ),
+    (
+        "Naming ESC's classes that the recipe leaves out",
+        "left_out_classes",
+        "python benchmarks/left_out_classes.py --shared SHARED --mn04 MN04",
+        people_results.left_out_classes,
+    ),
+    (
+        "What the packaged models cost",
+        "model_costs",
+        "python benchmarks/model_costs.py --mn04 MN04",
+        people_results.model_costs,
     ),
     (
         "Before and after human alignment",
@@ -400,7 +394,7 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Ceiling, floor and the models between them: RELATE",
         "judging_relate",
-        "python benchmarks/judging_relate.py SHARED/data --mn04 MN04",
+        "python benchmarks/judging_relate.py --shared SHARED --mn04 MN04",
         judging("judging_relate"),
     ),
     (
@@ -493,7 +487,8 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
 
 def render() -> str:
     """The whole document; a section whose results file is absent says so."""
-    parts = [HEAD]
+    glance = people_results.at_a_glance(HERE / "results")
+    parts = [HEAD, "\n".join(["## Human judgements at a glance", "", *glance])]
     for title, name, command, renderer in SECTIONS:
         path = HERE / "results" / f"{name}.json"
         body = (

@@ -1,0 +1,237 @@
+"""The statistics of the benchmarks on people's judgements, and what their results files are of."""
+
+import doctest
+import importlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts():
+    """The benchmarks' folder on the path, as its scripts have it."""
+    sys.path.insert(0, str(BENCHMARKS))
+    yield
+    sys.path.remove(str(BENCHMARKS))
+
+
+def test_one_judge_of_fense_agrees_with_the_other_three_as_was_computed_elsewhere(shared):
+    """.891 of 727 votes; .864 of 575 without pairs of a foreign caption."""
+    from fense_choices import one_against_the_rest, read_pairs
+
+    pairs = read_pairs(shared / "data/fense/pairs.csv")
+    agrees, _ = one_against_the_rest([pair.votes for pair in pairs])
+    assert (len(agrees), round(agrees.mean(), 3)) == (727, 0.891)
+    agrees, _ = one_against_the_rest([pair.votes for pair in pairs if pair.kind != "HI"])
+    assert (len(agrees), round(agrees.mean(), 3)) == (575, 0.864)
+
+
+def test_fense_has_189_decided_of_204_pairs_and_45_clips(shared):
+    from fense_choices import choices, read_pairs
+
+    pairs = read_pairs(shared / "data/fense/pairs.csv")
+    flat = (np.zeros(len(pairs)), np.zeros(len(pairs)))
+    overall = choices({"says nothing": flat}, pairs)[0]
+    assert (overall["all"], overall["n"], overall["clips"]) == (204, 189, 45)
+    assert overall["accuracy"]["says nothing"] == [0.5, 0.5, 0.5]
+
+
+def pair(first, second, *votes, clip="a"):
+    from fense_choices import CaptionPair
+
+    return CaptionPair(
+        audio=f"{clip}.ogg", clip=clip, kind="MM", first=first, second=second, votes=votes
+    )
+
+
+def pairs_of_every_kind(pairs):
+    return [replace(one, kind=kind) for kind in ("HC", "HI", "HM", "MM") for one in pairs]
+
+
+def test_choices_count_decided_pairs_only_and_ties_of_scores_half():
+    from fense_choices import LONGER, SHORTER, choices
+
+    pairs = [
+        pair("long text", "short", 1, 1, 1, 1),
+        pair("long text", "short", 1, 1, -1, -1, clip="b"),
+        pair("same", "size", -1, 0, 0, 0, clip="c"),
+    ]
+    given = (np.tile([0.9, 0.0, 0.2], 4), np.tile([0.1, 0.9, 0.2], 4))
+    overall = choices({"m": given}, pairs_of_every_kind(pairs))[0]
+    assert (overall["all"], overall["n"]) == (12, 8)
+    assert overall["accuracy"]["m"][0] == 0.75  # right, undecided, a tie
+    assert overall["accuracy"][LONGER][0] == 0.75
+    assert overall["accuracy"][SHORTER][0] == 0.25
+    differences = {(d["name"], d["baseline"]): d["difference"] for d in overall["differences"]}
+    assert differences["m", SHORTER][0] == 0.5
+    assert differences["m", LONGER] == [0.0, 0.0, 0.0]
+
+
+def test_a_vote_that_is_none_is_refused():
+    with pytest.raises(Exception, match="expected four of -1, 0 and 1"):
+        pair("one", "two", 1, 1, 1, 2)
+
+
+def test_the_chance_of_being_within_the_first_follows_from_counting_orders():
+    from itertools import permutations
+
+    from judging_models import chance_within
+
+    orders = list(permutations("ooxxx"))  # two own ones among three tied, one better before them
+    for first in range(1, 7):
+        within = np.mean(["o" in order[: max(first - 1, 0)] for order in orders])
+        assert chance_within(first, better=1, tied=3, own=2) == pytest.approx(within)
+
+
+def test_a_model_with_one_score_for_all_retrieves_by_chance():
+    from audiocaps_retrieval import audio_to_text, chance, text_to_audio
+
+    own = np.repeat(np.arange(20), 5)
+    flat, expected = np.zeros((100, 20)), chance(100, 20)
+    for task, found in (
+        ("text_to_audio", text_to_audio(flat, own)(np.ones((1, 100)))),
+        ("audio_to_text", audio_to_text(flat, own)(np.ones((1, 20)))),
+    ):
+        values = {name: round(float(value[0]), 4) for name, value in found.items()}
+        assert values == expected[task]
+    assert expected["text_to_audio"]["median_rank"] == 10.5
+
+
+def test_recalls_without_ties_are_those_of_sorting():
+    from audiocaps_retrieval import audio_to_text, text_to_audio
+
+    rng = np.random.default_rng(0)
+    cosines, own = rng.standard_normal((60, 12)), np.repeat(np.arange(12), 5)
+    ranks = [list(np.argsort(-row)).index(clip) + 1 for row, clip in zip(cosines, own, strict=True)]
+    found = text_to_audio(cosines, own)(np.ones((1, 60)))
+    assert found["R@5"][0] == pytest.approx(np.mean([rank <= 5 for rank in ranks]))
+    assert found["median_rank"][0] == np.median(ranks)
+    best = [own[np.argsort(-column)[:10]] for column in cosines.T]
+    expected = np.mean([clip in captions for clip, captions in enumerate(best)])
+    assert audio_to_text(cosines, own)(np.ones((1, 12)))["R@10"][0] == pytest.approx(expected)
+
+
+def test_the_median_of_a_resample_is_that_of_the_sample_written_out():
+    from audiocaps_retrieval import median
+
+    rng = np.random.default_rng(1)
+    ranks, weights = rng.integers(1, 9, 11) / 2, rng.multinomial(11, [1 / 11] * 11, size=50)
+    expected = [np.median(np.repeat(ranks, row)) for row in weights]
+    assert median(ranks)(weights)["median_rank"].tolist() == expected
+
+
+def test_a_difference_is_that_of_the_means_in_the_same_draws():
+    from judging_models import differences, means, spans
+
+    rng = np.random.default_rng(2)
+    columns = {name: rng.integers(0, 2, 40) for name in ("a", "b")}
+    clusters = list(np.repeat(np.arange(10), 4))
+    one = differences(columns, [("a", "b")], clusters)[0]["difference"]
+    alone = spans(means({"gap": columns["a"] - columns["b"]}), clusters)["gap"]
+    assert one == alone
+    assert one[0] == pytest.approx(columns["a"].mean() - columns["b"].mean())
+
+
+def test_relate_validation_has_81_screened_pairs_and_112_with_anchors(shared):
+    from relate_validation import rated_sets
+
+    sets = rated_sets(shared / "data/relate-validation/ratings_REL.csv")
+    assert [len(one.targets) for one in sets] == [81, 112]
+    assert [len({target.audio for target in one.targets}) for one in sets][1] == 53
+    assert all(rating.kind == "rating" for rating in sets[0].ratings)
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path):
+    from judging_models import labels_of
+
+    folders = [tmp_path / name / "checkpoint" for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert labels_of(["mini", str(folders[0])]) == ["mini", "checkpoint"]
+    with pytest.raises(Exception, match="two models are called 'checkpoint'"):
+        labels_of(list(map(str, folders)))
+
+
+def test_a_tie_with_the_right_name_counts_by_chance():
+    from left_out_classes import right_names
+
+    cosines = np.array([[0.1, 0.8, 0.3], [0.5, 0.5, 0.5], [0.9, 0.2, 0.1]])
+    found = right_names(cosines, ["cow", "dog", "hen"], ["dog", "dog", "hen"])
+    assert found == pytest.approx([1, 1 / 3, 0])
+
+
+def test_each_round_calls_every_model_once_and_warm_up_is_left_out():
+    from model_costs import WARM_UP, interleaved
+
+    called = []
+    ticks = iter(range(10_000))
+    calls = {name: (lambda n=name: called.append(n)) for name in "ab"}
+    found = interleaved(calls, 4, cpu=lambda: next(ticks), clock=lambda: 0.0)
+    assert called == ["a", "b", "b", "a"] * ((4 + WARM_UP) // 2) + ["a", "b"] * (WARM_UP % 2)
+    assert found["a"] == {"cpu": [1000.0] * 4, "clock": [0.0] * 4}
+
+
+def test_sizes_of_a_wheel_tell_weights_from_the_rest(tmp_path):
+    import zipfile
+
+    from model_costs import wheel_sizes
+
+    with zipfile.ZipFile(tmp_path / "made.whl", "w") as archive:
+        archive.writestr("humanclap/clap/weights/mini/model.safetensors", bytes(1_500_000))
+        archive.writestr("humanclap/code.py", bytes(500_000))
+    found = wheel_sizes(tmp_path / "made.whl")
+    assert found["weights_mb_of"] == {"mini": 1.5}
+    assert (found["weights_mb"], found["wheel_mb"]) == (1.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["fense_choices", "audiocaps_retrieval", "relate_validation", "left_out_classes"]
+)
+def test_results_on_peoples_judgements_are_of_the_packaged_mini(name):
+    """Fails after new weights until the benchmark has run on them."""
+    from humanclap.clap.checkpoint import load_checkpoint
+
+    models = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())["models"]
+    assert f"mini@{load_checkpoint('mini').backbone.fingerprint()}" in models["mini"]
+
+
+def test_the_glance_has_the_models_of_before_behind_those_of_now(tmp_path):
+    from people_results import at_a_glance
+
+    def result(model, value):
+        found = {"n": 9, "models": {model: "s"}, "note": f"about {model}"}
+        for part in ("among_left_out", "among_all_at_hand"):
+            found[part] = {"chance": 0.5, "accuracy": {model: [value, 0.25, 1.0]}}
+        return json.dumps(found)
+
+    (tmp_path / "left_out_classes.json").write_text(result("new", 0.75))
+    (tmp_path / "before_left_out_classes.json").write_text(result("old", 0.5))
+    lines = at_a_glance(tmp_path)
+    assert "| measure | n | hears nothing | new | before: old | people |" in lines
+    row = next(line for line in lines if "among their names" in line)
+    assert "| 9 clips | chance 0.500 | 0.750 [0.250, 1.000] | 0.500 [0.250, 1.000] | – |" in row
+    assert "Models of now, left_out_classes: about new" in lines
+    assert "Models of before, left_out_classes: about old" in lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audiocaps_retrieval",
+        "fense_choices",
+        "judging_models",
+        "left_out_classes",
+        "model_costs",
+        "results_text",
+    ],
+)
+def test_the_examples_in_the_scripts_are_true(name):
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted > 0
+    assert not found.failed
