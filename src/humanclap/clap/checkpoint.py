@@ -152,8 +152,10 @@ def load_checkpoint(
         return _load_folder(PACKAGED / name, find)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
+        from humanclap.clap.hub import cached_identities
 
-        return Checkpoint(HFCLAP.from_pretrained(name, offline=offline))
+        backbone = HFCLAP.from_pretrained(name, offline=offline)
+        return Checkpoint(backbone, identities=cached_identities(name))
     raise CheckpointError(
         f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
         "folder, or a hub id such as 'laion/clap-htsat-unfused'"
