@@ -125,7 +125,8 @@ def _above_ceiling(evaluation: Evaluation, comparison: Comparison) -> str:
     rank = evaluation.overall.statistics["srcc"].value
     if ceiling is None or ceiling.reason or not rank > ceiling.srcc.value:
         return ""
-    beyond = "" if rank > ceiling.srcc_high else ", though within the interval of its estimate"
+    inside = rank <= ceiling.srcc_high
+    beyond = ", though within the interval of its estimate" if inside else ""
     return (
         f"{evaluation.name} lies above the noise ceiling (SRCC {number(rank)} against "
         f"{ceiling_in_words(ceiling)}){beyond}: no metric of unseen pairs is expected there. Has "
