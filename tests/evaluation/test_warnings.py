@@ -1,4 +1,4 @@
-"""What a reader is warned of: met pairs, impossible figures, ceilings of nothing, floors that know."""
+"""What a reader is warned of: met pairs, impossible figures, floors that know."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def with_met(scores, met):
 @pytest.mark.parametrize(
     ("value", "low", "high", "told"),
     [
-        (0.6, 0.5, 0.7, "ours lies above the noise ceiling (SRCC 0.8"),
+        (0.6, 0.5, 0.7, "ours lies above the noise ceiling (SRCC 0.933"),
         (0.6, 0.5, 0.99, ", though within the interval of its estimate: "),
         (0.6, math.nan, math.nan, "0.600): no metric of unseen pairs is expected there."),
     ],
 )
 def test_a_figure_above_the_noise_ceiling_is_told(targets, scores_of, value, low, high, told):
     found = judged(targets, scores_of(targets, noise=0.1))
-    assert found.metrics[0].overall.statistics["srcc"].value == pytest.approx(0.85, abs=0.05)
+    assert found.metrics[0].overall.statistics["srcc"].value == pytest.approx(0.933, abs=0.001)
     found = replace(found, ceilings={"overall": ceiling(value, low, high)})
     (warning,) = warnings(found)
-    assert warning.startswith("ours lies above the noise ceiling (SRCC 0.8")
+    assert warning.startswith("ours lies above the noise ceiling (SRCC 0.933")
     assert told in warning
     assert ("within the interval" in warning) == (high == 0.99)
 
@@ -63,9 +63,9 @@ def test_a_figure_below_the_ceiling_is_not(targets, scores_of):
 
 def test_a_ceiling_whose_interval_reaches_0_is_told(targets, scores_of):
     found = judged(targets, scores_of(targets, noise=0.1))
-    (warning,) = warnings(replace(found, ceilings={"overall": ceiling(0.9, 0.0, 0.95)}))
-    assert warning.startswith("The interval of the noise ceiling reaches 0 (0.900 [0.000, 0.950])")
-    assert warnings(replace(found, ceilings={"overall": ceiling(0.9, 0.01, 0.95)})) == []
+    (warning,) = warnings(replace(found, ceilings={"overall": ceiling(0.95, 0.0, 0.97)}))
+    assert warning.startswith("The interval of the noise ceiling reaches 0 (0.950 [0.000, 0.970])")
+    assert warnings(replace(found, ceilings={"overall": ceiling(0.95, 0.01, 0.97)})) == []
 
 
 # -- calibration on one side ----------------------------------------------------------------------
