@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,13 @@ class _Repository:
             self._optional(name)
 
     def fetch_identities(self) -> None:
-        """Bring the record of what the model was trained on, where there is one."""
-        self._optional(IDENTITIES_FILE)
+        """Bring the record of what the model was trained on, where there is one.
+
+        A model that was cached before without it loads where the hub cannot be reached: what it met
+        is then unknown.
+        """
+        with suppress(CheckpointError):
+            self._optional(IDENTITIES_FILE)
 
     def _required(self, name: str) -> Path:
         path = self._optional(name)
