@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import signal
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +30,29 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference data of {folder.name}/ is not beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sound() -> Callable[..., NDArray[np.float64]]:
+    """(seed, seconds, rate) -> bursts of filtered noise over soft noise: unlike for each seed."""
+
+    def make(seed: int, seconds: float, rate: int = 32_000) -> NDArray[np.float64]:
+        rng = np.random.default_rng(seed)
+        count = round(seconds * 32_000)
+        samples = 0.02 * rng.standard_normal(count)
+        for _ in range(max(2, round(3 * seconds))):
+            length = int(rng.integers(3_000, 16_000))
+            low = float(rng.uniform(200, 4_000))
+            band = signal.butter(2, [low, 1.6 * low], "bandpass", fs=32_000, output="sos")
+            burst = signal.sosfilt(band, rng.standard_normal(length)) * np.hanning(length)
+            start = int(rng.integers(0, max(1, count - length)))
+            part = samples[start : start + length]
+            part += 0.5 * burst[: len(part)]
+        if rate != 32_000:
+            samples = signal.resample_poly(samples, rate, 32_000)
+        return samples
+
+    return make
 
 
 class Server(http.server.ThreadingHTTPServer):

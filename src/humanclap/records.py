@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -17,6 +18,15 @@ Kind = Literal["rating", "anchor", "attention_check"]
 
 Subset = Literal["natural", "synthetic"]
 
+Role = Literal["trained", "tuned", "calibrated"]
+"""What a model used a clip or caption for: its training, its tuning on ratings, or the choice of
+its epoch and its calibration."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+NOT_MET, UNKNOWN_MET = "nothing", "unknown"
+"""`Score.met` of a pair of which the model met nothing, and of one of which that cannot be told."""
+
 _QUESTIONS: tuple[str, ...] = get_args(Question)
 _KINDS: tuple[str, ...] = get_args(Kind)
 _SUBSETS: tuple[str, ...] = get_args(Subset)
@@ -29,6 +39,37 @@ def pair_id_of(audio: str, text: str) -> str:
     False
     """
     return hashlib.sha256(f"{audio}\0{text}".encode()).hexdigest()[:12]
+
+
+def met_in_words(caption: Sequence[str], clip: Sequence[str]) -> str:
+    """`Score.met` of a pair whose caption and clip the model met in these roles.
+
+    >>> met_in_words(["trained"], ["tuned", "calibrated"]), met_in_words([], [])
+    ('caption:trained+clip:tuned/calibrated', 'nothing')
+    """
+    sides = (("caption", caption), ("clip", clip))
+    return "+".join(f"{side}:{'/'.join(roles)}" for side, roles in sides if roles) or NOT_MET
+
+
+def roles_met(met: str | None) -> dict[str, tuple[str, ...]]:
+    """Roles by side (`caption`, `clip`) out of `Score.met`; none for nothing, unknown and None.
+
+    Raises InputError for anything else.
+
+    >>> roles_met("caption:trained+clip:tuned/calibrated")
+    {'caption': ('trained',), 'clip': ('tuned', 'calibrated')}
+    """
+    if met is None or met in (NOT_MET, UNKNOWN_MET):
+        return {}
+    sides = [part.partition(":") for part in met.split("+")]
+    found = {side: tuple(roles.split("/")) for side, _, roles in sides}
+    known = all(role in ROLES for roles in found.values() for role in roles)
+    if not (found.keys() <= {"caption", "clip"} and len(found) == len(sides) and known):
+        raise InputError(
+            f"met is {met!r}; expected {NOT_MET}, {UNKNOWN_MET}, or what was met and as what, such "
+            "as caption:trained+clip:calibrated"
+        )
+    return found
 
 
 def _check_pair(audio: str, text: str) -> None:
@@ -149,7 +190,8 @@ class Score:
     score: cosine in [-1, 1], NaN where `error` says why; rating: the predicted human rating
     on 0..10; rating_error: its standard error on the same scale, above 0. Both are NaN where the
     checkpoint is not calibrated. rating_covers: the kinds of sound (systems or subsets) that the
-    calibration was fitted on, `; ` between them, None where unknown.
+    calibration was fitted on, `; ` between them, None where unknown. met: what of the pair the
+    model met before (`roles_met`), None where nothing is said.
     """
 
     audio: str
@@ -163,6 +205,7 @@ class Score:
     subset: str | None = None
     split: str | None = None
     signature: str | None = None
+    met: str | None = None
     error: str | None = None
 
     def __post_init__(self) -> None:
@@ -170,6 +213,7 @@ class Score:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
         if not math.isfinite(self.score) and self.error is None:
             raise InputError("score is not a finite number and no error says why")
+        roles_met(self.met)
         if self.rating_error <= 0:
             raise InputError(
                 f"rating_error is {self.rating_error:g}; a standard error is above 0 (leave it "

@@ -233,8 +233,8 @@ def read_targets(path: str | Path) -> list[Target]:
 def read_scores(path: str | Path) -> list[Score]:
     """Read scores of any metric: `audio`, `text`, `score` [, `rating`, `rating_error`, ...].
 
-    Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `error`. A row whose
-    `score` is empty must say why in `error`.
+    Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `met`, `error`. A row
+    whose `score` is empty must say why in `error`.
     """
     table = read_table(path)
     table.require("audio", "text", "score")
@@ -249,7 +249,9 @@ def read_scores(path: str | Path) -> list[Score]:
             rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
             error=error,
-            **_optional_columns(row, "system", "subset", "split", "signature", "rating_covers"),
+            **_optional_columns(
+                row, "system", "subset", "split", "signature", "rating_covers", "met"
+            ),
         )
 
     scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from tiny_hf import write_clap
 
+from humanclap.clap.identities import identities_of
+
 pytest.importorskip("transformers")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -23,14 +25,16 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CLIENT = """
 import json, sys, time
 time.sleep = lambda seconds: None  # the hub's client waits between its retries
-from humanclap.clap.hf import HFCLAP
+import numpy as np
+from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.errors import CheckpointError
 results = {}
 for name, offline in json.loads(sys.argv[1]):
     try:
-        model = HFCLAP.from_pretrained(name, offline=offline)
-        assert model.name == name
-        results[name] = model.fingerprint()
+        loaded = load_checkpoint(name, offline=offline)
+        assert loaded.backbone.name == name
+        results[name] = loaded.backbone.fingerprint()
+        (results[name + " met"],) = loaded.known_identities().met(["Rain"], np.zeros(0, np.uint32))
     except CheckpointError as error:
         results[name] = str(error)
 print(json.dumps(results))
@@ -83,6 +87,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub(tmp_path_factory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("hub")
     write_clap(root / "someone" / "whole")
+    identities_of([(None, "rain", "tuned")]).save(root / "someone" / "whole")
     write_clap(root / "someone" / "fine-tuned", fused=True, processor=False)
     write_clap(root / "someone" / "fine-tuned-unfused", processor=False)
     write_clap(root / "someone" / "no-weights")
@@ -138,6 +143,8 @@ def test_models_of_the_hub_load_once_online_and_then_offline(hub, tmp_path):
         ("gated/clap", False),
     )
     assert is_fingerprint(online["someone/whole"])
+    assert online["someone/whole met"] == "caption:tuned"
+    assert online["someone/fine-tuned met"] == "unknown"
     # released without a processor: that of LAION's checkpoint of its kind is fetched
     assert is_fingerprint(online["someone/fine-tuned"])
     assert "no such model on the hub (misspelt?" in online["someone/misspelt"]
@@ -158,6 +165,7 @@ def test_models_of_the_hub_load_once_online_and_then_offline(hub, tmp_path):
     )
     for name in ("someone/whole", "someone/fine-tuned", "laion/clap-htsat-fused"):
         assert offline[name] == online[name]
+        assert offline[f"{name} met"] == online[f"{name} met"]
     never = offline["someone/never-loaded"]
     assert "config.json is not in the local cache of the hub; load it once online" in never
     assert "the hub cannot be reached" in offline["someone/unreachable"]

@@ -21,7 +21,9 @@ def judged(shared: Path) -> Comparison:
     kept = [r for r in screen_relate(read_ratings(path)).kept if r.kind == "rating"]
     test = [r for r in kept if r.split == "test"]
     train = aggregate([r for r in kept if r.split == "train"])
-    settings = EvaluationSettings(replicates=40, permutations=0, by=("subset",))
+    settings = EvaluationSettings(
+        replicates=40, permutations=0, by=("subset",), allow_shared_captions=True
+    )
     return compare([], aggregate(test), settings, ratings=test, train=train)
 
 

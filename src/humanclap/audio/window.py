@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -30,7 +30,13 @@ class Window:
 
 
 def windows(
-    source: Source, *, sample_rate: int, window_s: float, hop_s: float, fill: Fill
+    source: Source,
+    *,
+    sample_rate: int,
+    window_s: float,
+    hop_s: float,
+    fill: Fill,
+    listen: Callable[[NDArray[np.float32]], None] | None = None,
 ) -> Iterator[Window]:
     """Cut a clip into windows of `window_s` seconds starting every `hop_s`, streaming.
 
@@ -39,7 +45,8 @@ def windows(
     filled by `fill_window`. Windows come before the end of the clip is read, and memory does not
     grow with the clip.
 
-    sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds).
+    sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds). listen: gets
+    the clip's samples too, once each and without fill, block by block.
     Raises SettingsError on other settings, and what `audio_blocks` raises when it is reached.
     """
     check_rate(sample_rate)
@@ -56,15 +63,22 @@ def windows(
     hop_samples = round(hop_s * sample_rate)
     if hop_samples < 1:
         raise SettingsError(f"hop_s is {hop_s}, less than one sample at {sample_rate} Hz")
-    return _windows(source, sample_rate, window_samples, hop_samples, fill)
+    return _windows(source, sample_rate, window_samples, hop_samples, fill, listen)
 
 
 def _windows(
-    source: Source, sample_rate: int, window_samples: int, hop_samples: int, fill: Fill
+    source: Source,
+    sample_rate: int,
+    window_samples: int,
+    hop_samples: int,
+    fill: Fill,
+    listen: Callable[[NDArray[np.float32]], None] | None,
 ) -> Iterator[Window]:
     pending = np.zeros(0, np.float32)
     heard: int | None = None  # samples of `pending` already inside a window; None before the first
     for block in audio_blocks(source, sample_rate=sample_rate):
+        if listen is not None:
+            listen(block)
         pending = np.concatenate((pending, block))
         while len(pending) >= window_samples:
             yield Window(waveform=pending[:window_samples].copy(), weight=1.0)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.errors import CheckpointError
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
@@ -109,11 +110,25 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A backbone with what is known of it."""
+    """A backbone with what is known of it.
+
+    identities: of what it was trained, tuned and calibrated on, or the file they are in, read when
+    they are asked for; None where nothing is known.
+    """
 
     backbone: Backbone
     calibration: Calibration | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    identities: Identities | Path | None = None
+
+    def known_identities(self) -> Identities:
+        """The identities, read where they are in a file; `UNKNOWN` where there are none.
+
+        Raises CheckpointError where the file is damaged.
+        """
+        if isinstance(self.identities, Path):
+            return Identities.read(self.identities)
+        return self.identities or UNKNOWN
 
 
 def load_checkpoint(
@@ -142,8 +157,10 @@ def load_checkpoint(
         return _load_folder(PACKAGED / name, find)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
+        from humanclap.clap.hub import cached_identities
 
-        return Checkpoint(HFCLAP.from_pretrained(name, offline=offline))
+        backbone = HFCLAP.from_pretrained(name, offline=offline)
+        return Checkpoint(backbone, identities=cached_identities(name))
     raise CheckpointError(
         f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
         "folder, or a hub id such as 'laion/clap-htsat-unfused'"
@@ -180,7 +197,13 @@ def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
         )
     calibration = _calibration(manifest, manifest_path)
     backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
-    return Checkpoint(backbone, calibration, manifest.get("training", {}))
+    identities = folder / IDENTITIES_FILE
+    return Checkpoint(
+        backbone,
+        calibration,
+        manifest.get("training", {}),
+        identities if identities.is_file() else None,
+    )
 
 
 def _calibration(manifest: Mapping[str, Any], path: Path) -> Calibration | None:
@@ -239,6 +262,8 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     try:
         checkpoint.backbone.save_pretrained(staging)
         write_manifest(checkpoint, staging)
+        if checkpoint.identities is not None:
+            checkpoint.known_identities().save(staging)
         if model_card:
             (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
         staging.chmod(0o755)

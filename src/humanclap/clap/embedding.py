@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -55,12 +56,15 @@ def embed_clips(
     hop_s: float | None = None,
     batch_windows: int = 8,
     precision: Literal["fp32", "bf16"] = "fp32",
+    listen: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> Iterator[Embedding | AudioError]:
     """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
 
     Every window of a clip is embedded; their mean, weighted by unfilled length, is renormalised.
     At most `batch_windows` windows and as many again read ahead are held, whatever a clip's
     length. The embedding does not depend on `batch_windows` or on the other clips (fp32: 1e-6).
+    listen: gets the number of a clip and its samples, block by block as they are decoded, in the
+    thread that reads ahead; it has them all when the clip's embedding comes.
     """
     clips: deque[_Clip] = deque()
     batch: list[tuple[_Clip, Window]] = []
@@ -70,7 +74,7 @@ def embed_clips(
             _embed_batch(backbone, batch, precision)
             batch.clear()
 
-    for item in _read_ahead(_window_events(backbone, sources, hop_s), depth=batch_windows):
+    for item in _read_ahead(_window_events(backbone, sources, hop_s, listen), depth=batch_windows):
         if item == "start":
             clips.append(_Clip())
         elif isinstance(item, Window):
@@ -92,9 +96,12 @@ _Event = Window | AudioError | Literal["start", "end"]
 
 
 def _window_events(
-    backbone: Backbone, sources: Iterable[Source], hop_s: float | None
+    backbone: Backbone,
+    sources: Iterable[Source],
+    hop_s: float | None,
+    listen: Callable[[int, NDArray[np.float32]], None] | None,
 ) -> Iterator[_Event]:
-    for source in sources:
+    for number, source in enumerate(sources):
         yield "start"
         try:
             yield from windows(
@@ -103,6 +110,7 @@ def _window_events(
                 window_s=backbone.window_s,
                 hop_s=hop_s or backbone.window_s,
                 fill=backbone.fill,
+                listen=None if listen is None else partial(listen, number),
             )
         except AudioError as error:
             yield error

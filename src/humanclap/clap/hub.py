@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from humanclap.clap.identities import IDENTITIES_FILE
 from humanclap.errors import CheckpointError
 from humanclap.extras import require
 
@@ -34,7 +36,8 @@ _TOKENIZER_FILES = (
 def model_folder(name_or_path: str | Path, *, offline: bool) -> Path:
     """Folder with config.json and weights of a model; from the hub where it is no folder.
 
-    The processor's files come along where the repository has them. offline: from the hub's local
+    The processor's files, and the record of what it was trained on, come along where the repository
+    has them. offline: from the hub's local
     cache only. Raises CheckpointError with the remedy.
     """
     folder = Path(name_or_path)
@@ -42,12 +45,20 @@ def model_folder(name_or_path: str | Path, *, offline: bool) -> Path:
         repository = _Repository(str(name_or_path), offline=offline)
         repository.fetch_weights()
         repository.fetch_processor()
+        repository.fetch_identities()
         folder = repository.folder
     if not (folder / _CONFIG).is_file():
         raise CheckpointError(f"{folder}: no {_CONFIG}; expected a transformers model folder")
     if not any((folder / name).is_file() for name in (_WEIGHTS, _WEIGHTS_INDEX, _OLD_WEIGHTS)):
         raise CheckpointError(f"{folder}: no weights; expected {_WEIGHTS} (is the copy complete?)")
     return folder
+
+
+def cached_identities(repo_id: str) -> Path | None:
+    """What `model_folder` brought of a repository's record of what it was trained on."""
+    hub: Any = require("huggingface_hub", extra="hf")
+    known = hub.try_to_load_from_cache(repo_id, IDENTITIES_FILE)
+    return Path(known) if isinstance(known, str) else None
 
 
 def processor_folder(
@@ -120,6 +131,15 @@ class _Repository:
         """Bring what there is of the feature extractor's settings and the tokenizer."""
         for name in (*_EXTRACTOR_FILES, *_TOKENIZER_FILES):
             self._optional(name)
+
+    def fetch_identities(self) -> None:
+        """Bring the record of what the model was trained on, where there is one.
+
+        A model that was cached before without it loads where the hub cannot be reached: what it met
+        is then unknown.
+        """
+        with suppress(CheckpointError):
+            self._optional(IDENTITIES_FILE)
 
     def _required(self, name: str) -> Path:
         path = self._optional(name)

@@ -39,6 +39,11 @@ Examples:
 @click.option("--permutations", default=10000, show_default=True, help="Of the paired tests.")
 @click.option("--seed", default=0, show_default=True, help="Seed of bootstrap and tests.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
+@click.option(
+    "--refuse-trained-on",
+    is_flag=True,
+    help="Stop where the metric's model met clips or prompts in training (column met).",
+)
 @click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
@@ -62,11 +67,12 @@ def compare(
     SCORES are tables of one metric, audio,text,score[,system,rating]; a row without a system is of
     the system its file is named after. Systems are compared on the same prompts: mean with
     interval, paired tests, win matrix, how many more prompts would settle a tie, the lowest clips,
-    and means by caption type.
+    and means by caption type. Where the column met says that the metric's model met clips or
+    prompts in training, that is warned of, and the systems are ranked without those prompts too.
     """
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
-    from humanclap.evaluation.leaderboard_words import markdown_leaderboard
+    from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
     from humanclap.evaluation.standings import LeaderboardSettings
     from humanclap.tables import atomic_writer, read_scores
 
@@ -87,7 +93,11 @@ def compare(
         folder = html.resolve().parent if link_audio else None
         with atomic_writer(html) as file:
             file.write(html_leaderboard(board, audio_root=root, link_from=folder))
-    found = {"compared_as": leaderboard_signature(board), **board.to_dict()}
+    found = {
+        "compared_as": leaderboard_signature(board),
+        "warnings": warnings(board),
+        **board.to_dict(),
+    }
     emit(to_json(found) if as_json else _text(board), output=output)
     for path in filter(None, (markdown, html, output)):
         remark(f"wrote {path}", quiet=quiet)

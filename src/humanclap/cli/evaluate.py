@@ -72,6 +72,16 @@ Examples:
 @click.option("--include-anchors", is_flag=True, help="Judge deliberately mismatched pairs too.")
 @click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
+@click.option(
+    "--refuse-trained-on",
+    is_flag=True,
+    help="Stop where a metric's model met judged pairs in training (column met).",
+)
+@click.option(
+    "--allow-shared-captions",
+    is_flag=True,
+    help="--floor may hold captions that are judged (closed label sets).",
+)
 @click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
 @click.option(
     "--interval",
@@ -107,8 +117,10 @@ def evaluate(
     SCORES are tables of any metric (audio,text,score[,pair_id,rating,rating_error,...]); several
     are judged on the same pairs, each against the first. Correlations are with the mean rating
     (mos); intervals are 95 % bootstrap intervals clustered by caption. Missing, failed and
-    duplicate rows are refused by name. With --floor, SCORES may be left out: what can be
-    reached here without ears?
+    duplicate rows are refused by name. Where the column met, which humanclap score writes, says
+    that the metric's model met a pair's caption or clip in training, that is warned of, and the
+    figures without such pairs stand beside those with them. With --floor, SCORES may be left
+    out: what can be reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
     from humanclap.tables import read_targets
@@ -185,6 +197,7 @@ def _text(comparison: Comparison) -> str:
             words.scale_map_line(evaluation),
             words.calibration_line(evaluation),
             words.intervals_line(evaluation),
+            words.met_line(evaluation),
             f"signature  {words.signature_line(evaluation)}",
             f"rows       {words.rows_line(evaluation)}",
         ]

@@ -18,7 +18,7 @@ from humanclap.cli.console import (
 )
 from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.errors import InputError
-from humanclap.records import Pair, Score
+from humanclap.records import UNKNOWN_MET, Pair, Score, roles_met
 
 
 @click.command(
@@ -87,7 +87,10 @@ def score(
     SOURCE is a clip (then TEXT follows), a table with the columns audio,text (CSV, TSV or JSON
     lines), or a folder of clips (then --texts names a table name,text). Pairs are matched by key,
     never by order. The score is a cosine in -1..1; a calibrated model adds a predicted rating on
-    0..10 with its standard error. Exit code 1: some clips could not be scored; their rows say why.
+    0..10 with its standard error. The column met says whether the model was trained, tuned or
+    calibrated on the caption or on a copy of the clip, as far as its checkpoint remembers; the
+    score is the same, but says nothing about unseen pairs. Exit code 1: some clips could not be
+    scored; their rows say why.
     """
     pairs, root = _pairs(source, text, texts, audio_root, allow_unmatched)
     from humanclap.clap.device import use_threads
@@ -161,12 +164,31 @@ def _text_of(scores: Sequence[Score], *, as_json: bool, single: bool) -> str:
     return records_as_csv(scores, record_type=Score).rstrip("\n")
 
 
+def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
+    """Say which pairs the model met in training; scoring them is no fault, judging by them is."""
+    met = [item for item in scores if roles_met(item.met)]
+    for item in met[:5]:
+        click.echo(f"warning: met in training: {item.audio} | {item.text}: {item.met}", err=True)
+    if met:
+        click.echo(
+            f"warning: the model met {len(met)} of {len(scores)} pairs in training", err=True
+        )
+    unknown = sum(item.met == UNKNOWN_MET for item in scores)
+    if unknown:
+        remark(
+            f"what the model met in training is unknown for {unknown} of {len(scores)} pairs "
+            "(the checkpoint does not name all, or a clip has too little sound to be known)",
+            quiet=quiet,
+        )
+
+
 def _report(scores: Sequence[Score], signature: str, output: Path | None, quiet: bool) -> int:
     failed = [item for item in scores if item.error is not None]
     for item in failed[:5]:
         click.echo(f"error: {item.audio}: {item.error}", err=True)
     if failed:
         click.echo(f"{len(failed)} of {len(scores)} pairs could not be scored", err=True)
+    _warn_of_met(scores, quiet)
     where = f" -> {output}" if output else ""
     remark(f"{len(scores) - len(failed)} scored{where}  {signature}", quiet=quiet)
     return EXIT_SOME_FAILED if failed else 0

@@ -105,6 +105,11 @@ Then: humanclap score pairs.csv --model runs/first
     default=None,
     help="For closed label sets only: validation may repeat captions.",
 )
+@click.option(
+    "--refuse-trained-on",
+    is_flag=True,
+    help="Stop where the base model met a caption or clip of the validation pairs.",
+)
 @click.option("--note", default="", help="A sentence for the model card.")
 @click.option("--simulated", is_flag=True, help="The ratings are simulated; the card says so.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
@@ -126,7 +131,9 @@ def train(
 
     TARGETS is a table audio,text,target,mos,n[,split], as `humanclap ratings aggregate` writes
     it. The epoch with the best validation SRCC is kept, and a line from its scores to the mean
-    ratings is fitted on the validation pairs. Options override the settings file.
+    ratings is fitted on the validation pairs. The checkpoint remembers, as hashes and codes, the
+    captions and clips it was made of, so that scoring can tell pairs it has met; validation pairs
+    that the base model met are told. Options override the settings file.
     """
     if resume and overwrite:
         raise click.UsageError("--resume goes on, --overwrite starts anew: give one of them")
@@ -156,6 +163,14 @@ def train(
         raise
     if os.environ.get("RANK", "0") != "0":  # under a launcher the first process tells
         return
+    if trained.met_before.pairs:
+        click.echo(f"warning: {trained.met_before.in_words()}", err=True)
+    if trained.met_before.unknown:
+        remark(
+            f"what the base model met of {trained.met_before.unknown} of the "
+            f"{trained.met_before.total} validation pairs before is unknown",
+            quiet=quiet,
+        )
     click.echo(to_json(_result(trained)) if as_json else _text(trained))
     if trained.outcome.best_epoch == 0:
         remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
@@ -189,6 +204,8 @@ def _result(trained: TrainedModel) -> dict[str, Any]:
         "train_pairs": len(trained.splits.train),
         "validation_pairs": len(trained.splits.validation),
         "unused_rows": trained.splits.unused,
+        "validation_met_before": len(trained.met_before.pairs),
+        "validation_unknown": trained.met_before.unknown,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
         "steps": outcome.steps,

@@ -10,12 +10,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.errors import InputError
+from humanclap.errors import InputError, LeakageError
 from humanclap.evaluation.ceiling import ceilings
+from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.intervals import predicted_intervals
 from humanclap.evaluation.join import Coverage, Joined, ScoreTable, join
 from humanclap.evaluation.judge import Judge, Members, Metric, alone, level_names, versus
 from humanclap.evaluation.result import (
+    UNMET,
     WITHOUT,
     Comparison,
     Difference,
@@ -28,7 +30,7 @@ from humanclap.evaluation.result import (
 from humanclap.evaluation.scale_map import ScaleMap, scale_map
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.evaluation.trivial import trivial_tables
-from humanclap.grouping import caption_key
+from humanclap.grouping import caption_key, check_leakage
 from humanclap.metrics import agreement
 from humanclap.metrics.calibration import Calibration, calibration
 from humanclap.metrics.ceiling import NoiseCeiling
@@ -36,7 +38,8 @@ from humanclap.metrics.levels import MIN_SYSTEMS
 from humanclap.metrics.permutation import holm, permutation_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.progress import Progress, silent
-from humanclap.records import Rating, Score, Target
+from humanclap.records import Rating, Score, Target, roles_met
+from humanclap.scale import RatingScale
 
 NOT_STATED = "(not stated)"
 """Group of the pairs whose subset, system or split no table names."""
@@ -83,7 +86,9 @@ def compare(
     paired. Anchors are judged only with `include_anchors`, attention checks never.
     ratings: those the targets were made of, for the noise ceiling; train: targets of other pairs,
     on which trivial predictors are fitted (then `tables` may be empty).
-    Raises InputError as `join`, `ceilings` and `trivial_tables`, and for a MOS outside the scale.
+    Raises InputError as `join`, `ceilings` and `trivial_tables`, and for a MOS outside the scale;
+    LeakageError where a judged clip or caption stands in `train` (a caption may, with
+    `allow_shared_captions`), and with `refuse_trained_on` where a metric's model met judged pairs.
     """
     settings = settings or EvaluationSettings()
     if not tables and train is None:
@@ -99,7 +104,11 @@ def compare(
         targets_where=targets_where,
     )
     trivial: tuple[str, ...] = ()
+    if settings.refuse_trained_on:
+        refuse_met(joined.scores)
+    floor_captions = 0
     if train is not None:
+        floor_captions = _check_floor(train, joined.targets, settings, train_where)
         joined, trivial = _with_trivial(joined, train, settings, train_where)
     members = _members(joined, settings)
     ceiling = (
@@ -109,9 +118,10 @@ def compare(
     )
     counts = _counts(targets, joined.targets)
     intervals = {table.name: table.intervals for table in tables}
-    return _Comparing(joined, trivial, intervals, settings, progress).comparison(
+    found = _Comparing(joined, trivial, intervals, settings, progress).comparison(
         members, counts, ceiling, tuple(notes)
     )
+    return replace(found, floor_captions=floor_captions)
 
 
 def judged_targets(
@@ -140,6 +150,31 @@ def _counts(targets: Sequence[Target], judged: Sequence[Target]) -> TargetCounts
         anchors_judged=sum(target.kind == "anchor" for target in judged),
         attention_checks=sum(target.kind == "attention_check" for target in targets),
     )
+
+
+def _check_floor(
+    train: Sequence[Target], judged: Sequence[Target], settings: EvaluationSettings, where: str
+) -> int:
+    """Refuse judged clips and captions among the floor's; how many captions are shared."""
+    splits: dict[str, Sequence[Target]] = {
+        "floor": [target for target in train if target.kind == "rating"],
+        "judged": judged,
+    }
+    of_floor, of_judged = ({caption_key(t.text) for t in targets} for targets in splits.values())
+    shared = of_floor & of_judged
+    if shared and settings.allow_shared_captions:
+        splits = {
+            name: [replace(target, text=f"of {target.audio}") for target in targets]
+            for name, targets in splits.items()
+        }
+    try:
+        check_leakage(splits)
+    except LeakageError as error:
+        raise LeakageError(
+            f"{where}: the floor must be fitted on pairs that are not judged: {error}; leave them "
+            "out of it, or, where captions are shared by design, give --allow-shared-captions"
+        ) from error
+    return len(shared)
 
 
 def _with_trivial(
@@ -288,13 +323,14 @@ class _Comparing:
                 self._joined.scores[name], self._joined.targets, self._settings.rating_scale
             ),
             trivial=name in self._trivial,
+            exposure=exposure(self._joined.scores[name]),
             counts=counts,
             coverage=self._joined.coverage[name],
             scale_map=mapped.name,
             scale_map_formula=mapped.formula,
             optimistic=mapped.optimistic,
             settings=self._settings,
-            per_pair=_pairs(name, self._joined, mapped),
+            per_pair=_pairs(name, self._joined, mapped, self._settings.rating_scale),
         )
 
     def _calibration(self, name: str, mapped: ScaleMap) -> Calibration | None:
@@ -334,6 +370,10 @@ def _members(
     """Rows of each group; a level of which all pairs share one value is no group."""
     everyone = np.arange(len(joined.targets))
     found = {("overall", ""): everyone}
+    tables = joined.scores.values()
+    unmet = [i for i in everyone if not any(roles_met(table[i].met) for table in tables)]
+    if 0 < len(unmet) < len(everyone):
+        found[UNMET, ""] = everyone[unmet]
     for level in settings.by:
         values = _of_level(joined, level)
         names = sorted(set(values) - {NOT_STATED}) + [NOT_STATED] * (NOT_STATED in values)
@@ -353,7 +393,9 @@ def _of_level(joined: Joined, level: str) -> list[str]:
     ]
 
 
-def _pairs(name: str, joined: Joined, mapped: ScaleMap) -> tuple[JudgedPair, ...]:
+def _pairs(
+    name: str, joined: Joined, mapped: ScaleMap, scale: RatingScale
+) -> tuple[JudgedPair, ...]:
     levels = zip(
         *(_of_level(joined, level) for level in ("system", "subset", "split")), strict=True
     )
@@ -372,6 +414,10 @@ def _pairs(name: str, joined: Joined, mapped: ScaleMap) -> tuple[JudgedPair, ...
             system=_stated(system),
             subset=_stated(subset),
             split=_stated(split),
+            predicted_error=math.nan  # one NaN, so that equal records are equal
+            if math.isnan(row.rating_error)
+            else (scale.high - scale.low) * row.rating_error / 10,
+            met=row.met,
         )
         for target, row, predicted, (system, subset, split) in rows
     )

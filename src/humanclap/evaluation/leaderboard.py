@@ -7,7 +7,7 @@ score of its clips. Intervals draw prompts whole; tests flip the sign of a promp
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy import stats
 
 from humanclap.errors import InputError
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
+from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.standings import (
     Clip,
     Duel,
@@ -28,7 +29,7 @@ from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
 from humanclap.metrics.permutation import holm
-from humanclap.records import Score
+from humanclap.records import Score, roles_met
 from humanclap.signature import common_signature
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,7 @@ def leaderboard(
     tables: name -> scores; a row's system is its `system`, else the name of its table. Raises
     InputError for fewer than 2 systems or 2 shared prompts, for prompts that not all systems have
     (unless `shared_only`), failed rows (likewise), a rating wanted but absent; for unlike
-    signatures unless `force`.
+    signatures unless `force`; LeakageError for met clips or prompts with `refuse_trained_on`.
     """
     settings = settings or LeaderboardSettings()
     clips, failed = _clips(tables, settings)
@@ -63,6 +64,11 @@ def leaderboard(
     kept = set(prompts)
     used = [c for c in clips if c.system in systems and caption_key(c.text) in kept]
     duels = _duels(values, systems, settings)
+    judged = _judged(tables, systems, kept)
+    if settings.refuse_trained_on:
+        refuse_met(judged)
+    rows = [row for scores in judged.values() for row in scores]
+    unmet = _unmet(prompts, rows)
     return Leaderboard(
         standings=tuple(_standings(values, systems, used, settings)),
         duels=tuple(duels),
@@ -75,7 +81,47 @@ def leaderboard(
         signature=signature,
         settings=settings,
         notes=tuple(notes),
+        exposure=exposure(rows),
+        unmet=tuple(_standings_without_met(values, systems, prompts, unmet, used, settings)),
+        unmet_prompts=len(unmet),
     )
+
+
+def _judged(
+    tables: Mapping[str, Sequence[Score]], systems: Sequence[str], prompts: Set[str]
+) -> dict[str, list[Score]]:
+    """The rows that count, by table."""
+    return {
+        name: [
+            row
+            for row in scores
+            if row.error is None
+            and (row.system or name) in systems
+            and caption_key(row.text) in prompts
+        ]
+        for name, scores in tables.items()
+    }
+
+
+def _unmet(prompts: Sequence[str], rows: Sequence[Score]) -> list[int]:
+    """Places of the prompts that the metric's model met neither itself nor by a clip."""
+    met = {caption_key(row.text) for row in rows if roles_met(row.met)}
+    return [place for place, prompt in enumerate(prompts) if prompt not in met]
+
+
+def _standings_without_met(
+    values: Floats,
+    systems: Sequence[str],
+    prompts: Sequence[str],
+    unmet: Sequence[int],
+    clips: Sequence[Clip],
+    settings: LeaderboardSettings,
+) -> list[Standing]:
+    if not 2 <= len(unmet) < len(prompts):
+        return []
+    kept = {prompts[place] for place in unmet}
+    of_kept = [clip for clip in clips if caption_key(clip.text) in kept]
+    return _standings(values[list(unmet)], systems, of_kept, settings)
 
 
 def _clips(

@@ -25,6 +25,7 @@ def html_leaderboard(
     )
     title = f"{len(board.standings)} systems compared on {board.prompts:,} prompts"
     body = [f"<h1>{escape(title)}</h1>", *map(html.banner, board.notes)]
+    body += map(html.banner, words.warnings(board))
     body += [html.bullets("summary", words.summary(board)), html.banner(words.CAVEAT)]
     body.append(html.bullets("facts", words.caveats(board)[1:]))
     for name, (heads, rows) in words.sections(board):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.report import markdown_cell, markdown_table
-from humanclap.evaluation.standings import Duel, Leaderboard
+from humanclap.evaluation.standings import Duel, Leaderboard, Standing
 from humanclap.evaluation.words import counted, number
 
 CAVEAT = (
@@ -36,6 +36,27 @@ def summary(board: Leaderboard) -> list[str]:
     return told
 
 
+def warnings(board: Leaderboard) -> list[str]:
+    """What the metric's model met of what it is asked about: the first thing to know."""
+    found = []
+    if board.exposure.met:
+        told = f"The metric's model met {board.exposure.in_words()} before"
+        if board.unmet:
+            first = board.unmet[0]
+            told += (
+                f"; over the {counted(board.unmet_prompts, 'prompt')} of which it met nothing, "
+                f"{first.system} has the highest mean, {_mean(first)}"
+            )
+        found.append(f"{told}.")
+    missing = board.exposure.unknown + board.exposure.unsaid
+    if board.settings.refuse_trained_on and missing:
+        found.append(
+            f"That the metric's model met none of the pairs is not shown: of {missing:,} of "
+            f"{board.exposure.total:,} it is unknown."
+        )
+    return found
+
+
 def caveats(board: Leaderboard) -> list[str]:
     """What a reader must know before quoting the order."""
     found = [CAVEAT]
@@ -50,6 +71,11 @@ def caveats(board: Leaderboard) -> list[str]:
         )
     if board.failed:
         found.append(f"{counted(board.failed, 'clip')} could not be scored and did not count.")
+    if board.exposure.unknown:
+        found.append(
+            f"Of {board.exposure.unknown:,} of {counted(board.exposure.total, 'clip')} it is "
+            "unknown whether the metric's model met them in training."
+        )
     counts = {standing.clips for standing in board.standings}
     if len(counts) > 1:
         found.append("Systems have unlike numbers of clips a prompt; a prompt counts their mean.")
@@ -87,7 +113,7 @@ def _count(prompts: float) -> str:
     return f"{prompts:,.0f}" if prompts <= MOST_PROMPTS else f"> {MOST_PROMPTS:,}"
 
 
-def standing_rows(board: Leaderboard) -> Rows:
+def standing_rows(board: Leaderboard, standings: Sequence[Standing]) -> Rows:
     """The leaderboard."""
     heads = ["", "system", f"mean {board.settings.value}", "rank, interval", "best of all", "clips"]
     rows = [
@@ -99,7 +125,7 @@ def standing_rows(board: Leaderboard) -> Rows:
             f"{100 * s.best_share:.0f} %",
             f"{s.clips:,}",
         ]
-        for s in board.standings
+        for s in standings
     ]
     return heads, rows
 
@@ -176,11 +202,14 @@ def method_line(board: Leaderboard) -> str:
 def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
     """Title and table of each section."""
     found = [
-        ("Leaderboard", standing_rows(board)),
+        ("Leaderboard", standing_rows(board, board.standings)),
         ("Two by two", duel_rows(board)),
         ("Win matrix", win_rows(board)),
         ("By caption type", type_rows(board)),
     ]
+    if board.unmet:
+        title = f"Without met pairs ({counted(board.unmet_prompts, 'prompt')})"
+        found.insert(1, (title, standing_rows(board, board.unmet)))
     return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
 
 
@@ -189,6 +218,8 @@ def markdown_leaderboard(board: Leaderboard) -> str:
     lines = ["# Systems compared", ""]
     for note in board.notes:
         lines += [f"> **{markdown_cell(note)}**", ""]
+    for warning in warnings(board):
+        lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
     lines += [f"- {markdown_cell(sentence)}" for sentence in summary(board)]
     lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
     for title, (heads, rows) in sections(board):
@@ -199,5 +230,7 @@ def markdown_leaderboard(board: Leaderboard) -> str:
 
 
 def text_sections(board: Leaderboard) -> Sequence[str]:
-    """Summary and caveats for the terminal; the tables are the caller's."""
-    return [*board.notes, *summary(board), *(f"note: {caveat}" for caveat in caveats(board))]
+    """Warnings, summary and caveats for the terminal; the tables are the caller's."""
+    told = [f"warning: {warning}" for warning in warnings(board)]
+    notes = [f"note: {caveat}" for caveat in caveats(board)]
+    return [*board.notes, *told, *summary(board), *notes]

@@ -9,6 +9,7 @@ from humanclap.evaluation.result import (
     BETWEEN,
     CAPTIONS,
     PARTIAL,
+    UNMET,
     WITHIN,
     Comparison,
     Evaluation,
@@ -37,11 +38,13 @@ class Overview:
 
 
 def overview(comparison: Comparison) -> Overview:
-    """SRCC overall, as a share of the noise ceiling, by subset and at each level there is."""
+    """SRCC overall, as a share of the noise ceiling, over unmet pairs, by subset and at
+    each level there is.
+    """
     first = comparison.evaluations[0]
-    groups = [g for g in first.groups if g.level in ("overall", "subset")]
+    groups = [g for g in first.groups if g.level in ("overall", UNMET, "subset")]
     places = [g.label for g in groups] + [g.level for g in first.levels]
-    names = [g.name or "all pairs" for g in groups]
+    names = [g.name or ("all pairs" if g.level == "overall" else g.level) for g in groups]
     short = {WITHIN: "within systems", PARTIAL: "within, partial", BETWEEN: BETWEEN,
              CAPTIONS: CAPTIONS}  # fmt: skip
     names += [short[g.level] for g in first.levels]

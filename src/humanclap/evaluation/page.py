@@ -119,6 +119,7 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
         words.scale_map_line(evaluation),
         words.calibration_line(evaluation),
         words.intervals_line(evaluation),
+        words.met_line(evaluation),
         f"Pairwise accuracy calls scores tied that differ by at most "
         f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
         f"Signature: {words.signature_line(evaluation)}",

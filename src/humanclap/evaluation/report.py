@@ -54,7 +54,11 @@ def write_reports(
 
 def json_report(comparison: Comparison) -> str:
     """The whole comparison as JSON; an undefined number is null, with its `reason` beside it."""
-    found = {"signature": judgement_signature(comparison), **comparison.to_dict()}
+    found = {
+        "signature": judgement_signature(comparison),
+        "warnings": words.warnings(comparison),
+        **comparison.to_dict(),
+    }
     return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -75,6 +79,7 @@ def markdown_report(comparison: Comparison) -> str:
             words.scale_map_line(evaluation),
             words.calibration_line(evaluation),
             words.intervals_line(evaluation),
+            words.met_line(evaluation),
             f"Signature: {words.signature_line(evaluation)}",
             f"Rows: {words.rows_line(evaluation)}",
         ]

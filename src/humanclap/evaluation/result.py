@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.intervals import PredictedIntervals
 from humanclap.evaluation.join import Coverage
 from humanclap.evaluation.settings import EvaluationSettings
@@ -32,6 +33,8 @@ BETWEEN, WITHIN = "between systems", "within systems, averaged"
 PARTIAL, CAPTIONS = "within systems, partial", "within captions"
 LEVELS = (BETWEEN, WITHIN, PARTIAL, CAPTIONS)
 WITHOUT = "without system"
+UNMET = "unmet pairs"
+"""The group of the pairs of which no metric's model met caption or clip, where some did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,9 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Some of the judged pairs: all (`level` = overall), one subset, system or split, or all
-    `without system` name; or all pairs seen at one of `LEVELS`. n: pairs, but systems in the level
-    `between systems` and clips of captions with several in `within captions`.
+    """Some of the judged pairs: all (`level` = overall), the `unmet pairs`, one subset, system or
+    split, or all `without system` name; or all pairs seen at one of `LEVELS`. n: pairs, but systems
+    in the level `between systems` and clips of captions with several in `within captions`.
     """
 
     level: str
@@ -76,7 +79,9 @@ class JudgedPair:
     """One pair with both sides: a row of the table behind the plots.
 
     human: MOS on the study's scale; n, standard_error: of it; score: the metric's;
-    predicted: the score after the scale map, NaN where the map does not apply.
+    predicted: the score after the scale map, NaN where the map does not apply; predicted_error:
+    its standard error on the study's scale, NaN where there is none; met: what of the pair the
+    metric's model met before (`records.roles_met`), None where nothing is said.
     """
 
     pair_id: str
@@ -91,6 +96,8 @@ class JudgedPair:
     system: str | None
     subset: str | None
     split: str | None
+    predicted_error: float = math.nan
+    met: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +115,8 @@ class TargetCounts:
 class Evaluation:
     """One metric judged against people.
 
-    groups: all pairs first, then subsets, systems, splits; levels: see `LEVELS`; without: all
+    groups: all pairs first, then (where some were met) the unmet ones, subsets, systems, splits;
+    exposure: what the model met; levels: see `LEVELS`; without: all
     pairs but those of one system; tie_threshold: of pairwise accuracy, chosen on all these pairs;
     intervals: coverage of predicted ratings with a standard error, None where there are none;
     trivial: a predictor that hears nothing, made here to compare with.
@@ -129,11 +137,17 @@ class Evaluation:
     calibration: Calibration | None = None
     intervals: PredictedIntervals | None = None
     trivial: bool = False
+    exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
 
     @property
     def overall(self) -> Group:
         """The group of all judged pairs."""
         return self.groups[0]
+
+    @property
+    def unmet(self) -> Group | None:
+        """The group of the pairs no metric's model met, None where none or all were met."""
+        return next((group for group in self.groups if group.level == UNMET), None)
 
     def at(self, level: str) -> Group | None:
         """The group of one of `LEVELS`, None where there are not several systems or clips."""
@@ -161,6 +175,7 @@ class Evaluation:
                 "signatures": self.coverage.signatures,
                 "unsigned": self.coverage.unsigned,
             },
+            "met": plain(asdict(self.exposure)),
             "trivial": self.trivial,
             "tie_threshold": plain(self.tie_threshold),
             "groups": [plain(asdict(group)) for group in self.groups],
@@ -216,7 +231,8 @@ class Comparison:
 
     evaluations: the metrics given, then the trivial predictors; differences: of each metric from
     the first; against_trivial: of each metric from the best trivial predictor; tests: of all
-    these differences; ceilings: by label of a group or level, empty without ratings.
+    these differences; ceilings: by label of a group or level, empty without ratings;
+    floor_captions: judged captions on which the trivial predictors were fitted.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -226,6 +242,7 @@ class Comparison:
     against_trivial: tuple[Difference, ...] = ()
     tests: tuple[PairedTest, ...] = ()
     ceilings: Mapping[str, NoiseCeiling] = field(default_factory=dict)
+    floor_captions: int = 0
 
     @property
     def metrics(self) -> tuple[Evaluation, ...]:

@@ -30,7 +30,9 @@ class EvaluationSettings:
     tables find each other; include_anchors: judge deliberately mismatched pairs too;
     allow_missing: report targets without a score instead of refusing them; force: accept scores
     made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`);
-    interval: of the bootstrap, percentile or bca; permutations: of the paired tests, 0 for none.
+    interval: of the bootstrap, percentile or bca; permutations: of the paired tests, 0 for none;
+    refuse_trained_on: refuse judged pairs that a metric's model met in its training;
+    allow_shared_captions: trivial predictors may be fitted on captions that are judged.
     """
 
     replicates: int = 1000
@@ -45,6 +47,8 @@ class EvaluationSettings:
     force: bool = False
     interval: IntervalMethod = "percentile"
     permutations: int = PERMUTATIONS
+    refuse_trained_on: bool = False
+    allow_shared_captions: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("key", self.key, get_args(Key))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
+from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.result import plain
 from humanclap.metrics.bootstrap import replicates_needed
 
@@ -20,7 +21,7 @@ class LeaderboardSettings:
 
     systems: only these (all where empty); shared_only: leave out prompts some system lacks,
     instead of refusing; alpha, power: of tests and of the prompts needed; worst: clips named per
-    system.
+    system; refuse_trained_on: refuse clips or prompts the metric's model met in training.
     """
 
     value: Value = "score"
@@ -34,6 +35,7 @@ class LeaderboardSettings:
     power: float = 0.8
     worst: int = 3
     seed: int = 0
+    refuse_trained_on: bool = False
 
     def __post_init__(self) -> None:
         if self.value not in get_args(Value):
@@ -134,7 +136,11 @@ class TypeStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """Systems in order of their mean."""
+    """Systems in order of their mean.
+
+    exposure: what the metric's model met of the clips and prompts; unmet: the systems over the
+    `unmet_prompts` of which it met nothing, empty where that is all prompts or fewer than two.
+    """
 
     standings: tuple[Standing, ...]
     duels: tuple[Duel, ...]
@@ -147,6 +153,9 @@ class Leaderboard:
     signature: str | None
     settings: LeaderboardSettings
     notes: tuple[str, ...] = ()
+    exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
+    unmet: tuple[Standing, ...] = ()
+    unmet_prompts: int = 0
 
     def win_rate(self, system: str, other: str) -> float | None:
         """Share of prompts `system` wins against `other`, None for itself."""

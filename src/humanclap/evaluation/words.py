@@ -16,6 +16,8 @@ from humanclap.evaluation.result import (
 from humanclap.metrics.ceiling import NoiseCeiling
 
 UNDEFINED = "–"
+LEAST_SIDED = 6
+"""Pairs from which predictions on one side of people's are told: by chance 1 in 32 at most."""
 
 
 def number(value: float) -> str:
@@ -62,11 +64,115 @@ def summary(comparison: Comparison) -> list[str]:
 
 def warnings(comparison: Comparison) -> list[str]:
     """What a reader must know before quoting a figure, in sentences."""
-    found = [_against_trivial(item) for item in comparison.against_trivial]
+    found = [_met(evaluation, comparison) for evaluation in comparison.metrics]
+    found += [_not_shown(evaluation, comparison) for evaluation in comparison.metrics]
+    found += [_above_ceiling(evaluation, comparison) for evaluation in comparison.metrics]
+    found += [_no_ceiling(comparison), _floor_knows(comparison)]
+    found += [_one_sided(evaluation) for evaluation in comparison.metrics]
+    found += [_against_trivial(item) for item in comparison.against_trivial]
     found += [_between_only(evaluation) for evaluation in comparison.metrics]
     found += [_gain_between_only(difference) for difference in comparison.differences]
     found += [_unmet(evaluation) for evaluation in comparison.metrics]
     return [sentence for sentence in found if sentence]
+
+
+def _met(evaluation: Evaluation, comparison: Comparison) -> str:
+    """What the metric's model met of the judged pairs, and the figure without those."""
+    if not evaluation.exposure.met:
+        return ""
+    told = f"The model of {evaluation.name} met {evaluation.exposure.in_words()} before. "
+    with_them = with_interval(evaluation.overall.statistics["srcc"])
+    if evaluation.unmet is None:
+        return f"{told}Its SRCC {with_them} is not one on unseen pairs: none is left without them."
+    others = "those that any metric's model met" if len(comparison.metrics) > 1 else "them"
+    rank = evaluation.unmet.statistics["srcc"]
+    return (
+        f"{told}Without {others} its SRCC is {with_interval(rank)} over "
+        f"{counted(evaluation.unmet.n, 'pair')}, with them {with_them}."
+    )
+
+
+def _not_shown(evaluation: Evaluation, comparison: Comparison) -> str:
+    """Where met pairs were to be refused, pairs of which nothing is known are no proof."""
+    found = evaluation.exposure
+    if not (comparison.settings.refuse_trained_on and (found.unknown or found.unsaid)):
+        return ""
+    return (
+        f"That the model of {evaluation.name} met none of the judged pairs is not shown: of "
+        f"{found.unknown + found.unsaid:,} of {found.total:,} it is unknown."
+    )
+
+
+def met_line(evaluation: Evaluation) -> str:
+    """What the metric's model met of the judged pairs; nothing where its table does not say."""
+    found = evaluation.exposure
+    if found.unsaid == found.total:
+        return ""
+    line = f"Met in training: {found.in_words()}"
+    if not found.met:
+        line = f"Met in training: none of {counted(found.total - found.unsaid, 'judged pair')}"
+    if found.unknown:
+        line = "" if found.unknown + found.unsaid == found.total else f"{line}; "
+        line = line or "Met in training: "
+        line += (
+            f"unknown of {counted(found.unknown, 'judged pair')}, as the checkpoint does not name "
+            "all it was trained on or the clip has too little sound to be known"
+        )
+    return line
+
+
+def _above_ceiling(evaluation: Evaluation, comparison: Comparison) -> str:
+    ceiling = comparison.ceilings.get("overall")
+    rank = evaluation.overall.statistics["srcc"].value
+    if ceiling is None or ceiling.reason or not rank > ceiling.srcc.value:
+        return ""
+    inside = rank <= ceiling.srcc_high
+    beyond = ", though within the interval of its estimate" if inside else ""
+    return (
+        f"{evaluation.name} lies above the noise ceiling (SRCC {number(rank)} against "
+        f"{ceiling_in_words(ceiling)}){beyond}: no metric of unseen pairs is expected there. Has "
+        "its model met these pairs or ratings?"
+    )
+
+
+def _no_ceiling(comparison: Comparison) -> str:
+    ceiling = comparison.ceilings.get("overall")
+    if ceiling is None or not ceiling.srcc_low <= 0:
+        return ""
+    return (
+        f"The interval of the noise ceiling reaches 0 ({ceiling_in_words(ceiling)}): these ratings "
+        "do not show that listeners agree, so no figure here says how good a metric is."
+    )
+
+
+def _floor_knows(comparison: Comparison) -> str:
+    if not comparison.floor_captions:
+        return ""
+    return (
+        f"The trivial predictors were fitted on {counted(comparison.floor_captions, 'caption')} "
+        "that are judged too: those that read words are optimistic."
+    )
+
+
+def _one_sided(evaluation: Evaluation) -> str:
+    """Predicted ratings all above or all below people's, by more than their errors allow."""
+    pairs = [pair for pair in evaluation.per_pair if math.isfinite(pair.predicted_error)]
+    if evaluation.scale_map != "rating" or len(pairs) < LEAST_SIDED:
+        return ""
+    gaps = [pair.predicted - pair.human for pair in pairs]
+    noise = [
+        pair.predicted_error**2 + (0.0 if math.isnan(error) else error**2)
+        for pair in pairs
+        for error in (pair.standard_error,)
+    ]
+    mean, allowed = math.fsum(gaps) / len(gaps), 1.96 * math.sqrt(math.fsum(noise)) / len(gaps)
+    if not (min(gaps) > 0 or max(gaps) < 0) or abs(mean) <= allowed:
+        return ""
+    return (
+        f"All {len(pairs):,} ratings predicted by {evaluation.name} lie "
+        f"{'above' if mean > 0 else 'below'} people's, by {abs(mean):.2f} on average where their "
+        f"errors allow {allowed:.2f}: its calibration does not hold for these pairs."
+    )
 
 
 def _against_trivial(difference: Difference) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.experiments.judge import Figures, figures
@@ -29,6 +28,7 @@ from humanclap.training.card import model_card
 from humanclap.training.dataset import Example, check_files
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
+from humanclap.training.met import identities_after
 from humanclap.training.run import calibrate, training_record
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
@@ -129,7 +129,7 @@ def run_grid(
     for run in runs:
         if bench is None or bench.model != run.model:
             loaded = load_checkpoint(run.model, mn04=mn04, offline=offline, progress=progress)
-            bench = _Bench(run.model, loaded.backbone, recipe, parts, output)
+            bench = _Bench(run.model, loaded, recipe, parts, output)
         done.append(bench.finished(run) or bench.execute(run))
         note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"
         progress(len(done), len(runs), note)
@@ -142,13 +142,14 @@ class _Bench:
     def __init__(
         self,
         model: str,
-        backbone: Backbone,
+        loaded: Checkpoint,
         recipe: Recipe,
         parts: Sequence[Part],
         output: Path,
     ) -> None:
         self.model, self.recipe, self.output = model, recipe, output
-        self.backbone = backbone.to(resolve_device(recipe.settings.device))
+        self.loaded = loaded
+        self.backbone = loaded.backbone.to(resolve_device(recipe.settings.device))
         self.base = {
             "name": self.backbone.name,
             "kind": self.backbone.kind,
@@ -256,8 +257,13 @@ class _Bench:
     ) -> None:
         note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
         record = training_record(run.part.splits(), settings, outcome, self.base, note)
+        known = self.loaded.known_identities()
         save_checkpoint(
-            replace(checkpoint, training=record),
+            replace(
+                checkpoint,
+                training=record,
+                identities=identities_after(known, run.part.splits()),
+            ),
             folder.checkpoint,
             model_card=model_card(
                 record,

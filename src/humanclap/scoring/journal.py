@@ -107,6 +107,7 @@ class Journal:
                 subset=pair.subset,
                 split=pair.split,
                 signature=self._head["signature"],
+                met=item["met"],
             )
 
     def _stamp(self, audio: str) -> list[int] | None:
@@ -143,4 +144,4 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-_KEPT = frozenset({"pair_id", "score", "rating", "rating_error", "rating_covers"})
+_KEPT = frozenset({"pair_id", "score", "rating", "rating_error", "rating_covers", "met"})

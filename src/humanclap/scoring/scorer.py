@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.audio.identity import Hearing
 from humanclap.audio.load import Source, Waveform
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import embed_clips, embed_texts
+from humanclap.clap.identities import Identities
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
-from humanclap.records import Pair, Score
+from humanclap.records import UNKNOWN_MET, Pair, Score
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 from humanclap.version import __version__
@@ -35,6 +38,7 @@ class HumanCLAP:
     def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
         self.settings = settings or ScoringSettings()
         self.calibration = checkpoint.calibration
+        self._checkpoint = checkpoint
         self.backbone = checkpoint.backbone.to(resolve_device(self.settings.device))
         self.backbone.module().eval()
         self.signature = str(self._signature())
@@ -133,13 +137,23 @@ class HumanCLAP:
             precision=self.settings.precision,
         )
 
-    def _embed_clips(self, sources: Iterable[Source]) -> Iterator[NDArray[np.float32] | AudioError]:
+    @cached_property
+    def identities(self) -> Identities:
+        """What the model was trained, tuned and calibrated on, as far as its checkpoint says."""
+        return self._checkpoint.known_identities()
+
+    def _embed_clips(
+        self,
+        sources: Iterable[Source],
+        listen: Callable[[int, NDArray[np.float32]], None] | None = None,
+    ) -> Iterator[NDArray[np.float32] | AudioError]:
         return embed_clips(
             self.backbone,
             sources,
             hop_s=self.settings.hop_s,
             batch_windows=self.settings.batch_windows,
             precision=self.settings.precision,
+            listen=listen,
         )
 
     def score_pairs(
@@ -148,17 +162,25 @@ class HumanCLAP:
         """Score a manifest; each distinct clip and text is embedded once.
 
         Relative audio paths start at `audio_root`. Scores come grouped by clip, clips in order of
-        first appearance. A clip that cannot be used gives scores of NaN with their `error`.
+        first appearance. A clip that cannot be used gives scores of NaN with their `error`. Of
+        the others `met` says whether the model was trained, tuned or calibrated on their caption or
+        on a copy of their clip. Raises CheckpointError where that record is damaged.
         """
+        met = _MetBefore(self.identities, self.backbone.sample_rate)
         texts = sorted({pair.text for pair in pairs})
         text_rows = dict(zip(texts, self.embed_text(texts), strict=True))
         by_audio: dict[str, list[Pair]] = {}
         for pair in pairs:
             by_audio.setdefault(pair.audio, []).append(pair)
         sources = [Path(audio_root) / audio for audio in by_audio]
-        for group, embedding in zip(by_audio.values(), self._embed_clips(sources), strict=True):
-            for pair in group:
-                yield self._score_of(pair, embedding, text_rows[pair.text])
+        embeddings = self._embed_clips(sources, met.listen)
+        for number, (group, embedding) in enumerate(
+            zip(by_audio.values(), embeddings, strict=True)
+        ):
+            words = met.words(number, [pair.text for pair in group])
+            for pair, said in zip(group, words, strict=True):
+                score = self._score_of(pair, embedding, text_rows[pair.text])
+                yield score if score.error is not None else replace(score, met=said)
 
     def _score_of(
         self,
@@ -188,6 +210,31 @@ class HumanCLAP:
             rating_covers=self.rating_covers,
             error=None,
         )
+
+
+class _MetBefore:
+    """Codes of clips as they are read, and what the model met of their pairs.
+
+    Where nothing is known of the model, nothing is computed.
+    """
+
+    def __init__(self, identities: Identities, sample_rate: int) -> None:
+        self._identities = identities
+        self._known = bool(identities.captions or identities.clips or identities.complete)
+        self._rate = sample_rate
+        self._hearings: dict[int, Hearing] = {}
+
+    def listen(self, number: int, block: NDArray[np.float32]) -> None:
+        """Take the next samples of a clip, (n,)."""
+        if self._known:
+            self._hearings.setdefault(number, Hearing(self._rate)).add(block)
+
+    def words(self, number: int, texts: Sequence[str]) -> list[str]:
+        """`Score.met` of a clip, all of which was heard, with each of its texts."""
+        if not self._known:
+            return [UNKNOWN_MET] * len(texts)
+        hearing = self._hearings.pop(number, None) or Hearing(self._rate)
+        return self._identities.met(texts, hearing.codes())
 
 
 def _cosine(audio: NDArray[np.float32], text: NDArray[np.float32]) -> float:

@@ -34,6 +34,13 @@ def model_card(training: Mapping[str, Any], *, simulated: bool, guess: bool = Fa
         if guess
         else ""
     )
+    known = data.get("validation_met_before", 0)
+    met = (
+        f"\n**The base model had met {known} of the {data['validation']['pairs']} validation pairs "
+        "before**, by caption or clip, so the figures are optimistic beyond what is said below.\n"
+        if known
+        else ""
+    )
     before, after = metrics["before"], metrics["after"]
     rows = "\n".join(
         f"| {name.upper()} | {_number(before[name])} | {_number(after[name])} |"
@@ -62,7 +69,7 @@ Use: `humanclap score --model FOLDER sound.wav "a dog barks"`
 | validation ({data["validation_name"]}) | {_counts(data["validation"])} |
 
 Fingerprint of pairs and targets: `{data["fingerprint"]}`.
-{closed}
+{closed}{met}
 ## Validation
 
 Cosine against the target in 0..1, {data["validation"]["pairs"]} pairs. These pairs chose the

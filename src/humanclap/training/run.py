@@ -25,6 +25,7 @@ from humanclap.training.dataset import (
 )
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
+from humanclap.training.met import MetBefore, identities_after, met_before
 from humanclap.training.processes import Processes, processes
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
@@ -36,12 +37,16 @@ from humanclap.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """The result of `train_from_tables`: where the model is and what it is."""
+    """The result of `train_from_tables`: where the model is and what it is.
+
+    met_before: the validation pairs the base model met.
+    """
 
     checkpoint: Path
     splits: Splits
     outcome: Outcome
     calibration: Calibration
+    met_before: MetBefore
 
 
 def train_from_tables(
@@ -62,6 +67,7 @@ def train_from_tables(
     simulated: bool = False,
     mn04: str | Path | None = None,
     offline: bool = False,
+    refuse_trained_on: bool = False,
     progress: Progress = silent,
 ) -> TrainedModel:
     """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets.
@@ -69,15 +75,20 @@ def train_from_tables(
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
     the term `listener`; features: a folder where the output of frozen encoders is kept between
-    runs; log_to: `tensorboard`, `wandb`. Under `accelerate launch` the processes train together
-    and the first of them writes. Everything a user can have wrong is refused before the first
-    step: InputError and its kinds.
+    runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
+    caption or a clip of the validation pairs, as far as its checkpoint says. Under `accelerate
+    launch` the processes train together and the first of them writes. Everything a user can have
+    wrong is refused before the first step: InputError and its kinds.
     """
     splits = _read_splits(
         table, audio_root, validation_table, validation_fraction, settings, ratings
     )
     with processes(settings.device) as others:
         loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        known = loaded.known_identities()
+        met = met_before(known, splits.validation)
+        if refuse_trained_on:
+            met.refuse()
         backbone = loaded.backbone.to(others.device)
         base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
@@ -104,15 +115,20 @@ def train_from_tables(
         calibration = calibrate(backbone, splits, settings, audio, text)
         if others.rank == 0:
             record = training_record(splits, settings, outcome, base, note)
+            record["data"]["validation_met_before"] = len(met.pairs)
             save_checkpoint(
-                Checkpoint(backbone, calibration, record),
+                Checkpoint(backbone, calibration, record, identities_after(known, splits)),
                 folder.checkpoint,
                 model_card=model_card(record, simulated=simulated, guess=calibration.guess),
             )
             folder.finish()
         others.gather_things(None)  # the others wait until the checkpoint is there
         return TrainedModel(
-            checkpoint=folder.checkpoint, splits=splits, outcome=outcome, calibration=calibration
+            checkpoint=folder.checkpoint,
+            splits=splits,
+            outcome=outcome,
+            calibration=calibration,
+            met_before=met,
         )
 
 

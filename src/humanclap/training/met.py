@@ -1,0 +1,84 @@
+"""What the base model met of the validation pairs, and what the trained one will have met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from humanclap.audio.identity import clip_codes
+from humanclap.clap.identities import Identities, identities_of
+from humanclap.errors import AudioError, InputError, LeakageError
+from humanclap.records import UNKNOWN_MET, roles_met
+from humanclap.training.dataset import Example, Splits
+
+MAX_NAMED = 3
+"""How many pairs a refusal names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetBefore:
+    """Validation pairs of which the base model met caption or clip.
+
+    pairs: those, each with what was met (`records.Score.met`); unknown: pairs of which it cannot be
+    told; total: validation pairs.
+    """
+
+    pairs: tuple[tuple[Example, str], ...]
+    unknown: int
+    total: int
+
+    def in_words(self) -> str:
+        """A sentence for whoever reads the validation figures; nothing where nothing was met."""
+        if not self.pairs:
+            return ""
+        return (
+            f"the base model met {len(self.pairs)} of the {self.total} validation pairs before "
+            f"({self.named()}): the validation figures, the choice of the epoch and the "
+            "calibration are optimistic"
+        )
+
+    def named(self) -> str:
+        """The first few pairs with what was met of them."""
+        first = [f"{item.audio} | {item.text}: {met}" for item, met in self.pairs[:MAX_NAMED]]
+        more = len(self.pairs) - MAX_NAMED
+        return "; ".join(first) + (f"; and {more} more" if more > 0 else "")
+
+    def refuse(self) -> None:
+        """Raise LeakageError where any pair was met."""
+        if self.pairs:
+            raise LeakageError(
+                f"the base model met {len(self.pairs)} of the {self.total} validation pairs "
+                f"before: {self.named()} (validate on other pairs, or start from another model)"
+            )
+
+
+def met_before(base: Identities, validation: Sequence[Example]) -> MetBefore:
+    """Look for the validation pairs among what `base` met; each distinct clip is decoded once.
+
+    Where nothing is known of the base, nothing is decoded. Raises InputError naming row and file.
+    """
+    if not (base.captions or base.clips):
+        unknown = 0 if base.complete else len(validation)
+        return MetBefore(pairs=(), unknown=unknown, total=len(validation))
+    by_path: dict[object, list[Example]] = {}
+    for item in validation:
+        by_path.setdefault(item.path, []).append(item)
+    said: list[tuple[Example, str]] = []
+    for items in by_path.values():
+        try:
+            codes = clip_codes(items[0].path)
+        except AudioError as error:
+            raise InputError(f"{items[0].where}: {error}") from error
+        said += zip(items, base.met([item.text for item in items], codes), strict=True)
+    return MetBefore(
+        pairs=tuple((item, met) for item, met in said if roles_met(met)),
+        unknown=sum(met == UNKNOWN_MET for _, met in said),
+        total=len(validation),
+    )
+
+
+def identities_after(base: Identities, splits: Splits) -> Identities:
+    """The base's, the training pairs (tuned) and the validation pairs (calibrated)."""
+    tuned = identities_of((item.path, item.text, "tuned") for item in splits.train)
+    chosen = identities_of((item.path, item.text, "calibrated") for item in splits.validation)
+    return base | tuned | chosen
