@@ -328,13 +328,11 @@ def _span(interval: dict[str, list[float]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("esc", type=Path)
-    parser.add_argument(
-        "--model", action="append", help="default: mini-clap; mini-mn04-clap with --mn04"
-    )
+    parser.add_argument("--model", action="append", help="default: mini; mini-mn04 with --mn04")
     parser.add_argument("--mn04", type=Path, help="the mn04_as checkpoint")
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
-    models = options.model or ["mini-clap", *(["mini-mn04-clap"] if options.mn04 else [])]
+    models = options.model or ["mini", *(["mini-mn04"] if options.mn04 else [])]
     torch.set_num_threads(1)
     ten, ten_counts = examples_of(options.esc, TEN_WAY)
     fifty, fifty_counts = examples_of(options.esc, FIFTY_WAY)

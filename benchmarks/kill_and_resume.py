@@ -3,7 +3,7 @@
     python benchmarks/kill_and_resume.py [--trials 6]
 
 `humanclap train` is started as a process of its own on generated tones (simulated ratings), with a
-small random mini-clap of which everything learns, random crops and dropout; it is killed with
+small random mini of which everything learns, random crops and dropout; it is killed with
 SIGKILL at a moment drawn at random over the length of the training, up to three times, and resumed.
 Compared are the SHA-256 of the final weights and the log, but for its seconds.
 

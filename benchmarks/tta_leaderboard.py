@@ -4,7 +4,7 @@
 
 Two pages with several systems on the same prompts: EzAudio's (4 systems, 25 prompts; with the
 recordings, 15 prompts) and one of masked auto-regression (5 systems, 18 prompts). Each is judged
-by mini-clap and, with --mn04, by mini-mn04-clap. Nobody rated these clips. A demo page shows what
+by mini and, with --mn04, by mini-mn04. Nobody rated these clips. A demo page shows what
 its authors chose to show, and theirs is one of the systems; prompts are few. Writes
 benchmarks/results/tta_leaderboard.json; --html writes the first leaderboard as a page.
 """
@@ -98,7 +98,7 @@ def main() -> None:
         "caveat": NOTE,
         "boards": {},
     }
-    for name in ("mini-clap", *(["mini-mn04-clap"] if arguments.mn04 else [])):
+    for name in ("mini", *(["mini-mn04"] if arguments.mn04 else [])):
         model = HumanCLAP.from_pretrained(name, mn04=arguments.mn04)
         scores = {
             source: score_table(model, pairs_of(table, source), audio_root=arguments.folder)
@@ -108,7 +108,7 @@ def main() -> None:
             board = board_of(scores[source], systems)
             result["boards"][f"{title}, {name}"] = kept(board)
             print(title, name, *summary(board), sep="\n  ")
-            if arguments.html and name == "mini-clap" and title == "EzAudio's page":
+            if arguments.html and name == "mini" and title == "EzAudio's page":
                 page = html_leaderboard(board, audio_root=arguments.folder)
                 arguments.html.write_text(page, encoding="utf-8")
     path = Path(__file__).parent / "results" / "tta_leaderboard.json"

@@ -1,178 +1,342 @@
-"""Distil the audio tower from the cached features of mn04, step by step in time (resumable)."""
+"""The audio student: a network of mn04's kind from random weights, taught to hear what mn04 hears.
+
+`blocks`: every group of layers is given the teacher's map before it and learns the teacher's map
+after it, all groups at once (block-wise distillation; FitNets, Romero et al. 2015). `whole`: the
+student hears for itself; the same distances on its own maps, its pooled features and its labels.
+Both resume from their state. No weight of the teacher's is read into the student.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import copy
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from bank import read_bank
+from mels import Mels
+from mixes import load_bank, segment_of
 from schedule import one_cycle, save_atomically
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
-from humanclap.clap.mini.mn04 import MN04, load_mn04
+from humanclap.clap.mini.mn04 import load_mn04
+from humanclap.clap.mini.tagger import Tagger
 
-FRAMES_PER_STEP = 16
-CROP_STEPS = 12
-SAVE_EVERY = 250
-
-
-class Segments:
-    """Memory-mapped shards of mels (n, frames, 64) and teacher features (n, steps, 384)."""
-
-    def __init__(self, cache: Path, split: str) -> None:
-        done = sorted(cache.glob(f"{split}-????.teacher.npy"))
-        self.teacher = [np.load(path, mmap_mode="r") for path in done]
-        names = [str(path).replace(".teacher.", ".mel.") for path in done]
-        self.mel = [np.load(name, mmap_mode="r") for name in names]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.teacher))
-
-    def random_batch(self, size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Random segments cut to CROP_STEPS at a random place."""
-        mels, teachers = [], []
-        for _ in range(size):
-            shard = random.integers(len(self.mel))
-            row = random.integers(len(self.mel[shard]))
-            first = random.integers(self.teacher[shard].shape[1] - CROP_STEPS)
-            frames = slice(first * FRAMES_PER_STEP, (first + CROP_STEPS) * FRAMES_PER_STEP)
-            mels.append(self.mel[shard][row, frames])
-            teachers.append(self.teacher[shard][row, first : first + CROP_STEPS])
-        return _tensor(mels).transpose(1, 2).unsqueeze(1), _tensor(teachers)
+FRAMES = 400
+SHORT_FRAMES = 128
+GROUPS = ((0, 2), *((layer, layer + 1) for layer in range(2, 15)), (15, 17))
+"""Layers of each group, first and one past the last."""
+EARLY = 3
+"""So many first groups see no more than a fraction of a second: they learn from short crops, in
+`blocks` only."""
+MATCHED = (7, 10, 13, 15, 17)
+"""Layers after which `whole` compares maps."""
+SEGMENTS = 4096
+SAVE_EVERY = 400
+EMA = 0.998
 
 
-def _tensor(parts: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(parts)).float()
+class Distances:
+    """Squared errors over the spread of what the teacher says, channel by channel."""
 
-
-def augment(mel: Tensor, random: np.random.Generator) -> Tensor:
-    """A small gain per clip and, for some, a masked band: the teacher would hardly mind."""
-    batch, _, bands, _ = mel.shape
-    mel = mel + torch.from_numpy(random.normal(0, 0.08, (batch, 1, 1, 1)).astype(np.float32))
-    for row in np.flatnonzero(random.random(batch) < 0.3):
-        width = random.integers(2, 8)
-        first = random.integers(bands - width)
-        mel[row, :, first : first + width] = mel[row].mean()
-    return mel
-
-
-class Objective:
-    """Distance of student from teacher in each step, in the mean over time, and in the labels."""
-
-    def __init__(self, teacher: MN04, sample: Tensor) -> None:
+    def __init__(self, teacher: Tagger, mel: Tensor) -> None:
+        """mel: (batch, 1, 128, frames), a sample to take the spreads from."""
         self.teacher = teacher
-        self.centre = sample.mean((0, 1))  # (384,)
-        self.spread = sample.std((0, 1)).clamp(min=0.05)
-        self.pooled_spread = sample.mean(1).std(0).clamp(min=0.02)
+        with torch.no_grad():
+            maps = maps_of(teacher, mel)
+        self.variance = {end: map.var((0, 2, 3)).clamp(min=1e-4) for end, map in maps.items()}
+        pooled = maps[17].mean((2, 3))
+        self.centre, self.spread = pooled.mean(0), pooled.std(0).clamp(min=0.02)
 
-    def pooled_cosine(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Cosine after centring and scaling each feature; (batch, 384) twice -> (batch,)."""
+    def map_error(self, end: int, student: Tensor, teacher: Tensor) -> Tensor:
+        """Maps (batch, channels, bands, steps) after layer `end` -> scalar, 1 for a mean map."""
+        squared = (student.float() - teacher).square().mean((0, 2, 3))
+        return (squared / self.variance[end]).mean()
+
+    def cosine(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Pooled features (batch, 384) -> cosine of the standardised ones, (batch,)."""
         return F.cosine_similarity(
-            (student - self.centre) / self.pooled_spread,
-            (teacher - self.centre) / self.pooled_spread,
+            (student - self.centre) / self.spread, (teacher - self.centre) / self.spread
         )
 
-    def __call__(self, maps: Tensor, logits: Tensor, teacher: Tensor) -> dict[str, Tensor]:
-        """maps: (batch, 384, steps); logits: (batch, 527); teacher: (batch, steps, 384)."""
-        pooled = teacher.mean(1)
-        with torch.no_grad():
-            labels = self.teacher.label_logits(pooled)
-        steps = F.smooth_l1_loss(maps.transpose(1, 2) / self.spread, teacher / self.spread)
-        cosine = 1 - self.pooled_cosine(maps.mean(2), pooled).mean()
-        entropy = F.binary_cross_entropy_with_logits(labels, labels.sigmoid())
-        excess = F.binary_cross_entropy_with_logits(logits, labels.sigmoid()) - entropy
-        return {"steps": steps, "cosine": cosine, "labels": 527 * excess}
+    def pooled_error(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Squared error of the standardised pooled features, and their cosine's lack."""
+        squared = ((student - teacher) / self.spread).square().mean()
+        return squared + 1 - self.cosine(student, teacher).mean()
+
+    @staticmethod
+    def label_error(student: Tensor, teacher: Tensor) -> Tensor:
+        """Cross-entropy of the label probabilities beyond the teacher's own, summed over labels."""
+        entropy = F.binary_cross_entropy_with_logits(teacher, teacher.sigmoid())
+        excess = F.binary_cross_entropy_with_logits(student, teacher.sigmoid()) - entropy
+        return teacher.shape[1] * excess
+
+
+def maps_of(network: Tagger, maps: Tensor, first: int = 0) -> dict[int, Tensor]:
+    """Maps after every layer where a group ends, the layers from `first` on being run."""
+    found = {}
+    ends = {end for _, end in GROUPS}
+    for layer in range(first, 17):
+        maps = network.features[layer](maps)
+        if layer + 1 in ends:
+            found[layer + 1] = maps
+    return found
+
+
+def blocks_loss(
+    student: Tagger, distances: Distances, heard: dict[int, Tensor], short: dict[int, Tensor]
+) -> dict[str, Tensor]:
+    """Each group on the teacher's own maps; `heard[0]` and `short[0]` are the spectrograms."""
+    losses = {}
+    for index, (first, end) in enumerate(GROUPS):
+        maps = short if index < EARLY else heard
+        ours = maps[first]
+        for layer in range(first, end):
+            ours = student.features[layer](ours)
+        losses[f"to{end}"] = distances.map_error(end, ours, maps[end])
+    pooled = heard[17].mean((2, 3))
+    theirs = distances.teacher.label_logits(pooled)
+    losses["labels"] = distances.label_error(student.label_logits(pooled), theirs)
+    return losses
+
+
+def whole_loss(
+    student: Tagger, distances: Distances, early: Tensor, heard: dict[int, Tensor]
+) -> dict[str, Tensor]:
+    """The student's own maps from `early`, its map after the early groups, on."""
+    own = maps_of(student, early, GROUPS[EARLY][0])
+    losses = {
+        f"map{end}": (1.0 if end == 17 else 0.3) * distances.map_error(end, own[end], heard[end])
+        for end in MATCHED
+    }
+    ours, theirs = own[17].float().mean((2, 3)), heard[17].mean((2, 3))
+    losses["pooled"] = distances.pooled_error(ours, theirs)
+    labels = distances.teacher.label_logits(theirs)
+    losses["labels"] = 0.5 * distances.label_error(student.label_logits(ours), labels)
+    return losses
+
+
+def held_out_segments(shared: Path, teacher: Tagger, cache: Path) -> dict[str, Tensor]:
+    """Spectrograms (SEGMENTS, 128, 501) of mixes of held-out clips, kept in `cache`."""
+    if not cache.exists():
+        bank = load_bank([clip for clip in read_bank(shared) if clip.held_out])
+        random = np.random.default_rng([1, 0, 1])
+        mels, pooled = [], []
+        for _ in range(SEGMENTS // 8):
+            batch = torch.from_numpy(np.stack([segment_of(bank, random) for _ in range(8)]))
+            with torch.inference_mode():
+                mel = teacher.spectrogram(batch)
+                pooled.append(teacher.maps(mel).mean(2))
+            mels.append(mel[:, 0].half())
+        save_atomically({"mel": torch.cat(mels), "pooled": torch.cat(pooled)}, cache)
+    return torch.load(cache, weights_only=True, mmap=True)
 
 
 @torch.inference_mode()
-def judge(encoder: AudioEncoder, held_out: Segments, objective: Objective) -> dict[str, float]:
-    """On held-out clips: standardised cosine, and how often the teacher's top label is ours."""
-    encoder.eval()
-    cosines, same, divergence = [], [], []
-    for mels, teachers in zip(held_out.mel, held_out.teacher, strict=True):
-        for start in range(0, len(mels), 128):
-            mel = torch.from_numpy(mels[start : start + 128].astype(np.float32))
-            teacher = torch.from_numpy(teachers[start : start + 128].astype(np.float32))
-            maps = encoder.maps(mel.transpose(1, 2).unsqueeze(1))
-            logits = encoder.labels(maps.mean(2))
-            labels = objective.teacher.label_logits(teacher.mean(1))
-            cosines.append(objective.pooled_cosine(maps.mean(2), teacher.mean(1)))
-            same.append((logits.argmax(1) == labels.argmax(1)).float())
-            divergence.append(objective(maps, logits, teacher)["labels"].reshape(1))
-    parts = {"cosine": cosines, "top_label": same, "labels": divergence}
+def judge(student: Tagger, teacher: Tagger, held: dict[str, Tensor], n: int) -> dict[str, float]:
+    """On the first n held-out segments: cosine of the pooled features, each centred and scaled as
+    the teacher's on all segments, and how often the teacher's likeliest label is the student's."""
+    centre, spread = held["pooled"].mean(0), held["pooled"].std(0).clamp(min=0.02)
+    cosines, same = [], []
+    for start in range(0, n, 32):
+        mel = held["mel"][start : start + 32].float()[:, None]
+        theirs = held["pooled"][start : start + 32]
+        ours = student.maps(mel).mean(2)
+        pair = ((ours - centre) / spread, (theirs - centre) / spread)
+        cosines.append(F.cosine_similarity(*pair))
+        labels = teacher.label_logits(theirs).argmax(1)
+        same.append((student.label_logits(ours).argmax(1) == labels).float())
+    parts = {"cosine": cosines, "top_label": same}
     return {name: round(float(torch.cat(values).mean()), 4) for name, values in parts.items()}
 
 
-def train(arguments: argparse.Namespace) -> None:
-    """One-cycle AdamW in bfloat16 over the shards present at each save."""
-    torch.manual_seed(arguments.seed)
-    config = replace(MiniConfig(), **{k: tuple(v) for k, v in json.loads(arguments.sizes).items()})
-    encoder = AudioEncoder(config).to(memory_format=torch.channels_last)
-    if arguments.start is not None:
-        encoder.load_state_dict(torch.load(arguments.start, weights_only=True)["encoder"])
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=arguments.rate, weight_decay=0.02)
-    step, total = 0, arguments.examples // arguments.batch
-    if arguments.state.exists():
-        state = torch.load(arguments.state, weights_only=True)
-        encoder.load_state_dict(state["encoder"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    held_out = Segments(arguments.cache, "held-out")
-    sample = torch.from_numpy(held_out.teacher[0][:].astype(np.float32))
-    objective = Objective(load_mn04(arguments.mn04), sample)
-    sums: dict[str, float] = {}
-    while step < total:
-        segments, began = Segments(arguments.cache, "train"), time.monotonic()
-        random = np.random.default_rng([arguments.seed, step])
-        until = min(total, step + SAVE_EVERY)
-        encoder.train()
-        sums.clear()
-        while step < until:
-            for group in optimiser.param_groups:
-                group["lr"] = one_cycle(step / total, arguments.rate)
-            mel, teacher = segments.random_batch(arguments.batch, random)
-            with torch.autocast("cpu", torch.bfloat16):
-                maps = encoder.maps(augment(mel, random))
-            losses = objective(maps, encoder.labels(maps.mean(2)), teacher)
-            loss = 2 * losses["steps"] + losses["cosine"] + 0.5 * losses["labels"]
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(encoder.parameters(), 2.0)
-            optimiser.step()
+def freeze_statistics(network: nn.Module) -> None:
+    """Batch norms keep their statistics while all else trains."""
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
+def average_gradients(parameters: list[nn.Parameter]) -> None:
+    """The mean over all processes, in one message."""
+    flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad.copy_(part.view_as(parameter))
+
+
+@torch.no_grad()
+def average_statistics(student: Tagger) -> None:
+    """Batch norms' running statistics, the mean over all processes."""
+    for name, buffer in student.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            dist.all_reduce(buffer)
+            buffer /= dist.get_world_size()
+
+
+class Run:
+    """One process of a stage."""
+
+    def __init__(self, arguments: argparse.Namespace, rank: int) -> None:
+        self.arguments, self.rank = arguments, rank
+        torch.manual_seed(arguments.seed)
+        self.student = Tagger(MiniConfig().audio_sizes).to(memory_format=torch.channels_last)
+        self.teacher = load_mn04(arguments.mn04).to(memory_format=torch.channels_last)
+        self.teacher.requires_grad_(False)
+        self.mels = Mels([Path(name) for name in arguments.mels], arguments.shares)
+        self.whole = arguments.stage == "whole"
+        sample = self.mels.batch(256, FRAMES, np.random.default_rng(0))
+        self.distances = Distances(self.teacher, sample)
+        if arguments.start is not None:
+            state = torch.load(arguments.start, weights_only=True)
+            self.student.load_state_dict(state["student"])
+        self.ema = copy.deepcopy(self.student)
+        if self.whole:
+            self.student.features[: GROUPS[EARLY][0]].requires_grad_(False)
+        self.trained = [p for p in self.student.parameters() if p.requires_grad]
+        decayed = [p for p in self.trained if p.dim() > 1]
+        others = [p for p in self.trained if p.dim() <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": 1e-3}, {"params": others, "weight_decay": 0}],
+            lr=arguments.rate,
+            betas=(0.9, 0.98),
+        )
+        self.step = 0
+        if arguments.state.exists():
+            state = torch.load(arguments.state, weights_only=True)
+            self.student.load_state_dict(state["running"])
+            self.ema.load_state_dict(state["student"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        self.hear = torch.compile(self.heard)
+        self.hear_early = torch.compile(self.student.features[: GROUPS[EARLY][0]])
+
+    def heard(self, mel: Tensor) -> dict[int, Tensor]:
+        """The teacher's maps that the losses need."""
+        maps = maps_of(self.teacher, mel)
+        return {end: maps[end] for end in MATCHED} if self.whole else maps
+
+    def losses(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """Of a fresh batch."""
+        mel = self.mels.batch(self.arguments.batch, FRAMES, random)
+        mel = mel.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            heard = {0: mel, **self.hear(mel)}
+            if self.whole:
+                early = self.hear_early(mel)
+            else:
+                cut = int(random.integers(FRAMES - SHORT_FRAMES))
+                part = mel[..., cut : cut + SHORT_FRAMES].contiguous(
+                    memory_format=torch.channels_last
+                )
+                short = {0: part}
+                for layer in range(GROUPS[EARLY][0]):
+                    part = self.teacher.features[layer](part)
+                    short[layer + 1] = part
+        if self.whole:
+            return whole_loss(self.student, self.distances, early, heard)
+        return blocks_loss(self.student, self.distances, heard, short)
+
+    def train(self) -> None:
+        """To the number of examples asked for."""
+        arguments = self.arguments
+        per_step = arguments.batch * arguments.processes
+        total = arguments.examples // per_step
+        held = {}
+        if self.rank == 0:
+            path = arguments.state.with_name("held-out.pt")
+            held = held_out_segments(arguments.shared, self.teacher, path)
+        dist.barrier()
+        sums: dict[str, float] = {}
+        began, first, counted = time.monotonic(), self.step, 0
+        while self.step < total:
+            random = np.random.default_rng([arguments.seed, self.step, self.rank])
+            self.student.train()
+            if self.whole:
+                freeze_statistics(self.student)
+            rate = one_cycle(self.step / total, arguments.rate)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            losses = self.losses(random)
+            self.optimiser.zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            average_gradients(self.trained)
+            if self.whole:
+                torch.nn.utils.clip_grad_norm_(self.trained, 3.0)
+            self.optimiser.step()
+            self.step, counted = self.step + 1, counted + 1
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.item() / SAVE_EVERY
-            step += 1
-        rate = SAVE_EVERY * arguments.batch / (time.monotonic() - began)
-        means = {name: round(value, 4) for name, value in sums.items()}
-        print(f"{step}/{total} {rate:.0f}/s of {len(segments)}", means, end=" ")
-        print(judge(encoder, held_out, objective), flush=True)
-        state = {"encoder": encoder.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-        save_atomically(state, arguments.state)
+                sums[name] = sums.get(name, 0.0) + value.item()
+            self.average_weights()
+            if self.step % SAVE_EVERY == 0 or self.step == total:
+                average_statistics(self.student)
+                if self.rank == 0:
+                    speed = (self.step - first) * per_step / (time.monotonic() - began)
+                    self.save(held, {n: v / counted for n, v in sums.items()}, total, speed)
+                sums.clear()
+                counted = 0
+
+    @torch.no_grad()
+    def average_weights(self) -> None:
+        """Exponential moving average of the weights, faster at first."""
+        keep = min(EMA, (1 + self.step) / (20 + self.step))
+        for mean, now in zip(self.ema.parameters(), self.student.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+    def save(self, held: dict[str, Tensor], means: dict, total: int, speed: float) -> None:
+        """The state, then a line with how like the teacher the averaged student is."""
+        for mean, now in zip(self.ema.buffers(), self.student.buffers(), strict=True):
+            mean.copy_(now)
+        state = {
+            "student": self.ema.state_dict(),
+            "running": self.student.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        save_atomically(state, self.arguments.state)
+        words = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+        n = SEGMENTS if self.step == total else 512
+        found = judge(self.ema.eval(), self.teacher, held, n)
+        print(f"{self.step}/{total} {speed:.0f}/s {words} | {found}", flush=True)
+
+
+def work(rank: int, arguments: argparse.Namespace) -> None:
+    """One process."""
+    torch.set_num_threads(1)
+    store = dist.FileStore(str(arguments.state.with_suffix(".store")), arguments.processes)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=arguments.processes)
+    Run(arguments, rank).train()
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def main() -> None:
     """Parse and train."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("stage", choices=["blocks", "whole"])
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--mels", nargs="+", required=True, help="files of mels.py, without ending")
+    parser.add_argument("--shares", nargs="+", type=float, help="of the draws, for each file")
     parser.add_argument("--mn04", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True, help="checkpoint, resumed if present")
-    parser.add_argument("--start", type=Path, help="checkpoint of an earlier stage to begin from")
-    parser.add_argument("--examples", type=int, default=1_000_000)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--start", type=Path, help="checkpoint of the stage before")
+    parser.add_argument("--examples", type=int, required=True)
+    parser.add_argument("--batch", type=int, default=16, help="of each process")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sizes", default="{}", help='{"audio_widths": [32, 64, 192], ...}')
-    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    train(arguments)
+    arguments.shares = arguments.shares or [1.0] * len(arguments.mels)
+    arguments.state.with_suffix(".store").unlink(missing_ok=True)
+    mp.spawn(work, (arguments,), nprocs=arguments.processes)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,27 @@ import soundfile as sf
 import soxr
 
 SAMPLE_RATE = 32_000
-RELATE_AUDIO = Path(__file__).with_name("relate_audio.csv")
+EVALUATION_AUDIO = Path(__file__).with_name("evaluation_audio.csv")
 HELD_OUT_SHARE = {"esc": 15, "tta-demos": 5, "ritta": 5}  # percent of the clips
 ESC_TEST_FOLD = "4"
 ESC_TEST_SHARE = 5  # one in so many clips of the classes that fold 4 does not hold
+LEFT_OUT_CLASSES = {
+    "rooster": r"roosters?",
+    "chainsaw": r"chain ?saws?",
+    "sneezing": r"sneez\w*",
+    "clock_tick": r"clocks?|tick(s|ed|ing)?",
+    "crackling_fire": r"crackl\w*|camp ?fires?|bonfires?|fires?(?! (truck|engine|alarm))",
+    "church_bells": r"church bells?",
+    "glass_breaking": r"glass",
+    "car_horn": r"horns?|honk\w*",
+    "cow": r"cows?|cattle|moo(s|ed|ing)?",
+    "clock_alarm": r"alarm clocks?|clock alarms?",
+    "keyboard_typing": r"keyboards?|typ(es?|ed|ing)|typewriters?",
+    "snoring": r"snor\w*",
+}
+"""ESC classes of which no clip trains anything, and the words that name them: a clip of any source
+whose text says one of these is left out too. They judge how untaught classes are heard."""
+_LEFT_OUT = re.compile("|".join(rf"\b(?:{words})\b" for words in LEFT_OUT_CLASSES.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +62,41 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def relate_captions(shared: Path) -> set[str]:
-    """Normalised captions of RELATE validation: rows with one of them leave the bank."""
-    rows = read_rows(shared / "data/relate-validation/ratings_REL.csv")
-    return {normalise(row["text"]) for row in rows}
+def names_left_out(text: str) -> bool:
+    """Whether a text names one of `LEFT_OUT_CLASSES`.
+
+    >>> names_left_out("A rooster crows"), names_left_out("A crow caws")
+    (True, False)
+    """
+    return _LEFT_OUT.search(normalise(text)) is not None
 
 
-def relate_audio() -> set[str]:
-    """Clips of tta-demos that are RELATE validation's recordings (`find_relate_audio.py`)."""
-    return {row["audio"] for row in read_rows(RELATE_AUDIO)}
+def judged_captions(shared: Path) -> set[str]:
+    """Normalised captions that judge: RELATE validation's, AudioCaps' and FENSE's.
+
+    No text student reads one, and rows with one leave the bank.
+    """
+    data, columns = shared / "data", ("text", "text_a", "text_b")
+    tables = (
+        *(data / f"relate-validation/ratings_{question}.csv" for question in ("REL", "IS", "OS")),
+        data / "audiocaps/captions.csv",
+        data / "fense/pairs.csv",
+    )
+    rows = (row for table in tables for row in read_rows(table))
+    return {normalise(row[column]) for row in rows for column in columns if column in row}
 
 
-def _left_out(shared: Path, rows: list[dict[str, str]]) -> set[str]:
-    """Captions whose rows leave the bank: RELATE's, and any other caption of its recordings."""
-    copies = relate_audio()
-    others = {normalise(row["text"]) for row in rows if row["audio"] in copies}
-    return relate_captions(shared) | others
+def judged_audio(shared: Path) -> list[Path]:
+    """Clips that judge: RELATE validation's and AudioCaps', on which FENSE's choices were made."""
+    folders = (shared / "data" / name / "audio" for name in ("relate-validation", "audiocaps"))
+    return [path for folder in folders for path in sorted(folder.iterdir())]
+
+
+def evaluation_copies(source: str) -> set[str]:
+    """Clips of a source, by their `audio`, that are recordings of evaluation clips
+    (`find_evaluation_audio.py`)."""
+    names = (row["audio"].partition("/") for row in read_rows(EVALUATION_AUDIO))
+    return {audio for name, _, audio in names if name == source}
 
 
 def _held_out(source: str, key: str) -> bool:
@@ -68,32 +104,33 @@ def _held_out(source: str, key: str) -> bool:
 
 
 def read_bank(shared: Path) -> list[Clip]:
-    """ESC but its test clips; tta-demos without RELATE validation's captions and clips; ritta.
+    """ESC but its test clips; ritta; tta-demos. Without recordings and captions of evaluation
+    clips, other captions of such recordings, and the classes left out.
 
     Held out by clip (ESC), by prompt (tta-demos) and by recording (ritta).
     """
-    clips = [clip for clip in read_esc(shared) if not clip.test]
-    rows = read_rows(shared / "data/tta-demos/pairs.csv")
-    banned = _left_out(shared, rows)
-    for row in rows:
-        key = normalise(row["text"])
-        if key in banned:
-            continue
-        path = shared / "data/tta-demos" / row["audio"]
-        held_out = _held_out("tta-demos", key)
-        clips.append(
-            Clip(
-                path=path,
-                text=row["text"],
-                source="tta-demos",
-                system=row["system"],
-                held_out=held_out,
+    copies = evaluation_copies("esc")
+    clips = [c for c in read_esc(shared) if not c.test and f"audio/{c.path.name}" not in copies]
+    judged = judged_captions(shared)
+    for source in ("tta-demos", "ritta"):
+        rows = read_rows(shared / "data" / source / "pairs.csv")
+        copies = evaluation_copies(source)
+        banned = judged | {normalise(row["text"]) for row in rows if row["audio"] in copies}
+        for row in rows:
+            path = shared / "data" / source / row["audio"]
+            text = normalise(row["text"])
+            if row["audio"] in copies or text in banned or names_left_out(text):
+                continue
+            key = text if source == "tta-demos" else path.stem.rpartition("_")[0]
+            clips.append(
+                Clip(
+                    path=path,
+                    text=row["text"],
+                    source=source,
+                    system=row.get("system", ""),
+                    held_out=_held_out(source, key),
+                )
             )
-        )
-    for row in read_rows(shared / "data/ritta/pairs.csv"):
-        path = shared / "data/ritta" / row["audio"]
-        held_out = _held_out("ritta", path.stem.rpartition("_")[0])
-        clips.append(Clip(path=path, text=row["text"], source="ritta", held_out=held_out))
     return clips
 
 
@@ -121,8 +158,12 @@ def _recording(clip: str) -> str:
 
 
 def _esc_test_clips(rows: list[dict[str, str]]) -> set[str]:
-    """Fold 4 of ESC-10, and whole recordings up to a fifth of each other class."""
+    """Fold 4 of ESC-10, whole recordings up to a fifth of each other class, classes left out.
+
+    A recording that has a test clip is whole among them.
+    """
     test = {row["clip"] for row in rows if row["esc10"] == "True" and row["fold"] == ESC_TEST_FOLD}
+    test |= {row["clip"] for row in rows if row["category"] in LEFT_OUT_CLASSES}
     others = [row for row in rows if row["esc10"] != "True"]
     for name in sorted({row["text"] for row in others}):
         clips = [row["clip"] for row in others if row["text"] == name]
@@ -133,7 +174,8 @@ def _esc_test_clips(rows: list[dict[str, str]]) -> set[str]:
                 break
             chosen += [clip for clip in clips if _recording(clip) == recording]
         test |= set(chosen)
-    return test
+    recordings = {_recording(clip) for clip in test}
+    return {row["clip"] for row in rows if _recording(row["clip"]) in recordings}
 
 
 def read_more(folder: Path, *, per_text: int) -> list[Clip]:
@@ -141,7 +183,7 @@ def read_more(folder: Path, *, per_text: int) -> list[Clip]:
     counts: Counter[str] = Counter()
     clips = []
     for row in read_rows(folder / "bank_more.csv"):
-        if row["source"] == "room" or not row["text"]:
+        if row["source"] == "room" or not row["text"] or names_left_out(row["text"]):
             continue
         counts[row["text"]] += 1
         if counts[row["text"]] <= per_text:

@@ -7,94 +7,83 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 WEIGHTS = ROOT / "src" / "humanclap" / "clap" / "weights"
+MODELS = ("mini", "mini-mn04")
 YARDSTICK = "training_free_mn04_minilm"
 
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from people_results import MEASURES  # noqa: E402
+from results_text import span, table  # noqa: E402
 
-def span(values: list[float]) -> str:
-    """value [low, high]."""
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*values)
 
-
-def quality(result: dict[str, Any], name: str) -> str:
-    """What the model hears of clips that trained nothing, beside the training-free yardstick."""
-    ours, theirs = result["models"][name], result["models"][YARDSTICK]
-    rows = ["| | " + name + " | training-free: mn04 top-10 labels × MiniLM |", "|---|---|---|"]
+def quality(result: dict[str, Any]) -> str:
+    """What the models hear of clips that trained nothing, beside the training-free yardstick."""
+    found = [result["models"][name] for name in (*MODELS, YARDSTICK)]
+    rows = []
     for title, key in (
         ("ESC-10 fold 4, 10-way", "esc10_fold4"),
         ("ESC test clips, 50-way", "esc50_test"),
     ):
-        shares = " | ".join(f"{100 * model[key]['accuracy']:.1f} %" for model in (ours, theirs))
-        rows.append(f"| {title} (n = {ours[key]['n']}) | {shares} |")
+        shares = (f"{100 * model[key]['accuracy']:.1f} %" for model in found)
+        rows.append([title, found[0][key]["n"], *shares])
     tta = "tta_held_out_prompts"
-    shares = " | ".join(f"{100 * m[tta]['recall_at_1']:.1f} %" for m in (ours, theirs))
-    rows.append(f"| held-out prompts, 1 of 19 (n = {ours[tta]['n']}) | {shares} |")
-    for kind, found in ours["scenes"].items():
-        shares = " | ".join(f"{100 * m['scenes'][kind]['correct']:.1f} %" for m in (ours, theirs))
-        rows.append(f"| scenes: true above wrong {kind} (n = {found['n']}) | {shares} |")
-    return "\n".join(rows)
+    shares = (f"{100 * model[tta]['recall_at_1']:.1f} %" for model in found)
+    rows.append([f"held-out prompts, 1 of {found[0][tta]['prompts']}", found[0][tta]["n"], *shares])
+    for kind, scene in found[0]["scenes"].items():
+        shares = (f"{100 * model['scenes'][kind]['correct']:.1f} %" for model in found)
+        rows.append([f"scenes: true above wrong {kind}", scene["n"], *shares])
+    heads = ["", "n", *MODELS, "training-free: mn04 top-10 labels × MiniLM"]
+    return "\n".join(table(heads, rows))
 
 
 def likeness(result: dict[str, Any]) -> str:
     """How like the students are to their teachers, and the speed."""
     student = result["audio_student_on_held_out_segments"]
-    texts = ", ".join(
-        f"{name} {found['mean']:.3f} (n = {found['n']})"
-        for name, found in result["text_cosine_with_teacher"].items()
+    texts = "; ".join(
+        f"{name} {found['sentence']:.3f} and {found['profile']:.3f} (n = {found['n']})"
+        for name, found in result["text_likeness_with_teacher"].items()
     )
     speed = result["speed"]
     return (
-        f"Likeness to the teachers on held-out material: audio, cosine of standardised features "
+        f"Likeness to the teachers on held-out material. Audio: cosine of standardised features "
         f"{student['cosine']:.3f}, same top label {100 * student['top_label']:.1f} % "
-        f"(n = {student['n']}); text, mean cosine: {texts}. One core, 10 s clip: "
-        f"{speed['mini_audio_ms']:.1f} ms (HTSAT-tiny without its front end in the same run: "
+        f"(n = {student['n']}). Text, mean cosine of sentence and profile: {texts}. One core, 10 s "
+        f"clip: {speed['mini_audio_ms']:.1f} ms (HTSAT-tiny without its front end in the same run: "
         f"{speed['htsat_tiny_without_front_end_ms']:.0f} ms); one caption "
         f"{speed['caption_ms']:.1f} ms; loading {speed['load_mini_ms']:.0f} ms."
     )
 
 
-def relate(result: dict[str, Any], name: str) -> str:
-    """Agreement of an unaligned model with RELATE's listeners."""
-    found = [
-        f"SRCC {span(row['srcc'])} on the {row['n']} {row['pairs']} pairs"
-        for row in result["rows"]
-        if row["model"] == name
-    ]
-    return "; ".join(found) + "."
+def people() -> str:
+    """Agreement with people, as in RESULTS at a glance."""
+    rows = []
+    for measure in MEASURES:
+        result = json.loads((RESULTS / f"{measure.file}.json").read_text())
+        cells = (span(measure.of(result, name)) for name in MODELS)
+        rows.append([measure.title, measure.n(result), *cells, measure.people(result)])
+    return "\n".join(table(["measure", "n", *MODELS, "people"], rows))
 
 
-def alignment(result: dict[str, Any], name: str) -> str:
-    """Before, prior alone and after; what was chosen; the calibration."""
-    found = result["relate"][name]
-    rows = ["| pairs | n | before | prior alone | after | gain |", "|---|---|---|---|---|---|"]
-    for title, key in (("screened", "screened"), ("all rated, with anchors", "all_rated")):
-        item = found[key]
-        cells = " | ".join(span(item[k]) for k in ("before", "prior_alone", "after", "gain"))
-        rows.append(f"| {title} | {item['n']} | {cells} |")
-    calibration = found["calibration"]
-    held = ", ".join(f"{float(k):.0%} {v:.1%}" for k, v in calibration["coverage"].items())
-    manifest = json.loads((WEIGHTS / name / "humanclap.json").read_text())
-    settings = manifest["training"]["settings"]
-    return "\n".join(
+def ratings(result: dict[str, Any], name: str) -> str:
+    """How often predicted ratings held on pairs their map had not met."""
+    rows = [
         [
-            *rows,
-            "",
-            f"Predicted ratings of pairs not met miss the observed means by "
-            f"{calibration['mean_absolute_error']:.2f} on average; median standard error "
-            f"{calibration['median_standard_error']:.2f}; intervals of the levels hold the "
-            f"observed mean: {held} (n = {calibration['n']}).",
-            "",
-            f"Shipped: the setting that folds over all 86 pairs choose, weight of RELATE's answers "
-            f"{settings['relate']:g}, of ESC's {settings['esc']:g}, of the prior "
-            f"{settings['prior']:g} (cosine per standard deviation); seed "
-            f"{manifest['training']['seed']}.",
+            group,
+            found["n"],
+            "{:+.2f}".format(found["bias"][0]),
+            f"{found['error']:.2f}",
+            " / ".join(f"{100 * spread[0]:.0f}" for spread in found["coverage"].values()),
         ]
-    )
+        for group, found in result["models"][name]["groups"].items()
+    ]
+    heads = ["pairs", "n", "bias", "error", "50 / 80 / 95 % intervals hold, %"]
+    return "\n".join(table(heads, rows))
 
 
 def fill(name: str, blocks: dict[str, str]) -> None:
@@ -111,21 +100,12 @@ def fill(name: str, blocks: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Read the results, fill the four cards."""
-    found = {
-        name: json.loads((RESULTS / f"{name}.json").read_text())
-        for name in ("mini_quality", "mini_alignment", "relate_validation")
-    }
-    for name in ("mini-clap", "mini-mn04-clap"):
-        blocks = {
-            "quality": quality(found["mini_quality"], name),
-            "relate": relate(found["relate_validation"], name),
-        }
-        if name == "mini-clap":
-            blocks["likeness"] = likeness(found["mini_quality"])
-        fill(name, blocks)
-    for name in ("mini", "mini-mn04"):
-        fill(name, {"alignment": alignment(found["mini_alignment"], name)})
+    """Read the results, fill both cards."""
+    made = json.loads((RESULTS / "mini_quality.json").read_text())
+    coverage = json.loads((RESULTS / "rating_coverage.json").read_text())
+    fill("mini", {"quality": quality(made), "likeness": likeness(made), "people": people()})
+    for name in MODELS:
+        fill(name, {"ratings": ratings(coverage, name)})
 
 
 if __name__ == "__main__":

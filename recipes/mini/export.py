@@ -9,6 +9,8 @@ import torch
 from tokenizers import Tokenizer
 
 from humanclap.clap.mini import MiniCLAP, MiniConfig
+from humanclap.clap.mini.audio import AudioEncoder
+from humanclap.clap.mini.tagger import Tagger
 
 
 def main() -> None:
@@ -22,7 +24,9 @@ def main() -> None:
     model = MiniCLAP(MiniConfig(), tokenizer)
     audio = torch.load(arguments.audio, weights_only=True)
     text = torch.load(arguments.text, weights_only=True)
-    model.audio_encoder.load_state_dict(audio["encoder"])
+    network = Tagger(model.config.audio_sizes)
+    network.load_state_dict(audio["student"])
+    model.audio_encoder = AudioEncoder(network)
     model.text_encoder.load_state_dict(text["encoder"])
     model.save_pretrained(arguments.output)
     print(f"audio step {audio['step']}, text step {text['step']}: {model.fingerprint()}")

@@ -1,10 +1,10 @@
 """Find clips of `bank_more.csv` that may be an evaluation clip's recording, and leave them out.
 
 Packages and ESC both draw on public sound collections. The loudest 0.75 s of each package clip is
-looked up, as band energies, in ESC fold 4, every held-out clip and RELATE validation; the three
-likeliest are compared as waveforms, 1.5 s at 4 kHz. Writes bank_more_banned.csv, which
-`bank_more.py` obeys when it assembles. The threshold is low: clicks and drums that are merely alike
-are left out too. A copy at another pitch or speed is not found.
+looked up, as band energies, in ESC's test clips, every held-out clip, RELATE validation and
+AudioCaps; the three likeliest are compared as waveforms, 1.5 s at 4 kHz. Writes
+bank_more_banned.csv, which `bank_more.py` obeys when it assembles. The threshold is low: clicks and
+drums that are merely alike are left out too. A copy at another pitch or speed is not found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import soxr
-from bank import load_waveform, read_bank, read_esc, read_rows
+from bank import judged_audio, load_waveform, read_bank, read_esc, read_rows
 from bank_more import SAMPLE_RATE, write_table
 from scipy.signal import correlate
 
@@ -78,10 +78,10 @@ def load_clip(path: Path) -> np.ndarray:
 
 
 def evaluation_clips(shared: Path) -> list[Path]:
-    """ESC fold 4, whatever is held out, and RELATE validation."""
-    chosen = [clip.path for clip in read_esc(shared) if clip.fold == "4"]
+    """ESC's test clips, whatever is held out, and the clips that judge."""
+    chosen = [clip.path for clip in read_esc(shared) if clip.test]
     chosen += [clip.path for clip in read_bank(shared) if clip.held_out]
-    return chosen + sorted((shared / "data/relate-validation/audio").iterdir())
+    return chosen + judged_audio(shared)
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from audio_student import Objective, Segments
+from audio_student import SEGMENTS, held_out_segments
 from audio_student import judge as judge_audio
-from bank import Clip, read_bank, read_esc, read_rows
+from bank import Clip, names_left_out, read_bank, read_esc, read_rows
 from compositions import make_scenes
 from features import cached_features, scene_features
 from minilm import MiniLM
@@ -28,10 +28,9 @@ from text_student import Texts, held_out_cosines
 from torch import Tensor
 from torch.nn import functional as F
 
-from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import PACKAGED, load_checkpoint, packaged_names
 from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
 from humanclap.clap.mini.mn04 import load_mn04
-from humanclap.clap.mini.storage import packaged
 
 SCENES = 1500
 ESC50 = """dog|rooster|pig|cow|frog|cat|hen|insects|sheep|crow|rain|sea waves|crackling fire|
@@ -120,12 +119,12 @@ class Material:
     def __init__(self, shared: Path) -> None:
         esc = read_esc(shared)
         self.esc10 = [clip for clip in esc if clip.esc10]
-        self.fold4 = [clip for clip in self.esc10 if clip.test]
+        self.fold4 = [clip for clip in self.esc10 if clip.fold == "4"]
         self.test = [clip for clip in esc if clip.test]
         bank = read_bank(shared)
         self.tta = [clip for clip in bank if clip.source == "tta-demos" and clip.held_out]
         unmet = [clip for clip in bank if clip.source == "ritta" and clip.held_out]
-        self.events = [*self.test, *unmet]
+        self.events = [*(clip for clip in self.test if not names_left_out(clip.text)), *unmet]
         self.scenes = make_scenes(self.events, seconds_of(self.events), SCENES, seed=99)
 
 
@@ -190,26 +189,6 @@ def training_free(
     return judge_model(project, embed, mn04.audio_encoder, material, cache)
 
 
-def over_seeds(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation of every measure over models that differ by their seed."""
-    measures: dict[str, list[float]] = {}
-    for result in results:
-        for task in ("esc10_fold4", "esc50_test"):
-            measures.setdefault(f"{task}.accuracy", []).append(result[task]["accuracy"])
-        for name in ("recall_at_1", "auc"):
-            measures.setdefault(f"tta.{name}", []).append(result["tta_held_out_prompts"][name])
-        for kind, found in result["scenes"].items():
-            measures.setdefault(f"scenes.{kind}", []).append(found["correct"])
-    return {
-        name: {
-            "mean": round(float(np.mean(values)), 4),
-            "deviation": round(float(np.std(values, ddof=1)), 4),
-            "values": values,
-        }
-        for name, values in measures.items()
-    }
-
-
 @torch.inference_mode()
 def milliseconds(run: Any, repeats: int = 15) -> float:
     """Least time of one call, of `repeats` after two to warm up."""
@@ -251,7 +230,7 @@ def sizes(mini: MiniCLAP, over_mn04: MiniMN04CLAP) -> dict[str, Any]:
     }
     mn04 = sum(parameter.numel() for parameter in over_mn04.audio_encoder.parameters())
     folders = {
-        name: sum(path.stat().st_size for path in packaged(name).iterdir())
+        name: sum(path.stat().st_size for path in (PACKAGED / name).iterdir())
         for name in packaged_names()
     }
     return {"parameters": {**counts, "mn04": mn04}, "bytes": folders}
@@ -261,9 +240,7 @@ def main() -> None:
     """Parse, measure, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument(
-        "--work", type=Path, required=True, help="folder with cache/, text/, seeds/"
-    )
+    parser.add_argument("--work", type=Path, required=True, help="folder with text/, features/")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -271,32 +248,24 @@ def main() -> None:
     shared, work = arguments.shared, arguments.work
     mn04_file = shared / "models/mn04/mn04_as_mAP_432.pt"
     models = {name: load_checkpoint(name, mn04=mn04_file).backbone for name in packaged_names()}
-    mini, over_mn04 = models["mini-clap"], models["mini-mn04-clap"]
+    mini, over_mn04 = models["mini"], models["mini-mn04"]
     material = Material(shared)
-    caches = {name: work / "features" / ("mn04" if "mn04" in name else "mini") for name in models}
-    held_out = Segments(work / "cache", "held-out")
-    sample = torch.from_numpy(held_out.teacher[0][:].astype(np.float32))
+    caches = {name: work / "features" / name for name in models}
+    teacher = load_mn04(mn04_file)
+    held_out = held_out_segments(shared, teacher, work / "held-out.pt")
+    student = judge_audio(mini.audio_encoder.network, teacher, held_out, SEGMENTS)
     data = Texts(work / "text", mini.config.max_tokens)
-    with torch.inference_mode():
-        student = judge_audio(mini.audio_encoder, held_out, Objective(load_mn04(mn04_file), sample))
-        cosines = held_out_cosines(mini.text_encoder, data)
-    seeds = {
-        name: [
-            of_backbone(load_checkpoint(folder, mn04=mn04_file).backbone, material, caches[name])
-            for folder in sorted((work / "seeds").glob(f"{name}-[0-9]"))
-        ]
-        for name in ("mini-clap", "mini-mn04-clap")
-    }
+    cosines = held_out_cosines(mini.text_encoder, data)
     probes = {
         name: linear_probe(
             cached_features(
-                models[name].audio_encoder,
+                model.audio_encoder,
                 [clip.path for clip in material.esc10],
-                caches[name].with_name(f"{caches[name].name}-clips.npz"),
-            )[:, : models[name].config.audio_features],
+                caches[name].with_name(f"{name}-clips.npz"),
+            )[:, : model.config.audio_features],
             material.esc10,
         )
-        for name in ("mini-clap", "mini-mn04-clap")
+        for name, model in models.items()
     }
     script = Path(sys.argv[0]).name
     report = {
@@ -308,11 +277,11 @@ def main() -> None:
                 over_mn04, shared, material, caches["mini-mn04"]
             ),
         },
-        "over_seeds": {name: over_seeds(results) for name, results in seeds.items()},
-        "linear_probe_esc10": {"mini": probes["mini-clap"], "mn04": probes["mini-mn04-clap"]},
-        "audio_student_on_held_out_segments": {**student, "n": len(held_out)},
-        "text_cosine_with_teacher": {
-            name: {"mean": cosines[name], "n": count} for name, count in data.held_out.items()
+        "linear_probe_esc10": probes,
+        "audio_student_on_held_out_segments": {**student, "n": SEGMENTS},
+        "text_likeness_with_teacher": {
+            name: {"sentence": cosines[name], "profile": cosines[f"{name} profile"], "n": count}
+            for name, count in data.held_out.items()
         },
         "speed": speed(mini, over_mn04),
         "sizes": sizes(mini, over_mn04),

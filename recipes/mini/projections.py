@@ -1,8 +1,11 @@
-"""Contrastive training of the projections on captions, over frozen and cached encoder outputs.
+"""The shared space of `mini` and `mini-mn04`: one pair of projections over both audio towers.
 
-`choose` cross-validates the settings in four folds (an ESC fold and a quarter of the prompts each,
-and scenes made of a fold's own clips); `train` uses one setting on all but the held-out clips and
-writes a checkpoint. Neither reads ESC's test clips or RELATE.
+Most of it is not learned: what labels' names mean to the text tower, and what sounds and captions
+are like on average, which is taken away. `choose` cross-validates the settings of what is learned
+in four folds (an ESC fold and a quarter of the prompts each, and scenes made of a fold's own
+clips); `train` uses one setting on all but the held-out clips and writes both checkpoints. Nothing
+here reads ESC's test clips or what judges. Generated clips are unlabelled sound unless `demos` is
+set.
 """
 
 from __future__ import annotations
@@ -22,69 +25,87 @@ import torch
 from bank import Clip, normalise, read_bank, read_more, read_rows
 from compositions import KINDS, Scene, is_event, make_scenes
 from features import cached_features, scene_features
-from texts import tagged
+from texts import relate_captions_by_split, tagged
 from torch import Tensor
 from torch.nn import functional as F
 
 from humanclap.clap.checkpoint import Checkpoint, write_manifest
 from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
+from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.mn04 import load_mn04
+from humanclap.clap.mini.storage import write_shared
+from humanclap.clap.mini.tagger import TaggerSizes
 from humanclap.clap.mini.text import encode
 
 ESC_FOLDS = ("1", "2", "3", "5")
 LONGEST_CAPTION = 250  # characters; longer ones describe music and mood
 PER_TEXT = 12  # clips of bank_more.py with one text
-SCENES_PER_FOLD = 2500
+SCENES_PER_FOLD = 1500
+REAL_SYSTEMS = ("ground truth", "Ground-Truth", "US8K")
+"""What tta-demos calls recordings, beside what generators made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One way of training the projections.
 
-    wrong: weight of the captions that are nearly true; order_scale: see `scale_order`.
+    steps: of the residuals, on captioned recordings, and with `demos` on generated clips too;
+    scenes: in a batch; order_scale: see `scale_order`.
     """
 
-    steps: int = 80
-    order_steps: int = 300
-    order_scale: float = 0.5
+    steps: int = 0
+    demos: bool = False
+    order_steps: int = 200
+    order_scale: float = 0.35
     rate: float = 1e-3
     batch: int = 128
     scenes: int = 64
-    wrong: float = 0.5
     weight_decay: float = 0.05
-    sharpness: float = 1.0
-    centring: float = 0.5
     seed: int = 1
 
 
 class Data:
-    """Clips and scenes with their encoder outputs, their captions' embeddings, and the folds."""
+    """Clips and scenes with what each tower hears of them, their captions' encodings, and folds.
 
-    def __init__(self, model: MiniCLAP, shared: Path, more: Path, cache: Path) -> None:
+    features, scene_features: (towers, clips or scenes, features).
+    """
+
+    def __init__(
+        self,
+        model: MiniCLAP,
+        towers: dict[str, AudioEncoder],
+        *,
+        shared: Path,
+        more: Path,
+        cache: Path,
+    ) -> None:
         clips = [clip for clip in read_bank(shared) if len(clip.text) <= LONGEST_CAPTION]
+        self.towers = list(towers)
         self.clips = clips + read_more(more, per_text=PER_TEXT)
         self.fold = np.array([fold_of(clip) for clip in self.clips])
-        self.features = torch.from_numpy(
-            cached_features(
-                model.audio_encoder,
-                [clip.path for clip in self.clips],
-                cache.with_name(f"{cache.name}-clips.npz"),
-            )
+        paths = [clip.path for clip in self.clips]
+        self.features = torch.stack(
+            [
+                torch.from_numpy(cached_features(tower, paths, cache / f"{name}-clips.npz"))
+                for name, tower in towers.items()
+            ]
         )
-        self._make_scenes(model, cache)
+        self._make_scenes(towers, cache)
         said = {form for clip in self.clips for form in forms(clip)}
         for scene in self.scenes:
             said |= {scene.text, *(text for _, text in scene.wrong)}
         self.captions = sorted(said)
         self.row = {caption: row for row, caption in enumerate(self.captions)}
-        self.text = encode_texts(model, self.captions)  # (captions, 768), before projection
+        self.text = encode_texts(model, self.captions)  # (captions, features), not projected
         captions = [normalise(item.text) for item in (*self.clips, *self.scenes)]
         self.group = np.unique(captions, return_inverse=True)[1]  # of clips, then scenes
         rows = read_rows(shared / "models/mn04/class_labels_indices.csv")
-        names = [row["display_name"] for row in rows]
-        self.labels = encode_texts(model, names)[:, : model.config.text_dim]
+        dim = model.config.text_dim
+        self.labels = encode_texts(model, [row["display_name"] for row in rows])[:, :dim]
+        natural = encode_texts(model, relate_captions_by_split(shared)["train"])[:, :dim]
+        self.caption_mean = natural.mean(0)
 
-    def _make_scenes(self, model: MiniCLAP, cache: Path) -> None:
+    def _make_scenes(self, towers: dict[str, AudioEncoder], cache: Path) -> None:
         self.scenes: list[Scene] = []
         folds, parts = [], []
         for fold in range(len(ESC_FOLDS)):
@@ -94,12 +115,30 @@ class Data:
                 if theirs == fold and not clip.held_out and is_event(clip)
             ]
             scenes = make_scenes(events, seconds_of(events), SCENES_PER_FOLD, fold)
-            path = cache.with_name(f"{cache.name}-scenes-{fold}.npz")
-            parts.append(scene_features(model.audio_encoder, scenes, events, path))
+            heard = [
+                scene_features(tower, scenes, events, cache / f"{name}-scenes-{fold}.npz")
+                for name, tower in towers.items()
+            ]
+            parts.append(np.stack(heard))
             self.scenes += scenes
             folds += [fold] * len(scenes)
         self.scene_fold = np.array(folds)
-        self.scene_features = torch.from_numpy(np.concatenate(parts))
+        self.scene_features = torch.from_numpy(np.concatenate(parts, axis=1))
+
+    def unlabelled(self) -> Tensor:
+        """What each tower hears of the clips of `shared` that train, (rows, features)."""
+        chosen = [i for i, c in enumerate(self.clips) if c.source != "more" and not c.held_out]
+        return self.features[:, chosen].flatten(0, 1)
+
+    def captioned(self, clips: np.ndarray, demos: bool) -> np.ndarray:
+        """Those of the clips whose caption may be taught as theirs."""
+        return clips[[self._captioned(self.clips[index], demos) for index in clips]]
+
+    @staticmethod
+    def _captioned(clip: Clip, demos: bool) -> bool:
+        if clip.source == "tta-demos":
+            return demos or clip.system in REAL_SYSTEMS
+        return clip.source != "more"
 
 
 def seconds_of(clips: Sequence[Clip]) -> list[float]:
@@ -127,9 +166,9 @@ def fold_of(clip: Clip) -> int:
 
 @torch.inference_mode()
 def encode_texts(model: MiniCLAP, texts: Sequence[str]) -> Tensor:
-    """(texts, 768): the text encoder's outputs, in batches of alike length."""
+    """(texts, features): the text encoder's outputs, in batches of alike length."""
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    rows = torch.empty(len(texts), 2 * model.config.text_dim)
+    rows = torch.empty(len(texts), 2 * model.config.text_dim + model.config.n_labels)
     for start in range(0, len(order), 128):
         chosen = order[start : start + 128]
         ids, mask = encode(
@@ -142,15 +181,18 @@ def encode_texts(model: MiniCLAP, texts: Sequence[str]) -> Tensor:
     return rows
 
 
+@torch.no_grad()
 def prepare(model: MiniCLAP, data: Data, settings: Settings) -> None:
-    """Fresh projections with the label bridge set from the model's own text tower."""
+    """Fresh projections with all that is not learned: names' meanings, and means taken away."""
     torch.manual_seed(settings.seed)
-    fresh = type(model)(replace(model.config, bridge_sharpness=settings.sharpness), model.tokenizer)
-    model.config = fresh.config
+    fresh = type(model)(model.config, model.tokenizer)
     model.audio_projection, model.text_projection = fresh.audio_projection, fresh.text_projection
     model.log_scale = fresh.log_scale
-    centred = data.labels - settings.centring * data.labels.mean(0)
-    model.audio_projection.label_embeddings.copy_(F.normalize(centred, dim=1))
+    audio, logits = model.audio_projection, data.unlabelled()[:, 2 * model.config.audio_features :]
+    audio.label_embeddings.copy_(F.normalize(data.labels - 0.5 * data.labels.mean(0), dim=1))
+    audio.profile_mean.copy_(audio.profile(logits).mean(0))
+    audio.meaning_mean.copy_(audio.meaning(logits).mean(0))
+    model.text_projection.meaning_mean.copy_(0.5 * data.caption_mean)
 
 
 class Batches:
@@ -171,19 +213,12 @@ class Batches:
 def fit(
     model: MiniCLAP, data: Data, settings: Settings, clips: np.ndarray, scenes: np.ndarray
 ) -> None:
-    """First what is heard, on clips; then, beside it and without touching it, how events go
-    together, on clips and scenes.
-
-    Symmetric cross-entropy; pairs that share a caption are no negatives of each other. The scenes'
-    wrong captions stand among the texts each clip chooses from, and each is besides compared with
-    the right one alone (Bradley-Terry).
-    """
+    """First, for `steps`, what is heard, on captioned clips (`caption_loss`); then, beside it and
+    without touching it, how events go together, on scenes (`scene_loss`)."""
     prepare(model, data, settings)
     audio, text = model.audio_projection, model.text_projection
     random = np.random.default_rng(settings.seed)
-    given = clips[[data.clips[index].source != "more" for index in clips]]
-    batches = Batches(given, settings.batch, random)
-    nothing = np.array([], dtype=int)
+    batches = Batches(data.captioned(clips, settings.demos), settings.batch, random)
     with torch.no_grad():
         text.order_view.weight.zero_()  # what is heard is learned alone
     optimise(
@@ -191,26 +226,17 @@ def fit(
         [{"params": [*audio.residual.parameters(), model.log_scale], "lr": settings.rate}],
         settings.weight_decay,
         settings.steps,
-        lambda: loss_of(model, data, batches.next(), nothing, 0.0, random),
+        lambda: caption_loss(model, data, batches.next(), random),
     )
     torch.nn.init.orthogonal_(text.order_view.weight)
-    fewer = Batches(given, settings.batch - settings.scenes, random)
     scene_batches = Batches(scenes, settings.scenes, random)
+    order = [*audio.order.parameters(), *text.order.parameters(), text.order_view.weight]
     optimise(
         model,
-        [
-            {
-                "params": [
-                    *audio.order.parameters(),
-                    *text.order.parameters(),
-                    text.order_view.weight,
-                ],
-                "lr": settings.rate,
-            }
-        ],
+        [{"params": order, "lr": settings.rate}],
         settings.weight_decay,
         settings.order_steps,
-        lambda: loss_of(model, data, fewer.next(), scene_batches.next(), settings.wrong, random),
+        lambda: scene_loss(model, data, scene_batches.next(), random),
     )
     scale_order(model, settings.order_scale)
 
@@ -246,55 +272,64 @@ def optimise(
     model.eval()
 
 
-def loss_of(
-    model: MiniCLAP,
-    data: Data,
-    clips: np.ndarray,
-    scenes: np.ndarray,
-    wrong_weight: float,
-    random: np.random.Generator,
+def caption_loss(
+    model: MiniCLAP, data: Data, clips: np.ndarray, random: np.random.Generator
 ) -> Tensor:
-    """The loss of `fit` on some clips and scenes."""
+    """Symmetric cross-entropy of some clips and their captions, each as one of the towers hears it.
+
+    Pairs that share a caption are no negatives of each other.
+    """
     said = [data.row[random.choice(forms(data.clips[index]))] for index in clips]
-    said += [data.row[data.scenes[index].text] for index in scenes]
+    tower = random.integers(len(data.towers), size=len(clips))
+    audio = F.normalize(model.audio_projection(data.features[tower, clips]), dim=1)  # (batch, dim)
+    text = F.normalize(model.text_projection(data.text[said]), dim=1)  # (batch, dim)
+    logits = model.logit_scale * audio @ text.T  # (batch, batch), row = audio
+    group = torch.from_numpy(data.group[clips])
+    same = (group[:, None] == group[None, :]) & ~torch.eye(len(clips), dtype=torch.bool)
+    logits = logits.masked_fill(same, -1e4)
+    own = torch.arange(len(clips))
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def scene_loss(
+    model: MiniCLAP, data: Data, scenes: np.ndarray, random: np.random.Generator
+) -> Tensor:
+    """Each scene's true caption against each of its wrong ones (Bradley-Terry)."""
+    right = [data.row[data.scenes[index].text] for index in scenes]
     wrong = [
-        (len(clips) + place, data.row[text])
+        (place, data.row[text])
         for place, index in enumerate(scenes)
         for _, text in data.scenes[index].wrong
     ]
-    features = torch.cat([data.features[clips], data.scene_features[scenes]])
-    texts = data.text[said + [row for _, row in wrong]]
-    audio = F.normalize(model.audio_projection(features), dim=1)  # (batch, dim)
-    text = F.normalize(model.text_projection(texts), dim=1)  # (batch + wrong, dim)
-    logits = model.logit_scale * audio @ text.T  # (batch, batch + wrong), row = audio
-    batch = len(features)
-    group = torch.from_numpy(data.group[np.concatenate([clips, len(data.clips) + scenes])])
-    same = (group[:, None] == group[None, :]) & ~torch.eye(batch, dtype=torch.bool)
-    logits = logits.masked_fill(F.pad(same, (0, len(wrong))), -1e4)
-    own = torch.arange(batch)
-    loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits[:, :batch].T, own)) / 2
-    if wrong:
-        place = torch.tensor([place for place, _ in wrong])
-        worse = logits[place, torch.arange(batch, batch + len(wrong))]
-        loss = loss + wrong_weight * F.softplus(worse - logits[place, place]).mean()
-    return loss
+    tower = random.integers(len(data.towers), size=len(scenes))
+    audio = F.normalize(model.audio_projection(data.scene_features[tower, scenes]), dim=1)
+    text = F.normalize(model.text_projection(data.text[right + [row for _, row in wrong]]), dim=1)
+    place = torch.tensor([place for place, _ in wrong])
+    better = (audio * text[: len(scenes)]).sum(1)[place]  # (wrong captions,)
+    worse = (audio[place] * text[len(scenes) :]).sum(1)
+    return F.softplus(model.logit_scale * (worse - better)).mean()
 
 
 @torch.inference_mode()
 def judge(
-    model: MiniCLAP, data: Data, held_out: np.ndarray, scenes: np.ndarray
-) -> dict[str, float]:
-    """On held-out clips: ESC-10 zero-shot, finding a prompt among the held-out prompts, scenes."""
-    audio = F.normalize(model.audio_projection(data.features), dim=1)
+    model: MiniCLAP, data: Data, tower: int, held_out: np.ndarray, scenes: np.ndarray
+) -> dict[str, list[float]]:
+    """On held-out clips: ESC's classes, finding a prompt among all prompts, scenes.
+
+    Lists of one value a clip or comparison, whose means are what is reported.
+    """
+    heard = data.features[tower]
+    audio = F.normalize(model.audio_projection(heard), dim=1)
     text = F.normalize(model.text_projection(data.text), dim=1)
-    esc = [index for index in held_out if data.clips[index].esc10]
-    classes = sorted({data.clips[index].text for index in esc})
+    esc = [index for index in held_out if data.clips[index].source == "esc"]
+    classes = sorted({clip.text for clip in data.clips if clip.source == "esc"})
     scores = audio[esc] @ text[[data.row[name] for name in classes]].T
     correct = [
-        classes[int(row.argmax())] == data.clips[i].text for i, row in zip(esc, scores, strict=True)
+        float(classes[int(row.argmax())] == data.clips[i].text)
+        for i, row in zip(esc, scores, strict=True)
     ]
     tta = [index for index in held_out if data.clips[index].source == "tta-demos"]
-    prompts = sorted({data.clips[index].text for index in tta})
+    prompts = sorted({clip.text for clip in data.clips if clip.source == "tta-demos"})
     scores = audio[tta] @ text[[data.row[prompt] for prompt in prompts]].T
     own = torch.tensor([prompts.index(data.clips[index].text) for index in tta])
     matched = scores.gather(1, own[:, None])
@@ -302,14 +337,15 @@ def judge(
     others = torch.ones_like(scores).scatter(1, own[:, None], 0).bool()
     pooled = scores[others].sort().values  # one threshold for all clips, as a score is read
     across = torch.searchsorted(pooled, matched[:, 0].contiguous()).float() / len(pooled)
-    heard = F.normalize(model.audio_projection(data.scene_features[scenes]), dim=1)
+    heard = F.normalize(model.audio_projection(data.scene_features[tower, scenes]), dim=1)
     preferred = preferences(heard, [data.scenes[i] for i in scenes], lambda t: text[data.row[t]])
     return {
-        "esc10": float(np.mean(correct)),
-        "r10": float((rank <= 10).float().mean()),
-        "mrr": float((1 / rank).mean()),
-        "auc": float(across.mean()),
-        **{kind: found["correct"] for kind, found in preferred.items()},
+        "esc": correct,
+        "r1": (rank <= 1).float().tolist(),
+        "r10": (rank <= 10).float().tolist(),
+        "mrr": (1 / rank).tolist(),
+        "auc": across.tolist(),
+        **{kind: [found["correct"]] for kind, found in preferred.items()},
     }
 
 
@@ -330,25 +366,20 @@ def preferences(audio: Tensor, scenes: Sequence[Scene], embed) -> dict[str, dict
     }
 
 
-def cross_validate(model: MiniCLAP, data: Data, settings: Settings) -> dict[str, float]:
-    """Means over the four folds."""
-    results = []
+def cross_validate(model: MiniCLAP, data: Data, settings: Settings) -> dict[str, dict[str, float]]:
+    """Means over what the four folds leave out, for each tower."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in data.towers}
     for fold in range(len(ESC_FOLDS)):
         inside, scenes_inside = data.fold != fold, data.scene_fold != fold
         fit(model, data, settings, np.flatnonzero(inside), np.flatnonzero(scenes_inside))
-        results.append(judge(model, data, np.flatnonzero(~inside), np.flatnonzero(~scenes_inside)))
-    return {name: round(float(np.mean([r[name] for r in results])), 4) for name in results[0]}
-
-
-def load_encoders(encoders: Path, mn04: Path | None) -> MiniCLAP:
-    """mini's two towers from a checkpoint, or its text tower with mn04 for audio."""
-    mini = MiniCLAP.from_pretrained(encoders)
-    if mn04 is None:
-        return mini
-    config = replace(mini.config, name="mini-mn04")
-    model = MiniMN04CLAP(config, mini.tokenizer, load_mn04(mn04))
-    model.text_encoder = mini.text_encoder
-    return model.freeze_encoders().eval()
+        outside, scenes_outside = np.flatnonzero(~inside), np.flatnonzero(~scenes_inside)
+        for tower, name in enumerate(data.towers):
+            for measure, values in judge(model, data, tower, outside, scenes_outside).items():
+                found[name].setdefault(measure, []).extend(values)
+    return {
+        name: {measure: round(float(np.mean(values)), 4) for measure, values in measures.items()}
+        for name, measures in found.items()
+    }
 
 
 def grid(text: str) -> list[Settings]:
@@ -360,37 +391,51 @@ def grid(text: str) -> list[Settings]:
     ]
 
 
+def write_models(model: MiniCLAP, settings: Settings, output: Path) -> None:
+    """`mini`, and `mini-mn04`, which is the same but for its audio tower and stores nothing."""
+    training = {"recipe": "recipes/mini/projections.py", "settings": asdict(settings)}
+    model.save_pretrained(output / "mini", half=True)
+    write_manifest(Checkpoint(model, None, training), output / "mini")
+    theirs, sizes = output / "mini-mn04", TaggerSizes()
+    config = replace(
+        model.config, name="mini-mn04", audio_expanded=sizes.expanded, audio_out=sizes.out
+    )
+    write_shared(theirs, config.to_json(), "mini")
+    write_manifest(Checkpoint(MiniMN04CLAP(config, model.tokenizer), None, training), theirs)
+
+
 def main() -> None:
-    """Parse; load the two encoders; choose or train."""
+    """Parse; load the encoders; choose or train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=["choose", "train"])
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--more", type=Path, required=True, help="folder of bank_more.py")
     parser.add_argument("--encoders", type=Path, required=True, help="checkpoint with both towers")
-    parser.add_argument("--features", type=Path, required=True, help="begin of the caches' names")
-    parser.add_argument("--mn04", type=Path, help="train the projections of mini-mn04 over it")
-    parser.add_argument("--grid", default="{}", help='for example {"steps": [200, 400]}')
-    parser.add_argument("--name", help="the model's name")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--mn04", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True, help="folder of what towers hear")
+    parser.add_argument("--grid", default="{}", help='for example {"steps": [0, 80]}')
+    parser.add_argument("--output", type=Path, help="folder for the folders of both models")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_encoders(arguments.encoders, arguments.mn04)
-    data = Data(model, arguments.shared, arguments.more, arguments.features)
+    model = MiniCLAP.from_pretrained(arguments.encoders)
+    towers = {"mini": model.audio_encoder, "mini-mn04": AudioEncoder(load_mn04(arguments.mn04))}
+    data = Data(
+        model,
+        towers,
+        shared=arguments.shared,
+        more=arguments.more,
+        cache=arguments.features,
+    )
     if arguments.stage == "choose":
         for settings in grid(arguments.grid):
             given = {key: value for key, value in asdict(settings).items() if key in arguments.grid}
-            print(given, cross_validate(model, data, settings), flush=True)
+            for tower, measures in cross_validate(model, data, settings).items():
+                print(given, tower, measures, flush=True)
         return
     (settings,) = grid(arguments.grid)
     chosen = np.flatnonzero([not clip.held_out for clip in data.clips])
     fit(model, data, settings, chosen, np.arange(len(data.scenes)))
-    model.config, model.name = replace(model.config, name=arguments.name), arguments.name
-    if isinstance(model, MiniMN04CLAP):
-        model.save_shared(arguments.output, "mini-clap")
-    else:
-        model.save_pretrained(arguments.output, half=True)
-    training = {"recipe": "recipes/mini/projections.py", "settings": asdict(settings)}
-    write_manifest(Checkpoint(model, None, training), arguments.output)
+    write_models(model, settings, arguments.output)
 
 
 if __name__ == "__main__":

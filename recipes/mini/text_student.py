@@ -8,11 +8,14 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from bank import read_rows
+from profiles import Profiles
 from schedule import one_cycle, save_atomically
-from texts import gather, order_weights
+from texts import events_of, gather, order_weights
 from tokenizers import Tokenizer
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -21,6 +24,7 @@ from humanclap.clap.mini.text import TextEncoder, pad, train_tokenizer
 
 CHUNK = 16_384
 ORDER_WEIGHT = 0.5
+LABELS = "models/mn04/class_labels_indices.csv"
 SEQUENCE = re.compile(r"\b(then|followed|before|after|following|later|while|as)\b", re.IGNORECASE)
 """Words that may put events in order: what order a read text has is then not known."""
 
@@ -28,7 +32,8 @@ SEQUENCE = re.compile(r"\b(then|followed|before|after|following|later|while|as)\
 def cache(arguments: argparse.Namespace) -> None:
     """texts.json, tokenizer.json, and the teacher's embeddings in numbered float16 chunks.
 
-    The texts stand in one list: read, made, pool of events, held out.
+    The texts stand in one list: read, made, pool of events, held out. parts.npz: the events of
+    those that are natural or held out; labels.npy: the teacher's labels' names.
     """
     from minilm import MiniLM
 
@@ -59,6 +64,28 @@ def cache(arguments: argparse.Namespace) -> None:
         np.save(part, embeddings)
         part.rename(path)
         print(f"teacher: {start + len(embeddings)} of {len(texts)}", flush=True)
+    split = {row: events_of(texts[row]) for row in natural_rows(content)}
+    phrases = sorted({phrase for parts in split.values() for phrase in parts})
+    place = {phrase: index for index, phrase in enumerate(phrases)}
+    np.savez(
+        arguments.work / "parts.npz",
+        embeddings=teacher.embed(phrases).astype(np.float16),
+        rows=np.concatenate([[row] * len(parts) for row, parts in split.items()]),
+        phrases=np.array([place[phrase] for parts in split.values() for phrase in parts]),
+    )
+    names = [row["display_name"] for row in read_rows(arguments.shared / LABELS)]
+    np.save(arguments.work / "labels.npy", teacher.embed(names))
+
+
+def natural_rows(content: dict[str, Any]) -> list[int]:
+    """Rows of the texts that people wrote, and of those held out."""
+    end = len(content["texts"])
+    return [*range(content["natural"]), *range(end - held_out_count(content), end)]
+
+
+def held_out_count(content: dict[str, Any]) -> int:
+    """How many texts at the end of the list are held out."""
+    return sum(content["held_out"].values())
 
 
 def batches(
@@ -90,6 +117,7 @@ class Texts:
         ):
             if any(weights):
                 self.order[row] = np.float32(weights) @ pool[events]
+        self._read_profiles(work, content, pool)
         texts: list[str] = content["texts"]
         unknown = [bool(SEQUENCE.search(text)) for text in texts[: self.read]]
         self.order_known = ~np.array(unknown + [False] * len(content["events"]))
@@ -97,6 +125,29 @@ class Texts:
         self.ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
         self.lengths = np.array([min(len(ids), max_tokens) for ids in self.ids])
         self.max_tokens = max_tokens
+
+    def _read_profiles(self, work: Path, content: dict[str, Any], pool: np.ndarray) -> None:
+        """Which phrases each text has, as rows of one table of embeddings."""
+        with np.load(work / "parts.npz") as stored:
+            phrases, rows, places = stored["embeddings"], stored["rows"], stored["phrases"]
+        self.phrases = np.concatenate([phrases, pool.astype(np.float16)])
+        self.events: dict[int, list[int]] = {}
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            self.events.setdefault(row, []).append(place)
+        for row, events in enumerate(content["events"], self.read):
+            self.events[row] = [len(phrases) + event for event in events]
+        natural = self.teacher[: self.natural].astype(np.float32)
+        captions = [row for row in range(self.natural) if len(self.events[row]) > 1]
+        self.profiles = Profiles(np.load(work / "labels.npy"))
+        self.profiles.centre_on(
+            torch.from_numpy(natural[captions]), [self.events_of(row) for row in captions]
+        )
+
+    def events_of(self, row: int) -> torch.Tensor:
+        """Embeddings of a text's events (events, 384); of the whole where they are not known."""
+        places = self.events.get(row)
+        chosen = self.teacher[row][None] if places is None else self.phrases[places]
+        return torch.from_numpy(chosen.astype(np.float32))
 
     def epoch(self, size: int, pick: np.random.Generator) -> list[np.ndarray]:
         """Batches of all made captions, natural ones four times, and half of the other texts."""
@@ -112,6 +163,11 @@ class Texts:
         ids, mask = pad([self.ids[index] for index in chosen], self.max_tokens)
         return ids, mask, torch.from_numpy(self.teacher[chosen].astype(np.float32))
 
+    def profile_of(self, chosen: np.ndarray) -> torch.Tensor:
+        """Profiles that the texts should have (batch, labels), unit."""
+        whole = torch.from_numpy(self.teacher[chosen].astype(np.float32))
+        return self.profiles(whole, [self.events_of(int(row)) for row in chosen])
+
     def order_of(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Order of the chosen training texts (batch, 384), and where it is known (batch,)."""
         order = torch.from_numpy(self.order[chosen].astype(np.float32))
@@ -119,31 +175,42 @@ class Texts:
 
 
 def loss_of(
-    output: torch.Tensor, teacher: torch.Tensor, order: torch.Tensor, known: torch.Tensor
+    output: torch.Tensor,
+    teacher: torch.Tensor,
+    profile: torch.Tensor,
+    order: torch.Tensor,
+    known: torch.Tensor,
 ) -> torch.Tensor:
-    """1 - cosine with the teacher, the difference of the similarity matrices, and the order.
+    """1 - cosine with the teacher and with the profile, the difference of the similarity matrices,
+    and the order.
 
-    output: (batch, 768), a sentence embedding and an order; known: 0 where the order is not.
+    output: (batch, 768 + labels), as `TextEncoder` has it; known: 0 where the order is not.
     """
-    embeddings, ours = output[:, : teacher.shape[1]], output[:, teacher.shape[1] :]
+    dim = teacher.shape[1]
+    embeddings, ours, labels = output[:, :dim], output[:, dim : 2 * dim], output[:, 2 * dim :]
     cosine = (embeddings * teacher).sum(1)  # (batch,)
     relations = (embeddings @ embeddings.T - teacher @ teacher.T).square().mean()
     order_error = (known * (ours - order).square().sum(1)).mean()
-    return (1 - cosine).mean() + 5.0 * relations + ORDER_WEIGHT * order_error
+    profile_error = (1 - (labels * profile).sum(1)).mean()
+    return (1 - cosine).mean() + profile_error + 5.0 * relations + ORDER_WEIGHT * order_error
 
 
 @torch.inference_mode()
 def held_out_cosines(encoder: TextEncoder, data: Texts) -> dict[str, float]:
-    """Mean cosine with the teacher for each kind of held-out text."""
+    """Mean cosine with the teacher, and with the profile, for each kind of held-out text."""
     encoder.eval()
     result, start = {}, data.held_out_from
     for name, count in data.held_out.items():
-        cosines = []
+        cosines, profiles = [], []
         for first in range(start, start + count, 128):
             chosen = np.arange(first, min(first + 128, start + count))
             ids, mask, teacher = data.batch(chosen)
-            cosines.append((encoder(ids, mask)[:, : teacher.shape[1]] * teacher).sum(1))
+            output = encoder(ids, mask)
+            cosines.append((output[:, : teacher.shape[1]] * teacher).sum(1))
+            profile = data.profile_of(chosen)
+            profiles.append((output[:, 2 * teacher.shape[1] :] * profile).sum(1))
         result[name] = round(float(torch.cat(cosines).mean()), 4)
+        result[f"{name} profile"] = round(float(torch.cat(profiles).mean()), 4)
         start += count
     return result
 
@@ -166,6 +233,7 @@ def train(arguments: argparse.Namespace) -> None:
         encoder.load_state_dict(state["encoder"])
         optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
+    read = torch.compile(encoder, dynamic=True)  # half the time
     began, done = time.monotonic(), 0
     while step < total:
         pick = np.random.default_rng([arguments.seed, step // per_epoch])
@@ -177,8 +245,8 @@ def train(arguments: argparse.Namespace) -> None:
             ids, mask, teacher = data.batch(chosen)
             encoder.train()
             with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-                output = encoder(ids, mask)
-            loss = loss_of(output, teacher, *data.order_of(chosen))
+                output = read(ids, mask)
+            loss = loss_of(output, teacher, data.profile_of(chosen), *data.order_of(chosen))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bank import normalise, read_bank, read_rows, relate_captions
+from bank import judged_captions, normalise, read_bank, read_rows
 
 WORDNET = Path("/usr/share/wordnet")
 RELATE_TABLE = "data/relate/scores/REL.csv"
@@ -108,6 +108,19 @@ def caption_parts(captions: list[str]) -> list[str]:
     return sorted({part for part in parts if len(part) > 3})
 
 
+_MORE_SEAMS = re.compile(_SEAMS + r"|, | with | over | during | in the background| in the distance")
+
+
+def events_of(text: str) -> list[str]:
+    """The phrases of a caption that name one event each, as far as its joining words tell.
+
+    >>> events_of("A dog barks, then a man speaks in the background")
+    ['a dog barks', 'a man speaks']
+    """
+    parts = (part.strip(" .,") for part in _MORE_SEAMS.split(text.lower()))
+    return [part for part in parts if len(part) > 2] or [text]
+
+
 def captions_of(pool: Sequence[str], natural: int, count: int, seed: int) -> Iterator[Caption]:
     """Captions of one to four events of the pool, one after the other or together.
 
@@ -180,7 +193,7 @@ def tagged(name: str) -> Iterator[str]:
 
 
 def prompts(shared: Path) -> list[tuple[str, bool]]:
-    """Captions and labels of the bank with whether they are held out; RELATE's are not among."""
+    """Captions and labels of the bank with whether they are held out; none that judges is among."""
     rows = [(clip.text, clip.held_out and clip.source == "tta-demos") for clip in read_bank(shared)]
     rows += [
         (row["display_name"], False)
@@ -209,7 +222,7 @@ def gather(shared: Path, *, events: int, made: int) -> Texts:
     """Prompts and RELATE's train captions, WordNet, and captions made of events and their parts.
 
     Held out: RELATE's test captions and a fifth of its train captions (natural ones), the held-out
-    prompts, and a hundredth of the made captions and of WordNet. RELATE validation is not read.
+    prompts, and a hundredth of the made captions and of WordNet. No caption that judges is read.
     """
     relate = relate_captions_by_split(shared)
     fifth = [text for text in relate["train"] if zlib.crc32(normalise(text).encode()) % 5 == 0]
@@ -224,7 +237,7 @@ def gather(shared: Path, *, events: int, made: int) -> Texts:
         else:
             labels += tagged(text) if len(text) < 40 else ()
             read.append(text)
-    banned = relate_captions(shared) | {
+    banned = judged_captions(shared) | {
         normalise(text) for texts in held.values() for text in texts
     }
     read = [text for text in read if normalise(text) not in banned]
@@ -250,14 +263,14 @@ def gather(shared: Path, *, events: int, made: int) -> Texts:
 
 def relate_captions_by_split(shared: Path) -> dict[str, list[str]]:
     """Captions of RELATE: `train` (of AudioCaps' train split, rows its screening left out too)
-    and `test`; each in the order of the file, none in both, none of RELATE validation.
+    and `test`; each in the order of the file, none in both, none that judges.
     """
     rows = read_rows(shared / RELATE_TABLE)
     test = {r["text"] for r in rows if r["in RELATE dataset"] == "test"}
     other = {r["text"] for r in rows if r["in AudioCaps"] == "test"} - test
     train = {r["text"] for r in rows if r["in AudioCaps"] == "train"} - test - other
     order = list(dict.fromkeys(row["text"] for row in rows))
-    banned = relate_captions(shared)
+    banned = judged_captions(shared)
     return {
         name: [text for text in order if text in chosen and normalise(text) not in banned]
         for name, chosen in (("train", train), ("test", test))

@@ -122,9 +122,7 @@ def test_refuses_torn_json_missing_weights_and_empty_folders(saved: Path, tmp_pa
 
 
 def test_refuses_an_unknown_name() -> None:
-    with pytest.raises(
-        CheckpointError, match=r"expected 'mini', 'mini-clap', .*, a checkpoint folder"
-    ):
+    with pytest.raises(CheckpointError, match=r"expected 'mini', 'mini-mn04', a checkpoint folder"):
         load_checkpoint("clap")
     with pytest.raises(HumanCLAPError):
         load_checkpoint("./no/such/folder")
@@ -132,8 +130,8 @@ def test_refuses_an_unknown_name() -> None:
 
 @pytest.fixture
 def shipped(tiny: MiniCLAP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of packaged models with one of them, `mini-clap`."""
-    save_checkpoint(Checkpoint(tiny, CALIBRATION), tmp_path / "weights" / "mini-clap")
+    """A folder of packaged models with one of them, `base`."""
+    save_checkpoint(Checkpoint(tiny, CALIBRATION), tmp_path / "weights" / "base")
     (tmp_path / "weights" / "scraps").mkdir()
     monkeypatch.setattr("humanclap.clap.checkpoint.PACKAGED", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
@@ -141,7 +139,7 @@ def shipped(tiny: MiniCLAP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_packaged_name_brings_its_calibration(tiny: MiniCLAP, shipped: Path) -> None:
-    loaded = load_checkpoint("mini-clap")
+    loaded = load_checkpoint("base")
     assert loaded.calibration == CALIBRATION
     assert loaded.backbone.fingerprint() == tiny.fingerprint()
 
@@ -150,14 +148,14 @@ def test_weights_in_half_precision_become_a_packaged_model_by_their_manifest(
     tiny: MiniCLAP, shipped: Path
 ) -> None:
     tiny.save_pretrained(shipped / "half", half=True)
-    assert packaged_names() == ["mini-clap"]
+    assert packaged_names() == ["base"]
     write_manifest(Checkpoint(tiny, CALIBRATION), shipped / "half")
-    assert packaged_names() == ["half", "mini-clap"]
+    assert packaged_names() == ["base", "half"]
     assert load_checkpoint("half").calibration == CALIBRATION
 
 
 def test_an_unknown_name_is_told_the_packaged_ones(shipped: Path) -> None:
-    with pytest.raises(CheckpointError, match="expected 'mini-clap', a checkpoint folder"):
+    with pytest.raises(CheckpointError, match="expected 'base', a checkpoint folder"):
         load_checkpoint("mini")
     with pytest.raises(CheckpointError, match="no such model"):
         load_checkpoint("scraps")

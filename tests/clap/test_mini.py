@@ -85,11 +85,11 @@ def test_eval_mode_ignores_every_seed(model, waveforms):
     assert torch.equal(first, model.embed_audio(waveforms))
 
 
-def test_training_mode_leaves_batch_norm_statistics_alone(waveforms):
+def test_in_training_too_a_clip_embeds_the_same_alone_and_in_company(waveforms):
     model = MiniCLAP(MiniConfig.tiny()).train()
-    before = {name: value.clone() for name, value in model.named_buffers()}
-    model.embed_audio(waveforms)
-    assert all(torch.equal(before[name], value) for name, value in model.named_buffers())
+    together = model.encode_audio(waveforms)
+    alone = torch.cat([model.encode_audio(waveform[None]) for waveform in waveforms])
+    torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-5)
 
 
 def test_silence_has_a_finite_embedding(model):
@@ -98,7 +98,7 @@ def test_silence_has_a_finite_embedding(model):
 
 def test_any_length_from_one_frame_up(model):
     for samples in (1024, 5000, 200_000):
-        assert model.embed_audio(torch.zeros(1, samples)).shape == (1, 16)
+        assert model.embed_audio(torch.zeros(1, samples)).shape == (1, 27)
 
 
 @pytest.mark.parametrize("shape", [(32_000,), (1, 2, 32_000), (2, 1000)])
@@ -163,8 +163,9 @@ def _edit_config(directory: Path, **changes) -> None:
     ("changes", "message"),
     [
         ({"colour": 1}, "unknown keys: colour"),
-        ({"n_fft": "drop"}, "missing keys: n_fft"),
+        ({"n_labels": "drop"}, "missing keys: n_labels"),
         ({"format": "other"}, "format is 'other'"),
+        ({"audio_hidden": 8}, "asks for"),
         ({"text_heads": 3}, "not a multiple of text_heads"),
         ({"text_layers": 2}, "missing tensors"),
         ({"text_layers": 0}, "unknown tensors"),
@@ -201,6 +202,6 @@ def test_nan_weights_are_refused(saved, model):
         MiniCLAP.from_pretrained(saved)
 
 
-def test_unequal_stages_are_refused():
-    with pytest.raises(SettingsError, match="same stages"):
-        MiniConfig(audio_widths=(8, 8))
+def test_a_wrong_number_of_widths_is_refused():
+    with pytest.raises(SettingsError, match="audio_out must name 15 widths; got 2"):
+        MiniConfig(audio_out=(8, 8))

@@ -1,4 +1,4 @@
-"""What the projections say: the order of events, the caption's prior, encoders stored once."""
+"""What the projections say: labels, meaning, the order of events; tensors stored once."""
 
 import json
 
@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.clap.mini import storage as storage_module
 from humanclap.clap.mini.audio import over_time
+from humanclap.clap.mini.storage import write_shared
 from humanclap.errors import CheckpointError
 
 
@@ -36,33 +37,45 @@ def test_a_single_step_has_no_slope():
     assert over_time(torch.ones(1, 3, 1))[:, 3:].tolist() == [[0.0, 0.0, 0.0]]
 
 
-def test_without_ratings_the_prior_is_no_part_of_a_score(model):
-    audio = model.embed_audio(torch.rand(2, 32_000) - 0.5)
-    text = model.embed_text(["a dog barks", "rain"])
-    assert audio[:, -1].abs().max() == 0
-    assert text[:, -1].abs().max() == 0
-
-
-def test_the_prior_moves_the_score_of_a_caption_whatever_is_heard(model):
-    waveforms = torch.rand(3, 32_000, generator=torch.Generator().manual_seed(2)) - 0.5
-    torch.nn.init.zeros_(model.text_projection.order_view.weight)
-    before = model.embed_audio(waveforms) @ model.embed_text(["a dog barks"]).T
+def test_the_profile_is_which_labels_are_heard_more_than_on_average(model):
+    projection = model.audio_projection
+    logits = torch.full((1, model.config.n_labels), -60.0)
+    logits[0, 3] = 0.0  # probability a half; the others as good as none
     with torch.no_grad():
-        model.text_projection.prior.bias.fill_(0.2)
-        model.audio_projection.prior_weight.fill_(0.5)
-    after = model.embed_audio(waveforms) @ model.embed_text(["a dog barks"]).T
-    # what is heard has unit length: (cosine + 0.5 * 0.2) / sqrt(1 + 0.5^2) / sqrt(1 + 0.2^2)
-    torch.testing.assert_close(after, (before + 0.1) / (1.25 * 1.04) ** 0.5)
+        projection.profile_mean.copy_(torch.full((model.config.n_labels,), 0.1))
+    # a power of one probability among zeros has length 1: (0, .., 1, .., 0) less 0.1 everywhere
+    expected = -0.1 * torch.ones(12)
+    expected[3] += 1
+    profile = projection(_features(model, logits))[0, :12]
+    torch.testing.assert_close(profile, expected / expected.norm(), atol=1e-4, rtol=0)
+
+
+def test_the_meaning_of_one_sure_label_is_its_name_s(model):
+    logits = torch.full((1, model.config.n_labels), -30.0)
+    logits[0, 5] = 30.0
+    meaning = model.audio_projection(_features(model, logits))[0, 12:24]
+    name = model.audio_projection.label_embeddings[5]
+    torch.testing.assert_close(meaning, 0.5 * name / name.norm(), atol=1e-4, rtol=0)
+
+
+def _features(model, logits):
+    return torch.cat([torch.zeros(1, 2 * model.config.audio_features), logits], dim=1)
+
+
+def test_profile_and_meaning_have_length_one_and_the_weight_on_both_sides(model):
+    audio = model.audio_projection(model.encode_audio(torch.rand(2, 32_000) - 0.5))
+    text = model.text_projection(model.encode_text(["a dog barks", "rain"]))
+    for embedding in (audio, text):
+        torch.testing.assert_close(embedding[:, :12].norm(dim=1), torch.ones(2))
+        torch.testing.assert_close(embedding[:, 12:24].norm(dim=1), torch.full((2,), 0.5))
 
 
 def test_order_columns_do_not_change_what_is_heard(model):
-    text = ["a dog barks, then rain"]
-    before = model.encode_text(text)
-    heard = model.text_projection(before)[:, : model.config.text_dim]
+    features = model.encode_text(["a dog barks, then rain"])
+    heard = model.text_projection(features)[:, :24]
     with torch.no_grad():
         model.text_projection.order_view.weight.mul_(3)
-    torch.testing.assert_close(model.text_projection(before)[:, : model.config.text_dim], heard)
-    torch.testing.assert_close(heard.norm(dim=1), torch.ones(1))
+    torch.testing.assert_close(model.text_projection(features)[:, :24], heard)
 
 
 def test_matrices_of_zeros_take_no_room_and_come_back(model, tmp_path):
@@ -81,29 +94,25 @@ def packages(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_encoders_shared_with_another_packaged_model_are_read_from_there(model, packages):
+def test_a_packaged_model_reads_its_tensors_from_the_one_it_shares_with(model, packages):
     model.save_pretrained(packages / "base")
-    with torch.no_grad():
-        model.text_projection.prior.bias.fill_(0.3)
-    model.save_shared(packages / "tuned", "base")
-    assert not (packages / "tuned" / "tokenizer.json").exists()
-    loaded = MiniCLAP.from_pretrained(packages / "tuned")
+    write_shared(packages / "other", model.settings() | {"name": "other"}, "base")
+    assert [path.name for path in (packages / "other").iterdir()] == ["config.json"]
+    loaded = MiniCLAP.from_pretrained(packages / "other")
     waveforms = torch.rand(2, 32_000) - 0.5
-    torch.testing.assert_close(
-        loaded.embed_audio(waveforms), model.embed_audio(waveforms), rtol=0, atol=2e-3
-    )
-    assert loaded.text_projection.prior.bias.item() == pytest.approx(0.3)
+    assert loaded.name == "other"
+    assert torch.equal(loaded.embed_audio(waveforms), model.embed_audio(waveforms))
 
 
 def test_sharing_with_no_packaged_model_is_refused(model, packages):
-    model.save_shared(packages / "tuned", "base")
+    write_shared(packages / "other", model.settings(), "base")
     with pytest.raises(CheckpointError, match="'base', no packaged model"):
-        MiniCLAP.from_pretrained(packages / "tuned")
+        MiniCLAP.from_pretrained(packages / "other")
 
 
 def test_a_model_that_shares_saves_itself_whole(model, packages, tmp_path):
     model.save_pretrained(packages / "base")
-    model.save_shared(packages / "tuned", "base")
-    MiniCLAP.from_pretrained(packages / "tuned").save_pretrained(tmp_path / "own")
+    write_shared(packages / "other", model.settings(), "base")
+    MiniCLAP.from_pretrained(packages / "other").save_pretrained(tmp_path / "own")
     assert "shares" not in json.loads((tmp_path / "own" / "config.json").read_text())
-    assert MiniCLAP.from_pretrained(tmp_path / "own").fingerprint()
+    assert MiniCLAP.from_pretrained(tmp_path / "own").fingerprint() == model.fingerprint()

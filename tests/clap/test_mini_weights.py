@@ -1,6 +1,5 @@
 """The weights inside the package: size, speed of loading, and that they know a few sounds."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ MN04_FILE = SHARED / "models/mn04/mn04_as_mAP_432.pt"
 ESC = SHARED / "data/esc/audio"
 needs_shared = pytest.mark.skipif(not MN04_FILE.exists(), reason="shared/ is absent")
 CLIPS = {"rooster": "4-164021-A.ogg", "crying baby": "4-167077-A.ogg", "sneezing": "4-156843-A.ogg"}
+"""Of ESC's fold 4; of roosters and sneezes no clip trained anything."""
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +40,34 @@ def _clips() -> torch.Tensor:
     return torch.stack([torch.from_numpy(row) for row in rows])
 
 
-NAMES = ["mini", "mini-clap", "mini-mn04", "mini-mn04-clap"]
+NAMES = ["mini", "mini-mn04"]
 
 
-def test_each_packaged_model_is_small_and_encoders_are_stored_once():
+def test_the_packaged_models_are_small_and_store_once_what_they_share():
     assert packaged_names() == NAMES
-    sizes = {name: sum(f.stat().st_size for f in packaged(name).iterdir()) for name in NAMES}
-    assert max(sizes.values()) < 20e6
-    assert sum(sizes.values()) < 30e6
-    files = {name: {path.name for path in packaged(name).iterdir()} for name in NAMES}
-    own = {"config.json", "model.safetensors", "README.md", "humanclap.json"}
-    assert files.pop("mini-clap") == own | {"tokenizer.json"}
-    assert all(found == own for found in files.values())
+    files = {name: {path.name: path for path in packaged(name).iterdir()} for name in NAMES}
+    size = sum(path.stat().st_size for found in files.values() for path in found.values())
+    assert size < 16.5e6
+    own = {"config.json", "README.md", "humanclap.json"}
+    assert own | {"model.safetensors", "tokenizer.json"} <= set(files["mini"])
+    assert own <= set(files["mini-mn04"])
+    assert "model.safetensors" not in files["mini-mn04"]
 
 
-def test_aligned_models_share_the_encoders_of_those_before(mini):
-    before = MiniCLAP.from_pretrained(packaged("mini-clap"))
-    for name, tensor in before.audio_encoder.state_dict().items():
-        assert torch.equal(mini.audio_encoder.state_dict()[name], tensor), name
-    assert torch.equal(mini.text_encoder.pieces.weight, before.text_encoder.pieces.weight)
+@needs_shared
+def test_both_models_say_the_same_of_a_text(mini):
+    other = load_checkpoint("mini-mn04", mn04=MN04_FILE).backbone
+    texts = ["a dog barks", "rain, then thunder"]
+    with torch.inference_mode():
+        assert torch.equal(mini.embed_text(texts), other.embed_text(texts))
 
 
-def test_a_model_without_human_ratings_has_no_prior_and_no_calibration():
-    for name in ("mini-clap", "mini-mn04-clap"):
-        assert json.loads((packaged(name) / "humanclap.json").read_text())["calibration"] is None
-    model = MiniCLAP.from_pretrained(packaged("mini-clap"))
-    assert model.audio_projection.prior_weight.item() == 0
-    assert model.text_projection.prior.weight.abs().max() == 0
+@needs_shared
+def test_the_student_hears_nearly_what_its_teacher_hears(mini):
+    other = load_checkpoint("mini-mn04", mn04=MN04_FILE).backbone
+    with torch.inference_mode():
+        cosines = (mini.embed_audio(_clips()) * other.embed_audio(_clips())).sum(1)
+    assert cosines.min() > 0.7
 
 
 def test_mini_predicts_ratings_with_an_error():
@@ -79,12 +80,12 @@ def test_mini_predicts_ratings_with_an_error():
     assert 0.3 < calibration.standard_error(0.4) < 3
 
 
-def test_parameters_are_about_four_and_five_million(mini):
+def test_parameters_are_about_one_and_a_half_and_five_million(mini):
     audio, text = (
         sum(parameter.numel() for parameter in encoder.parameters())
         for encoder in (mini.audio_encoder, mini.text_encoder)
     )
-    assert 3e6 < audio < 4e6
+    assert 1.3e6 < audio < 1.6e6
     assert 4e6 < text < 6e6
 
 

@@ -9,7 +9,8 @@ import soxr
 import torch
 
 from humanclap.clap.mini import MiniConfig, MiniMN04CLAP
-from humanclap.clap.mini.mn04 import MN04, load_mn04
+from humanclap.clap.mini.mn04 import load_mn04
+from humanclap.clap.mini.tagger import Tagger, TaggerSizes
 from humanclap.errors import CheckpointError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -18,11 +19,23 @@ needs_mn04 = pytest.mark.skipif(not MN04_FILE.exists(), reason="shared/models/mn
 
 
 def test_mn04_has_the_published_number_of_parameters():
-    assert sum(parameter.numel() for parameter in MN04().parameters()) == 983_599
+    assert sum(parameter.numel() for parameter in Tagger().parameters()) == 983_599
+
+
+def test_norms_folded_into_convolutions_change_nothing_but_rounding():
+    torch.manual_seed(0)
+    network = Tagger().train()
+    waveforms = torch.rand(3, 32_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    network(waveforms)  # moves the statistics away from 0 and 1
+    network.eval()
+    folded = network.fold()
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+    for before, after in zip(network(waveforms), folded(waveforms), strict=True):
+        torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
 
 
 def test_mn04_of_a_clip_does_not_depend_on_its_neighbours():
-    network = MN04().eval()
+    network = Tagger().eval()
     waveforms = torch.rand(3, 32_000, generator=torch.Generator().manual_seed(0)) - 0.5
     together = network(waveforms)[1]
     alone = torch.cat([network(waveform[None])[1] for waveform in waveforms])
@@ -31,10 +44,10 @@ def test_mn04_of_a_clip_does_not_depend_on_its_neighbours():
 
 def test_another_file_is_refused_by_its_hash(tmp_path):
     path = tmp_path / "mn04.pt"
-    torch.save(MN04().state_dict(), path)
+    torch.save(Tagger().state_dict(), path)
     with pytest.raises(CheckpointError, match=r"sha256 is .* expected 899a8c621706"):
         load_mn04(path)
-    assert isinstance(load_mn04(path, sha256=None), MN04)
+    assert isinstance(load_mn04(path, sha256=None), Tagger)
 
 
 def test_a_missing_file_names_where_it_comes_from(tmp_path):
@@ -50,8 +63,15 @@ def test_a_file_of_another_shape_is_refused(tmp_path):
 
 
 def test_a_saved_mini_mn04_leaves_mn04_out_and_loads_identical(tmp_path):
-    config = MiniConfig(name="mini-mn04", text_vocabulary=512, text_layers=1)
-    network = MN04().eval()
+    sizes = TaggerSizes()
+    config = MiniConfig(
+        name="mini-mn04",
+        audio_expanded=sizes.expanded,
+        audio_out=sizes.out,
+        text_vocabulary=512,
+        text_layers=1,
+    )
+    network = Tagger().eval()
     torch.save(network.state_dict(), tmp_path / "mn04.pt")
     model = MiniMN04CLAP(config, mn04=network).eval()
     model.save_pretrained(tmp_path / "saved")

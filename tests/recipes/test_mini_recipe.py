@@ -81,15 +81,22 @@ def test_order_is_the_place_of_each_event_and_nothing_where_all_is_at_once():
     assert order_weights([0, 0, 0]) == [0.0, 0.0, 0.0]
 
 
-def test_esc_test_clips_are_fold_four_and_a_fifth_by_whole_recordings():
+def test_esc_test_clips_are_fold_four_classes_left_out_and_a_fifth_by_whole_recordings():
     from bank import _esc_test_clips
 
     rows = [
-        {"clip": f"{fold}-{recording}-{take}", "text": text, "fold": fold, "esc10": esc10}
+        {
+            "clip": f"{fold}-{recording}-{take}",
+            "text": text,
+            "category": text,
+            "fold": fold,
+            "esc10": esc10,
+        }
         for text, esc10, fold, recordings in (
             ("dog", "True", "4", "12"),
             ("dog", "True", "1", "34"),
             ("cat", "False", "2", "56789"),
+            ("rooster", "True", "3", "pq"),
         )
         for recording in recordings
         for take in "AB"
@@ -97,6 +104,9 @@ def test_esc_test_clips_are_fold_four_and_a_fifth_by_whole_recordings():
     test = _esc_test_clips(rows)
     assert {clip for clip in test if clip.startswith(("1", "4"))} == {
         "4-1-A", "4-1-B", "4-2-A", "4-2-B",
+    }  # fmt: skip
+    assert {clip for clip in test if clip.startswith("3")} == {
+        "3-p-A", "3-p-B", "3-q-A", "3-q-B",
     }  # fmt: skip
     cats = {clip for clip in test if clip.startswith("2")}
     assert len(cats) == 2  # a fifth of ten clips

@@ -24,6 +24,8 @@ from humanclap.tables import atomic_writer
 FORMAT = 1
 MANIFEST = "humanclap.json"
 MODEL_CARD = "README.md"
+SHARES = "shares"
+"""Key of a packaged model's `config.json`: the packaged model whose tensors are its own too."""
 PACKAGED = Path(__file__).parent / "weights"
 """Where the models inside the package are."""
 RUN_CHECKPOINT = "checkpoint"
@@ -197,13 +199,17 @@ def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
         )
     calibration = _calibration(manifest, manifest_path)
     backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
-    identities = folder / IDENTITIES_FILE
-    return Checkpoint(
-        backbone,
-        calibration,
-        manifest.get("training", {}),
-        identities if identities.is_file() else None,
-    )
+    training = manifest.get("training", {})
+    return Checkpoint(backbone, calibration, training, _identities_file(folder))
+
+
+def _identities_file(folder: Path) -> Path | None:
+    """The folder's own, or that of the packaged model whose tensors it shares."""
+    shared = _read_json(folder / "config.json").get(SHARES)
+    for place in (folder, *([PACKAGED / str(shared)] if shared else [])):
+        if (place / IDENTITIES_FILE).is_file():
+            return place / IDENTITIES_FILE
+    return None
 
 
 def _calibration(manifest: Mapping[str, Any], path: Path) -> Calibration | None:

@@ -42,7 +42,7 @@ Examples:
     "--model",
     default="mini",
     show_default=True,
-    help="mini, mini-clap, mini-mn04, mini-mn04-clap, a checkpoint folder, or a hub id.",
+    help="mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
 @mn04_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")

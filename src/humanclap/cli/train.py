@@ -71,8 +71,7 @@ Then: humanclap score pairs.csv --model runs/first
     "--model",
     default="mini",
     show_default=True,
-    help="What to start from: mini, mini-clap (no human ratings yet), mini-mn04, mini-mn04-clap, "
-    "a checkpoint folder, or a hub id.",
+    help="What to start from: mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
 @mn04_options
 @click.option("--settings", type=click.Path(path_type=Path), help="TOML file of settings.")

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from humanclap.clap.mini.tagger import AUDIO_BLOCKS, TaggerSizes
 from humanclap.errors import SettingsError
 
-FORMAT = "humanclap-mini-2"
+FORMAT = "humanclap-mini-3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiniConfig:
-    """Sizes of the two towers and of the audio front end.
+    """Sizes of the two towers and of what they share.
 
-    Frequencies in Hz, lengths of the front end in samples at `sample_rate`. `audio_widths` and
-    `audio_depths` give the channels and the number of residual blocks of each stage: the stem
-    reduces time and frequency by 4, every stage after the first by 2 more. `max_tokens` includes
-    the two special tokens; longer texts are cut. `bridge_sharpness` is the exponent given to label
-    probabilities before they weigh label embeddings. An embedding has `text_dim` columns for what
-    is heard or said, `order_dim` for the order of its events, and one for what people think of
-    sounds with such a caption whatever they hear.
+    `sample_rate` in Hz, `window_s` in seconds. `audio_expanded` and `audio_out` give the widths
+    inside and after each block of the audio tower (`tagger.TaggerSizes`). `max_tokens` includes the
+    two special tokens; longer texts are cut. An embedding has `n_labels` columns for the profile of
+    labels that are heard or asked for, in powers `profile_power` of the labels' probabilities;
+    `text_dim` for the meaning, of length `meaning_weight` beside the profile's 1; and `order_dim`
+    for the order of the events.
     """
 
     name: str = "mini"
@@ -29,16 +29,13 @@ class MiniConfig:
     window_s: float = 10.0
     text_dim: int = 384
     order_dim: int = 96
-    n_fft: int = 1024
-    window_length: int = 1024
-    hop_length: int = 640
-    n_mels: int = 64
-    f_min: float = 50.0
-    f_max: float = 14_000.0
-    audio_stem: int = 32
-    audio_widths: tuple[int, ...] = (32, 96, 224)
-    audio_depths: tuple[int, ...] = (1, 2, 3)
+    audio_expanded: tuple[int, ...] = (
+        *(8, 32, 40, 48, 64, 64),
+        *(144, 120, 112, 112, 288, 408, 408, 576, 576),
+    )
+    audio_out: tuple[int, ...] = (8, 16, 16, 16, 16, 16, 32, 32, 32, 32, 48, 48, 64, 64, 64)
     audio_features: int = 384
+    audio_hidden: int = 512
     n_labels: int = 527
     text_vocabulary: int = 8192
     text_width: int = 256
@@ -48,14 +45,13 @@ class MiniConfig:
     max_tokens: int = 77
     projection_hidden: int = 384
     projection_dropout: float = 0.4
-    bridge_sharpness: float = 2.0
+    profile_power: float = 0.3
+    meaning_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        if len(self.audio_widths) != len(self.audio_depths):
-            raise SettingsError(
-                "audio_widths and audio_depths must name the same stages; got "
-                f"{len(self.audio_widths)} and {len(self.audio_depths)}"
-            )
+        for name in ("audio_expanded", "audio_out"):
+            if (found := len(getattr(self, name))) != AUDIO_BLOCKS:
+                raise SettingsError(f"{name} must name {AUDIO_BLOCKS} widths; got {found}")
         if self.text_width % self.text_heads:
             raise SettingsError(
                 f"text_width {self.text_width} is not a multiple of text_heads {self.text_heads}"
@@ -64,25 +60,36 @@ class MiniConfig:
             raise SettingsError(f"max_tokens {self.max_tokens} leaves no room for a word")
 
     @property
+    def audio_sizes(self) -> TaggerSizes:
+        """Widths of the audio tower."""
+        return TaggerSizes(
+            expanded=self.audio_expanded,
+            out=self.audio_out,
+            features=self.audio_features,
+            hidden=self.audio_hidden,
+            labels=self.n_labels,
+        )
+
+    @property
     def embedding_dim(self) -> int:
         """Columns of an embedding."""
-        return self.text_dim + self.order_dim + 1
+        return self.n_labels + self.text_dim + self.order_dim
 
     @classmethod
     def tiny(cls) -> Self:
         """A few thousand parameters, for tests of everything around the model.
 
         >>> MiniConfig.tiny().embedding_dim
-        16
+        27
         """
         return cls(
             name="mini-tiny",
             text_dim=12,
             order_dim=3,
-            audio_stem=8,
-            audio_widths=(8, 8, 8),
-            audio_depths=(1, 1, 1),
+            audio_expanded=(8,) * 15,
+            audio_out=(8,) * 15,
             audio_features=16,
+            audio_hidden=16,
             n_labels=12,
             text_vocabulary=512,
             text_width=16,

@@ -14,19 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio import Fill
-from humanclap.clap.mini.audio import AudioEncoder, freeze_statistics
+from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.projection import AudioProjection, TextProjection
 from humanclap.clap.mini.storage import (
     CONFIG,
-    SHARES,
-    is_encoder,
     load_tensors,
     packaged,
     read_checkpoint,
     read_tokenizer,
     write_checkpoint,
 )
+from humanclap.clap.mini.tagger import FRAME_SAMPLES, Tagger
 from humanclap.clap.mini.text import TextEncoder, encode, tiny_tokenizer
 from humanclap.errors import CheckpointError, InputError, SettingsError
 from humanclap.fingerprint import fingerprint_bytes
@@ -35,7 +34,7 @@ _INITIAL_SCALE = math.log(1 / 0.07)
 
 
 class MiniCLAP(nn.Module):
-    """The embedded CLAP: about 3 M parameters for audio, 5 M for text, 481 dimensions.
+    """The embedded CLAP: 1.4 M parameters for audio, 5 M for text, 1007 dimensions.
 
     Built from a configuration it is random; `from_pretrained` gives the trained one. Callers hand
     `embed_audio` windows of `window_s` seconds at `sample_rate`, but any length works. Texts longer
@@ -43,12 +42,9 @@ class MiniCLAP(nn.Module):
     attributes; `project_audio(encode_audio(waveforms))` is `embed_audio(waveforms)`, and so for
     text, so that a training loop may encode once and keep it.
 
-    Batch norms always use their stored statistics here, in training as well: fine-tuning on small
-    batches neither shifts them nor makes one clip depend on another.
-
     >>> model = MiniCLAP(MiniConfig.tiny()).eval()
     >>> model.embed_text(["a dog barks", "rain"]).shape
-    torch.Size([2, 16])
+    torch.Size([2, 27])
     """
 
     kind = "mini"
@@ -62,14 +58,11 @@ class MiniCLAP(nn.Module):
         self.window_s = config.window_s
         self.embedding_dim = config.embedding_dim
         self.tokenizer = tokenizer or tiny_tokenizer(config.text_vocabulary)
-        self.audio_encoder = self._build_audio_encoder()
+        self.audio_encoder = AudioEncoder(Tagger(config.audio_sizes))
         self.audio_projection = AudioProjection(config)
         self.text_encoder = TextEncoder(config)
         self.text_projection = TextProjection(config)
         self.log_scale = nn.Parameter(torch.tensor(_INITIAL_SCALE))
-
-    def _build_audio_encoder(self) -> nn.Module:
-        return AudioEncoder(self.config)
 
     @classmethod
     def from_pretrained(
@@ -95,9 +88,8 @@ class MiniCLAP(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """As `nn.Module.train`, but frozen encoders and all batch norms stay as in eval mode."""
+        """As `nn.Module.train`, but frozen encoders stay as in eval mode."""
         super().train(mode)
-        freeze_statistics(self)
         for encoder in (self.audio_encoder, self.text_encoder):
             if not any(parameter.requires_grad for parameter in encoder.parameters()):
                 encoder.eval()
@@ -112,10 +104,10 @@ class MiniCLAP(nn.Module):
             raise InputError(
                 f"waveforms have shape {tuple(waveforms.shape)}; expected 2 dimensions"
             )
-        if waveforms.shape[1] < self.config.n_fft:
+        if waveforms.shape[1] < FRAME_SAMPLES:
             raise InputError(
-                f"waveforms have {waveforms.shape[1]} samples; at least {self.config.n_fft} "
-                f"({self.config.n_fft / self.sample_rate:.3f} s) are needed"
+                f"waveforms have {waveforms.shape[1]} samples; at least {FRAME_SAMPLES} "
+                f"({FRAME_SAMPLES / self.sample_rate:.3f} s) are needed"
             )
         return self.project_audio(self.encode_audio(waveforms))
 
@@ -174,14 +166,6 @@ class MiniCLAP(nn.Module):
         write_checkpoint(
             Path(directory), self.settings(), self._stored_tensors(), self.tokenizer, half=half
         )
-
-    def save_shared(self, directory: str | Path, shares: str) -> None:
-        """Write projections only, half precision: the encoders are those of `shares`."""
-        tensors = {
-            name: value for name, value in self._stored_tensors().items() if not is_encoder(name)
-        }
-        settings = {**self.settings(), SHARES: shares}
-        write_checkpoint(Path(directory), settings, tensors, None, half=True)
 
     def _stored_tensors(self) -> Mapping[str, Tensor]:
         return self.state_dict()

@@ -1,4 +1,4 @@
-"""`MiniMN04CLAP`: mini's text tower and projections of its own over the mn04 checkpoint."""
+"""`MiniMN04CLAP`: mini's text tower and projections over the mn04 checkpoint."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
-from humanclap.clap.mini.audio import over_time
+from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
-from humanclap.clap.mini.mn04 import MN04, MN04_SHA256, load_mn04
+from humanclap.clap.mini.mn04 import MN04_SHA256, load_mn04
 from humanclap.clap.mini.model import MiniCLAP, config_of
 from humanclap.clap.mini.storage import (
     AUDIO,
@@ -21,39 +20,25 @@ from humanclap.clap.mini.storage import (
     read_checkpoint,
     read_tokenizer,
 )
-
-
-class MN04Encoder(nn.Module):
-    """Waveform (batch, samples) at 32 kHz -> (batch, 2 * 384 + 527), as `AudioEncoder` has it."""
-
-    def __init__(self, network: MN04) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """As the class says."""
-        maps = self.network.maps(self.network.spectrogram(waveforms))
-        return torch.cat([over_time(maps), self.network.label_logits(maps.mean(2))], dim=1)
+from humanclap.clap.mini.tagger import Tagger
 
 
 class MiniMN04CLAP(MiniCLAP):
-    """A CLAP whose audio encoder is mn04, given by the path of its weights file.
+    """A CLAP whose audio tower is mn04, given by the path of its weights file.
 
-    Ours are the projections and the text tower, the same as mini's. mn04 itself is neither shipped
-    nor saved: a saved model names it by its hash and needs the file again.
+    Ours are the text tower and the projections, the same as mini's, whose audio tower was taught to
+    hear as mn04 does. mn04 itself is neither shipped nor saved: a saved model names it by its hash
+    and needs the file again.
     """
 
     kind = "mini-mn04"
 
     def __init__(
-        self, config: MiniConfig, tokenizer: Tokenizer | None = None, mn04: MN04 | None = None
+        self, config: MiniConfig, tokenizer: Tokenizer | None = None, mn04: Tagger | None = None
     ) -> None:
         super().__init__(config, tokenizer)
         if mn04 is not None:
-            self.audio_encoder = MN04Encoder(mn04)
-
-    def _build_audio_encoder(self) -> nn.Module:
-        return MN04Encoder(MN04())
+            self.audio_encoder = AudioEncoder(mn04)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

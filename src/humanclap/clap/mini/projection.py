@@ -1,4 +1,4 @@
-"""From the two encoders into the shared space: what is heard or said, its order, a prior."""
+"""From the two encoders into the shared space: which labels, what is heard or said, its order."""
 
 from __future__ import annotations
 
@@ -26,66 +26,89 @@ class _Residual(nn.Module):
         return self.output(self.dropout(hidden))  # type: ignore[no-any-return]
 
 
+def _joined(profile: Tensor, meaning: Tensor, order: Tensor, meaning_weight: float) -> Tensor:
+    """The parts of an embedding beside each other: the first two of length 1 and the weight."""
+    parts = (F.normalize(profile, dim=1), meaning_weight * F.normalize(meaning, dim=1), order)
+    return torch.cat(parts, dim=1)
+
+
 class AudioProjection(nn.Module):
     """Encoder output (batch, 2 * audio_features + n_labels) -> (batch, embedding_dim), not unit.
 
-    The first `text_dim` columns, of unit length, say what is heard. The label bridge: each label's
-    probability, sharpened, weighs the text embedding of the label's name (a constant). What labels
-    cannot say is a residual from the mean features. The next `order_dim` columns come from the
-    features over time, and answer to how a caption puts its events together. The last column is a
-    constant, `prior_weight`: it lets the caption's prior into the cosine, and is 0 in a model that
-    knows no human rating.
+    The first `n_labels` columns are the profile: which labels are heard more than in other sounds.
+    The next `text_dim` say what the labels' names mean together: each label's probability weighs
+    the sentence embedding of its name (constants). To both, a residual from the mean features adds
+    what labels cannot say. The last `order_dim` columns come from the features over time, and
+    answer to how a caption puts its events together.
     """
 
     label_embeddings: Tensor
-    prior_weight: Tensor
+    profile_mean: Tensor
+    meaning_mean: Tensor
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.audio_features = config.audio_features
-        self.sharpness = config.bridge_sharpness
+        self.config = config
         self.register_buffer("label_embeddings", torch.zeros(config.n_labels, config.text_dim))
         nn.init.normal_(self.label_embeddings, std=config.text_dim**-0.5)
-        self.register_buffer("prior_weight", torch.zeros(1))
-        self.residual = _Residual(config.audio_features, config.text_dim, config)
+        self.register_buffer("profile_mean", torch.zeros(config.n_labels))
+        self.register_buffer("meaning_mean", torch.zeros(config.text_dim))
+        self.residual = _Residual(config.audio_features, config.n_labels + config.text_dim, config)
         self.order = _Residual(2 * config.audio_features, config.order_dim, config)
 
-    def bridge(self, logits: Tensor) -> Tensor:
-        """(batch, n_labels) -> unit vectors in the text tower's space (batch, text_dim)."""
-        weights = torch.softmax(self.sharpness * F.logsigmoid(logits), dim=1)
+    def profile(self, logits: Tensor) -> Tensor:
+        """Label logits (batch, n_labels) -> powers of the probabilities, of unit length."""
+        return F.normalize(torch.exp(self.config.profile_power * F.logsigmoid(logits)), dim=1)
+
+    def meaning(self, logits: Tensor) -> Tensor:
+        """Label logits (batch, n_labels) -> sentence embedding of what is heard, (batch, text_dim),
+        unit."""
+        weights = torch.softmax(F.logsigmoid(logits), dim=1)
         return F.normalize(weights @ self.label_embeddings, dim=1)
 
     def forward(self, features: Tensor) -> Tensor:
         """As the class says."""
-        over_time = features[:, : 2 * self.audio_features]
-        logits = features[:, 2 * self.audio_features :]
-        heard = self.bridge(logits) + self.residual(features[:, : self.audio_features])
-        prior = self.prior_weight.expand(len(heard), 1)
-        return torch.cat([F.normalize(heard, dim=1), self.order(over_time), prior], dim=1)
+        config = self.config
+        over_time = features[:, : 2 * config.audio_features]
+        logits = features[:, 2 * config.audio_features :]
+        more = self.residual(features[:, : config.audio_features])
+        profile = F.normalize(self.profile(logits) - self.profile_mean, dim=1)
+        meaning = F.normalize(self.meaning(logits) - self.meaning_mean, dim=1)
+        return _joined(
+            profile + more[:, : config.n_labels],
+            meaning + more[:, config.n_labels :],
+            self.order(over_time),
+            config.meaning_weight,
+        )
 
 
 class TextProjection(nn.Module):
-    """Text encoder output (batch, 2 * text_dim) -> (batch, embedding_dim), not unit.
+    """Text encoder output (batch, 2 * text_dim + n_labels) -> (batch, embedding_dim), not unit.
 
-    The sentence embedding plus a residual that starts at zero, of unit length; how the sentence
-    puts its events together; last, the caption's prior: how people rate sounds that come with such
-    a caption, whatever they hear (0 until it is learned).
+    The profile of labels the sentence asks for, and the sentence embedding, each with a residual
+    from the latter that starts at zero; then how the sentence puts its events together.
     """
+
+    meaning_mean: Tensor
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.text_dim = config.text_dim
-        self.residual = _Residual(config.text_dim, config.text_dim, config)
+        self.config = config
+        self.register_buffer("meaning_mean", torch.zeros(config.text_dim))
+        self.residual = _Residual(config.text_dim, config.n_labels + config.text_dim, config)
         self.order = _Residual(2 * config.text_dim, config.order_dim, config)
         self.order_view = nn.Linear(config.text_dim, config.order_dim, bias=False)
         nn.init.orthogonal_(self.order_view.weight)
-        self.prior = nn.Linear(2 * config.text_dim, 1)
-        nn.init.zeros_(self.prior.weight)
-        nn.init.zeros_(self.prior.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """As the class says."""
-        sentence, events = features[:, : self.text_dim], features[:, self.text_dim :]
-        said = F.normalize(sentence + self.residual(sentence), dim=1)
-        order = self.order_view(events) + self.order(features)
-        return torch.cat([said, order, self.prior(features)], dim=1)
+        config = self.config
+        sentence = features[:, : config.text_dim]
+        events = features[:, config.text_dim : 2 * config.text_dim]
+        more = self.residual(sentence)
+        return _joined(
+            features[:, 2 * config.text_dim :] + more[:, : config.n_labels],
+            F.normalize(sentence - self.meaning_mean, dim=1) + more[:, config.n_labels :],
+            self.order_view(events) + self.order(features[:, : 2 * config.text_dim]),
+            config.meaning_weight,
+        )

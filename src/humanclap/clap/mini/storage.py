@@ -13,12 +13,11 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from humanclap.clap.checkpoint import PACKAGED
+from humanclap.clap.checkpoint import PACKAGED, SHARES
 from humanclap.errors import CheckpointError
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-AUDIO, TEXT = "audio_encoder.", "text_encoder."
-SHARES = "shares"
+AUDIO = "audio_encoder."
 
 
 def packaged(name: str) -> Path:
@@ -29,23 +28,23 @@ def packaged(name: str) -> Path:
 def read_checkpoint(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor], Path]:
     """Settings, tensors, and the folder with the tokenizer.
 
-    A packaged model may name another one that holds its encoders and its tokenizer (`shares`), so
-    that what several have in common is stored once.
+    A packaged model may name another one whose tensors and tokenizer are its own too (`shares`), so
+    that what two have in common is stored once.
     """
-    settings, tensors = read_config(directory), read_tensors(directory)
+    settings = read_config(directory)
     shared = settings.pop(SHARES, None)
     if shared is None:
-        return settings, tensors, directory
+        return settings, read_tensors(directory), directory
     folder = packaged(str(shared))
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{directory / CONFIG}: shares {shared!r}, no packaged model")
-    encoders = {name: value for name, value in read_tensors(folder).items() if is_encoder(name)}
-    return settings, {**encoders, **tensors}, folder
+    return settings, read_tensors(folder), folder
 
 
-def is_encoder(name: str) -> bool:
-    """Whether a tensor of this name belongs to one of the two encoders."""
-    return name.startswith((AUDIO, TEXT))
+def write_shared(directory: Path, config: Mapping[str, Any], shares: str) -> None:
+    """Write the folder of a model whose tensors are those of the packaged model `shares`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_text(directory / CONFIG, json.dumps({**config, SHARES: shares}, indent=2) + "\n")
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -68,10 +68,11 @@ class _Layer(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Token ids (batch, length) and their mask -> (batch, 2 * text_dim).
+    """Token ids (batch, length) and their mask -> (batch, 2 * text_dim + n_labels).
 
-    The columns: a unit sentence embedding, and the order of the sentence's events: the embeddings
-    of its phrases weighed by their place in time, 0 where all is at once.
+    The columns: a unit sentence embedding; the order of the sentence's events: the embeddings of
+    its phrases weighed by their place in time, 0 where all is at once; and the unit profile of the
+    sentence: how much more than other captions do it asks for each of the audio tower's labels.
     """
 
     def __init__(self, config: MiniConfig) -> None:
@@ -82,6 +83,7 @@ class TextEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.text_width)
         self.output = nn.Linear(config.text_width, config.text_dim)
         self.order = nn.Linear(config.text_width, config.text_dim)
+        self.profile = nn.Linear(config.text_width, config.n_labels)
         nn.init.normal_(self.pieces.weight, std=0.05)
         nn.init.normal_(self.positions.weight, std=0.02)
 
@@ -95,7 +97,8 @@ class TextEncoder(nn.Module):
         weights = mask.unsqueeze(2).to(tokens.dtype)
         pooled = (self.norm(tokens) * weights).sum(1) / weights.sum(1)
         sentence = F.normalize(self.output(pooled).float(), dim=1)
-        return torch.cat([sentence, self.order(pooled).float()], dim=1)
+        profile = F.normalize(self.profile(pooled).float(), dim=1)
+        return torch.cat([sentence, self.order(pooled).float(), profile], dim=1)
 
 
 def encode(
