@@ -13,6 +13,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from humanclap.audio import Waveform
+
 SAMPLE_RATE = 32_000
 EVALUATION_AUDIO = Path(__file__).with_name("evaluation_audio.csv")
 HELD_OUT_SHARE = {"esc": 15, "tta-demos": 5, "ritta": 5}  # percent of the clips
@@ -178,17 +180,35 @@ def _esc_test_clips(rows: list[dict[str, str]]) -> set[str]:
     return {row["clip"] for row in rows if _recording(row["clip"]) in recordings}
 
 
+def draw_odds(clip: Clip) -> float:
+    """How often a clip is drawn for a mix: one of ESC half as often again as another."""
+    return 1.5 if clip.source == "esc" else 1.0
+
+
+def more_rows(folder: Path) -> list[dict[str, str]]:
+    """Rows of `bank_more.py` that may train: no room responses, no class left out."""
+    rows = read_rows(folder / "bank_more.csv")
+    return [row for row in rows if row["source"] != "room" and not names_left_out(row["text"])]
+
+
 def read_more(folder: Path, *, per_text: int) -> list[Clip]:
     """Clips of `bank_more.py` whose text is known, at most `per_text` of one text."""
     counts: Counter[str] = Counter()
     clips = []
-    for row in read_rows(folder / "bank_more.csv"):
-        if row["source"] == "room" or not row["text"] or names_left_out(row["text"]):
+    for row in more_rows(folder):
+        if not row["text"]:
             continue
         counts[row["text"]] += 1
         if counts[row["text"]] <= per_text:
             clips.append(Clip(path=folder / row["path"], text=row["text"], source="more"))
     return clips
+
+
+def source_of(path: Path) -> Path | Waveform:
+    """A clip as the package takes it: arrays of `bank_more.py` are no sound files."""
+    if path.suffix != ".npy":
+        return path
+    return Waveform(samples=load_waveform(path).astype(np.float32), sample_rate=SAMPLE_RATE)
 
 
 def load_waveform(path: Path) -> np.ndarray:

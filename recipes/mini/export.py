@@ -26,7 +26,7 @@ def main() -> None:
     text = torch.load(arguments.text, weights_only=True)
     network = Tagger(model.config.audio_sizes)
     network.load_state_dict(audio["student"])
-    model.audio_encoder = AudioEncoder(network)
+    model.audio_encoder = AudioEncoder(network.fold())
     model.text_encoder.load_state_dict(text["encoder"])
     model.save_pretrained(arguments.output)
     print(f"audio step {audio['step']}, text step {text['step']}: {model.fingerprint()}")

@@ -7,23 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bank import Clip, load_waveform
+from bank import SAMPLE_RATE, Clip, source_of
 from compositions import Scene, load_all, waveform_of
 from torch import nn
 
-from humanclap.audio import Waveform, windows
+from humanclap.audio import windows
 
 WINDOW_S = 10.0
-SAMPLE_RATE = 32_000
 BATCH = 8
 
 
 @torch.inference_mode()
 def clip_features(encoder: nn.Module, path: Path) -> np.ndarray:
     """Mean encoder output over the windows of a clip, weighted by their share of sound."""
-    source: Path | Waveform = path
-    if path.suffix == ".npy":
-        source = Waveform(samples=load_waveform(path).astype(np.float32), sample_rate=SAMPLE_RATE)
+    source = source_of(path)
     parts = list(
         windows(source, sample_rate=SAMPLE_RATE, window_s=WINDOW_S, hop_s=WINDOW_S, fill="wrap")
     )

@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from bank import SAMPLE_RATE, load_waveform, names_left_out, read_bank, read_rows
+from bank import more_rows, read_bank, read_rows, source_of
 
-from humanclap.audio import Waveform
 from humanclap.clap.checkpoint import PACKAGED
 from humanclap.clap.identities import Identities, Met, identities_of
 
@@ -27,10 +25,8 @@ def met(shared: Path, work: Path) -> Iterator[Met]:
     for clip in read_bank(shared):
         if not clip.held_out:
             yield clip.path, clip.text, "trained"
-    for row in read_rows(work / "bank/bank_more.csv"):
-        if row["source"] != "room" and not names_left_out(row["text"]):
-            samples = load_waveform(work / "bank" / row["path"]).astype(np.float32)
-            yield Waveform(samples=samples, sample_rate=SAMPLE_RATE), row["text"] or None, "trained"
+    for row in more_rows(work / "bank"):
+        yield source_of(work / "bank" / row["path"]), row["text"] or None, "trained"
     content = json.loads((work / "text/texts.json").read_text())
     for text in content["texts"][: content["natural"]]:
         yield None, text, "trained"

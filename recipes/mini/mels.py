@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bank import load_waveform, names_left_out, read_bank, read_rows
+from bank import draw_odds, load_waveform, more_rows, read_bank
 from mixes import stretch
 from scipy.signal import lfilter
 from torch import Tensor
@@ -68,15 +68,14 @@ def write(name: Path, front_end: Tagger, sources: list[tuple[Path, float]], seed
 
 
 def shared_sources(shared: Path) -> list[tuple[Path, float]]:
-    """The clips of `shared` that train, ESC's drawn half as often again as others."""
+    """The clips of `shared` that train."""
     clips = [clip for clip in read_bank(shared) if not clip.held_out]
-    return [(clip.path, 1.5 if clip.source == "esc" else 1.0) for clip in clips]
+    return [(clip.path, draw_odds(clip)) for clip in clips]
 
 
 def more_sources(folder: Path) -> list[tuple[Path, float]]:
     """The clips of `bank_more.py`; of a source with four times the clips, twice as many draws."""
-    rows = [row for row in read_rows(folder / "bank_more.csv") if row["source"] != "room"]
-    rows = [row for row in rows if not names_left_out(row["text"])]
+    rows = more_rows(folder)
     counts = Counter(row["source"] for row in rows)
     return [(folder / row["path"], counts[row["source"]] ** -0.5) for row in rows]
 

@@ -1,6 +1,6 @@
 """Segments of 5 s for judging an audio student: mixes of held-out clips, as waveforms.
 
-What is done to them is more than training does (`mels.py` mixes spectrograms): speed, gain, room,
+What is done to them is more than training does (`mels.py` mixes spectrograms): speed, gain,
 equaliser, low-pass, noise, crop, repetition.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from bank import SAMPLE_RATE, Clip, load_waveform
+from bank import SAMPLE_RATE, Clip, draw_odds, load_waveform
 
 SEGMENT_SAMPLES = 5 * SAMPLE_RATE
 
@@ -92,7 +92,7 @@ class Bank:
 
 
 def load_bank(clips: list[Clip]) -> Bank:
-    """The clips; one of ESC is drawn half as often again as another."""
+    """The clips, drawn by `draw_odds`."""
     waveforms = [load_waveform(clip.path).astype(np.float16) for clip in clips]
-    odds = np.array([1.5 if clip.source == "esc" else 1.0 for clip in clips])
+    odds = np.array([draw_odds(clip) for clip in clips])
     return Bank(waveforms, np.cumsum(odds / odds.sum()))

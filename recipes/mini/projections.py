@@ -418,7 +418,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = MiniCLAP.from_pretrained(arguments.encoders)
-    towers = {"mini": model.audio_encoder, "mini-mn04": AudioEncoder(load_mn04(arguments.mn04))}
+    towers = {
+        "mini": model.audio_encoder,
+        "mini-mn04": AudioEncoder(load_mn04(arguments.mn04).fold()),
+    }
     data = Data(
         model,
         towers,

@@ -37,8 +37,7 @@ def model_folder(name_or_path: str | Path, *, offline: bool) -> Path:
     """Folder with config.json and weights of a model; from the hub where it is no folder.
 
     The processor's files, and the record of what it was trained on, come along where the repository
-    has them. offline: from the hub's local
-    cache only. Raises CheckpointError with the remedy.
+    has them. offline: from the hub's local cache only. Raises CheckpointError with the remedy.
     """
     folder = Path(name_or_path)
     if not folder.is_dir():

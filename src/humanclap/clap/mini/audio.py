@@ -27,12 +27,12 @@ class AudioEncoder(nn.Module):
 
     The columns: mean and slope over time of the tagger's features, and its label logits. Any length
     from `tagger.FRAME_SAMPLES` on will do; a clip's result never depends on others, as batch norms
-    are folded into the convolutions.
+    are folded into the convolutions (`Tagger.fold`, which the caller has done).
     """
 
     def __init__(self, network: Tagger) -> None:
         super().__init__()
-        self.network = network.fold()
+        self.network = network
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """As the class says."""

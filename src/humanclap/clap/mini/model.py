@@ -58,7 +58,7 @@ class MiniCLAP(nn.Module):
         self.window_s = config.window_s
         self.embedding_dim = config.embedding_dim
         self.tokenizer = tokenizer or tiny_tokenizer(config.text_vocabulary)
-        self.audio_encoder = AudioEncoder(Tagger(config.audio_sizes))
+        self.audio_encoder = AudioEncoder(Tagger(config.audio_sizes, folded=True))
         self.audio_projection = AudioProjection(config)
         self.text_encoder = TextEncoder(config)
         self.text_projection = TextProjection(config)

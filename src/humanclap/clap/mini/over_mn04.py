@@ -38,7 +38,7 @@ class MiniMN04CLAP(MiniCLAP):
     ) -> None:
         super().__init__(config, tokenizer)
         if mn04 is not None:
-            self.audio_encoder = AudioEncoder(mn04)
+            self.audio_encoder = AudioEncoder(mn04.fold())
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

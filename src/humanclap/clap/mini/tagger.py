@@ -74,12 +74,19 @@ def _squeezed(width: int) -> int:
 
 
 def _convolution(
-    inputs: int, outputs: int, kernel: int, stride: int, groups: int, activation: nn.Module | None
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int,
+    groups: int,
+    activation: nn.Module | None,
+    folded: bool,
 ) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3),
-    ]
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    if folded:
+        convolution.bias = nn.Parameter(torch.zeros(outputs))
+    norm = nn.Identity() if folded else nn.BatchNorm2d(outputs, eps=1e-3)
+    layers: list[nn.Module] = [convolution, norm]
     if activation is not None:
         layers.append(activation)
     return nn.Sequential(*layers)
@@ -109,16 +116,18 @@ class _SqueezeExcitation(nn.Module):
 
 
 class _InvertedResidual(nn.Module):
-    def __init__(self, inputs: int, width: int, out: int, block: _Block) -> None:
+    def __init__(self, inputs: int, width: int, out: int, block: _Block, folded: bool) -> None:
         super().__init__()
         activation = nn.Hardswish if block.hardswish else nn.ReLU
         layers: list[nn.Module] = []
         if width != inputs:
-            layers.append(_convolution(inputs, width, 1, 1, 1, activation()))
-        layers.append(_convolution(width, width, block.kernel, block.stride, width, activation()))
+            layers.append(_convolution(inputs, width, 1, 1, 1, activation(), folded))
+        layers.append(
+            _convolution(width, width, block.kernel, block.stride, width, activation(), folded)
+        )
         if block.squeeze:
             layers.append(_SqueezeExcitation(width, _squeezed(width)))
-        layers.append(_convolution(width, out, 1, 1, 1, None))
+        layers.append(_convolution(width, out, 1, 1, 1, None, folded))
         self.block = nn.Sequential(*layers)
         self.residual = block.stride == 1 and inputs == out
 
@@ -130,9 +139,11 @@ class _InvertedResidual(nn.Module):
 class Tagger(nn.Module):
     """Waveform (batch, samples) at 32 kHz -> pooled features (batch, features) and label logits
     (batch, labels). With the default sizes it reads the weights of mn04_as.
+
+    folded: built as `fold` leaves it, for the weights of a folded network.
     """
 
-    def __init__(self, sizes: TaggerSizes | None = None) -> None:
+    def __init__(self, sizes: TaggerSizes | None = None, *, folded: bool = False) -> None:
         super().__init__()
         sizes = sizes or TaggerSizes()
         self.mel = PowerMel(
@@ -146,19 +157,19 @@ class Tagger(nn.Module):
             scale="kaldi",
             periodic=False,
         )
-        stages: list[nn.Module] = [_convolution(1, _STEM, 3, 2, 1, nn.Hardswish())]
+        stages: list[nn.Module] = [_convolution(1, _STEM, 3, 2, 1, nn.Hardswish(), folded)]
         inputs = _STEM
         for block, width, out in zip(_BLOCKS, sizes.expanded, sizes.out, strict=True):
-            stages.append(_InvertedResidual(inputs, width, out, block))
+            stages.append(_InvertedResidual(inputs, width, out, block, folded))
             inputs = out
-        stages.append(_convolution(inputs, sizes.features, 1, 1, 1, nn.Hardswish()))
+        stages.append(_convolution(inputs, sizes.features, 1, 1, 1, nn.Hardswish(), folded))
         self.features = nn.Sequential(*stages)
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Linear(sizes.features, sizes.hidden),
             nn.Hardswish(),
-            nn.Dropout(0.2),
+            nn.Dropout(0.0 if folded else 0.2),
             nn.Linear(sizes.hidden, sizes.labels),
         )
 
