@@ -40,7 +40,7 @@ def table(tmp_path: Path) -> Path:
 def test_summary_prints_a_table_and_tells_what_it_leaves_out(table, capsys):
     assert run(["ratings", "summary", str(table), "--screen", "relate"]) == 0
     shown = capsys.readouterr()
-    header, _, everything, train, test = shown.out.splitlines()
+    header, _, everything, train, test, reason = shown.out.splitlines()
     assert header.split() == [
         *("question", "split", "system", "ratings", "pairs", "listeners", "mean", "MOS"),
         *("ICC", "LOO", "half", "SB"),
@@ -48,6 +48,10 @@ def test_summary_prints_a_table_and_tells_what_it_leaves_out(table, capsys):
     assert everything.split()[1:8] == ["all", "tango", "6", "6", "1", "5.17", "5.17"]
     assert train.split()[1:] == ["train", "tango", "3", "3", "1", "5.00", "5.00", *"––––"]
     assert test.split()[6] == "5.33"
+    assert reason == (
+        "ICC, LOO, half, SB undefined (REL all tango, REL train tango, REL test tango): "
+        "no pair has two ratings"
+    )
     assert shown.err.splitlines() == [
         "relate: 9 of 18 ratings excluded",
         "3 ratings of kind anchor left out",
@@ -191,4 +195,4 @@ def test_summary_says_in_words_why_halves_that_disagree_have_no_reliability(tmp_
     assert run(["ratings", "summary", str(tmp_path / "t.csv"), "--quiet"]) == 0
     *_, row, reason = capsys.readouterr().out.splitlines()
     assert row.split()[-1] == "–"
-    assert "is undefined: the halves disagree (split-half SRCC -" in reason
+    assert reason.startswith("SB undefined (REL – –): the halves disagree (split-half SRCC -")

@@ -59,6 +59,23 @@ def test_two_systems_have_an_accuracy_but_no_correlation(study):
     assert found["accuracy"][0] in (0.0, 1.0)
 
 
+def test_systems_of_equal_means_have_no_correlation_though_rounding_differs():
+    metric = np.array([0.2, 0.0, 0.1] + [0.0, 0.2, 0.1] + [0.1, 0.1, 0.1])  # 0.3 / 3 for each
+    systems = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
+    human = np.array([1.0, 5.0, 9.0] * 3)
+    found = BetweenSystems(metric, human, systems, np.arange(9))(np.ones((1, 9)))
+    assert all(math.isnan(found[name][0]) for name in ("srcc", "lcc", "ktau"))
+    assert found["accuracy"][0] == 0
+
+
+def test_a_metric_of_very_small_numbers_is_judged_as_the_same_in_other_units(study):
+    metric, human, systems, clusters = study
+    once = np.ones((1, CAPTIONS))
+    small = BetweenSystems(1e-14 * metric, human, systems, clusters)(once)
+    for name, value in BetweenSystems(metric, human, systems, clusters)(once).items():
+        assert small[name][0] == pytest.approx(value[0])
+
+
 def test_within_systems_is_the_weighted_mean_of_scipys_figures(study, times):
     metric, human, systems, clusters = study
     systems = np.where(systems == 3, 2, systems)  # unequal sizes: 15, 15, 30

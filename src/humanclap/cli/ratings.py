@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -135,7 +134,7 @@ def summary(
     mean: of all ratings; MOS: mean over pairs of the pair's mean; ICC: ICC(1), one way; LOO: SRCC
     of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
     stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash is
-    undefined; --json gives the reason.
+    undefined; the reason stands below the table.
     """
     from humanclap.ratings.summary import summarise
 
@@ -147,17 +146,29 @@ def summary(
         emit(to_json([asdict(group) for group in groups]), output=output)
         return
     table = text_table(SUMMARY_COLUMNS, [_summary_row(group) for group in groups])
-    emit("\n".join([table, *_no_reliability(groups)]), output=output)
+    emit("\n".join([table, *_undefined(groups)]), output=output)
 
 
-def _no_reliability(groups: Sequence[GroupSummary]) -> list[str]:
-    """Why a group has no SB although its halves were compared, a line each."""
+_RELIABILITY = {
+    "icc": "ICC",
+    "leave_one_out_srcc": "LOO",
+    "split_half_srcc": "half",
+    "spearman_brown": "SB",
+}
+
+
+def _undefined(groups: Sequence[GroupSummary]) -> list[str]:
+    """`ICC, LOO undefined (REL test tango): why`, a line for each reason and where it holds."""
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for group in groups:
+        place = " ".join((group.question, group.split, group.system))
+        for name, why in group.reliability.undefined.items():
+            by_place.setdefault((place, why), []).append(_RELIABILITY[name])
+    places: dict[tuple[str, str], list[str]] = {}
+    for (place, why), names in by_place.items():
+        places.setdefault((", ".join(names), why), []).append(place)
     return [
-        f"SB of {group.question} {group.split} {group.system} is undefined: "
-        f"{group.reliability.undefined['spearman_brown']}"
-        for group in groups
-        if not math.isnan(group.reliability.split_half_srcc)
-        and "spearman_brown" in group.reliability.undefined
+        f"{names} undefined ({', '.join(where)}): {why}" for (names, why), where in places.items()
     ]
 
 

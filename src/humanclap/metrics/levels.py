@@ -32,7 +32,8 @@ class BetweenSystems:
     def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
         shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
         self._sums = [np.zeros(shape) for _ in range(3)]
-        for total, values in zip(self._sums, (metric, human, np.ones(metric.size)), strict=True):
+        sides = (_of_width_one(metric), _of_width_one(human), np.ones(metric.size))
+        for total, values in zip(self._sums, sides, strict=True):
             np.add.at(total, (clusters, systems), values)
         self._upper = np.triu_indices(shape[1], 1)
 
@@ -49,11 +50,19 @@ class BetweenSystems:
             "lcc": _correlation(x - x.mean(axis=1)[:, None], y - y.mean(axis=1)[:, None]),
             "ktau": _correlation(*pairs),
         }
+        # Means that are equal have no correlation; what is left of them is rounding.
+        found["lcc"] = np.where(np.isnan(found["srcc"]), np.nan, found["lcc"])
         if x.shape[1] < MIN_SYSTEMS:
             found = {name: np.full(len(times), np.nan) for name in found}
         lacking = np.isnan(x).any(axis=1) | (x.shape[1] < 2)
         right = np.mean(pairs[0] == pairs[1], axis=1) if x.shape[1] > 1 else np.nan
         return found | {"accuracy": np.where(lacking, np.nan, right)}
+
+
+def _of_width_one(values: Floats) -> Floats:
+    """About their mean, in units of their range: equal means stay equal, however small they are."""
+    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
+    return scaled
 
 
 def _correlation(x: Floats, y: Floats) -> Floats:
