@@ -60,7 +60,7 @@ def test_two_systems_have_an_accuracy_but_no_correlation(study):
 
 
 def test_systems_of_equal_means_have_no_correlation_though_rounding_differs():
-    metric = np.array([0.2, 0.0, 0.1] + [0.0, 0.2, 0.1] + [0.1, 0.1, 0.1])  # 0.3 / 3 for each
+    metric = np.array([0.2, 0.0, 0.1, 0.0, 0.2, 0.1, 0.1, 0.1, 0.1])  # 0.3 / 3 for each
     systems = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
     human = np.array([1.0, 5.0, 9.0] * 3)
     found = BetweenSystems(metric, human, systems, np.arange(9))(np.ones((1, 9)))
