@@ -24,7 +24,7 @@ from humanclap.ratings.screening import screen
 from humanclap.ratings.standardise import standardise_on_scale
 from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Rating, Target
-from humanclap.scale import RatingScale
+from humanclap.scale import RatingScale, check_targets_scale
 from humanclap.tables import read_targets
 from humanclap.training.dataset import Example, Splits, example_of
 
@@ -91,7 +91,10 @@ def _targets(
 ) -> list[Target]:
     kind = table_kind(path)
     if kind == "targets":
-        return read_targets(path)
+        targets = read_targets(path)
+        units, means = [item.target for item in targets], [item.mos for item in targets]
+        check_targets_scale(units, means, scale, where=str(path), option="rating_scale =")
+        return targets
     if kind == "averages":
         return read_targets_xacle(path, scale=scale)
     ratings: Sequence[Rating] = [
