@@ -79,6 +79,16 @@ def test_a_group_without_a_ceiling_says_why_and_so_does_the_mean_over_systems(ne
     assert ceiling_row.cells[column] == "–"
 
 
+def test_a_mean_over_systems_says_of_how_many_pairs_it_is(nearly_all_tens):
+    ours = nearly_all_tens.metrics[0]
+    within = ours.at(WITHIN)
+    assert (within.n, within.statistics["srcc"].n, within.statistics["accuracy"].n) == (30, 15, 30)
+    assert (
+        "SRCC, LCC, KTAU (within systems, averaged): 15 of 30 pairs count, those of systems in "
+        "which it is defined"
+    ) in reasons(nearly_all_tens)
+
+
 def test_a_system_of_two_pairs_counts_for_no_mean_over_systems():
     rng = np.random.default_rng(1)
     ratings = study(lambda pair, _: float(np.clip(pair % 11 + rng.integers(-2, 3), 0, 10)))

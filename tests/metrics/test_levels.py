@@ -103,6 +103,17 @@ def residual(values, systems):
     return values - indicators @ np.linalg.lstsq(indicators, values, rcond=None)[0]
 
 
+def test_pairs_of_systems_and_captions_without_a_value_are_not_counted(study):
+    metric, human, systems, clusters = study
+    flat = np.where(systems == 1, 5.0, human)  # no correlation in system 1, of 15 pairs
+    within = WithinSystems(metric, flat, systems, clusters, 0.0)
+    assert within.pairs == {"srcc": 45, "lcc": 45, "ktau": 45, "accuracy": 60}
+    alike = np.where(clusters < 4, 5.0, human)  # four of 15 captions of four clips each
+    captions = WithinCaptions(metric, alike, clusters, 0.0)
+    assert captions.counted["srcc"] == 11
+    assert captions.pairs == {"srcc": 44, "lcc": 44, "ktau": 44, "accuracy": 60}
+
+
 def test_the_partial_correlation_is_that_of_the_residuals(study, times):
     metric, human, systems, clusters = study
     found = PartialOfSystems(metric, human, systems, clusters)(times)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One metric at one place: values and reasons by statistic, and the bootstrap's engine."""
+    """One metric at one place: values and reasons by statistic, and the bootstrap's engine.
+
+    pairs: how many count for a statistic, where those are not all of the place.
+    """
 
     values: Mapping[str, float]
     reasons: Mapping[str, str]
     engine: Statistics
+    pairs: Mapping[str, int] = field(default_factory=dict)
 
 
 class Judge:
@@ -161,7 +165,11 @@ class Judge:
             for name, value in engine(np.ones((1, int(clusters.max()) + 1))).items()
         }
         why = _level_reason(level, x, y, systems)
-        return _Side(values, {n: why for n, v in values.items() if math.isnan(v)}, engine)
+        reasons = {name: why for name, value in values.items() if math.isnan(value)}
+        pairs: Mapping[str, int] = {}
+        if isinstance(engine, (levels.WithinSystems, levels.WithinCaptions)):
+            pairs = engine.pairs
+        return _Side(values, reasons, engine, pairs)
 
     def _place(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Group]:
         intervals = bootstrap(
@@ -178,7 +186,8 @@ class Judge:
         self._done += self._settings.replicates
         found = {}
         for name, side in sides.items():
-            found[alone(name)] = place.group(alone(name), side.values, side.reasons, intervals)
+            key = alone(name)
+            found[key] = place.group(key, side.values, side.reasons, intervals, side.pairs)
         for name, baseline in self._versus:
             values, reasons = self._difference(sides, name, baseline)
             key = versus(name, baseline)
@@ -228,8 +237,10 @@ class _Place:
         values: Mapping[str, float],
         reasons: Mapping[str, str],
         intervals: Mapping[str, Interval],
+        pairs: Mapping[str, int] | None = None,
     ) -> Group:
         """The group of one metric or difference."""
+        counted = pairs or {}
         return Group(
             level=self.level,
             name=self.name,
@@ -237,17 +248,22 @@ class _Place:
             captions=self.captions,
             statistics={
                 name: self._statistic(
-                    values.get(name, math.nan), reasons.get(name), intervals.get(f"{key}/{name}")
+                    values.get(name, math.nan),
+                    reasons.get(name),
+                    intervals.get(f"{key}/{name}"),
+                    counted.get(name, self.n),
                 )
                 for name in self.statistics
             },
         )
 
-    def _statistic(self, value: float, reason: str | None, interval: Interval | None) -> Statistic:
+    def _statistic(
+        self, value: float, reason: str | None, interval: Interval | None, n: int
+    ) -> Statistic:
         if interval is None:
             why = f"no interval: more than {DENSE_CLUSTERS:,} captions"
             return Statistic(
-                value=value, low=math.nan, high=math.nan, n=self.n, captions=self.captions,
+                value=value, low=math.nan, high=math.nan, n=n, captions=self.captions,
                 replicates=0, undefined=0, reason=reason or why,
             )  # fmt: skip
         defined = math.isfinite(value)
@@ -255,7 +271,7 @@ class _Place:
             value=value if defined else math.nan,
             low=interval.low if defined else math.nan,
             high=interval.high if defined else math.nan,
-            n=self.n,
+            n=n,
             captions=interval.clusters,
             replicates=interval.replicates,
             undefined=interval.undefined,

@@ -18,7 +18,6 @@ from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, Row, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
 from humanclap.progress import Progress, silent
-from humanclap.scale import RatingScale
 from humanclap.tables import atomic_writer, write_rows
 
 
@@ -55,10 +54,9 @@ def run_experiment(
     recipe = read_recipe(recipe_path)
     folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
     output = Path(output)
-    scale = RatingScale.parse(recipe.settings.rating_scale)
     shared = recipe.settings.allow_shared_captions
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
-    examples = read_data(recipe.data, folder, root, scale)
+    examples = read_data(recipe.data, folder, root, recipe.rating_scale)
     parts = make_parts(examples, recipe.data, shared_captions=shared)
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)

@@ -75,7 +75,8 @@ def _correlation(x: Floats, y: Floats) -> Floats:
 class WithinSystems:
     """Mean over systems, weighted by their number of pairs, of SRCC, LCC, KTAU-b and accuracy.
 
-    Systems in which a statistic is undefined (fewer than 3 pairs, a constant side) do not count.
+    Systems in which a statistic is undefined (fewer than 3 pairs, a constant side) do not count;
+    `pairs` says how many pairs do, by statistic.
     """
 
     def __init__(
@@ -91,13 +92,24 @@ class WithinSystems:
                 metric[index], human[index], clusters=codes.reshape(-1), threshold=threshold
             )
             self._parts.append((index.size, there, engine))
+        once = np.ones((1, int(clusters.max()) + 1))
+        self.pairs = {
+            name: int(sum(n for n, value in of_systems if np.isfinite(value[0])))
+            for name, of_systems in self._by_statistic(once).items()
+        }
+
+    def _by_statistic(self, times: Floats) -> dict[str, list[tuple[int, Floats]]]:
+        """Pairs and value of each system, by statistic."""
+        values = [(n, engine(times[:, there])) for n, there, engine in self._parts]
+        return {
+            name: [(n, part[name]) for n, part in values if name in part]
+            for name in ("srcc", "lcc", "ktau", "accuracy")
+        }
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
         found: dict[str, Floats] = {}
-        values = [(n, engine(times[:, there])) for n, there, engine in self._parts]
-        for name in ("srcc", "lcc", "ktau", "accuracy"):
-            of_systems = [(n, part[name]) for n, part in values if name in part]
+        for name, of_systems in self._by_statistic(times).items():
             weight = np.zeros(len(times))
             total = np.zeros(len(times))
             for n, value in of_systems:
@@ -173,7 +185,8 @@ class WithinCaptions:
     """Mean over captions of SRCC, LCC, KTAU-b and pairwise accuracy among a caption's clips.
 
     Captions with one clip, and those where a statistic is undefined (two clips have no SRCC, clips
-    rated alike no KTAU), do not count for it; `counted` says how many do.
+    rated alike no KTAU), do not count for it; `counted` says how many do, `pairs` how many clips
+    they have.
     """
 
     def __init__(self, metric: Floats, human: Floats, clusters: Places, threshold: float) -> None:
@@ -190,6 +203,8 @@ class WithinCaptions:
                 for name in ("srcc", "lcc", "ktau"):
                     self._values[name][caption] = getattr(agreement, name)(x, y)
         self.counted = {name: int(np.isfinite(v).sum()) for name, v in self._values.items()}
+        size = np.bincount(clusters, minlength=count)
+        self.pairs = {name: int(size[np.isfinite(v)].sum()) for name, v in self._values.items()}
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
