@@ -23,27 +23,14 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The candidate kept for a prompt, a row that score tables have.
+class Choice(Score):
+    """The candidate kept for a prompt: its score, from how many clips and by how much.
 
-    candidates: clips it was chosen from; margin: its score above the second best, NaN for one. The
-    other fields are those of its `records.Score`.
+    candidates: clips it was chosen from; margin: its score above the second best, NaN for one.
     """
 
-    audio: str
-    text: str
-    score: float
     candidates: int
     margin: float
-    rating: float = math.nan
-    rating_error: float = math.nan
-    rating_covers: str | None = None
-    pair_id: str = ""
-    system: str | None = None
-    subset: str | None = None
-    split: str | None = None
-    signature: str | None = None
-    met: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +100,7 @@ def _prompt(text: str, system: str | None, across_systems: bool) -> tuple[str, s
 
 
 def _choice(best: Score, *, candidates: int, margin: float) -> Choice:
-    kept = {field.name for field in fields(Choice)} & {field.name for field in fields(Score)}
-    of_score = {name: getattr(best, name) for name in kept}
+    of_score = {field.name: getattr(best, field.name) for field in fields(Score)}
     return Choice(candidates=candidates, margin=margin, **of_score)
 
 
