@@ -114,6 +114,27 @@ def test_pairs_of_systems_and_captions_without_a_value_are_not_counted(study):
     assert captions.pairs == {"srcc": 44, "lcc": 44, "ktau": 44, "accuracy": 60}
 
 
+def test_a_difference_is_over_the_systems_and_captions_in_which_both_have_a_value(study):
+    metric, human, systems, clusters = study
+    once = np.ones((1, CAPTIONS))
+    flat = np.where(systems == 1, 0.0, human + np.sin(np.arange(PAIRS)))  # none in system 1
+    own, base = (WithinSystems(side, human, systems, clusters, 0.0) for side in (metric, flat))
+    gaps = []
+    for system in (0, 2, 3):
+        x, y, z = (side[systems == system] for side in (metric, flat, human))
+        gaps.append(stats.spearmanr(x, z).statistic - stats.spearmanr(y, z).statistic)
+    assert own.minus(base, once)["srcc"][0] == pytest.approx(np.mean(gaps))
+    assert own(once)["srcc"][0] - base(once)["srcc"][0] != pytest.approx(np.mean(gaps))
+
+    flat = np.where(clusters < 9, 0.0, metric[::-1])  # in the last six captions alone
+    first, second = (WithinCaptions(side, human, clusters, 0.0) for side in (metric, flat))
+    gaps = []
+    for caption in range(9, CAPTIONS):
+        x, y, z = (side[clusters == caption] for side in (metric, flat, human))
+        gaps.append(stats.spearmanr(x, z).statistic - stats.spearmanr(y, z).statistic)
+    assert first.minus(second, once)["srcc"][0] == pytest.approx(np.mean(gaps))
+
+
 def test_the_partial_correlation_is_that_of_the_residuals(study, times):
     metric, human, systems, clusters = study
     found = PartialOfSystems(metric, human, systems, clusters)(times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,17 +190,23 @@ class Judge:
             key = alone(name)
             found[key] = place.group(key, side.values, side.reasons, intervals, side.pairs)
         for name, baseline in self._versus:
-            values, reasons = self._difference(sides, name, baseline)
+            values, reasons = self._difference(sides, name, baseline, place.captions)
             key = versus(name, baseline)
             found[key] = place.group(key, values, reasons, intervals)
         return found
 
     def _difference(
-        self, sides: Mapping[str, _Side], name: str, baseline: str
+        self, sides: Mapping[str, _Side], name: str, baseline: str, captions: int
     ) -> tuple[dict[str, float], dict[str, str]]:
         own, base = sides[name], sides[baseline]
         values = {key: own.values[key] - base.values[key] for key in own.values}
         reasons = {**base.reasons, **own.reasons}
+        over_shared = _over_shared(own, base)
+        if over_shared is not None:
+            once = np.ones((1, captions))
+            values = {key: float(value[0]) for key, value in over_shared(once).items()}
+            undefined = [key for key, value in values.items() if math.isnan(value)]
+            reasons = dict.fromkeys(undefined, "both are defined in no system or caption") | reasons
         maps = {metric.name: metric.scale_map.name for metric in self._metrics}
         if maps[name] != maps[baseline] and "mse" in values:
             values |= dict.fromkeys(ERRORS, math.nan)
@@ -216,11 +223,29 @@ class Judge:
                 for key, value in values.items()
             }
             for name, baseline in self._versus:
-                for key, value in by_table[name].items():
-                    found[f"{versus(name, baseline)}/{key}"] = value - by_table[baseline][key]
+                over_shared = _over_shared(sides[name], sides[baseline])
+                differences = (
+                    {key: v - by_table[baseline][key] for key, v in by_table[name].items()}
+                    if over_shared is None
+                    else over_shared(times)
+                )
+                for key, value in differences.items():
+                    found[f"{versus(name, baseline)}/{key}"] = value
             return found
 
         return statistics
+
+
+def _over_shared(own: _Side, base: _Side) -> Statistics | None:
+    """The difference over the systems, or captions, in which both sides have a value; None where
+    these are those of each, and the means may be set against each other.
+    """
+    one, other = own.engine, base.engine
+    if isinstance(one, levels.WithinSystems) and isinstance(other, levels.WithinSystems):
+        return None if one.defined == other.defined else partial(one.minus, other)
+    if isinstance(one, levels.WithinCaptions) and isinstance(other, levels.WithinCaptions):
+        return None if one.defined == other.defined else partial(one.minus, other)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ stands: weights of shape (replicates, C) -> name -> (replicates,).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,9 +95,14 @@ class WithinSystems:
             )
             self._parts.append((index.size, there, engine))
         once = np.ones((1, int(clusters.max()) + 1))
+        parts = self._by_statistic(once)
         self.pairs = {
-            name: int(sum(n for n, value in of_systems if np.isfinite(value[0])))
-            for name, of_systems in self._by_statistic(once).items()
+            name: sum(n for n, value in of_systems if np.isfinite(value[0]))
+            for name, of_systems in parts.items()
+        }
+        self.defined = {
+            name: tuple(bool(np.isfinite(value[0])) for _, value in of_systems)
+            for name, of_systems in parts.items()
         }
 
     def _by_statistic(self, times: Floats) -> dict[str, list[tuple[int, Floats]]]:
@@ -108,17 +115,33 @@ class WithinSystems:
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
-        found: dict[str, Floats] = {}
-        for name, of_systems in self._by_statistic(times).items():
-            weight = np.zeros(len(times))
-            total = np.zeros(len(times))
-            for n, value in of_systems:
-                defined = np.isfinite(value)
-                weight += n * defined
-                total += np.where(defined, n * np.nan_to_num(value), 0.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found[name] = total / weight
-        return found
+        return {
+            name: _mean_over_systems(of_systems, len(times))
+            for name, of_systems in self._by_statistic(times).items()
+        }
+
+    def minus(self, baseline: WithinSystems, times: Floats) -> dict[str, Floats]:
+        """Difference from another metric on the same pairs, over systems in which both have one."""
+        own, base = self._by_statistic(times), baseline._by_statistic(times)
+        return {
+            name: _mean_over_systems(
+                [(n, x - y) for (n, x), (_, y) in zip(own[name], base[name], strict=True)],
+                len(times),
+            )
+            for name in own
+        }
+
+
+def _mean_over_systems(of_systems: Sequence[tuple[int, Floats]], replicates: int) -> Floats:
+    """Weighted by pairs, over the systems whose value is defined in the replicate."""
+    weight, total = np.zeros(replicates), np.zeros(replicates)
+    for n, value in of_systems:
+        defined = np.isfinite(value)
+        weight += n * defined
+        total += np.where(defined, n * np.nan_to_num(value), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = total / weight
+    return found
 
 
 class PartialOfSystems:
@@ -205,11 +228,23 @@ class WithinCaptions:
         self.counted = {name: int(np.isfinite(v).sum()) for name, v in self._values.items()}
         size = np.bincount(clusters, minlength=count)
         self.pairs = {name: int(size[np.isfinite(v)].sum()) for name, v in self._values.items()}
+        self.defined = {n: tuple(np.isfinite(v).tolist()) for n, v in self._values.items()}
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return {
-                name: (times @ np.nan_to_num(values)) / (times @ np.isfinite(values).astype(float))
-                for name, values in self._values.items()
-            }
+        return {name: _mean_over_captions(v, times) for name, v in self._values.items()}
+
+    def minus(self, baseline: WithinCaptions, times: Floats) -> dict[str, Floats]:
+        """Difference from another metric on the same pairs, over captions that both have one in."""
+        return {
+            name: _mean_over_captions(values - baseline._values[name], times)
+            for name, values in self._values.items()
+        }
+
+
+def _mean_over_captions(values: Floats, times: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = (times @ np.nan_to_num(values)) / (
+            times @ np.isfinite(values).astype(np.float64)
+        )
+    return found
