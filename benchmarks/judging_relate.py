@@ -134,9 +134,12 @@ def rerank_gains(kept: list[Rating]) -> list[dict[str, Any]]:
     judged = aggregate([rating for rating in kept if rating.split == "test"])
     tables = trivial_tables(train, judged, scale=SETTINGS.rating_scale)
     return [
-        {"chosen_by": table.name, **{key: round(v, 4) for key, v in asdict(gain).items()}}
+        {
+            "chosen_by": table.name,
+            **{key: round(v, 4) for key, v in asdict(gain).items() if key != "reason"},
+        }
         for table in tables
-        for gain in expected_gains(table, judged, SETTINGS)
+        for gain in expected_gains(table, judged, SETTINGS, across_systems=True)
     ]
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from scipy import stats
+
+from humanclap.metrics.permutation import holm
 
 Result = dict[str, Any]
 
@@ -23,12 +29,48 @@ def _mean(value: Result, sign: str = "") -> str:
     return f"{value['mean']:{sign}.3f}{half}"
 
 
-def _gain(row: Result) -> str:
+ALPHA = 0.05
+TEST_CLAUSE = re.compile(r"; (?:an objective is called|p: paired permutation test).*", re.DOTALL)
+
+
+def _holm(rows: Sequence[Result]) -> tuple[list[float], str]:
+    """Corrected p-value of each row's gain (NaN without one), and how it was made.
+
+    Files of earlier runs hold no p-value: it is then that at which the stored interval would end
+    at 0, by Student's t with the degrees of freedom of the clusters.
+    """
+    gains = [row["srcc_gain"] for row in rows]
+    given = [gain for gain in gains if gain]
+    tests = f"with Holm's correction over {len(given)} tests"
+    if all("p_holm" in gain for gain in given):
+        p_values = [math.nan if gain is None or gain["p_holm"] is None else gain["p_holm"]
+                    for gain in gains]  # fmt: skip
+        made = f"paired permutation test, {given[0]['permutations']:,} permutations, {tests}"
+        return p_values, made
+    made = f"from the interval, by Student's t (the file holds no test), {tests}"
+    return holm([_p_of_interval(gain) if gain else math.nan for gain in gains]), made
+
+
+def _p_of_interval(gain: Result) -> float:
+    if None in (gain["value"], gain["low"], gain["high"]):
+        return math.nan
+    if gain["low"] == gain["high"]:
+        return math.nan if gain["value"] else 1.0
+    freedom = gain["clusters"] - 1
+    error = (gain["high"] - gain["low"]) / 2 / stats.t.ppf(0.975, freedom)
+    return float(2 * stats.t.sf(abs(gain["value"]) / error, freedom))
+
+
+def _gain(row: Result, p_holm: float) -> str:
     gain = row["srcc_gain"]
     if gain is None:
         return "–"
-    words = " better" if gain["low"] > 0 else " worse" if gain["high"] < 0 else ""
-    return f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]{words}"
+    word = ", better" if gain["value"] > 0 else ", worse"
+    p = "undefined" if math.isnan(p_holm) else "< 0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
+    return (
+        f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}], Holm p {p}"
+        f"{word if p_holm < ALPHA else ''}"
+    )
 
 
 def _grid(rows: Sequence[Result], baseline: str) -> list[str]:
@@ -42,9 +84,9 @@ def _grid(rows: Sequence[Result], baseline: str) -> list[str]:
         [
             row["objective"],
             *(_mean(row["figures"][group][name]) for group in groups for name in _STATISTICS),
-            _gain(row),
+            _gain(row, p),
         ]
-        for row in rows
+        for row, p in zip(rows, _holm(rows)[0], strict=True)
     ]
     return _table(["objective", *columns, f"Δ SRCC against {baseline}"], cells)
 
@@ -52,13 +94,16 @@ def _grid(rows: Sequence[Result], baseline: str) -> list[str]:
 def objectives_esc(result: Result) -> list[str]:
     """Every objective on ESC-10's answers."""
     data, base = result["data"], result["model"]
-    wins = [r["objective"] for r in result["rows"] if r["srcc_gain"] and r["srcc_gain"]["low"] > 0]
+    wins, of_unmet = (_better(result[name]) for name in ("rows", "rows_of_unmet_fold"))
+    made = _holm(result["rows"])[1]
     return [
         f"{data['pairs']:,} pairs of {data['clips']} clips and {data['labels']} labels, "
         f"{data['answers_a_clip']:.1f} answers a clip; base "
         f"`{base['name']}@{base['fingerprint']}`, projections only. ESC's five folds, each "
         "judged by models tuned on answers about the "
-        f"other four; {len(result['seeds'])} seeds. {result['notes'][0]}",
+        f"other four; {len(result['seeds'])} seeds. {TEST_CLAUSE.sub('', result['notes'][0])}; "
+        f"p: {made}. An objective is called better or worse where the corrected p is below "
+        f"{ALPHA:g}.",
         "",
         *_grid(result["rows"], result["baseline"]),
         "",
@@ -66,14 +111,24 @@ def objectives_esc(result: Result) -> list[str]:
         f"{result['srcc_ceiling_from_ties']['mean']:.3f} (mean of the folds), "
         f"{result['srcc_ceiling_from_ties']['fold 4']:.3f} on fold 4.",
         "",
-        "Better than " + result["baseline"] + " by more than its interval: "
-        + (", ".join(wins) if wins else "none") + ".",
+        f"Better than {result['baseline']} after the correction: {wins}.",
         "",
         "Fold 4 alone. The base itself was made with clips and labels (not answers) of the other "
         "four folds, which so were easier for it than unmet sounds:",
         "",
         *_grid(result["rows_of_unmet_fold"], result["baseline"]),
+        "",
+        f"Better than {result['baseline']} on fold 4 after the correction: {of_unmet}.",
     ]  # fmt: skip
+
+
+def _better(rows: Sequence[Result]) -> str:
+    found = [
+        row["objective"]
+        for row, p in zip(rows, _holm(rows)[0], strict=True)
+        if p < ALPHA and row["srcc_gain"]["value"] > 0
+    ]
+    return ", ".join(found) if found else "none"
 
 
 def simulated_grid(result: Result) -> list[str]:
@@ -154,15 +209,16 @@ def kill_and_resume(result: Result) -> list[str]:
 
 def efficiency_esc(result: Result) -> list[str]:
     """SRCC against the number of answers."""
+    p_values, made = _holm(result["rows"])
     rows = [
         [
             row["objective"],
             row["pairs"] or "all",
             f"{row['ratings']:,.0f}",
             _mean(row["figures"]["overall"]["srcc"]),
-            _gain(row),
+            _gain(row, p),
         ]
-        for row in result["rows"]
+        for row, p in zip(result["rows"], p_values, strict=True)
     ]
     test = result["parts"][0]["test"]["pairs"]
     base = result["model"]
@@ -172,7 +228,8 @@ def efficiency_esc(result: Result) -> list[str]:
         "seeds, which also draw the pairs, ± half width of the t interval. Answers: summed over "
         "training and validation pairs; an answer to a ten-way question is counted once for each "
         "pair of its clip, so fewer were given. A perfect score without ties would reach "
-        f"{result['srcc_ceiling_from_ties']:.3f}. Plot: "
+        f"{result['srcc_ceiling_from_ties']:.3f}. p: {made}; better or worse where it is below "
+        f"{ALPHA:g}. Plot: "
         "[efficiency_esc.svg](results/efficiency_esc.svg).",
         "",
         *_table(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from humanclap.errors import SettingsError
+from humanclap.errors import InputError, SettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +51,99 @@ class RatingScale:
         except ValueError as error:
             raise SettingsError(f"a rating scale is written low..high, not {text!r}") from error
         return cls(low=ends[0], high=ends[1])
+
+
+UNSTATED = RatingScale()
+"""The scale that is taken where none is stated; told from a stated 0..10 by identity."""
+
+ENOUGH_TO_DOUBT = 10
+"""Fewer ratings may lie in a part of the scale by chance."""
+_LIKELY_OTHERS = (RatingScale(low=0.0, high=1.0), RatingScale(low=1.0, high=5.0))
+_ROUNDING = 0.01
+"""Spread of targets about a line that the rounding of a table makes, on 0..1."""
+_APART = 0.02
+
+
+def other_scale(ratings: Sequence[float], scale: RatingScale) -> RatingScale | None:
+    """The narrower scale that ten or more ratings never leave, 0..1 or 1..5, where `scale` was not
+    stated; None where there is no such doubt.
+
+    >>> str(other_scale([4.0, 5.0] * 5, UNSTATED)), other_scale([4.0, 5.0] * 5, RatingScale())
+    ('1..5', None)
+    """
+    if scale is not UNSTATED or len(ratings) < ENOUGH_TO_DOUBT:
+        return None
+    return next((one for one in _LIKELY_OTHERS if all(x in one for x in ratings)), None)
+
+
+def ask_for_scale(
+    ratings: Sequence[float], scale: RatingScale, *, where: str, option: str = "--rating-scale"
+) -> None:
+    """Raise InputError where the scale was not stated and the ratings leave its choice open.
+
+    option: where the user states it, `--rating-scale` or another one's name.
+    """
+    other = other_scale(ratings, scale)
+    if other is not None:
+        raise InputError(
+            f"{where}: none of {len(ratings)} ratings leaves {other} (they lie in "
+            f"{min(ratings):g}..{max(ratings):g}), and no scale was given: state it, "
+            f"{option} {other} or {option} {UNSTATED}"
+        )
+
+
+def check_targets_scale(
+    targets: Sequence[float],
+    ratings: Sequence[float],
+    scale: RatingScale,
+    *,
+    where: str,
+    option: str = "--rating-scale",
+) -> None:
+    """Raise InputError where targets in 0..1 are those of mean ratings on another scale.
+
+    targets, ratings: of the same pairs. Another scale is one whose line from rating to target holds
+    but for rounding, while that of `scale` does not; targets made in another way are no matter of
+    the scale and pass, and so do those of fewer than three values.
+    """
+    line = _scale_of(targets, ratings)
+    if line is None:
+        return
+    low, high, spread = line
+    given = [
+        scale.to_unit(rating) - target for rating, target in zip(ratings, targets, strict=True)
+    ]
+    if _root_mean_square(given) <= max(_APART, 4 * spread) or spread > _ROUNDING:
+        return
+    worst = max(range(len(given)), key=lambda place: abs(given[place]))
+    width = high - low
+    ends = [round(x) if abs(x - round(x)) <= _APART * width else x for x in (low, high)]
+    likely = f"{ends[0]:.3g}..{ends[1]:.3g}"
+    raise InputError(
+        f"{where}: the columns target and mos are of two scales: mos {ratings[worst]:g} has target "
+        f"{targets[worst]:.3g}, on {scale} it would be {scale.to_unit(ratings[worst]):.3g}; the "
+        f"targets are those of ratings on {likely}: give {option} {likely}, or make the targets "
+        "anew"
+    )
+
+
+def _scale_of(
+    targets: Sequence[float], ratings: Sequence[float]
+) -> tuple[float, float, float] | None:
+    """(low, high) of the least-squares line rating = low + (high - low) target, and the root mean
+    square of what is left, on 0..1; None where no rising line can be told.
+    """
+    if len(set(targets)) < 3:
+        return None
+    n = len(targets)
+    mean_x, mean_y = math.fsum(targets) / n, math.fsum(ratings) / n
+    pairs = [(x - mean_x, y - mean_y) for x, y in zip(targets, ratings, strict=True)]
+    slope = math.fsum(x * y for x, y in pairs) / math.fsum(x * x for x, _ in pairs)
+    if not slope > 0:
+        return None
+    low = mean_y - slope * mean_x
+    return low, low + slope, _root_mean_square([y / slope - x for x, y in pairs])
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(value * value for value in values) / len(values))

@@ -6,7 +6,7 @@ import soundfile
 
 from humanclap.cli.main import run
 from humanclap.records import Score, Target
-from humanclap.tables import read_table, write_records
+from humanclap.tables import read_scores, read_table, write_records
 
 
 @pytest.fixture
@@ -85,6 +85,45 @@ def test_rerank_writes_the_best_of_each_prompt(folder, capsys):
     assert out.split("\n")[0].split()[:5] == ["N", "prompts", "random", "chosen", "best"]
     assert run(["rerank", "both.csv", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 20
+
+
+def test_rerank_keeps_systems_apart_unless_told_otherwise(folder, capsys):
+    rows = [
+        Score(
+            audio=f"{s}/{i}{k}.wav",
+            text=f"sound {i}",
+            score=0.1 * k,
+            system=s,
+            pair_id=f"{s}{i}{k}",
+        )
+        for s in ("tango", "audioldm")
+        for i in range(3)
+        for k in range(2)
+    ]
+    write_records("both.csv", rows, record_type=Score)
+    assert run(["rerank", "both.csv", "-o", "best.csv"]) == 0
+    assert "12 clips, 6 prompts × systems (2); 0 with one clip only" in capsys.readouterr().err
+    best = read_scores("best.csv")
+    assert [(row.system, row.pair_id) for row in best[:2]] == [
+        ("tango", "tango01"),
+        ("tango", "tango11"),
+    ]
+    assert run(["compare", "best.csv", *QUICK]) == 0
+    assert run(["rerank", "both.csv", "--across-systems", "-o", "best.csv"]) == 0
+    assert "12 clips, 3 prompts; 0 with one clip only" in capsys.readouterr().err
+    assert len(read_scores("best.csv")) == 3
+
+
+def test_rerank_prints_why_there_is_no_interval(folder, capsys):
+    rows = [Score(audio=f"{k}.wav", text="rain", score=0.1 * k) for k in range(2)]
+    write_records("one.csv", rows, record_type=Score)
+    targets = [Target(audio=r.audio, text=r.text, mos=5, target=0.5, n=3) for r in rows]
+    write_records("t.csv", targets, record_type=Target)
+    assert run(["rerank", "one.csv", "--targets", "t.csv"]) == 0
+    *_, row, why, nothing = capsys.readouterr().out.splitlines()
+    assert "nan" not in row
+    assert why == "no interval of N = 2: one prompt only"
+    assert nothing == "of possible, N = 2: no clip is better"
 
 
 def test_xacle_evaluates_a_submission(folder, capsys):

@@ -40,7 +40,7 @@ def table(tmp_path: Path) -> Path:
 def test_summary_prints_a_table_and_tells_what_it_leaves_out(table, capsys):
     assert run(["ratings", "summary", str(table), "--screen", "relate"]) == 0
     shown = capsys.readouterr()
-    header, _, everything, train, test = shown.out.splitlines()
+    header, _, everything, train, test, reason = shown.out.splitlines()
     assert header.split() == [
         *("question", "split", "system", "ratings", "pairs", "listeners", "mean", "MOS"),
         *("ICC", "LOO", "half", "SB"),
@@ -48,6 +48,10 @@ def test_summary_prints_a_table_and_tells_what_it_leaves_out(table, capsys):
     assert everything.split()[1:8] == ["all", "tango", "6", "6", "1", "5.17", "5.17"]
     assert train.split()[1:] == ["train", "tango", "3", "3", "1", "5.00", "5.00", *"––––"]
     assert test.split()[6] == "5.33"
+    assert reason == (
+        "ICC, LOO, half, SB undefined (REL all tango, REL train tango, REL test tango): "
+        "no pair has two ratings"
+    )
     assert shown.err.splitlines() == [
         "relate: 9 of 18 ratings excluded",
         "3 ratings of kind anchor left out",
@@ -191,4 +195,40 @@ def test_summary_says_in_words_why_halves_that_disagree_have_no_reliability(tmp_
     assert run(["ratings", "summary", str(tmp_path / "t.csv"), "--quiet"]) == 0
     *_, row, reason = capsys.readouterr().out.splitlines()
     assert row.split()[-1] == "–"
-    assert "is undefined: the halves disagree (split-half SRCC -" in reason
+    assert reason.startswith("SB undefined (REL – –): the halves disagree (split-half SRCC -")
+
+
+@pytest.fixture
+def five_points(tmp_path):
+    path = tmp_path / "mos.csv"
+    rows = [f"{p}.wav,sound {p},{s},l{n},test" for p in range(4) for n, s in enumerate((5, 4, 1))]
+    path.write_text("\n".join(["audio,text,score,listener_id,split", *rows]) + "\n")
+    return path
+
+
+def test_aggregate_asks_for_the_scale_of_ratings_that_never_leave_one_to_five(
+    five_points, tmp_path, capsys
+):
+    output = tmp_path / "t.csv"
+    assert run(["ratings", "aggregate", str(five_points), "-o", str(output)]) == 2
+    assert "no scale was given: state it, --scale 1..5 or --scale 0..10" in capsys.readouterr().err
+    assert not output.exists()
+    for scale, target in (("1..5", (10 / 3 - 1) / 4), ("0..10", 1 / 3)):
+        command = ["ratings", "aggregate", str(five_points), "--scale", scale, "-o", str(output)]
+        assert run([*command, "--split", "test"]) == 0
+        assert read_targets(output)[0].target == pytest.approx(target)
+    for command in ("summary", "screen", "split"):  # no figure of theirs depends on the scale
+        more = [] if command == "summary" else ["-o", str(output)]
+        assert run(["ratings", command, str(five_points), *more]) in (0, 2)
+        assert "no scale was given" not in capsys.readouterr().err
+
+
+def test_averages_are_asked_for_their_scale_too(tmp_path, capsys):
+    path = tmp_path / "averages.csv"
+    rows = [f"{p}.wav,sound {p},{1 + 0.4 * p}" for p in range(10)]
+    path.write_text("\n".join(["wav_file_name,text,average_score", *rows]) + "\n")
+    command = ["ratings", "aggregate", str(path), "-o", str(tmp_path / "t.csv")]
+    assert run(command) == 2
+    assert "none of 10 ratings leaves 1..5" in capsys.readouterr().err
+    assert run([*command, "--scale", "1..5"]) == 0
+    assert read_targets(tmp_path / "t.csv")[-1].target == pytest.approx(0.9)

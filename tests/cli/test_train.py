@@ -158,6 +158,41 @@ def test_shared_captions_are_refused_or_reported_loudly(train, tmp_path, targets
     assert "say nothing about unseen captions" in err
 
 
+def rewritten(targets, change):
+    """The table with (target, mos) changed, beside the clips."""
+    table = targets.with_name("rewritten.csv")
+    with open(targets, newline="") as file:
+        header, *rows = list(csv.reader(file))
+    rows = [[*row[:2], *change(float(row[2]), float(row[3])), *row[4:]] for row in rows]
+    with open(table, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return table
+
+
+def test_targets_and_mean_ratings_of_two_scales_are_refused_before_training(
+    train, targets, tmp_path
+):
+    five = rewritten(targets, lambda target, _: (target, 1 + 4 * target))
+    code, _, err = train(table=five)
+    assert code == 2
+    assert "the columns target and mos are of two scales" in err
+    assert "--rating-scale 1..5" in err
+    assert not (tmp_path / "run").exists()
+    assert train("--rating-scale", "1..5", table=five)[0] == 0
+
+
+def test_the_scale_is_asked_for_where_no_mean_rating_leaves_one_to_five(train, targets, tmp_path):
+    low = rewritten(targets, lambda target, _: (0.1 + 0.4 * target, 1 + 4 * target))
+    code, _, err = train(table=low)
+    assert code == 2
+    assert "none of 20 ratings leaves 1..5" in err
+    assert "--rating-scale 1..5 or --rating-scale 0..10" in err
+    settings = tmp_path / "s.toml"
+    settings.write_text('rating_scale = "0..10"\n')
+    assert train("--settings", settings, table=low)[0] == 0
+    assert train("--rating-scale", "0..10", "--overwrite", table=low)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

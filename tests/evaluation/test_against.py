@@ -239,3 +239,33 @@ def test_undefined_ceilings_give_their_reason(study):
     found = compare([table("m", once, noisy(once, 0.1))], once, QUICK, ratings=single)
     assert math.isnan(found.ceilings["overall"].srcc.value)
     assert any("undefined: no pair has two ratings" in s for s in words.summary(found))
+
+
+def test_a_metric_constant_in_one_system_is_set_against_another_in_the_others_only():
+    targets = means(rated(0))
+    rng = np.random.default_rng(1)
+    noisy = [
+        Score(audio=t.audio, text=t.text, score=t.mos / 10 + 0.2 * float(rng.normal()))
+        for t in targets
+    ]
+    flat = [
+        replace(s, score=0.5) if t.system == "tango" else replace(s, score=t.mos / 10)
+        for s, t in zip(noisy, targets, strict=True)
+    ]
+    found = compare(
+        [ScoreTable(name="noisy", scores=noisy), ScoreTable(name="flat", scores=flat)],
+        targets,
+        QUICK,
+    )
+    gaps = []
+    for system in ("natural", "audioldm"):
+        of = [place for place, t in enumerate(targets) if t.system == system]
+        human = [targets[i].mos for i in of]
+        one = stats.spearmanr([flat[i].score for i in of], human).statistic
+        gaps.append(one - stats.spearmanr([noisy[i].score for i in of], human).statistic)
+    rank = found.differences[0].at(WITHIN).statistics["srcc"]
+    assert rank.value == pytest.approx(fmean(gaps))
+    assert rank.low <= rank.value <= rank.high
+    both = [item.at(WITHIN).statistics["srcc"] for item in found.metrics]
+    assert [one.n for one in both] == [75, 50]
+    assert both[1].value - both[0].value != pytest.approx(fmean(gaps))

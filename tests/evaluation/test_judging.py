@@ -230,6 +230,37 @@ def test_a_rating_outside_the_scale_is_refused(scores_of):
         evaluate(scores_of(targets), targets, QUICK)
 
 
+def test_targets_and_mean_ratings_of_two_scales_are_refused(targets, scores_of):
+    five = [replace(t, mos=1 + 0.4 * t.mos) for t in targets]
+    with pytest.raises(InputError, match=r"two scales: .* on 0\.\.10 .*--rating-scale 1\.\.5"):
+        evaluate(scores_of(targets), five, QUICK)
+
+
+def test_the_scale_is_asked_for_where_no_mean_rating_leaves_one_to_five(targets, scores_of):
+    low = [replace(t, mos=1 + 0.4 * t.mos, target=0.1 + 0.04 * t.mos) for t in targets]
+    with pytest.raises(InputError, match=r"none of 24 ratings leaves 1\.\.5 .*--rating-scale 0"):
+        evaluate(scores_of(targets), low, QUICK)
+    stated = replace(QUICK, rating_scale=RatingScale())
+    assert evaluate(scores_of(targets), low, stated).scale_map_formula == "10 · max(score, 0)"
+
+
+def test_the_floor_s_targets_must_be_of_the_same_scale(targets, scores_of):
+    other = [
+        replace(t, audio=f"o{t.audio}", text=f"other {t.text}", pair_id="", mos=1 + 0.4 * t.mos)
+        for t in targets
+    ]
+    table = ScoreTable(name="m", scores=scores_of(targets))
+    with pytest.raises(InputError, match=r"floor\.csv: the columns target and mos are of two"):
+        compare([table], targets, QUICK, train=other, train_where="floor.csv")
+
+
+def test_predicted_ratings_outside_0_to_10_are_refused_by_name(targets, scores_of):
+    scores = [replace(s, rating=11.2 if i == 3 else 5.0) for i, s in enumerate(scores_of(targets))]
+    with pytest.raises(InputError, match=r"1 of 24 predicted ratings are outside 0\.\.10.*11\.2"):
+        evaluate(scores, targets, QUICK)
+    assert evaluate(scores, targets, replace(QUICK, scale_map="unit")).scale_map == "unit"
+
+
 # -- several metrics ------------------------------------------------------------------------
 
 

@@ -102,12 +102,76 @@ def test_systems_come_from_the_column_and_several_clips_count_their_mean():
 
 def test_prompts_some_system_lacks_are_refused_or_left_out_and_counted(tables):
     fewer = {**tables, "same": tables["same"][:30]}
-    with pytest.raises(InputError, match=r"10 of 40 prompts lack a clip .* --shared-only"):
+    with pytest.raises(InputError, match=r"10 of 40 prompts lack a clip .* --shared-only") as told:
         leaderboard(fewer, QUICK)
+    assert str(told.value).splitlines()[1:] == ["  30: fair, good, same", "  10: fair, good"]
     board = leaderboard(fewer, replace(QUICK, shared_only=True))
     assert (board.prompts, board.prompts_left_out) == (30, 10)
-    assert any("10 prompts that some system lacks" in c for c in words.caveats(board))
+    (told,) = [c for c in words.caveats(board) if "10 prompts that some system lacks" in c]
+    assert told.endswith("systems that have them: 30 fair, good, same; 10 fair, good.")
+    assert board.to_dict()["prompts_of"] == [
+        {"systems": ["fair", "good", "same"], "prompts": 30},
+        {"systems": ["fair", "good"], "prompts": 10},
+    ]
     assert leaderboard(fewer, replace(QUICK, systems=("good", "fair"))).prompts == 40
+
+
+@pytest.mark.parametrize("tables_named", [("old", "new"), ("old", "old")])
+def test_a_clip_and_prompt_of_one_system_that_stand_twice_are_refused(tables, tables_named):
+    # The two rows would be averaged: .1 and .9 make .5, which is the score of neither.
+    old = [replace(row, system="tango") for row in scores("tango", [0.1] * 5)]
+    again = [replace(row, score=0.9, text=row.text.upper(), pair_id="") for row in old]
+    given = {"other": scores("other", [0.4] * 5)}
+    for name, rows in zip(tables_named, (old, again), strict=True):
+        given[name] = [*given.get(name, []), *rows]
+    where = "in old and new" if tables_named[1] == "new" else "in old"
+    with pytest.raises(InputError, match="5 clips of a system stand twice") as told:
+        leaderboard(given, QUICK)
+    assert f"'tango/0.wav' with 'sound 0' of tango, {where} (scores 0.100 and 0.900)" in str(
+        told.value
+    )
+    assert leaderboard({**given, **tables}, replace(QUICK, systems=("good", "fair"))).prompts == 40
+
+
+def test_one_file_name_under_two_systems_is_two_clips():
+    rows = [Score(audio=f"{i}.wav", text=f"sound {i}", score=0.1) for i in range(5)]
+    board = leaderboard({"a": rows, "b": [replace(r, score=0.2) for r in rows]}, QUICK)
+    assert [(s.system, s.mean) for s in board.standings] == [("b", 0.2), ("a", 0.1)]
+
+
+def test_clips_of_one_system_from_several_tables_are_told(tables):
+    more = [replace(row, audio=f"second/{row.audio}", pair_id="") for row in tables["good"]]
+    board = leaderboard(
+        {**tables, "more": [replace(row, system="good") for row in more[:25]]}, QUICK
+    )
+    assert words.caveats(board)[1] == (
+        "The clips of good come from 2 tables (good 40, more 25); a prompt that stands in several "
+        "counts the mean of its clips."
+    )
+    assert not [told for told in words.caveats(leaderboard(tables, QUICK)) if "tables" in told]
+
+
+def test_systems_that_are_not_compared_may_have_failed_or_be_scored_otherwise(tables):
+    two = replace(QUICK, systems=("good", "fair"))
+    alone = leaderboard({name: tables[name] for name in two.systems}, two)
+    broken = [replace(row, score=math.nan, error="no such file") for row in tables["same"]]
+    board = leaderboard({**tables, "same": broken}, two)
+    assert (board.standings, board.failed) == (alone.standings, 0)
+    unlike = [replace(row, signature="b|model:y") for row in tables["same"]]
+    signed = {
+        name: [replace(r, signature="a|model:x") for r in tables[name]] for name in two.systems
+    }
+    assert leaderboard({**signed, "same": unlike}, two).signature == "a|model:x"
+    rated = {name: [replace(r, rating=5.0) for r in tables[name]] for name in two.systems}
+    by_rating = replace(two, value="rating")
+    assert leaderboard({**rated, "same": tables["same"]}, by_rating).standings[0].mean == 5.0
+
+
+def test_a_system_of_which_no_clip_could_be_scored_does_not_vanish(tables):
+    broken = [replace(row, score=math.nan, error="no such file") for row in tables["same"]]
+    with pytest.raises(InputError, match="fair, good, same share 0 prompts") as told:
+        leaderboard({**tables, "same": broken}, replace(QUICK, shared_only=True))
+    assert str(told.value).splitlines()[1:] == ["  40: fair, good"]
 
 
 def test_failed_clips_and_lacking_ratings_are_refused(tables):

@@ -32,6 +32,95 @@ def test_failed_candidates_do_not_count_and_a_prompt_without_any_is_refused():
         choose([row("a", "rain", math.nan, "broken")])
 
 
+def of_two_systems():
+    """Two prompts, two clips of each of two systems: b's are all above a's."""
+    return [
+        Score(
+            audio=f"{system}/{prompt}-{k}", text=prompt, score=level + 0.01 * k, system=system,
+            pair_id=f"{system}{prompt}{k}", rating=5.0 + k, subset="synthetic", met="nothing",
+        )
+        for prompt in ("rain", "dog")
+        for system, level in (("a", 0.1), ("b", 0.5))
+        for k in (0, 1)
+    ]  # fmt: skip
+
+
+def test_the_best_is_chosen_within_each_system_and_keeps_its_columns():
+    found = choose(of_two_systems())
+    assert [(c.audio, c.system, c.candidates) for c in found] == [
+        ("a/rain-1", "a", 2),
+        ("b/rain-1", "b", 2),
+        ("a/dog-1", "a", 2),
+        ("b/dog-1", "b", 2),
+    ]
+    first = found[0]
+    assert first.margin == pytest.approx(0.01)
+    assert (first.pair_id, first.rating, first.subset, first.met) == (
+        "arain1",
+        6.0,
+        "synthetic",
+        "nothing",
+    )
+
+
+def test_across_systems_one_clip_of_a_prompt_is_kept():
+    found = choose(of_two_systems(), across_systems=True)
+    assert [(c.audio, c.system, c.candidates) for c in found] == [
+        ("b/rain-1", "b", 4),
+        ("b/dog-1", "b", 4),
+    ]
+
+
+def test_a_system_none_of_whose_clips_of_a_prompt_could_be_scored_is_refused_by_name():
+    rows = of_two_systems()
+    broken = [
+        Score(audio=r.audio, text=r.text, score=math.nan, system=r.system, error="broken")
+        if r.audio.startswith("a/dog")
+        else r
+        for r in rows
+    ]
+    with pytest.raises(InputError, match="no candidate of a for 'dog' could be scored: broken"):
+        choose(broken)
+    assert len(choose(broken, across_systems=True)) == 2
+
+
+def test_the_gain_within_systems_is_not_that_of_choosing_the_better_system():
+    # People like b two points more; within a system the metric prefers the clip they like less.
+    scores = of_two_systems()
+    targets = [
+        Target(audio=s.audio, text=s.text, mos=mos, target=mos / 10, n=3, pair_id=s.pair_id)
+        for s, mos in zip(scores, [4, 3, 6, 5] * 2, strict=True)
+    ]
+    settings = EvaluationSettings(replicates=100)
+    table = ScoreTable(name="m", scores=scores)
+    (within,) = expected_gains(table, targets, settings)
+    assert (within.n, within.prompts) == (2, 4)
+    assert within.gain == pytest.approx(-0.5)
+    assert within.share == pytest.approx(-1.0)
+    across = expected_gains(table, targets, settings, across_systems=True)
+    assert [(g.n, g.prompts) for g in across] == [(2, 2), (3, 2), (4, 2)]
+    assert across[-1].gain == pytest.approx(5 - 4.5)
+    alone = [place for place, s in enumerate(scores) if s.audio.endswith("-1")]
+    with pytest.raises(InputError, match="of one system; --across-systems chooses"):
+        expected_gains(
+            ScoreTable(name="m", scores=[scores[i] for i in alone]),
+            [targets[i] for i in alone],
+            settings,
+        )
+
+
+def test_one_prompt_has_a_gain_without_an_interval_and_says_why():
+    scores = of_two_systems()[:2]
+    targets = [
+        Target(audio=s.audio, text=s.text, mos=m, target=m / 10, n=3, pair_id=s.pair_id)
+        for s, m in zip(scores, [4, 8], strict=True)
+    ]
+    (found,) = expected_gains(ScoreTable(name="m", scores=scores), targets)
+    assert found.gain == 2
+    assert math.isnan(found.low)
+    assert found.reason == "one prompt only"
+
+
 @pytest.fixture
 def study():
     """Twelve prompts of four candidates, a metric that helps, with ties."""

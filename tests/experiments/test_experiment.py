@@ -11,7 +11,7 @@ import torch
 from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
-from humanclap.errors import LeakageError, SettingsError
+from humanclap.errors import InputError, LeakageError, SettingsError
 from humanclap.experiments import grid
 from humanclap.experiments.parts import fewer_pairs, make_parts, read_data
 from humanclap.experiments.recipe import DataRecipe, read_recipe
@@ -20,7 +20,7 @@ from humanclap.experiments.summary import over_seeds
 from humanclap.grouping import listener_overlap, without_shared
 from humanclap.metrics.agreement import mse, srcc
 from humanclap.records import Pair
-from humanclap.scale import RatingScale
+from humanclap.scale import UNSTATED, RatingScale
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import read_scores, read_table
 from humanclap.training.state import RunFolder
@@ -341,3 +341,52 @@ def test_the_command_prints_the_table(model, data, tmp_path, capsys):
     assert "table.md" in printed.err
     assert run([*arguments, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "A small grid"
+
+
+def five_points(tmp_path, target_of):
+    """24 targets on 1..5; target_of: mos -> target."""
+    means = np.linspace(1, 5, 24).round(3)
+    rows = [[f"{n}.wav", f"sound {n}", target_of(mos), mos, 3] for n, mos in enumerate(means)]
+    with open(tmp_path / "targets.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["audio", "text", "target", "mos", "n"], *rows])
+    return DataRecipe(tables={"targets.csv": ""})
+
+
+def test_a_recipe_s_tables_must_be_of_its_scale_and_say_so(tmp_path):
+    def read(recipe, scale):
+        return read_data(recipe, tmp_path, tmp_path, scale)
+
+    of_five = five_points(tmp_path, lambda mos: (mos - 1) / 4)
+    with pytest.raises(InputError, match=r"two scales.*\[settings\] rating_scale = 1\.\.5"):
+        read(of_five, UNSTATED)
+    assert len(read(of_five, RatingScale(low=1, high=5))) == 24
+    of_ten = five_points(tmp_path, lambda mos: mos / 10)
+    with pytest.raises(InputError, match=r"none of 24 ratings leaves 1\.\.5"):
+        read(of_ten, UNSTATED)
+    assert len(read(of_ten, RatingScale())) == 24
+
+
+@pytest.mark.parametrize("form", ["ratings", "averages"])
+def test_single_ratings_and_averages_of_a_recipe_are_asked_for_their_scale_too(tmp_path, form):
+    heads = {
+        "ratings": "audio,text,score,listener_id",
+        "averages": "wav_file_name,text,average_score",
+    }
+    rows = [f"{n}.wav,sound {n},{1 + n % 5}" + ",ann" * (form == "ratings") for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join([heads[form], *rows]) + "\n")
+    recipe = DataRecipe(tables={"t.csv": ""})
+    with pytest.raises(InputError, match=r"none of 12 ratings leaves 1\.\.5"):
+        read_data(recipe, tmp_path, tmp_path, UNSTATED)
+    five = read_data(recipe, tmp_path, tmp_path, RatingScale(low=1, high=5))
+    assert five[1].relevance == 0.25
+
+
+@pytest.mark.parametrize(
+    ("said", "stated"),
+    [("", False), ('rating_scale = "0..10"', True), ('rating_scale = "1..5"', True)],
+)
+def test_a_recipe_that_does_not_name_its_scale_has_not_stated_it(tmp_path, said, stated):
+    text = RECIPE.format(model="mini", data='split = "column"', more="")
+    path = tmp_path / "recipe.toml"
+    path.write_text(text.replace("epochs = 2", f"epochs = 2\n{said}"))
+    assert (read_recipe(path).rating_scale is not UNSTATED) == stated

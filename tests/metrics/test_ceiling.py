@@ -78,12 +78,82 @@ def test_the_same_seed_gives_the_same_ceiling():
         ([1, 2, 3, 4], [0, 0, 1, 1], "2 pairs, fewer than 3"),
         ([1, 9, 1, 9, 1, 9], [0, 0, 1, 1, 2, 2], "do not agree beyond chance"),
         ([1, 1, 5, 5, 9, 9], [0, 0, 1, 1, 2, 2], "agree perfectly"),
+        ([7, 7, 7, 7, 7, 7], [0, 0, 1, 1, 2, 2], "the ratings are constant"),
     ],
 )
 def test_a_ceiling_that_cannot_be_estimated_is_nan_with_its_reason(ratings, pairs, reason):
     found = noise_ceiling(ratings, pairs)
     assert math.isnan(found.srcc.value)
     assert reason in found.reason
+
+
+def nearly_all_tens():
+    """30 pairs of four ratings; two pairs were rated 9 twice, everything else is 10."""
+    ratings = np.full((30, 4), 10.0)
+    ratings[[3, 7], :2] = 9
+    return ratings.ravel(), np.repeat(np.arange(30), 4)
+
+
+def test_simulated_studies_with_constant_means_are_left_out_and_counted():
+    ratings, pair = nearly_all_tens()
+    found = noise_ceiling(ratings, pair)
+    model = fit_ordinal(ratings, icc1(ratings, pair))
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(400):
+        quality = rng.standard_normal(30)
+        means = model.draw(quality[pair], rng).reshape(30, 4).mean(axis=1)
+        if np.ptp(means):
+            drawn.append(stats.spearmanr(quality, means).statistic)
+    assert 0 < found.constant == 400 - len(drawn)
+    assert found.srcc.value == pytest.approx(np.mean(drawn), abs=1e-9)
+    assert 0 <= found.srcc_low <= found.srcc.value <= found.srcc_high <= 1
+    assert (found.srcc.low, found.srcc.high) == pytest.approx(
+        tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-9
+    )
+    assert found.reason is None
+
+
+def test_a_ceiling_whose_simulated_studies_are_mostly_constant_is_undefined_with_the_reason(
+    monkeypatch,
+):
+    mostly = [math.nan] * 6 + [0.5] * 4
+    names = ("srcc", "lcc", "ktau", "one")
+    monkeypatch.setattr(ceiling, "_simulate", lambda *_, **__: dict.fromkeys(names, mostly))
+    found = noise_ceiling(*nearly_all_tens(), simulations=10)
+    assert math.isnan(found.srcc.value)
+    assert found.reason == "all mean ratings are equal in 6 of 10 simulated studies"
+
+
+def test_an_end_of_the_interval_that_is_undefined_says_why(monkeypatch):
+    mostly = [math.nan] * 6 + [0.5] * 4
+    drawn_srcc = ceiling._drawn_srcc
+    calls = []
+
+    def only_the_upper_end_fails(*given):
+        calls.append(given)
+        return mostly if len(calls) == 2 else drawn_srcc(*given)
+
+    monkeypatch.setattr(ceiling, "_drawn_srcc", only_the_upper_end_fails)
+    found = noise_ceiling(*nearly_all_tens(), simulations=40)
+    assert math.isnan(found.srcc_high)
+    assert 0 <= found.srcc_low <= found.srcc.value
+    assert found.undefined == {
+        "srcc_high": "all mean ratings are equal in 6 of 10 simulated studies"
+    }
+
+
+def test_no_ceiling_is_below_0():
+    rng = np.random.default_rng(2)
+    for seed in range(20):  # five pairs of hardly any agreement: the simulated mean may be below 0
+        pair = np.repeat(np.arange(5), 2)
+        ratings = rng.integers(0, 11, size=10).astype(float)
+        found = noise_ceiling(ratings, pair, simulations=8, seed=seed)
+        if found.reason:
+            assert math.isnan(found.srcc.value)
+        else:
+            assert 0 < found.srcc.value <= 1
+            assert 0 <= found.srcc_low <= found.srcc_high <= 1
 
 
 def test_answers_of_a_fine_slider_are_refused_with_the_reason():

@@ -59,6 +59,23 @@ def test_two_systems_have_an_accuracy_but_no_correlation(study):
     assert found["accuracy"][0] in (0.0, 1.0)
 
 
+def test_systems_of_equal_means_have_no_correlation_though_rounding_differs():
+    metric = np.array([0.2, 0.0, 0.1, 0.0, 0.2, 0.1, 0.1, 0.1, 0.1])  # 0.3 / 3 for each
+    systems = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
+    human = np.array([1.0, 5.0, 9.0] * 3)
+    found = BetweenSystems(metric, human, systems, np.arange(9))(np.ones((1, 9)))
+    assert all(math.isnan(found[name][0]) for name in ("srcc", "lcc", "ktau"))
+    assert found["accuracy"][0] == 0
+
+
+def test_a_metric_of_very_small_numbers_is_judged_as_the_same_in_other_units(study):
+    metric, human, systems, clusters = study
+    once = np.ones((1, CAPTIONS))
+    small = BetweenSystems(1e-14 * metric, human, systems, clusters)(once)
+    for name, value in BetweenSystems(metric, human, systems, clusters)(once).items():
+        assert small[name][0] == pytest.approx(value[0])
+
+
 def test_within_systems_is_the_weighted_mean_of_scipys_figures(study, times):
     metric, human, systems, clusters = study
     systems = np.where(systems == 3, 2, systems)  # unequal sizes: 15, 15, 30
@@ -84,6 +101,38 @@ def residual(values, systems):
     """What least squares on indicators of the systems leaves."""
     indicators = (systems[:, None] == np.unique(systems)).astype(float)
     return values - indicators @ np.linalg.lstsq(indicators, values, rcond=None)[0]
+
+
+def test_pairs_of_systems_and_captions_without_a_value_are_not_counted(study):
+    metric, human, systems, clusters = study
+    flat = np.where(systems == 1, 5.0, human)  # no correlation in system 1, of 15 pairs
+    within = WithinSystems(metric, flat, systems, clusters, 0.0)
+    assert within.pairs == {"srcc": 45, "lcc": 45, "ktau": 45, "accuracy": 60}
+    alike = np.where(clusters < 4, 5.0, human)  # four of 15 captions of four clips each
+    captions = WithinCaptions(metric, alike, clusters, 0.0)
+    assert captions.counted["srcc"] == 11
+    assert captions.pairs == {"srcc": 44, "lcc": 44, "ktau": 44, "accuracy": 60}
+
+
+def test_a_difference_is_over_the_systems_and_captions_in_which_both_have_a_value(study):
+    metric, human, systems, clusters = study
+    once = np.ones((1, CAPTIONS))
+    flat = np.where(systems == 1, 0.0, human + np.sin(np.arange(PAIRS)))  # none in system 1
+    own, base = (WithinSystems(side, human, systems, clusters, 0.0) for side in (metric, flat))
+    gaps = []
+    for system in (0, 2, 3):
+        x, y, z = (side[systems == system] for side in (metric, flat, human))
+        gaps.append(stats.spearmanr(x, z).statistic - stats.spearmanr(y, z).statistic)
+    assert own.minus(base, once)["srcc"][0] == pytest.approx(np.mean(gaps))
+    assert own(once)["srcc"][0] - base(once)["srcc"][0] != pytest.approx(np.mean(gaps))
+
+    flat = np.where(clusters < 9, 0.0, metric[::-1])  # in the last six captions alone
+    first, second = (WithinCaptions(side, human, clusters, 0.0) for side in (metric, flat))
+    gaps = []
+    for caption in range(9, CAPTIONS):
+        x, y, z = (side[clusters == caption] for side in (metric, flat, human))
+        gaps.append(stats.spearmanr(x, z).statistic - stats.spearmanr(y, z).statistic)
+    assert first.minus(second, once)["srcc"][0] == pytest.approx(np.mean(gaps))
 
 
 def test_the_partial_correlation_is_that_of_the_residuals(study, times):

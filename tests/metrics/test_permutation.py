@@ -1,12 +1,18 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from humanclap.errors import InputError
-from humanclap.metrics.permutation import holm, permutation_p
+from humanclap.metrics.permutation import (
+    PairedRun,
+    holm,
+    mean_permutation_p,
+    permutation_p,
+)
 
 
 def test_p_is_that_of_all_exchanges_of_captions():
@@ -28,6 +34,61 @@ def test_p_is_that_of_all_exchanges_of_captions():
         first, second, human, clusters, rng=np.random.default_rng(1), permutations=4000
     )
     assert found == pytest.approx(exact, abs=3 * math.sqrt(exact * (1 - exact) / 4000))
+
+
+def two_runs():
+    """Two seeds judged on pairs of the same eight captions, the second on some of them only."""
+    rng = np.random.default_rng(3)
+    runs = []
+    for size in (16, 12):
+        human = rng.normal(size=size)
+        runs.append(
+            PairedRun(
+                first=human + 2 * rng.normal(size=size),
+                second=human + rng.normal(size=size),
+                human=human,
+                clusters=np.arange(size) // 2,
+            )
+        )
+    return runs
+
+
+def test_p_of_a_mean_over_runs_is_that_of_all_exchanges_in_all_runs_at_once():
+    runs = two_runs()
+
+    def gap(swaps):
+        found = []
+        for run in runs:
+            swap = np.array(swaps)[run.clusters]
+            a, b = stats.rankdata(run.first), stats.rankdata(run.second)
+            one, other = np.where(swap, b, a), np.where(swap, a, b)
+            found.append(
+                stats.spearmanr(other, run.human).statistic
+                - stats.spearmanr(one, run.human).statistic
+            )
+        return abs(np.mean(found))
+
+    observed = gap((False,) * 8)
+    reached = sum(gap(s) >= observed - 1e-12 for s in itertools.product((False, True), repeat=8))
+    exact = reached / 2**8
+    found = mean_permutation_p(runs, rng=np.random.default_rng(1), permutations=4000)
+    assert found == pytest.approx(exact, abs=3 * math.sqrt(exact * (1 - exact) / 4000))
+
+
+def test_one_run_counted_twice_says_no_more_than_once():
+    run = two_runs()[0]
+    once = permutation_p(
+        run.first, run.second, run.human, run.clusters, rng=np.random.default_rng(2)
+    )
+    assert mean_permutation_p([run, run], rng=np.random.default_rng(2)) == once
+    assert 0 < once < 1
+
+
+def test_a_mean_over_runs_is_undefined_where_one_of_them_is():
+    good = two_runs()[0]
+    flat = replace(good, second=np.ones(16))
+    assert math.isnan(mean_permutation_p([good, flat], rng=np.random.default_rng(0)))
+    assert math.isnan(mean_permutation_p([], rng=np.random.default_rng(0)))
 
 
 def test_a_metric_against_itself_has_p_one():

@@ -98,9 +98,9 @@ def test_spearman_brown_steps_up_and_back():
         ([1, 2, 3], [0, 1, 2], "icc", "no pair has two ratings"),
         ([1, 2, 3], [0, 1, 2], "leave_one_out_srcc", "no pair has two ratings"),
         ([5, 5, 5, 5], [0, 0, 1, 1], "icc", "the ratings are constant"),
-        ([5, 5, 5, 5], [0, 0, 1, 1], "leave_one_out_srcc", "the metric is constant"),
+        ([5, 5, 5, 5], [0, 0, 1, 1], "leave_one_out_srcc", "the ratings are constant"),
         ([1, 5, 5, 2], [0, 0, 1, 1], "split_half_srcc", "2 pairs with two ratings, fewer than 3"),
-        ([1] * 6, [0, 0, 1, 1, 2, 2], "spearman_brown", "the means of a half are constant"),
+        ([1] * 6, [0, 0, 1, 1, 2, 2], "spearman_brown", "the ratings are constant"),
     ],
 )
 def test_what_is_undefined_is_nan_with_its_reason(ratings, pairs, name, reason):
@@ -138,3 +138,35 @@ def test_halves_that_disagree_have_no_reliability_and_say_so():
     assert math.isnan(result.spearman_brown)
     told = result.undefined["spearman_brown"]
     assert told.startswith(f"the halves disagree (split-half SRCC {result.split_half_srcc:.3f})")
+
+
+def test_a_repeat_whose_half_has_constant_means_does_not_count():
+    # Of four ratings of two pairs rated (9, 9, 10, 10), and 28 pairs rated 10 throughout, a half
+    # of one 9 in each of both pairs, or of two 9s in either, orders the pairs; a half of tens
+    # alone in both has constant means. All repeats that count are by scipy.
+    ratings = np.full((30, 4), 10.0)
+    ratings[[3, 7], :2] = 9
+    pairs = np.repeat(np.arange(30), 4)
+    found = reliability(ratings.ravel(), pairs, repeats=200)
+    possible = []
+    splits = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    for one in splits:
+        for other in splits:
+            first = np.full((2, 30), 10.0)
+            for place, kept in ((3, one), (7, other)):
+                rest = [i for i in range(4) if i not in kept]
+                first[0, place] = ratings[place, list(kept)].mean()
+                first[1, place] = ratings[place, rest].mean()
+            if np.ptp(first[0]) and np.ptp(first[1]):
+                possible.append(stats.spearmanr(*first).statistic)
+    assert len(possible) == 34  # of 36: twice all nines fall into one half, in both pairs
+    assert found.split_half_srcc == pytest.approx(np.mean(possible), abs=0.05)
+    assert found.undefined == {}
+
+
+def test_where_most_repeats_have_constant_means_there_is_no_split_half_value():
+    ratings = np.full((5, 2), 10.0)
+    ratings[2, 0] = 9  # one nine: the half without it has constant means, always
+    found = reliability(ratings.ravel(), np.repeat(np.arange(5), 2))
+    assert math.isnan(found.split_half_srcc)
+    assert found.undefined["split_half_srcc"] == "the means of a half are constant in most repeats"

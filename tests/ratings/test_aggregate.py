@@ -81,3 +81,19 @@ def test_two_questions_are_never_averaged():
 
 def test_no_ratings_give_no_targets():
     assert aggregate([]) == []
+
+
+def test_ratings_of_one_to_five_are_not_taken_for_zero_to_ten_unasked():
+    # 4.83 of 5 became target 0.483; on 1..5 it is 0.9583.
+    ratings = [
+        Rating(audio=f"{pair}.wav", text="rain", listener_id=f"l{n}", score=score)
+        for pair in range(2)
+        for n, score in enumerate([5, 5, 5, 5, 5, 4])
+    ]
+    with pytest.raises(InputError, match=r"none of 12 ratings leaves 1\.\.5 .* --scale 1\.\.5 or"):
+        aggregate(ratings)
+    five = aggregate(ratings, scale=RatingScale(low=1, high=5))
+    assert five[0].target == pytest.approx((29 / 6 - 1) / 4)
+    assert aggregate(ratings, scale=RatingScale())[0].target == pytest.approx(29 / 60)
+    low = Rating(audio="x.wav", text="cat", listener_id="l9", score=0, kind="anchor")
+    assert aggregate([*ratings, low])[0].target == pytest.approx(29 / 60)  # 0 is on no 1..5

@@ -140,6 +140,9 @@ def test_ratings_that_all_lie_at_the_bottom_of_the_scale_are_doubted(tmp_path, c
     path = table(tmp_path, f"{HEADER}\n{rows}")
     with caplog.at_level(logging.WARNING):
         read_ratings(path)
+        assert "no rating leaves 0..1, on a scale of 0..10 that was not stated" in caplog.text
+        caplog.clear()
+        read_ratings(path, scale=RatingScale())
         assert "no rating is above 0.9 on a scale of 0..10; is the scale right?" in caplog.text
         caplog.clear()
         read_ratings(path, scale=RatingScale(high=1))

@@ -65,10 +65,11 @@ def compare(
     """Which system follows its prompts best?
 
     SCORES are tables of one metric, audio,text,score[,system,rating]; a row without a system is of
-    the system its file is named after. Systems are compared on the same prompts: mean with
-    interval, paired tests, win matrix, how many more prompts would settle a tie, the lowest clips,
-    and means by caption type. Where the column met says that the metric's model met clips or
-    prompts in training, that is warned of, and the systems are ranked without those prompts too.
+    the system its file is named after. A clip and prompt of one system may stand only once. Systems
+    are compared on the same prompts: mean with interval, paired tests, win matrix, how many more
+    prompts would settle a tie, the lowest clips, and means by caption type. Where the column met
+    says that the metric's model met clips or prompts in training, that is warned of, and the
+    systems are ranked without those prompts too.
     """
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard

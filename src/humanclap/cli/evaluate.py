@@ -67,7 +67,9 @@ Examples:
     help="From score to rating, before MSE and MAE; auto: rating where calibrated, else unit.",
 )
 @click.option(
-    "--rating-scale", default="0..10", show_default=True, help="Scale of the human ratings."
+    "--rating-scale",
+    help="Scale of the human ratings, as low..high; needed where no mean rating leaves 1..5 or "
+    "0..1.  [default: 0..10]",
 )
 @click.option("--include-anchors", is_flag=True, help="Judge deliberately mismatched pairs too.")
 @click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
@@ -129,7 +131,8 @@ def evaluate(
         raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
     if per_pair is not None and len(scores) != 1:
         raise click.UsageError("--per-pair takes one score table")
-    settings = EvaluationSettings.from_mapping({**given, "by": given["by"] or _LEVELS})
+    stated = {name: value for name, value in given.items() if value is not None}
+    settings = EvaluationSettings.from_mapping({**stated, "by": given["by"] or _LEVELS})
     with progress_bar("bootstrap", quiet=quiet) as progress:
         comparison = compare(
             _read(scores),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import Command, emit, output_options, remark, text_table, to_json
-from humanclap.scale import RatingScale
+from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:
     from humanclap.ratings.screening import Screened
@@ -39,7 +38,11 @@ def ratings() -> None:
 def reading_options(command: Command) -> Command:
     """Add FILES, --question and --scale."""
     for option in (
-        click.option("--scale", default="0..10", show_default=True, help="Range of the ratings."),
+        click.option(
+            "--scale",
+            help="Range of the ratings, as low..high; aggregate asks for it where none of them "
+            "leaves 1..5 or 0..1.  [default: 0..10]",
+        ),
         click.option(
             "--question",
             type=click.Choice(["REL", "IS", "OS"]),
@@ -78,14 +81,20 @@ def table_output_options(command: Command) -> Command:
     return command
 
 
-def _read(files: Sequence[Path], question: str | None, scale: str, quiet: bool) -> list[Rating]:
+def _read(
+    files: Sequence[Path], question: str | None, scale: str | None, quiet: bool
+) -> list[Rating]:
     from humanclap.ratings.read import read_rating_files
 
-    read = read_rating_files(files, question=question, scale=RatingScale.parse(scale))
+    read = read_rating_files(files, question=question, scale=_on_scale(scale))
     kept = [rating for rating in read if question in (None, rating.question)]
     if len(kept) < len(read):
         remark(f"{len(read) - len(kept)} ratings answer another question", quiet=quiet)
     return kept
+
+
+def _on_scale(scale: str | None) -> RatingScale:
+    return UNSTATED if scale is None else RatingScale.parse(scale)
 
 
 def _screened(read: Sequence[Rating], rules: Sequence[str], quiet: bool) -> Screened:
@@ -123,7 +132,7 @@ def _tell_left_out(kept: Sequence[Rating], kinds: set[str], quiet: bool) -> None
 def summary(
     files: tuple[Path, ...],
     question: str | None,
-    scale: str,
+    scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
     output: Path | None,
@@ -135,7 +144,7 @@ def summary(
     mean: of all ratings; MOS: mean over pairs of the pair's mean; ICC: ICC(1), one way; LOO: SRCC
     of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
     stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash is
-    undefined; --json gives the reason.
+    undefined; the reason stands below the table.
     """
     from humanclap.ratings.summary import summarise
 
@@ -147,17 +156,29 @@ def summary(
         emit(to_json([asdict(group) for group in groups]), output=output)
         return
     table = text_table(SUMMARY_COLUMNS, [_summary_row(group) for group in groups])
-    emit("\n".join([table, *_no_reliability(groups)]), output=output)
+    emit("\n".join([table, *_undefined(groups)]), output=output)
 
 
-def _no_reliability(groups: Sequence[GroupSummary]) -> list[str]:
-    """Why a group has no SB although its halves were compared, a line each."""
+_RELIABILITY = {
+    "icc": "ICC",
+    "leave_one_out_srcc": "LOO",
+    "split_half_srcc": "half",
+    "spearman_brown": "SB",
+}
+
+
+def _undefined(groups: Sequence[GroupSummary]) -> list[str]:
+    """`ICC, LOO undefined (REL test tango): why`, a line for each reason and where it holds."""
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for group in groups:
+        place = " ".join((group.question, group.split, group.system))
+        for name, why in group.reliability.undefined.items():
+            by_place.setdefault((place, why), []).append(_RELIABILITY[name])
+    places: dict[tuple[str, str], list[str]] = {}
+    for (place, why), names in by_place.items():
+        places.setdefault((", ".join(names), why), []).append(place)
     return [
-        f"SB of {group.question} {group.split} {group.system} is undefined: "
-        f"{group.reliability.undefined['spearman_brown']}"
-        for group in groups
-        if not math.isnan(group.reliability.split_half_srcc)
-        and "spearman_brown" in group.reliability.undefined
+        f"{names} undefined ({', '.join(where)}): {why}" for (names, why), where in places.items()
     ]
 
 
@@ -190,7 +211,7 @@ def _summary_row(group: GroupSummary) -> list[object]:
 def screen(
     files: tuple[Path, ...],
     question: str | None,
-    scale: str,
+    scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
     output: Path,
@@ -233,7 +254,7 @@ def screen(
 def aggregate(
     files: tuple[Path, ...],
     question: str | None,
-    scale: str,
+    scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
     output: Path,
@@ -253,19 +274,25 @@ def aggregate(
     from humanclap.records import Target
     from humanclap.tables import write_records
 
-    on_scale = RatingScale.parse(scale)
+    on_scale = _on_scale(scale)
     if len(files) == 1 and table_kind(files[0]) == "averages":
         if rules or splits or include_anchors or standardise:
             raise click.UsageError("a table of averages has no listeners to screen or standardise")
         targets = read_targets_xacle(files[0], scale=on_scale)
     else:
-        kept = list(_screened(_read(files, question, scale, quiet), rules, quiet).kept)
+        read = _read(files, question, scale, quiet)
+        ask_for_scale(
+            [rating.score for rating in read], on_scale, where=str(files[0]), option="--scale"
+        )
+        kept = list(_screened(read, rules, quiet).kept)
         if standardise:
             kept, n_clipped = standardise_on_scale(kept, on_scale)
             remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
         chosen = _of_splits(kept, splits, quiet)
         _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
-        targets = aggregate(chosen, scale=on_scale, include_anchors=include_anchors)
+        # The whole table has left no doubt of its scale; a part of it need not ask again.
+        stated = RatingScale(low=on_scale.low, high=on_scale.high)
+        targets = aggregate(chosen, scale=stated, include_anchors=include_anchors)
     write_records(output, targets, record_type=Target)
     _print_counts(targets, as_json)
 
@@ -278,7 +305,7 @@ def aggregate(
 def split(
     files: tuple[Path, ...],
     question: str | None,
-    scale: str,
+    scale: str | None,
     output: Path,
     quiet: bool,
     as_json: bool,

@@ -21,11 +21,17 @@ _PATH = click.Path(path_type=Path)
 @click.command(
     epilog="""\b
 Examples:
-  humanclap rerank scores.csv -o best.csv
+  humanclap rerank scores.csv -o best.csv                # one clip a prompt and system
+  humanclap rerank scores.csv --across-systems -o best.csv
   humanclap rerank scores.csv --targets targets.csv      # what do people gain?
 """
 )
 @click.argument("scores", type=_PATH)
+@click.option(
+    "--across-systems",
+    is_flag=True,
+    help="One clip a prompt, whatever system made it, not one a prompt and system.",
+)
 @click.option("--targets", type=_PATH, help="Human targets: state the expected gain instead.")
 @click.option("--allow-missing", is_flag=True, help="Targets without a score do not count.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
@@ -34,6 +40,7 @@ Examples:
 @output_options
 def rerank(
     scores: Path,
+    across_systems: bool,
     targets: Path | None,
     allow_missing: bool,
     force: bool,
@@ -43,11 +50,12 @@ def rerank(
     quiet: bool,
     output: Path | None,
 ) -> None:
-    """Keep the clip with the highest score for each prompt.
+    """Keep the clip with the highest score for each prompt and system.
 
-    SCORES is a table audio,text,score with several clips a prompt. With --targets nothing is
-    chosen: the table says how much higher people rate the metric's choice among N clips than a
-    clip at random, and how much higher they rate the best one.
+    SCORES is a table audio,text,score[,system] with several clips a prompt. Clips of unlike systems
+    are not set against each other unless --across-systems is given; a table without the column
+    system has one. With --targets nothing is chosen: the table says how much higher people rate the
+    metric's choice among N clips than a clip at random, and how much higher they rate the best one.
     """
     from humanclap.evaluation import EvaluationSettings
     from humanclap.evaluation.rerank import Choice, choose
@@ -57,26 +65,30 @@ def rerank(
         settings = EvaluationSettings(
             allow_missing=allow_missing, force=force, replicates=replicates, seed=seed
         )
-        gains = _gains(scores, targets, settings)
+        gains = _gains(scores, targets, settings, across_systems)
         text = to_json([asdict(gain) for gain in gains]) if as_json else _gain_table(gains)
         emit(text, output=output)
         return
-    choices = choose(read_scores(scores), force=force)
+    choices = choose(read_scores(scores), force=force, across_systems=across_systems)
     if as_json:
         emit(to_json([asdict(choice) for choice in choices]), output=output)
     elif output is None:
         emit(records_as_csv(choices, record_type=Choice).rstrip("\n"), output=None)
     else:
         write_records(output, choices, record_type=Choice)
-    remark(_counts(choices), quiet=quiet)
+    remark(_counts(choices, across_systems), quiet=quiet)
 
 
-def _gains(scores: Path, targets: Path, settings: EvaluationSettings) -> list[Gain]:
+def _gains(
+    scores: Path, targets: Path, settings: EvaluationSettings, across_systems: bool
+) -> list[Gain]:
     from humanclap.evaluation import ScoreTable
     from humanclap.evaluation.rerank import expected_gains
     from humanclap.tables import read_targets
 
-    return expected_gains(ScoreTable.read(scores), read_targets(targets), settings)
+    return expected_gains(
+        ScoreTable.read(scores), read_targets(targets), settings, across_systems=across_systems
+    )
 
 
 def _gain_table(gains: Sequence[Gain]) -> str:
@@ -87,19 +99,30 @@ def _gain_table(gains: Sequence[Gain]) -> str:
             g.random,
             g.chosen,
             g.best,
-            f"{g.gain:+.3f} [{g.low:.3f}, {g.high:.3f}]",
+            f"{g.gain:+.3f}" + ("" if g.reason else f" [{g.low:.3f}, {g.high:.3f}]"),
             "–" if g.share != g.share else f"{100 * g.share:.0f} %",
         )
         for g in gains
     ]
-    return text_table(("N", "prompts", "random", "chosen", "best", "gain", "of possible"), rows)
+    table = text_table(("N", "prompts", "random", "chosen", "best", "gain", "of possible"), rows)
+    reasons = [f"no interval of N = {g.n}: {g.reason}" for g in gains if g.reason]
+    reasons += [f"of possible, N = {g.n}: no clip is better" for g in gains if g.share != g.share]
+    return "\n".join([table, *reasons])
 
 
-def _counts(choices: Sequence[Choice]) -> str:
+def _counts(choices: Sequence[Choice], across_systems: bool) -> str:
     alone = sum(choice.candidates == 1 for choice in choices)
     candidates = sum(choice.candidates for choice in choices)
     tied = sum(choice.margin == 0 for choice in choices)
-    return (
-        f"{candidates} clips, {len(choices)} prompts; {alone} with one clip only, "
+    systems = {choice.system for choice in choices}
+    of_systems = "" if across_systems or len(systems) < 2 else f" × systems ({len(systems)})"
+    unnamed = sum(choice.system is None for choice in choices) if of_systems else 0
+    told = (
+        f"{candidates} clips, {len(choices)} prompts{of_systems}; {alone} with one clip only, "
         f"{tied} tied at the top (the first by name was kept)"
     )
+    if unnamed:
+        told += f"; {unnamed} name no system and count as one"
+    if of_systems and alone == len(choices):
+        told += "; --across-systems chooses one clip a prompt among the systems'"
+    return told

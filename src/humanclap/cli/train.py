@@ -33,7 +33,12 @@ _OVERRIDES = (
     ("--seed", int, "Of order, crops and dropout.  [default: 0]"),
     ("--precision", str, "fp32 or bf16.  [default: fp32]"),
     ("--device", str, "auto, cpu, cuda, ...  [default: auto]"),
-    ("--rating-scale", str, "Scale of the column mos.  [default: 0..10]"),
+    (
+        "--rating-scale",
+        str,
+        "Scale of the column mos, as low..high; needed where none leaves 1..5 or 0..1.  "
+        "[default: 0..10]",
+    ),
 )
 
 
@@ -140,6 +145,7 @@ def train(
         raise click.UsageError("give --validation or --validation-fraction, not both")
     from humanclap.training.run import train_from_tables
 
+    scale_stated = options["rating_scale"] is not None or _in_file(settings, "rating_scale")
     chosen = _settings(settings, options)
     try:
         with progress_bar("training", quiet=quiet) as progress:
@@ -150,6 +156,7 @@ def train(
                 validation_table=validation,
                 resume=resume,
                 overwrite=overwrite,
+                scale_stated=scale_stated,
                 progress=progress,
                 **options,
             )
@@ -190,6 +197,19 @@ def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
             err=True,
         )
     return chosen
+
+
+def _in_file(path: Path | None, name: str) -> bool:
+    """Does the settings file say this?"""
+    import tomllib
+
+    if path is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        try:
+            return name in tomllib.load(file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # told where settings are read
+            return False
 
 
 def _result(trained: TrainedModel) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from humanclap.errors import InputError
 from humanclap.evaluation.result import WITHIN
+from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.metrics.ceiling import CeilingValue, NoiseCeiling, noise_ceiling
 from humanclap.records import Rating, Target, pair_id_of
 
@@ -49,23 +50,33 @@ def ceilings(
 ) -> dict[str, NoiseCeiling]:
     """Noise ceiling of each group, fitted to the group by itself, by the group's label.
 
-    `within systems, averaged` has the mean over systems, weighted by their pairs.
+    `within systems, averaged` has the mean over systems, weighted by their pairs; where a system
+    has no ceiling there is no such mean, and the reason names the system.
     """
     x, pair = ratings_of(ratings, targets, where)
     found: dict[str, NoiseCeiling] = {}
-    of_systems: list[NoiseCeiling] = []
+    of_systems: dict[str, NoiseCeiling] = {}
     for (level, name), index in members.items():
         inside = np.isin(pair, index)
         found[f"{level} {name}".rstrip()] = noise_ceiling(x[inside], pair[inside], seed=seed)
-        if level == "system":
-            of_systems.append(found[f"{level} {name}"])
-    if of_systems and not any(ceiling.reason for ceiling in of_systems):
+        if level == "system" and index.size >= MIN_PAIRS:  # as those that count for the metrics
+            of_systems[name] = found[f"{level} {name}"]
+    if of_systems:
         found[WITHIN] = _mean(of_systems)
     return found
 
 
-def _mean(parts: Sequence[NoiseCeiling]) -> NoiseCeiling:
+def _mean(of_systems: Mapping[str, NoiseCeiling]) -> NoiseCeiling:
+    """The mean over systems; a value that one system lacks is NaN, and the reason names it."""
+    parts = list(of_systems.values())
     weights = [part.n_pairs for part in parts]
+    reasons = [f"{name}: {part.reason}" for name, part in of_systems.items() if part.reason]
+    undefined = {
+        field: f"{name}: {why}"
+        for name, part in of_systems.items()
+        for field, why in part.undefined.items()
+        if field == "one_listener_srcc"
+    }
 
     def mean(values: Sequence[float]) -> float:
         return float(np.average(values, weights=weights))
@@ -88,5 +99,7 @@ def _mean(parts: Sequence[NoiseCeiling]) -> NoiseCeiling:
         simulated_one_listener_srcc=mean([part.simulated_one_listener_srcc for part in parts]),
         n_pairs=sum(weights),
         n_ratings=sum(part.n_ratings for part in parts),
-        simulations=parts[0].simulations,
+        simulations=max(part.simulations for part in parts),
+        reason="; ".join(reasons) or None,
+        undefined=undefined,
     )

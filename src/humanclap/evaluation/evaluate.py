@@ -39,7 +39,7 @@ from humanclap.metrics.permutation import holm, permutation_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.progress import Progress, silent
 from humanclap.records import Rating, Score, Target, roles_met
-from humanclap.scale import RatingScale
+from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 
 NOT_STATED = "(not stated)"
 """Group of the pairs whose subset, system or split no table names."""
@@ -86,7 +86,8 @@ def compare(
     paired. Anchors are judged only with `include_anchors`, attention checks never.
     ratings: those the targets were made of, for the noise ceiling; train: targets of other pairs,
     on which trivial predictors are fitted (then `tables` may be empty).
-    Raises InputError as `join`, `ceilings` and `trivial_tables`, and for a MOS outside the scale;
+    Raises InputError as `join`, `ceilings` and `trivial_tables`, for a MOS outside the scale, where
+    `target` and `mos` are of two scales, or the scale is not stated and in doubt (`check_scale`);
     LeakageError where a judged clip or caption stands in `train` (a caption may, with
     `allow_shared_captions`), and with `refuse_trained_on` where a metric's model met judged pairs.
     """
@@ -94,6 +95,7 @@ def compare(
     if not tables and train is None:
         raise InputError("give at least one score table, or training targets")
     judged, left_out = judged_targets(targets, settings, targets_where)
+    check_scale(targets, settings.rating_scale, targets_where)
     joined = join(
         tables,
         judged,
@@ -133,13 +135,20 @@ def judged_targets(
     if not judged:
         hint = "" if settings.include_anchors else "; --include-anchors adds anchors"
         raise InputError(f"{where}: none of the {len(targets)} targets is a rating{hint}")
-    for target in judged:
-        if target.mos not in settings.rating_scale:
-            raise InputError(
-                f"{where}: pair {target.pair_id!r} has mos {target.mos:g}, outside "
-                f"{settings.rating_scale}; name the study's scale with --rating-scale low..high"
-            )
     return judged, [target for target in targets if target.kind not in kinds]
+
+
+def check_scale(targets: Sequence[Target], scale: RatingScale, where: str) -> None:
+    """Raise InputError where mean ratings are outside the scale, or their scale is another one."""
+    for target in targets:
+        if target.kind != "attention_check" and target.mos not in scale:
+            raise InputError(
+                f"{where}: pair {target.pair_id!r} has mos {target.mos:g}, outside {scale}; name "
+                "the study's scale with --rating-scale low..high"
+            )
+    units, ratings = [t.target for t in targets], [t.mos for t in targets]
+    check_targets_scale(units, ratings, scale, where=where)
+    ask_for_scale(ratings, scale, where=where)
 
 
 def _counts(targets: Sequence[Target], judged: Sequence[Target]) -> TargetCounts:
@@ -156,6 +165,7 @@ def _check_floor(
     train: Sequence[Target], judged: Sequence[Target], settings: EvaluationSettings, where: str
 ) -> int:
     """Refuse judged clips and captions among the floor's; how many captions are shared."""
+    check_scale(train, settings.rating_scale, where)
     splits: dict[str, Sequence[Target]] = {
         "floor": [target for target in train if target.kind == "rating"],
         "judged": judged,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One metric at one place: values and reasons by statistic, and the bootstrap's engine."""
+    """One metric at one place: values and reasons by statistic, and the bootstrap's engine.
+
+    pairs: how many count for a statistic, where those are not all of the place.
+    """
 
     values: Mapping[str, float]
     reasons: Mapping[str, str]
     engine: Statistics
+    pairs: Mapping[str, int] = field(default_factory=dict)
 
 
 class Judge:
@@ -161,7 +166,11 @@ class Judge:
             for name, value in engine(np.ones((1, int(clusters.max()) + 1))).items()
         }
         why = _level_reason(level, x, y, systems)
-        return _Side(values, {n: why for n, v in values.items() if math.isnan(v)}, engine)
+        reasons = {name: why for name, value in values.items() if math.isnan(value)}
+        pairs: Mapping[str, int] = {}
+        if isinstance(engine, (levels.WithinSystems, levels.WithinCaptions)):
+            pairs = engine.pairs
+        return _Side(values, reasons, engine, pairs)
 
     def _place(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Group]:
         intervals = bootstrap(
@@ -178,19 +187,26 @@ class Judge:
         self._done += self._settings.replicates
         found = {}
         for name, side in sides.items():
-            found[alone(name)] = place.group(alone(name), side.values, side.reasons, intervals)
+            key = alone(name)
+            found[key] = place.group(key, side.values, side.reasons, intervals, side.pairs)
         for name, baseline in self._versus:
-            values, reasons = self._difference(sides, name, baseline)
+            values, reasons = self._difference(sides, name, baseline, place.captions)
             key = versus(name, baseline)
             found[key] = place.group(key, values, reasons, intervals)
         return found
 
     def _difference(
-        self, sides: Mapping[str, _Side], name: str, baseline: str
+        self, sides: Mapping[str, _Side], name: str, baseline: str, captions: int
     ) -> tuple[dict[str, float], dict[str, str]]:
         own, base = sides[name], sides[baseline]
         values = {key: own.values[key] - base.values[key] for key in own.values}
         reasons = {**base.reasons, **own.reasons}
+        over_shared = _over_shared(own, base)
+        if over_shared is not None:
+            once = np.ones((1, captions))
+            values = {key: float(value[0]) for key, value in over_shared(once).items()}
+            undefined = [key for key, value in values.items() if math.isnan(value)]
+            reasons = dict.fromkeys(undefined, "both are defined in no system or caption") | reasons
         maps = {metric.name: metric.scale_map.name for metric in self._metrics}
         if maps[name] != maps[baseline] and "mse" in values:
             values |= dict.fromkeys(ERRORS, math.nan)
@@ -207,11 +223,29 @@ class Judge:
                 for key, value in values.items()
             }
             for name, baseline in self._versus:
-                for key, value in by_table[name].items():
-                    found[f"{versus(name, baseline)}/{key}"] = value - by_table[baseline][key]
+                over_shared = _over_shared(sides[name], sides[baseline])
+                differences = (
+                    {key: v - by_table[baseline][key] for key, v in by_table[name].items()}
+                    if over_shared is None
+                    else over_shared(times)
+                )
+                for key, value in differences.items():
+                    found[f"{versus(name, baseline)}/{key}"] = value
             return found
 
         return statistics
+
+
+def _over_shared(own: _Side, base: _Side) -> Statistics | None:
+    """The difference over the systems, or captions, in which both sides have a value; None where
+    these are those of each, and the means may be set against each other.
+    """
+    one, other = own.engine, base.engine
+    if isinstance(one, levels.WithinSystems) and isinstance(other, levels.WithinSystems):
+        return None if one.defined == other.defined else partial(one.minus, other)
+    if isinstance(one, levels.WithinCaptions) and isinstance(other, levels.WithinCaptions):
+        return None if one.defined == other.defined else partial(one.minus, other)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +262,10 @@ class _Place:
         values: Mapping[str, float],
         reasons: Mapping[str, str],
         intervals: Mapping[str, Interval],
+        pairs: Mapping[str, int] | None = None,
     ) -> Group:
         """The group of one metric or difference."""
+        counted = pairs or {}
         return Group(
             level=self.level,
             name=self.name,
@@ -237,17 +273,22 @@ class _Place:
             captions=self.captions,
             statistics={
                 name: self._statistic(
-                    values.get(name, math.nan), reasons.get(name), intervals.get(f"{key}/{name}")
+                    values.get(name, math.nan),
+                    reasons.get(name),
+                    intervals.get(f"{key}/{name}"),
+                    counted.get(name, self.n),
                 )
                 for name in self.statistics
             },
         )
 
-    def _statistic(self, value: float, reason: str | None, interval: Interval | None) -> Statistic:
+    def _statistic(
+        self, value: float, reason: str | None, interval: Interval | None, n: int
+    ) -> Statistic:
         if interval is None:
             why = f"no interval: more than {DENSE_CLUSTERS:,} captions"
             return Statistic(
-                value=value, low=math.nan, high=math.nan, n=self.n, captions=self.captions,
+                value=value, low=math.nan, high=math.nan, n=n, captions=self.captions,
                 replicates=0, undefined=0, reason=reason or why,
             )  # fmt: skip
         defined = math.isfinite(value)
@@ -255,7 +296,7 @@ class _Place:
             value=value if defined else math.nan,
             low=interval.low if defined else math.nan,
             high=interval.high if defined else math.nan,
-            n=self.n,
+            n=n,
             captions=interval.clusters,
             replicates=interval.replicates,
             undefined=interval.undefined,

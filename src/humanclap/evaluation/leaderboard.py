@@ -7,7 +7,9 @@ score of its clips. Intervals draw prompts whole; tests flip the sign of a promp
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -18,10 +20,13 @@ from humanclap.errors import InputError
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
 from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.standings import (
+    MAX_GROUPS,
     Clip,
     Duel,
     Leaderboard,
     LeaderboardSettings,
+    PromptsOf,
+    Source,
     Standing,
     TypeStanding,
 )
@@ -46,25 +51,33 @@ def leaderboard(
 ) -> Leaderboard:
     """Rank systems by the mean of one metric over the prompts all of them have.
 
-    tables: name -> scores; a row's system is its `system`, else the name of its table. Raises
-    InputError for fewer than 2 systems or 2 shared prompts, for prompts that not all systems have
-    (unless `shared_only`), failed rows (likewise), a rating wanted but absent; for unlike
-    signatures unless `force`; LeakageError for met clips or prompts with `refuse_trained_on`.
+    tables: name -> scores; a row's system is its `system`, else the name of its table. With
+    `systems`, rows of others count for nothing: neither their failures nor their signatures.
+    Raises InputError for fewer than 2 systems or 2 shared prompts, for a clip and prompt of one
+    system that stand twice, for prompts that not all systems have (unless `shared_only`), failed
+    rows (likewise), a rating wanted but absent; for unlike signatures unless `force`; LeakageError
+    for met clips or prompts with `refuse_trained_on`.
     """
     settings = settings or LeaderboardSettings()
-    clips, failed = _clips(tables, settings)
-    signature = _signature(tables, settings)
-    systems = sorted({clip.system for clip in clips})
-    if settings.systems:
-        systems = _chosen(settings.systems, systems)
+    given = [
+        _Row(table=name, system=row.system or name, score=row)
+        for name, scores in tables.items()
+        for row in scores
+    ]
+    systems = _chosen(settings.systems, sorted({row.system for row in given}))
+    given = [row for row in given if row.system in systems]
     if len(systems) < 2:
         raise InputError(f"{len(systems)} system ({', '.join(systems)}); comparing needs two")
-    prompts, left_out = _shared_prompts(clips, systems, settings)
+    _refuse_twice(given)
+    signature = _signature(given, settings)
+    clips, failed = _clips(given, settings)
+    prompts_of = _prompts_of(clips)
+    prompts, left_out = _shared_prompts(prompts_of, systems, settings)
     values = _matrix(clips, systems, prompts)
     kept = set(prompts)
-    used = [c for c in clips if c.system in systems and caption_key(c.text) in kept]
+    used = [clip for clip in clips if caption_key(clip.text) in kept]
     duels = _duels(values, systems, settings)
-    judged = _judged(tables, systems, kept)
+    judged = _judged(given, kept)
     if settings.refuse_trained_on:
         refuse_met(judged)
     rows = [row for scores in judged.values() for row in scores]
@@ -77,6 +90,8 @@ def leaderboard(
         prompts=len(prompts),
         prompts_fingerprint=fingerprint_text(prompts),
         prompts_left_out=left_out,
+        prompts_of=tuple(_groups_of_prompts(prompts_of)),
+        sources=tuple(_sources(given)),
         failed=failed,
         signature=signature,
         settings=settings,
@@ -87,20 +102,52 @@ def leaderboard(
     )
 
 
-def _judged(
-    tables: Mapping[str, Sequence[Score]], systems: Sequence[str], prompts: Set[str]
-) -> dict[str, list[Score]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One score with its system and the table it stands in."""
+
+    table: str
+    system: str
+    score: Score
+
+
+def _refuse_twice(rows: Sequence[_Row]) -> None:
+    """A clip and prompt that stand twice would count as the mean of both: which is right?"""
+    first: dict[tuple[str, str, str], _Row] = {}
+    twice: list[tuple[_Row, _Row]] = []
+    for row in rows:
+        key = row.system, row.score.audio, caption_key(row.score.text)
+        if key in first:
+            twice.append((first[key], row))
+        first.setdefault(key, row)
+    if not twice:
+        return
+    one, other = twice[0]
+    where = f"in {one.table}" if one.table == other.table else f"in {one.table} and {other.table}"
+    values = " and ".join(f"{row.score.score:.3f}" for row in (one, other))
+    raise InputError(
+        f"{len(twice)} clips of a system stand twice with one prompt, for example "
+        f"{one.score.audio!r} with {one.score.text!r} of {one.system}, {where} "
+        f"(scores {values}); keep one row for each clip and prompt"
+    )
+
+
+def _sources(rows: Sequence[_Row]) -> list[Source]:
+    """Which tables the clips of each system come from."""
+    counts = Counter((row.system, row.table) for row in rows)
+    return [
+        Source(system=system, table=table, clips=count)
+        for (system, table), count in sorted(counts.items())
+    ]
+
+
+def _judged(rows: Sequence[_Row], prompts: Set[str]) -> dict[str, list[Score]]:
     """The rows that count, by table."""
-    return {
-        name: [
-            row
-            for row in scores
-            if row.error is None
-            and (row.system or name) in systems
-            and caption_key(row.text) in prompts
-        ]
-        for name, scores in tables.items()
-    }
+    found: dict[str, list[Score]] = {row.table: [] for row in rows}
+    for row in rows:
+        if row.score.error is None and caption_key(row.score.text) in prompts:
+            found[row.table].append(row.score)
+    return found
 
 
 def _unmet(prompts: Sequence[str], rows: Sequence[Score]) -> list[int]:
@@ -124,34 +171,31 @@ def _standings_without_met(
     return _standings(values[list(unmet)], systems, of_kept, settings)
 
 
-def _clips(
-    tables: Mapping[str, Sequence[Score]], settings: LeaderboardSettings
-) -> tuple[list[Clip], int]:
+def _clips(rows: Sequence[_Row], settings: LeaderboardSettings) -> tuple[list[Clip], int]:
     clips, failed = [], []
-    for name, scores in tables.items():
-        for row in scores:
-            value = row.rating if settings.value == "rating" else row.score
-            if row.error is not None:
-                failed.append(row)
-                continue
-            if not math.isfinite(value):
-                raise InputError(
-                    f"{name}: pair {row.pair_id!r} has no rating; --value score compares scores"
-                )
-            clips.append(
-                Clip(audio=row.audio, text=row.text, system=row.system or name, value=value)
+    for row in rows:
+        score = row.score
+        value = score.rating if settings.value == "rating" else score.score
+        if score.error is not None:
+            failed.append(row)
+            continue
+        if not math.isfinite(value):
+            raise InputError(
+                f"{row.table}: pair {score.pair_id!r} has no rating; --value score compares scores"
             )
+        clips.append(Clip(audio=score.audio, text=score.text, system=row.system, value=value))
     if failed and not settings.shared_only:
         first = failed[0]
         raise InputError(
-            f"{len(failed)} clips could not be scored, for example {first.audio} ({first.error}); "
-            "mend them, or give --shared-only to leave their prompts out where no clip is left"
+            f"{len(failed)} clips could not be scored, for example {first.score.audio} of "
+            f"{first.system} ({first.score.error}); mend them, or give --shared-only to leave "
+            "their prompts out where no clip is left"
         )
     return clips, len(failed)
 
 
-def _signature(tables: Mapping[str, Sequence[Score]], settings: LeaderboardSettings) -> str | None:
-    found = {row.signature for scores in tables.values() for row in scores if row.signature}
+def _signature(rows: Sequence[_Row], settings: LeaderboardSettings) -> str | None:
+    found = {row.score.signature for row in rows if row.score.signature}
     if settings.force:
         return next(iter(found)) if len(found) == 1 else None
     return common_signature(found, where="the systems' scores")
@@ -161,31 +205,53 @@ def _chosen(wanted: Sequence[str], systems: Sequence[str]) -> list[str]:
     unknown = [name for name in wanted if name not in systems]
     if unknown:
         raise InputError(f"no system {', '.join(unknown)}; there are: {', '.join(systems)}")
-    return sorted(set(wanted))
+    return sorted(set(wanted or systems))
+
+
+def _prompts_of(clips: Sequence[Clip]) -> dict[str, frozenset[str]]:
+    """The systems that have a clip of each prompt."""
+    having: dict[str, set[str]] = {}
+    for clip in clips:
+        having.setdefault(caption_key(clip.text), set()).add(clip.system)
+    return {prompt: frozenset(systems) for prompt, systems in having.items()}
+
+
+def _groups_of_prompts(prompts_of: Mapping[str, frozenset[str]]) -> list[PromptsOf]:
+    """How many prompts each set of systems has that no other system has, the most first."""
+    counts = Counter(prompts_of.values())
+    found = [PromptsOf(systems=tuple(sorted(of)), prompts=count) for of, count in counts.items()]
+    return sorted(found, key=lambda group: (-group.prompts, group.systems))
 
 
 def _shared_prompts(
-    clips: Sequence[Clip], systems: Sequence[str], settings: LeaderboardSettings
+    prompts_of: Mapping[str, frozenset[str]],
+    systems: Sequence[str],
+    settings: LeaderboardSettings,
 ) -> tuple[list[str], int]:
     """Prompts every system has, sorted, and how many others there are."""
-    having: dict[str, dict[str, set[str]]] = {}
-    for clip in clips:
-        if clip.system in systems:
-            having.setdefault(caption_key(clip.text), {}).setdefault(clip.system, set())
-    shared = sorted(key for key, of in having.items() if len(of) == len(systems))
-    others = [key for key in having if key not in set(shared)]
+    shared = sorted(prompt for prompt, of in prompts_of.items() if len(of) == len(systems))
+    others = sorted(prompt for prompt, of in prompts_of.items() if len(of) < len(systems))
     if others and not settings.shared_only:
-        named = ", ".join(map(repr, sorted(others)[:MAX_NAMED]))
+        named = ", ".join(map(repr, others[:MAX_NAMED]))
         raise InputError(
-            f"{len(others)} of {len(having)} prompts lack a clip of some system, for example "
-            f"{named}; --shared-only compares on the {len(shared)} prompts all systems have"
+            f"{len(others)} of {len(prompts_of)} prompts lack a clip of some system, for example "
+            f"{named}; --shared-only compares on the {len(shared)} prompts all systems have, "
+            f"--system takes fewer systems. {_who_has_which(prompts_of)}"
         )
     if len(shared) < 2:
         raise InputError(
             f"the systems {', '.join(systems)} share {len(shared)} prompts; comparing needs two "
-            "(choose fewer systems: --system)"
+            f"(choose fewer systems: --system). {_who_has_which(prompts_of)}"
         )
     return shared, len(others)
+
+
+def _who_has_which(prompts_of: Mapping[str, frozenset[str]]) -> str:
+    groups = _groups_of_prompts(prompts_of)
+    lines = [f"\n  {group.prompts}: {', '.join(group.systems)}" for group in groups[:MAX_GROUPS]]
+    if len(groups) > MAX_GROUPS:
+        lines.append(f"\n  and {len(groups) - MAX_GROUPS} more sets of systems")
+    return f"Prompts, and the systems that have them:{''.join(lines)}"
 
 
 def _matrix(clips: Sequence[Clip], systems: Sequence[str], prompts: Sequence[str]) -> Floats:

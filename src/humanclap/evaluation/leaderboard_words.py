@@ -9,7 +9,7 @@ from itertools import pairwise
 from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.report import markdown_cell, markdown_table
-from humanclap.evaluation.standings import Duel, Leaderboard, Standing
+from humanclap.evaluation.standings import MAX_GROUPS, Duel, Leaderboard, Standing
 from humanclap.evaluation.words import counted, number
 
 CAVEAT = (
@@ -67,8 +67,10 @@ def caveats(board: Leaderboard) -> list[str]:
     if board.prompts_left_out:
         found.append(
             f"{counted(board.prompts_left_out, 'prompt')} that some system lacks were left out, so "
-            "the figures speak for the shared prompts only."
+            "the figures speak for the shared prompts only. Prompts by the systems that have "
+            f"them: {_who_has_which(board)}."
         )
+    found += _several_tables(board)
     if board.failed:
         found.append(f"{counted(board.failed, 'clip')} could not be scored and did not count.")
     if board.exposure.unknown:
@@ -82,6 +84,27 @@ def caveats(board: Leaderboard) -> list[str]:
     if board.signature is None:
         found.append("The scores carry no signature, so how they were made is not known here.")
     return found
+
+
+def _who_has_which(board: Leaderboard) -> str:
+    groups = [
+        f"{group.prompts:,} {', '.join(group.systems)}" for group in board.prompts_of[:MAX_GROUPS]
+    ]
+    more = len(board.prompts_of) - len(groups)
+    return "; ".join([*groups, *([f"{more} more sets of systems"] if more else [])])
+
+
+def _several_tables(board: Leaderboard) -> list[str]:
+    """Systems whose clips come from several tables: their prompts count the mean over all."""
+    tables: dict[str, list[str]] = {}
+    for source in board.sources:
+        tables.setdefault(source.system, []).append(f"{source.table} {source.clips:,}")
+    return [
+        f"The clips of {system} come from {len(several)} tables ({', '.join(several)}); a prompt "
+        "that stands in several counts the mean of its clips."
+        for system, several in tables.items()
+        if len(several) > 1
+    ]
 
 
 def _mean(standing: object) -> str:

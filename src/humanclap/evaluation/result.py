@@ -41,7 +41,8 @@ UNMET = "unmet pairs"
 class Statistic:
     """One number with its interval.
 
-    value, low, high: NaN where undefined, and then `reason` says why; n: pairs; captions: clusters
+    value, low, high: NaN where undefined, and then `reason` says why; n: pairs that count, which in
+    a mean over systems or captions are those of the ones that have a value; captions: clusters
     of the bootstrap; undefined: replicates of `replicates` left out because they had no value.
     """
 
@@ -154,8 +155,9 @@ class Evaluation:
         return next((group for group in self.levels if group.level == level), None)
 
     def reasons(self) -> list[str]:
-        """Why numbers are undefined, one line each."""
-        return _reasons((*self.groups, *self.levels, *self.without))
+        """Why numbers are undefined, and which stand on fewer pairs than their place has."""
+        groups = (*self.groups, *self.levels, *self.without)
+        return [*_reasons(groups), *_fewer_pairs(self.levels)]
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN is None. Without `per_pair`."""
@@ -298,3 +300,18 @@ def _reasons(groups: tuple[Group, ...]) -> list[str]:
         places = "all groups" if len(labels) == len(everywhere) > 1 else ", ".join(labels)
         lines.setdefault((why, places), []).append(HEADINGS[name])
     return [f"{', '.join(names)} ({places}): {why}" for (why, places), names in lines.items()]
+
+
+def _fewer_pairs(levels: tuple[Group, ...]) -> list[str]:
+    """`SRCC, LCC (within systems, averaged): 15 of 30 pairs count`, where some have no value."""
+    lines: dict[tuple[str, int, int], list[str]] = {}
+    for group in levels:
+        for name, statistic in group.statistics.items():
+            if 0 < statistic.n < group.n:
+                place = (group.label, statistic.n, group.n)
+                lines.setdefault(place, []).append(HEADINGS[name])
+    return [
+        f"{', '.join(names)} ({label}): {n:,} of {of:,} pairs count, those of "
+        f"{'captions' if label == CAPTIONS else 'systems'} in which it is defined"
+        for (label, n, of), names in lines.items()
+    ]

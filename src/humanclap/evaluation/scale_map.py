@@ -13,6 +13,9 @@ from humanclap.evaluation.settings import ScaleMapChoice
 from humanclap.records import Score
 from humanclap.scale import RatingScale
 
+PREDICTED = RatingScale()
+"""Scale of the column `rating` of score tables."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleMap:
@@ -40,7 +43,7 @@ def scale_map(
     rating: the calibrated 0..10 column, moved to the human scale; unit: low + (high - low) *
     max(score, 0), for cosines; linear-fit: least squares on these very pairs, so its error is a
     lower bound of what a map fitted elsewhere would give; auto: rating where every row has it,
-    else unit. Raises InputError for `rating` where a row has none.
+    else unit. Raises InputError for `rating` where a row has none, and for ratings outside 0..10.
     """
     ratings = np.array([row.rating for row in scores], dtype=np.float64)
     values = np.array([row.score for row in scores], dtype=np.float64)
@@ -53,12 +56,26 @@ def scale_map(
     if choice == "linear-fit":
         return _linear_fit(values, human)
     if choice == "rating" or (choice == "auto" and not lacking):
+        _check_ratings(scores)
         return ScaleMap(
             name="rating",
             formula=f"the model's calibrated rating, on {rating_scale}",
             predicted=_to_scale(ratings / 10, rating_scale),
         )
     return _unit(values, rating_scale)
+
+
+def _check_ratings(scores: Sequence[Score]) -> None:
+    """Predicted ratings are on 0..10, whatever the scale of the study."""
+    outside = [row for row in scores if not PREDICTED.low <= row.rating <= PREDICTED.high]
+    if outside:
+        first = outside[0]
+        raise InputError(
+            f"{len(outside)} of {len(scores)} predicted ratings are outside {PREDICTED}, for "
+            f"example {first.rating:g} of {first.audio!r} with {first.text!r}; the column rating "
+            f"is on {PREDICTED} whatever the study's scale is: score again with this version, or "
+            "take --scale-map unit"
+        )
 
 
 def _to_scale(unit: NDArray[np.float64], scale: RatingScale) -> NDArray[np.float64]:

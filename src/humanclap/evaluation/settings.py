@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
 from humanclap.metrics.bootstrap import IntervalMethod, replicates_needed
 from humanclap.metrics.permutation import PERMUTATIONS
-from humanclap.scale import RatingScale
+from humanclap.scale import UNSTATED, RatingScale
 
 Key = Literal["pair_id", "audio+text", "audio-name+text"]
 """What names a pair in both tables; `audio-name` is the file's name without its folders."""
@@ -29,7 +29,8 @@ class EvaluationSettings:
     replicates, seed, confidence: of the bootstrap, clustered by caption; key: how rows of the two
     tables find each other; include_anchors: judge deliberately mismatched pairs too;
     allow_missing: report targets without a score instead of refusing them; force: accept scores
-    made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`);
+    made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`),
+    which must be stated where no mean rating leaves 1..5 or 0..1;
     interval: of the bootstrap, percentile or bca; permutations: of the paired tests, 0 for none;
     refuse_trained_on: refuse judged pairs that a metric's model met in its training;
     allow_shared_captions: trivial predictors may be fitted on captions that are judged.
@@ -40,7 +41,7 @@ class EvaluationSettings:
     confidence: float = 0.95
     key: Key = "pair_id"
     scale_map: ScaleMapChoice = "auto"
-    rating_scale: RatingScale = field(default_factory=RatingScale)
+    rating_scale: RatingScale = UNSTATED
     by: tuple[Level, ...] = ("subset", "system", "split")
     include_anchors: bool = False
     allow_missing: bool = False

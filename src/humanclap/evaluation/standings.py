@@ -14,6 +14,9 @@ from humanclap.metrics.bootstrap import replicates_needed
 Value = Literal["score", "rating"]
 """What is compared: the metric's score, or the rating a calibrated model predicts."""
 
+MAX_GROUPS = 8
+"""How many sets of systems are listed with the prompts that they have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderboardSettings:
@@ -135,9 +138,27 @@ class TypeStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptsOf:
+    """How many prompts these systems have, and no other one."""
+
+    systems: tuple[str, ...]
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """How many clips of a system, failed ones too, stand in one table."""
+
+    system: str
+    table: str
+    clips: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
     """Systems in order of their mean.
 
+    prompts_of: of all prompts, which systems have them; sources: the tables of each system;
     exposure: what the metric's model met of the clips and prompts; unmet: the systems over the
     `unmet_prompts` of which it met nothing, empty where that is all prompts or fewer than two.
     """
@@ -156,6 +177,8 @@ class Leaderboard:
     exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
     unmet: tuple[Standing, ...] = ()
     unmet_prompts: int = 0
+    prompts_of: tuple[PromptsOf, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def win_rate(self, system: str, other: str) -> float | None:
         """Share of prompts `system` wins against `other`, None for itself."""

@@ -418,4 +418,27 @@ def reasons(comparison: Comparison) -> list[str]:
     for difference in (*comparison.differences, *comparison.against_trivial):
         for reason in difference.reasons():
             lines[f"{difference.name} - {difference.baseline}: {reason}"] = None
+    for label, ceiling in comparison.ceilings.items():
+        lines |= dict.fromkeys(_ceiling_reasons(label, ceiling))
     return list(lines)
+
+
+def _ceiling_reasons(label: str, ceiling: NoiseCeiling) -> list[str]:
+    """Why figures of a noise ceiling are undefined, and which simulated studies did not count."""
+    told = [f"noise ceiling ({label}): {ceiling.reason}"] if ceiling.reason else []
+    if ceiling.constant and not ceiling.reason:
+        told.append(
+            f"noise ceiling ({label}): {ceiling.constant:,} of {ceiling.simulations:,} simulated "
+            "studies left out, as all mean ratings are equal there"
+        )
+    names = {
+        "srcc_low": "lower end of the noise ceiling",
+        "srcc_high": "upper end of the noise ceiling",
+        "one_listener_srcc": "one listener, against the rest",
+    }
+    told += [
+        f"{names[name]} ({label}): {why}"
+        for name, why in ceiling.undefined.items()
+        if name in names
+    ]
+    return told

@@ -40,17 +40,14 @@ def figures(
     """Agreement with `mos`: correlations of the scores, MSE of the predicted ratings; both (n,).
 
     `within system` is the mean over systems of what holds within each: knowing only which system
-    made a clip earns nothing there.
+    made a clip earns nothing there. Systems in which a statistic is undefined do not count for it.
     """
     human = np.array([item.mos for item in examples])
     found: Figures = {}
     for group in GROUPS:
         sets = places_of(examples, group)
         each = [_statistics(scores[p], predicted[p], human[p]) for p in sets]
-        found[group] = {
-            name: float(np.mean([one[name] for one in each])) if each else math.nan
-            for name in STATISTICS
-        }
+        found[group] = {name: _mean_of_defined([one[name] for one in each]) for name in STATISTICS}
     return found
 
 
@@ -63,3 +60,8 @@ def _statistics(
         "ktau": ktau(scores, human),
         "mse": mse(predicted, human),
     }
+
+
+def _mean_of_defined(values: Sequence[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return float(np.mean(defined)) if defined else math.nan

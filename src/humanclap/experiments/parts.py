@@ -24,7 +24,7 @@ from humanclap.ratings.screening import screen
 from humanclap.ratings.standardise import standardise_on_scale
 from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Rating, Target
-from humanclap.scale import RatingScale
+from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 from humanclap.tables import read_targets
 from humanclap.training.dataset import Example, Splits, example_of
 
@@ -56,6 +56,9 @@ class Part:
             for name, side in sides.items()
         }
         return listener_overlap(listeners) if any(listeners.values()) else None
+
+
+_SCALE_OPTION = "[settings] rating_scale ="
 
 
 @dataclass(slots=True)
@@ -91,14 +94,21 @@ def _targets(
 ) -> list[Target]:
     kind = table_kind(path)
     if kind == "targets":
-        return read_targets(path)
+        targets = read_targets(path)
+        units, means = [item.target for item in targets], [item.mos for item in targets]
+        check_targets_scale(units, means, scale, where=str(path), option=_SCALE_OPTION)
+        ask_for_scale(means, scale, where=str(path), option=_SCALE_OPTION)
+        return targets
+    stated = RatingScale(low=scale.low, high=scale.high)
     if kind == "averages":
-        return read_targets_xacle(path, scale=scale)
-    ratings: Sequence[Rating] = [
-        rating
-        for rating in read_ratings(path, question=data.question, scale=scale)
-        if rating.question == data.question
-    ]
+        targets = read_targets_xacle(path, scale=stated)
+        means = [item.mos for item in targets]
+        ask_for_scale(means, scale, where=str(path), option=_SCALE_OPTION)
+        return targets
+    every = read_ratings(path, question=data.question, scale=stated)
+    scores = [rating.score for rating in every]
+    ask_for_scale(scores, scale, where=str(path), option=_SCALE_OPTION)
+    ratings: Sequence[Rating] = [r for r in every if r.question == data.question]
     ratings = screen(ratings, data.screen).kept
     if data.standardise:
         ratings, _ = standardise_on_scale(ratings, scale)
@@ -106,7 +116,7 @@ def _targets(
         if rating.kind == "rating":
             answer = (rating.listener_id, scale.to_unit(rating.score))
             answers.setdefault(rating.pair_id, []).append(answer)
-    return aggregate(ratings, scale=scale)
+    return aggregate(ratings, scale=stated)
 
 
 def _example(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from humanclap.errors import SettingsError
+from humanclap.scale import UNSTATED, RatingScale
 from humanclap.training.settings import TrainingSettings, build_settings
 
 SPLITS = ("column", "each", "folds", "systems")
@@ -63,7 +64,7 @@ class Recipe:
 
     objectives: name -> settings that differ from the common ones; systems: name -> the systems
     whose pairs are trained on, none: all; pairs: numbers of training pairs, 0: all; baseline: the
-    objective the others are compared with.
+    objective the others are compared with; scale_stated: the file names its rating_scale.
     """
 
     title: str
@@ -78,6 +79,13 @@ class Recipe:
     replicates: int = 1000
     keep_checkpoints: bool = False
     simulated: bool = False
+    scale_stated: bool = False
+
+    @property
+    def rating_scale(self) -> RatingScale:
+        """Scale of the ratings; `UNSTATED` where the file does not name it."""
+        scale = RatingScale.parse(self.settings.rating_scale)
+        return scale if self.scale_stated or scale != UNSTATED else UNSTATED
 
     def __post_init__(self) -> None:
         if self.baseline not in self.objectives:
@@ -122,6 +130,7 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
         values["systems"] = {
             name: tuple(of) for name, of in _table(values["systems"], "systems").items()
         }
+    values["scale_stated"] = "rating_scale" in common
     return _build(Recipe, values, "the recipe")
 
 

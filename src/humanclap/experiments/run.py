@@ -15,10 +15,9 @@ from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.parts import Part, make_parts, read_data
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
-from humanclap.experiments.summary import Row, summarise
+from humanclap.experiments.summary import ALPHA, Row, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
 from humanclap.progress import Progress, silent
-from humanclap.scale import RatingScale
 from humanclap.tables import atomic_writer, write_rows
 
 
@@ -55,14 +54,13 @@ def run_experiment(
     recipe = read_recipe(recipe_path)
     folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
     output = Path(output)
-    scale = RatingScale.parse(recipe.settings.rating_scale)
     shared = recipe.settings.allow_shared_captions
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
-    examples = read_data(recipe.data, folder, root, scale)
+    examples = read_data(recipe.data, folder, root, recipe.rating_scale)
     parts = make_parts(examples, recipe.data, shared_captions=shared)
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
-    notes = _notes(recipe, parts, shared)
+    notes = _notes(recipe, parts, shared, rows)
     text = markdown(recipe, rows, notes)
     facts = {"parts": [_describe(part) for part in parts], "notes": notes}
     _write(output / "table.md", text)
@@ -100,7 +98,7 @@ def _describe(part: Part) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool) -> list[str]:
+def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[Row]) -> list[str]:
     seeds = len(recipe.seeds)
     tested = sum(len(part.test) for part in parts)
     cluster = "clips" if shared else "captions"
@@ -109,7 +107,7 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool) -> list[str]:
         f"in training. Cells: mean over {seeds} seeds ± half width of the 95 % t interval over "
         "seeds. MSE is that of the predicted rating, calibrated on the validation pairs. Last "
         f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean "
-        "over seeds; an objective is called better or worse where the interval leaves 0 out."
+        "over seeds" + _tests(rows, cluster)
     ]
     left_out = sum(part.left_out for part in parts)
     if left_out:
@@ -127,6 +125,19 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool) -> list[str]:
             "who also rated training pairs."
         )
     return lines
+
+
+def _tests(rows: Sequence[Row], cluster: str) -> str:
+    """How the gains were tested."""
+    gain = next((row.gain for row in rows if row.gain), None)
+    if gain is None:
+        return "."
+    tests = f"{gain.tests} test" + ("s" if gain.tests > 1 else "")
+    return (
+        f"; p: paired permutation test, whole {cluster} exchanged, {gain.permutations:,} "
+        f"permutations, with Holm's correction over {tests}; an objective is called better or "
+        f"worse where the corrected p is below {ALPHA:g}."
+    )
 
 
 def _plain(value: object) -> object:

@@ -1,10 +1,10 @@
-"""From runs to one table: means and intervals over seeds, paired bootstrap against the baseline."""
+"""From runs to one table: means and intervals over seeds, paired tests against the baseline."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,12 @@ from humanclap.experiments.judge import GROUPS, STATISTICS
 from humanclap.grouping import caption_key
 from humanclap.metrics.agreement import srcc
 from humanclap.metrics.bootstrap import Statistics, bootstrap
+from humanclap.metrics.permutation import (
+    PERMUTATIONS,
+    PairedRun,
+    holm,
+    mean_permutation_p,
+)
 from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.progress import Progress, silent
 from humanclap.training.dataset import Example
@@ -34,19 +40,32 @@ class OverSeeds:
     by_seed: tuple[float, ...]
 
 
+ALPHA = 0.05
+"""An objective is called better or worse where its corrected p-value is below this."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """Difference of SRCC from the baseline on the same pairs and seeds, with its 95 % interval."""
+    """Difference of SRCC from the baseline on the same pairs and seeds, with its 95 % interval.
+
+    p: two-sided paired permutation test, whole clusters exchanged; p_holm: corrected for all gains
+    of the table, of which there are `tests`. NaN where `reason` says why.
+    """
 
     value: float
     low: float
     high: float
     clusters: int
+    p: float
+    permutations: int
+    p_holm: float = math.nan
+    tests: int = 1
+    reason: str | None = None
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval leaves 0 out, else 0."""
-        return int(self.low > 0) - int(self.high < 0)
+        """1 or -1 where the corrected test shows a difference, else 0."""
+        return int(np.sign(self.value)) if self.p_holm < ALPHA else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +107,24 @@ def summarise(
     """The rows of the table, in the order of the runs.
 
     Gains are those of SRCC overall: mean over seeds and parts, bootstrapped over captions drawn
-    whole (clips, `by_clip`, for closed label sets), the same draws for both sides.
+    whole (clips, `by_clip`, for closed label sets), the same draws for both sides. Their p-values
+    are those of a permutation test that exchanges the two sides' captions (clips) whole, in all
+    seeds and parts at once, corrected over all gains of the table (Holm 1979).
     """
     groups: dict[tuple[str, str, int, str], list[Done]] = {}
     for one in done:
         run = one.run
         groups.setdefault((run.model, run.systems, run.pairs, run.objective), []).append(one)
+    of_baseline = {key[:3]: members for key, members in groups.items() if key[3] == baseline}
+    compared = {key for key in groups if key[3] != baseline and key[:3] in of_baseline}
+    permutations = permutations_for(len(compared))
     rows = []
     for number, (key, members) in enumerate(groups.items(), start=1):
         model, systems, pairs, objective = key
-        base = groups.get((model, systems, pairs, baseline), [])
-        compared = objective != baseline and bool(base)
-        gain = _gain(members, base, replicates, by_clip) if compared else None
+        gain = None
+        if key in compared:
+            base = of_baseline[key[:3]]
+            gain = _gain(members, base, replicates, permutations, by_clip)
         seeds = sorted({one.run.seed for one in members})
         rows.append(
             Row(
@@ -113,7 +138,26 @@ def summarise(
             )
         )
         progress(number, len(groups), "bootstrap")
-    return rows
+    return _corrected(rows)
+
+
+def permutations_for(tests: int) -> int:
+    """Permutations at which the smallest p-value can stay below 0.05 after Holm's correction.
+
+    >>> permutations_for(18), permutations_for(100)
+    (1000, 4000)
+    """
+    return max(PERMUTATIONS, 2 * math.ceil(tests / ALPHA))
+
+
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    """The rows with Holm's correction over all their gains."""
+    p_values = [row.gain.p if row.gain else math.nan for row in rows]
+    tests = sum(not math.isnan(p) for p in p_values)
+    return [
+        replace(row, gain=row.gain and replace(row.gain, p_holm=p_holm, tests=tests))
+        for row, p_holm in zip(rows, holm(p_values), strict=True)
+    ]
 
 
 def _cells(members: Sequence[Done], seeds: Sequence[int]) -> dict[str, dict[str, OverSeeds]]:
@@ -130,8 +174,12 @@ def _cells(members: Sequence[Done], seeds: Sequence[int]) -> dict[str, dict[str,
 
 
 def _gain(
-    members: Sequence[Done], base: Sequence[Done], replicates: int, by_clip: bool
-) -> Gain | None:
+    members: Sequence[Done],
+    base: Sequence[Done],
+    replicates: int,
+    permutations: int,
+    by_clip: bool,
+) -> Gain:
     names = sorted({_cluster(item, by_clip) for one in base for item in one.run.part.test})
     number = {name: place for place, name in enumerate(names)}
     ours, theirs = (_mean_srcc(side, number, by_clip) for side in (members, base))
@@ -142,7 +190,41 @@ def _gain(
     observed = float(_observed(members) - _observed(base))
     rng = np.random.default_rng(0)
     interval = bootstrap(difference, len(names), rng=rng, replicates=replicates)["srcc"]
-    return Gain(value=observed, low=interval.low, high=interval.high, clusters=interval.clusters)
+    runs = _paired_runs(members, base, number, by_clip)
+    p = mean_permutation_p(runs, rng=np.random.default_rng(0), permutations=permutations)
+    reason = "the SRCC of a run is undefined" if math.isnan(observed) else interval.reason
+    return Gain(
+        value=observed,
+        low=interval.low,
+        high=interval.high,
+        clusters=interval.clusters,
+        p=p,
+        permutations=permutations,
+        reason=reason,
+    )
+
+
+def _paired_runs(
+    members: Sequence[Done], base: Sequence[Done], number: dict[str, int], by_clip: bool
+) -> list[PairedRun]:
+    """Each run of the baseline with that of the same part and seed, or the part's only one."""
+    ours: dict[str, dict[int, Done]] = {}
+    for one in members:
+        ours.setdefault(one.run.part.name, {})[one.run.seed] = one
+    runs = []
+    for theirs in base:
+        of_part = ours[theirs.run.part.name]
+        own = of_part.get(theirs.run.seed) or next(iter(of_part.values()))
+        test = theirs.run.part.test
+        runs.append(
+            PairedRun(
+                first=theirs.scores,
+                second=own.scores,
+                human=[item.mos for item in test],
+                clusters=[number[_cluster(item, by_clip)] for item in test],
+            )
+        )
+    return runs
 
 
 def _cluster(item: Example, by_clip: bool) -> str:

@@ -15,6 +15,11 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 400, 60, 56, 20, 150
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Told apart by colour-blind readers too (Okabe & Ito 2008)."""
 
+UNDEFINED = (
+    "–: undefined, as in one of its runs there are fewer than three pairs, or all scores or all "
+    "ratings are equal; a difference is – where there is no baseline for it."
+)
+
 
 def markdown(recipe: Recipe, rows: Sequence[Row], notes: Sequence[str]) -> str:
     """One table for each model, choice of systems and number of pairs; SRCC in bold where best."""
@@ -28,7 +33,19 @@ def markdown(recipe: Recipe, rows: Sequence[Row], notes: Sequence[str]) -> str:
         amount = f", {pairs} rated pairs" if pairs else ""
         of = "" if systems == "all" else f", trained on {systems}"
         parts.append(f"## {model}{of}{amount}\n\n{_table(own, recipe.baseline)}")
+    if any("–" in _cell(one) for row in rows for one in _shown(row, rows)):
+        parts.append(UNDEFINED)
     return "\n\n".join(parts) + "\n"
+
+
+def _shown(row: Row, rows: Sequence[Row]) -> list[OverSeeds]:
+    """The figures of the groups that have any."""
+    return [
+        one
+        for group in GROUPS
+        if any(_defined(other, group) for other in rows)
+        for one in row.cells[group].values()
+    ]
 
 
 def _table(rows: Sequence[Row], baseline: str) -> str:
@@ -56,8 +73,17 @@ def _cell(value: OverSeeds) -> str:
 def _gain(row: Row) -> str:
     if row.gain is None:
         return "–"
-    star = {1: " better", -1: " worse", 0: ""}[row.gain.sign]
-    return f"{row.gain.value:+.3f} [{row.gain.low:+.3f}, {row.gain.high:+.3f}]{star}"
+    gain = row.gain
+    if math.isnan(gain.value):
+        return f"– ({gain.reason})"
+    word = {1: ", better", -1: ", worse", 0: ""}[gain.sign]
+    interval = "" if math.isnan(gain.low) else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
+    p = "undefined" if math.isnan(gain.p_holm) else _p(gain.p_holm)
+    return f"{gain.value:+.3f}{interval}, Holm p {p}{word}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 CSV_COLUMNS = (
@@ -120,6 +146,11 @@ def as_json(recipe: Recipe, rows: Sequence[Row], facts: Mapping[str, Any]) -> di
                     "low": row.gain.low,
                     "high": row.gain.high,
                     "clusters": row.gain.clusters,
+                    "p": row.gain.p,
+                    "p_holm": row.gain.p_holm,
+                    "tests": row.gain.tests,
+                    "permutations": row.gain.permutations,
+                    "reason": row.gain.reason,
                 },
             }
             for row in rows

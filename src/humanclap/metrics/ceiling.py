@@ -13,7 +13,8 @@ Fleiss 1979.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +22,12 @@ from scipy import optimize, stats
 
 from humanclap.errors import InputError
 from humanclap.metrics.agreement import ktau, lcc, srcc
-from humanclap.metrics.reliability import icc1, leave_one_out_srcc
+from humanclap.metrics.reliability import (
+    icc1,
+    leave_one_out_srcc,
+    mean_of_defined,
+    reliability,
+)
 
 SIMULATIONS = 400
 """Studies drawn from the model; the mean SRCC of 1,311 pairs is then known to 0.001."""
@@ -35,7 +41,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CeilingValue:
-    """Expected value of a statistic for a perfect metric, and the range of 95 % of such studies."""
+    """Expected value of a statistic for a perfect metric, and the range of 95 % of such studies.
+
+    Of the studies in which it is defined: a study whose means are all equal has no correlation.
+    """
 
     value: float
     low: float
@@ -51,7 +60,9 @@ class NoiseCeiling:
     its lower end shows no agreement); icc: ICC(1) of the ratings;
     latent_icc: the pair's share of the latent variance; one_listener_srcc: one rating against the
     mean of the others on its pair, as observed; simulated_one_listener_srcc: the same under the
-    model, which was not fitted to it (the two should be near).
+    model, which was not fitted to it (the two should be near); constant: of the simulated studies,
+    those left out because all their means were equal; undefined: why another value is NaN, by its
+    name.
     """
 
     srcc: CeilingValue
@@ -66,7 +77,9 @@ class NoiseCeiling:
     n_pairs: int
     n_ratings: int
     simulations: int
+    constant: int = 0
     reason: str | None = None
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,29 +156,70 @@ def noise_ceiling(
     x = np.asarray(ratings, dtype=np.float64)
     _, inverse, count = np.unique(np.asarray(pairs), return_inverse=True, return_counts=True)
     pair, icc = inverse.reshape(-1).astype(np.int64), icc1(ratings, pairs)
-    alone = leave_one_out_srcc(ratings, pairs)
+    alone, undefined = _one_listener(x, pair)
     reason = _why_not(x, count, icc)
     if reason:
-        return _undefined(reason, icc, alone, count)
+        return _undefined(reason, icc, alone, count, undefined)
     model = fit_ordinal(x, icc)
     drawn = _simulate(model, pair, count, simulations, np.random.default_rng(seed))
-    few = max(1, simulations // 4)
-    low, high = (
-        _expected_srcc(x, end, pair, count, few, seed) for end in _icc_interval(x, pair, seed)
-    )
+    expected = _value(drawn["srcc"])
+    reason = _no_mean(drawn["srcc"])
+    if reason is None and not expected.value > 0:
+        reason = f"listeners hardly agree (ICC {icc:.3f}): the simulated ceiling is not above 0"
+    if reason:
+        return _undefined(reason, icc, alone, count, undefined)
+    ends = _srcc_ends(x, pair, count, max(1, simulations // 4), seed, expected.value, undefined)
+    one = mean_of_defined(drawn["one"])
+    if math.isnan(one):
+        undefined["simulated_one_listener_srcc"] = "undefined in most simulated studies"
     return NoiseCeiling(
-        srcc=_value(drawn["srcc"]),
+        srcc=expected,
         lcc=_value(drawn["lcc"]),
         ktau=_value(drawn["ktau"]),
-        srcc_low=min(low, _value(drawn["srcc"]).value),
-        srcc_high=max(high, _value(drawn["srcc"]).value),
+        srcc_low=ends[0],
+        srcc_high=ends[1],
         icc=icc,
         latent_icc=model.latent_icc,
         one_listener_srcc=alone,
-        simulated_one_listener_srcc=float(np.mean(drawn["one"])),
+        simulated_one_listener_srcc=one,
         n_pairs=count.size,
         n_ratings=x.size,
         simulations=simulations,
+        constant=int(np.isnan(drawn["srcc"]).sum()),
+        undefined=undefined,
+    )
+
+
+def _one_listener(x: Floats, pair: Integers) -> tuple[float, dict[str, str]]:
+    """One rating against the others on its pair, and why that is NaN where it is."""
+    found = reliability(x, pair, repeats=1)
+    name = "leave_one_out_srcc"
+    why = found.undefined.get(name)
+    return found.leave_one_out_srcc, {} if why is None else {"one_listener_srcc": why}
+
+
+def _srcc_ends(
+    x: Floats,
+    pair: Integers,
+    count: Integers,
+    simulations: int,
+    seed: int,
+    expected: float,
+    undefined: dict[str, str],
+) -> tuple[float, float]:
+    """Ends of the interval of the expected SRCC; why one is NaN goes into `undefined`."""
+    found = {"srcc_low": math.nan, "srcc_high": math.nan}
+    for name, icc in zip(found, _icc_interval(x, pair, seed), strict=True):
+        drawn = _drawn_srcc(x, icc, pair, count, simulations, seed)
+        why = "the ICC has no interval" if math.isnan(icc) else _no_mean(drawn)
+        if why:
+            undefined[name] = why
+        else:
+            found[name] = _value(drawn).value
+    low, high = found.values()
+    return (
+        low if math.isnan(low) else max(0.0, min(low, expected)),
+        high if math.isnan(high) else max(high, expected),
     )
 
 
@@ -174,6 +228,8 @@ def _why_not(x: Floats, count: Integers, icc: float) -> str | None:
         return f"{count.size} pairs, fewer than 3"
     if count.max() < 2:
         return "no pair has two ratings"
+    if math.isnan(icc):
+        return "the ratings are constant"
     if not icc > 0:
         return f"listeners do not agree beyond chance (ICC {icc:.3f})"
     if icc >= 1:
@@ -201,19 +257,22 @@ def _icc_interval(x: Floats, pair: Integers, seed: int) -> tuple[float, float]:
         mean_within = within[drawn].sum(axis=1) / (total - k)
         n0 = (total - (n**2)[drawn].sum(axis=1) / total) / (k - 1)
         icc = (mean_between - mean_within) / (mean_between + (n0 - 1) * mean_within)
-    low, high = np.quantile(icc[np.isfinite(icc)], [0.025, 0.975])
+    defined = icc[np.isfinite(icc)]
+    if 2 * defined.size < icc.size:
+        return math.nan, math.nan
+    low, high = np.quantile(defined, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _expected_srcc(
+def _drawn_srcc(
     x: Floats, icc: float, pair: Integers, count: Integers, simulations: int, seed: int
-) -> float:
-    """Mean SRCC of a perfect metric were this the ICC."""
-    if icc <= 0:
-        return 0.0
+) -> list[float]:
+    """SRCC of a perfect metric in simulated studies, were this the ICC; 0 where it is not above."""
+    if not icc > 0:
+        return [0.0]
     model = fit_ordinal(x, min(icc, 0.999))
     rng = np.random.default_rng(seed)
-    return _value(_simulate(model, pair, count, simulations, rng, ranks_only=True)["srcc"]).value
+    return _simulate(model, pair, count, simulations, rng, ranks_only=True)["srcc"]
 
 
 def _simulate(
@@ -240,12 +299,26 @@ def _simulate(
     return found
 
 
+def _no_mean(drawn: list[float]) -> str | None:
+    """Why the simulated studies have no mean SRCC; None where most of them are defined."""
+    if not math.isnan(mean_of_defined(drawn)):
+        return None
+    constant = int(np.isnan(drawn).sum())
+    return f"all mean ratings are equal in {constant} of {len(drawn)} simulated studies"
+
+
 def _value(drawn: list[float]) -> CeilingValue:
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return CeilingValue(value=float(np.mean(drawn)), low=float(low), high=float(high))
+    """Mean and range of the studies in which the statistic is defined; NaN where most are not."""
+    mean = mean_of_defined(drawn)
+    if math.isnan(mean):
+        return CeilingValue(value=mean, low=mean, high=mean)
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return CeilingValue(value=mean, low=float(low), high=float(high))
 
 
-def _undefined(reason: str, icc: float, alone: float, count: Integers) -> NoiseCeiling:
+def _undefined(
+    reason: str, icc: float, alone: float, count: Integers, undefined: Mapping[str, str]
+) -> NoiseCeiling:
     nothing = CeilingValue(value=math.nan, low=math.nan, high=math.nan)
     return NoiseCeiling(
         srcc=nothing,
@@ -261,4 +334,5 @@ def _undefined(reason: str, icc: float, alone: float, count: Integers) -> NoiseC
         n_ratings=int(count.sum()),
         simulations=0,
         reason=reason,
+        undefined=undefined,
     )

@@ -7,6 +7,8 @@ stands: weights of shape (replicates, C) -> name -> (replicates,).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,8 @@ class BetweenSystems:
     def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
         shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
         self._sums = [np.zeros(shape) for _ in range(3)]
-        for total, values in zip(self._sums, (metric, human, np.ones(metric.size)), strict=True):
+        sides = (_of_width_one(metric), _of_width_one(human), np.ones(metric.size))
+        for total, values in zip(self._sums, sides, strict=True):
             np.add.at(total, (clusters, systems), values)
         self._upper = np.triu_indices(shape[1], 1)
 
@@ -49,11 +52,19 @@ class BetweenSystems:
             "lcc": _correlation(x - x.mean(axis=1)[:, None], y - y.mean(axis=1)[:, None]),
             "ktau": _correlation(*pairs),
         }
+        # Means that are equal have no correlation; what is left of them is rounding.
+        found["lcc"] = np.where(np.isnan(found["srcc"]), np.nan, found["lcc"])
         if x.shape[1] < MIN_SYSTEMS:
             found = {name: np.full(len(times), np.nan) for name in found}
         lacking = np.isnan(x).any(axis=1) | (x.shape[1] < 2)
         right = np.mean(pairs[0] == pairs[1], axis=1) if x.shape[1] > 1 else np.nan
         return found | {"accuracy": np.where(lacking, np.nan, right)}
+
+
+def _of_width_one(values: Floats) -> Floats:
+    """About their mean, in units of their range: equal means stay equal, however small they are."""
+    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
+    return scaled
 
 
 def _correlation(x: Floats, y: Floats) -> Floats:
@@ -66,7 +77,8 @@ def _correlation(x: Floats, y: Floats) -> Floats:
 class WithinSystems:
     """Mean over systems, weighted by their number of pairs, of SRCC, LCC, KTAU-b and accuracy.
 
-    Systems in which a statistic is undefined (fewer than 3 pairs, a constant side) do not count.
+    Systems in which a statistic is undefined (fewer than 3 pairs, a constant side) do not count;
+    `pairs` says how many pairs do, by statistic.
     """
 
     def __init__(
@@ -82,22 +94,54 @@ class WithinSystems:
                 metric[index], human[index], clusters=codes.reshape(-1), threshold=threshold
             )
             self._parts.append((index.size, there, engine))
+        once = np.ones((1, int(clusters.max()) + 1))
+        parts = self._by_statistic(once)
+        self.pairs = {
+            name: sum(n for n, value in of_systems if np.isfinite(value[0]))
+            for name, of_systems in parts.items()
+        }
+        self.defined = {
+            name: tuple(bool(np.isfinite(value[0])) for _, value in of_systems)
+            for name, of_systems in parts.items()
+        }
+
+    def _by_statistic(self, times: Floats) -> dict[str, list[tuple[int, Floats]]]:
+        """Pairs and value of each system, by statistic."""
+        values = [(n, engine(times[:, there])) for n, there, engine in self._parts]
+        return {
+            name: [(n, part[name]) for n, part in values if name in part]
+            for name in ("srcc", "lcc", "ktau", "accuracy")
+        }
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
-        found: dict[str, Floats] = {}
-        values = [(n, engine(times[:, there])) for n, there, engine in self._parts]
-        for name in ("srcc", "lcc", "ktau", "accuracy"):
-            of_systems = [(n, part[name]) for n, part in values if name in part]
-            weight = np.zeros(len(times))
-            total = np.zeros(len(times))
-            for n, value in of_systems:
-                defined = np.isfinite(value)
-                weight += n * defined
-                total += np.where(defined, n * np.nan_to_num(value), 0.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found[name] = total / weight
-        return found
+        return {
+            name: _mean_over_systems(of_systems, len(times))
+            for name, of_systems in self._by_statistic(times).items()
+        }
+
+    def minus(self, baseline: WithinSystems, times: Floats) -> dict[str, Floats]:
+        """Difference from another metric on the same pairs, over systems in which both have one."""
+        own, base = self._by_statistic(times), baseline._by_statistic(times)
+        return {
+            name: _mean_over_systems(
+                [(n, x - y) for (n, x), (_, y) in zip(own[name], base[name], strict=True)],
+                len(times),
+            )
+            for name in own
+        }
+
+
+def _mean_over_systems(of_systems: Sequence[tuple[int, Floats]], replicates: int) -> Floats:
+    """Weighted by pairs, over the systems whose value is defined in the replicate."""
+    weight, total = np.zeros(replicates), np.zeros(replicates)
+    for n, value in of_systems:
+        defined = np.isfinite(value)
+        weight += n * defined
+        total += np.where(defined, n * np.nan_to_num(value), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = total / weight
+    return found
 
 
 class PartialOfSystems:
@@ -164,7 +208,8 @@ class WithinCaptions:
     """Mean over captions of SRCC, LCC, KTAU-b and pairwise accuracy among a caption's clips.
 
     Captions with one clip, and those where a statistic is undefined (two clips have no SRCC, clips
-    rated alike no KTAU), do not count for it; `counted` says how many do.
+    rated alike no KTAU), do not count for it; `counted` says how many do, `pairs` how many clips
+    they have.
     """
 
     def __init__(self, metric: Floats, human: Floats, clusters: Places, threshold: float) -> None:
@@ -181,11 +226,25 @@ class WithinCaptions:
                 for name in ("srcc", "lcc", "ktau"):
                     self._values[name][caption] = getattr(agreement, name)(x, y)
         self.counted = {name: int(np.isfinite(v).sum()) for name, v in self._values.items()}
+        size = np.bincount(clusters, minlength=count)
+        self.pairs = {name: int(size[np.isfinite(v)].sum()) for name, v in self._values.items()}
+        self.defined = {n: tuple(np.isfinite(v).tolist()) for n, v in self._values.items()}
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
         """See the class."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return {
-                name: (times @ np.nan_to_num(values)) / (times @ np.isfinite(values).astype(float))
-                for name, values in self._values.items()
-            }
+        return {name: _mean_over_captions(v, times) for name, v in self._values.items()}
+
+    def minus(self, baseline: WithinCaptions, times: Floats) -> dict[str, Floats]:
+        """Difference from another metric on the same pairs, over captions that both have one in."""
+        return {
+            name: _mean_over_captions(values - baseline._values[name], times)
+            for name, values in self._values.items()
+        }
+
+
+def _mean_over_captions(values: Floats, times: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = (times @ np.nan_to_num(values)) / (
+            times @ np.isfinite(values).astype(np.float64)
+        )
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,25 +45,77 @@ def permutation_p(
     >>> p < 0.01
     True
     """
+    run = PairedRun(first=first, second=second, human=human, clusters=clusters)
+    return mean_permutation_p([run], rng=rng, permutations=permutations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedRun:
+    """Two sets of scores of the same pairs, as `permutation_p` takes them: shape (n,) each."""
+
+    first: ArrayLike
+    second: ArrayLike
+    human: ArrayLike
+    clusters: ArrayLike
+
+
+def mean_permutation_p(
+    runs: Sequence[PairedRun], *, rng: np.random.Generator, permutations: int = PERMUTATIONS
+) -> float:
+    """As `permutation_p`, of the mean over runs (seeds, folds) of `SRCC(second) - SRCC(first)`.
+
+    Clusters are numbered across the runs: one that is exchanged is exchanged in all of them. NaN
+    where an SRCC of any run is undefined, without runs, or with fewer than 2 clusters in all.
+    """
     if permutations < 1:
         raise InputError(f"permutations is {permutations}; expected at least 1")
-    x, y = paired(first, human)
-    z, _ = paired(second, human)
-    codes = np.asarray(clusters, dtype=np.intp)
-    count = int(codes.max()) + 1 if codes.size else 0
-    if count < 2 or undefined_reason(x, y) or undefined_reason(z, y):
+    sides = [_ranked(run) for run in runs]
+    known = [side for side in sides if side is not None]
+    count = max((int(side.codes.max()) + 1 for side in known), default=0)
+    if len(known) < len(sides) or count < 2:
         return math.nan
-    one, other, target = (stats.rankdata(side) for side in (x, z, y))
-    target = (target - target.mean()) / math.sqrt(float(np.sum((target - target.mean()) ** 2)))
-    observed = abs(float((_srcc(other[None], target) - _srcc(one[None], target))[0]))
+    if len(np.unique(np.concatenate([side.codes for side in known]))) < 2:
+        return math.nan
+    observed = abs(float(np.mean([side.difference() for side in known])))
     reached = 0
     for start in range(0, permutations, _BLOCK):
-        swap = rng.integers(2, size=(min(_BLOCK, permutations - start), count))[:, codes] == 1
-        difference = _srcc(np.where(swap, one, other), target) - _srcc(
-            np.where(swap, other, one), target
-        )
+        swap = rng.integers(2, size=(min(_BLOCK, permutations - start), count)) == 1
+        difference = np.mean([side.exchanged(swap) for side in known], axis=0)
         reached += int(np.count_nonzero(np.abs(difference) >= observed - 1e-12))
     return (1 + reached) / (1 + permutations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """Both metrics' ranks and unit centred ranks of the human side, shape (n,)."""
+
+    first: Floats
+    second: Floats
+    target: Floats
+    codes: NDArray[np.intp]
+
+    def difference(self) -> float:
+        return float(
+            (_srcc(self.second[None], self.target) - _srcc(self.first[None], self.target))[0]
+        )
+
+    def exchanged(self, swap: NDArray[np.bool_]) -> Floats:
+        """Differences where clusters are exchanged: (permutations, C) -> (permutations,)."""
+        of_pairs = swap[:, self.codes]
+        return _srcc(np.where(of_pairs, self.first, self.second), self.target) - _srcc(
+            np.where(of_pairs, self.second, self.first), self.target
+        )
+
+
+def _ranked(run: PairedRun) -> _Ranked | None:
+    """None where an SRCC is undefined."""
+    x, y = paired(run.first, run.human)
+    z, _ = paired(run.second, run.human)
+    if undefined_reason(x, y) or undefined_reason(z, y):
+        return None
+    one, other, target = (stats.rankdata(side) for side in (x, z, y))
+    target = (target - target.mean()) / math.sqrt(float(np.sum((target - target.mean()) ** 2)))
+    return _Ranked(one, other, target, np.asarray(run.clusters, dtype=np.intp))
 
 
 def _srcc(scores: Floats, target: Floats) -> Floats:

@@ -7,13 +7,14 @@ any values; equal index = same pair. Order does not matter.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from humanclap.errors import InputError
-from humanclap.metrics.agreement import srcc, undefined_reason
+from humanclap.metrics.agreement import MIN_PAIRS, srcc
 
 SPLIT_HALF_REPEATS = 20
 
@@ -123,8 +124,9 @@ def split_half_srcc(
 ) -> float:
     """SRCC between the means of two random halves of each pair's ratings, averaged over repeats.
 
-    Of an odd number the second half has one more. Pairs with one rating do not count. NaN where
-    a repeat is undefined. The same seed gives the same answer, whatever the order of the rows.
+    Of an odd number the second half has one more. Pairs with one rating do not count. Repeats in
+    which the means of a half are constant are left out; NaN where those are more than half. The
+    same seed gives the same answer, whatever the order of the rows.
 
     >>> split_half_srcc([1, 1, 5, 5, 9, 9], [0, 0, 1, 1, 2, 2])
     1.0
@@ -148,7 +150,19 @@ def _split_half(g: _Grouped, repeats: int, seed: int) -> float:
         a = np.bincount(pair[first], x[shuffled][first]) / (g.count // 2)
         b = np.bincount(pair[~first], x[shuffled][~first]) / (g.count - g.count // 2)
         values.append(srcc(np.round(a, 9), np.round(b, 9)))
-    return float(np.mean(values))
+    return mean_of_defined(values)
+
+
+def mean_of_defined(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN; NaN where there are none or more than half are NaN.
+
+    >>> mean_of_defined([0.25, 0.75, math.nan]), mean_of_defined([0.25, math.nan, math.nan])
+    (0.5, nan)
+    """
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined or 2 * len(defined) < len(values):
+        return math.nan
+    return float(np.mean(defined))
 
 
 def spearman_brown(correlation: float, factor: float = 2.0) -> float:
@@ -197,8 +211,16 @@ def _reason(name: str, g: _Grouped, many: _Grouped) -> str:
         return _icc_reason(g) or "undefined"
     if many.count.size == 0:
         return "no pair has two ratings"
+    if np.ptp(many.ratings) == 0:
+        return "the ratings are constant"
     if name == "leave_one_out_srcc":
-        return undefined_reason(*_leave_one_out(many)) or "undefined"
+        return _leave_one_out_reason(many)
     if many.count.size < 3:
         return f"{many.count.size} pairs with two ratings, fewer than 3"
-    return "the means of a half are constant"
+    return "the means of a half are constant in most repeats"
+
+
+def _leave_one_out_reason(many: _Grouped) -> str:
+    if many.ratings.size < MIN_PAIRS:
+        return f"{many.ratings.size} ratings of pairs with two, fewer than {MIN_PAIRS}"
+    return "the means of the others are constant"

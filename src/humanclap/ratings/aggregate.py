@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from humanclap.errors import InputError
 from humanclap.records import Rating, Target
-from humanclap.scale import RatingScale
+from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 
 def aggregate(
@@ -20,9 +20,11 @@ def aggregate(
     sample deviation (ddof 1) / sqrt(n), NaN for n < 2. Anchors are left out unless asked for
     (then `kind` tells them); attention checks always are.
     Raises InputError where ratings answer several questions, where a pair has two systems,
-    subsets, splits or kinds (naming the lines), or where a mean is outside the scale.
+    subsets, splits or kinds (naming the lines), where a mean is outside the scale, or where no
+    scale is given and no rating leaves 1..5 or 0..1 (`scale.ask_for_scale`).
     """
-    scale = scale or RatingScale()
+    scale = scale or UNSTATED
+    ask_for_scale([r.score for r in ratings], scale, where="the ratings", option="--scale")
     kinds = {"rating", "anchor"} if include_anchors else {"rating"}
     by_pair: dict[tuple[str, str], list[Rating]] = {}
     for rating in ratings:

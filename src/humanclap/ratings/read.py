@@ -11,7 +11,7 @@ from humanclap.errors import SettingsError, TableError
 from humanclap.ratings import plain, relate, xacle
 from humanclap.ratings.answers import check_answered_once
 from humanclap.records import Question, Rating
-from humanclap.scale import RatingScale
+from humanclap.scale import ENOUGH_TO_DOUBT, UNSTATED, RatingScale, other_scale
 from humanclap.tables import Table, read_table
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,6 @@ _FORMS = (
     (xacle.COLUMNS, xacle.read_xacle),
     (plain.COLUMNS, plain.read_plain),
 )
-_ENOUGH_TO_DOUBT_THE_SCALE = 10
 
 
 def read_ratings(
@@ -42,7 +41,7 @@ def read_rating_files(
     """As `read_ratings`, of several files, end to end; an answer may stand in only one of them."""
     if question is not None and question not in get_args(Question):
         raise SettingsError(f"question is {question!r}; expected one of REL, IS, OS")
-    scale = scale or RatingScale()
+    scale = scale or UNSTATED
     files = [(path, _read_one(Path(path), question, scale)) for path in paths]
     check_answered_once(files)
     return [rating for _, ratings in files for rating in ratings]
@@ -79,9 +78,19 @@ def _unknown_columns(table: Table) -> str:
 
 
 def _doubt_the_scale(path: Path, ratings: Sequence[Rating], scale: RatingScale) -> None:
-    """Log a warning where all ratings lie in the lowest tenth of the scale."""
+    """Log a warning where all ratings lie in the lowest tenth of the scale, or, where none was
+    stated, in 1..5 or 0..1.
+    """
     highest = max(rating.score for rating in ratings)
-    if len(ratings) >= _ENOUGH_TO_DOUBT_THE_SCALE and scale.to_unit(highest) <= 0.1:
+    other = other_scale([rating.score for rating in ratings], scale)
+    if other is not None:
+        logger.warning(
+            "%s: no rating leaves %s, on a scale of %s that was not stated; is it right?",
+            path,
+            other,
+            scale,
+        )
+    elif len(ratings) >= ENOUGH_TO_DOUBT and scale.to_unit(highest) <= 0.1:
         logger.warning(
             "%s: no rating is above %g on a scale of %s; is the scale right?", path, highest, scale
         )

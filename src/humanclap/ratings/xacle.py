@@ -7,7 +7,7 @@ from pathlib import Path
 from humanclap.errors import TableError
 from humanclap.ratings.answers import score_on_scale
 from humanclap.records import Rating, Target
-from humanclap.scale import RatingScale
+from humanclap.scale import RatingScale, ask_for_scale
 from humanclap.tables import Table, check_distinct, read_table
 
 COLUMNS = ("wav_file_name", "text", "score", "listener_id")
@@ -45,7 +45,8 @@ def read_targets_xacle(
     """The targets of an XACLE table of averages; standard errors are NaN (no listeners there).
 
     scale: of the averages, 0..10 unless given; n: ratings behind each; split: of all its pairs.
-    Raises TableError for other columns, a pair that stands twice, an average outside the scale.
+    Raises TableError for other columns, a pair that stands twice, an average outside the scale;
+    InputError where the scale is `scale.UNSTATED` and no average leaves 1..5 or 0..1.
     """
     scale = scale or RatingScale()
     table = read_table(path)
@@ -68,4 +69,6 @@ def read_targets_xacle(
             )
         )
     check_distinct((target.pair_id for target in targets), table.rows, what="pair")
+    averages = [target.mos for target in targets]
+    ask_for_scale(averages, scale, where=str(path), option="--scale")
     return targets

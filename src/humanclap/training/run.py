@@ -13,7 +13,7 @@ from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, 
 from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
-from humanclap.scale import RatingScale
+from humanclap.scale import UNSTATED, RatingScale, ask_for_scale, check_targets_scale
 from humanclap.training.card import model_card
 from humanclap.training.dataset import (
     Example,
@@ -68,6 +68,7 @@ def train_from_tables(
     mn04: str | Path | None = None,
     offline: bool = False,
     refuse_trained_on: bool = False,
+    scale_stated: bool = False,
     progress: Progress = silent,
 ) -> TrainedModel:
     """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets.
@@ -76,12 +77,13 @@ def train_from_tables(
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
     the term `listener`; features: a folder where the output of frozen encoders is kept between
     runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
-    caption or a clip of the validation pairs, as far as its checkpoint says. Under `accelerate
+    caption or a clip of the validation pairs, as far as its checkpoint says; scale_stated: the
+    settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5. Under `accelerate
     launch` the processes train together and the first of them writes. Everything a user can have
     wrong is refused before the first step: InputError and its kinds.
     """
     splits = _read_splits(
-        table, audio_root, validation_table, validation_fraction, settings, ratings
+        table, audio_root, validation_table, validation_fraction, settings, ratings, scale_stated
     )
     with processes(settings.device) as others:
         loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
@@ -173,13 +175,16 @@ def _read_splits(
     validation_fraction: float | None,
     settings: TrainingSettings,
     ratings: str | Path | None,
+    scale_stated: bool,
 ) -> Splits:
     """Read, divide and check everything that can be checked without decoding."""
     scale = RatingScale.parse(settings.rating_scale)
     validation = None
     if validation_table is not None:
         validation = read_examples(validation_table, audio_root=audio_root)
+        _check_scale(validation, scale, scale_stated, validation_table)
     examples = read_examples(table, audio_root=audio_root)
+    _check_scale(examples, scale, scale_stated, table)
     if ratings is not None:
         examples = with_answers(examples, ratings, scale)
     splits = make_splits(
@@ -190,13 +195,26 @@ def _read_splits(
         validation_fraction=validation_fraction,
     )
     check_files((*splits.train, *splits.validation))
-    for item in splits.validation:
+    return splits
+
+
+def _check_scale(
+    examples: Sequence[Example], scale: RatingScale, stated: bool, table: str | Path
+) -> None:
+    """Raise SettingsError for a mean rating outside the scale; InputError where `target` and `mos`
+    are of two scales, or the scale is in doubt.
+    """
+    for item in examples:
         if item.mos not in scale:
             raise SettingsError(
                 f"{item.where}: mos {item.mos:g} is outside the rating_scale {scale}; set "
                 "rating_scale to the study's scale"
             )
-    return splits
+    relevances, ratings = [item.relevance for item in examples], [item.mos for item in examples]
+    check_targets_scale(relevances, ratings, scale, where=str(table))
+    ask_for_scale(
+        ratings, UNSTATED if not stated and scale == UNSTATED else scale, where=str(table)
+    )
 
 
 def calibrate(
