@@ -23,6 +23,7 @@ from humanclap.progress import Progress, silent
 from humanclap.records import Score
 from humanclap.scale import RatingScale
 from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import atomic_writer, read_scores, write_records
 from humanclap.training.card import model_card
 from humanclap.training.dataset import Example, check_files
@@ -229,7 +230,8 @@ class _Bench:
         calibration = calibrate(self.backbone, run.part.splits(), settings, audio, text)
         checkpoint = Checkpoint(self.backbone, calibration)
         scores = cosines(self.backbone, run.part.test, audio, text)
-        rows = _score_rows(run.part.test, scores, checkpoint)
+        scoring = ScoringSettings(device=self.recipe.settings.device)  # where the backbone is
+        rows = _score_rows(run.part.test, scores, HumanCLAP(checkpoint, scoring))
         scale = RatingScale.parse(settings.rating_scale)
         predicted = np.array([scale.from_unit(row.rating / 10) for row in rows])
         found = figures(run.part.test, scores, predicted)
@@ -274,9 +276,8 @@ class _Bench:
 
 
 def _score_rows(
-    examples: Sequence[Example], scores: NDArray[np.float64], checkpoint: Checkpoint
+    examples: Sequence[Example], scores: NDArray[np.float64], scorer: HumanCLAP
 ) -> list[Score]:
-    scorer = HumanCLAP(checkpoint)
     return [
         Score(
             audio=item.audio,
