@@ -87,6 +87,11 @@ Then: humanclap score pairs.csv --model runs/first
     help="Single answers audio,text,listener_id,score, for the term listener.",
 )
 @click.option(
+    "--question",
+    type=click.Choice(["REL", "IS", "OS"]),
+    help="Which answers of --ratings to take, where they are to several questions.",
+)
+@click.option(
     "--features",
     type=click.Path(path_type=Path),
     help="Folder where the output of frozen encoders is kept between runs.",

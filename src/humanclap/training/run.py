@@ -59,6 +59,7 @@ def train_from_tables(
     validation_table: str | Path | None = None,
     validation_fraction: float | None = None,
     ratings: str | Path | None = None,
+    question: str | None = None,
     features: str | Path | None = None,
     log_to: Sequence[str] = (),
     resume: bool = False,
@@ -74,14 +75,15 @@ def train_from_tables(
 
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
-    the term `listener`; features: a folder where the output of frozen encoders is kept between
+    the term `listener`, and question: which of theirs the targets are about (`with_answers`);
+    features: a folder where the output of frozen encoders is kept between
     runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
     caption or a clip of the validation pairs, as far as its checkpoint says. Under `accelerate
     launch` the processes train together and the first of them writes. Everything a user can have
     wrong is refused before the first step: InputError and its kinds.
     """
     splits = _read_splits(
-        table, audio_root, validation_table, validation_fraction, settings, ratings
+        table, audio_root, validation_table, validation_fraction, settings, ratings, question
     )
     with processes(settings.device) as others:
         loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
@@ -173,6 +175,7 @@ def _read_splits(
     validation_fraction: float | None,
     settings: TrainingSettings,
     ratings: str | Path | None,
+    question: str | None,
 ) -> Splits:
     """Read, divide and check everything that can be checked without decoding."""
     scale = RatingScale.parse(settings.rating_scale)
@@ -181,7 +184,7 @@ def _read_splits(
         validation = read_examples(validation_table, audio_root=audio_root)
     examples = read_examples(table, audio_root=audio_root)
     if ratings is not None:
-        examples = with_answers(examples, ratings, scale)
+        examples = with_answers(examples, ratings, scale, question=question)
     splits = make_splits(
         examples,
         settings,
