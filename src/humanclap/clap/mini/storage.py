@@ -70,16 +70,19 @@ def without_shared(
     """The tensors that differ from those of the packaged model `shares`, and the keys of
     `config.json` that lead to the others; all of them and no keys where it shares nothing.
 
-    Only tensors that the packaged model has under the same name, to the bit, are left out. Where it
-    has one more than the model, sharing would bring that one along: then nothing is shared. leave:
-    as `read_checkpoint` will be given it.
+    Only tensors that the packaged model has under the same name, to the bit, are left out. Nothing
+    is shared where that is less than half of the numbers, too little to depend on the package for,
+    or where it has a tensor more, which sharing would bring along. leave: as `read_checkpoint` will
+    be given it.
     """
     if not (packaged(shares) / WEIGHTS).is_file():
         return dict(tensors), {}
     base = _but(leave, read_tensors(packaged(shares)))
     ours = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
     equal = {name for name in base if name in ours and _same(base[name], ours[name])}
-    if not equal or base.keys() - ours.keys():
+    of_base = sum(ours[name].numel() for name in equal)
+    half = sum(tensor.numel() for tensor in ours.values()) / 2
+    if of_base < half or base.keys() - ours.keys():
         return dict(tensors), {}
     own = {name: tensor for name, tensor in tensors.items() if name not in equal}
     borrowed = {name: tensor for name, tensor in base.items() if name not in own}
