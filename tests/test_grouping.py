@@ -74,7 +74,7 @@ def test_bad_fractions_and_too_few_groups_are_refused():
         grouped_folds(MANY, 1)
     with pytest.raises(InputError, match=r"2 splits need .* these 2 pairs form 1"):
         grouped_split(pairs("a.wav rain", "b.wav Rain"), {"train": 0.5, "test": 0.5})
-    with pytest.raises(InputError, match=r"3 folds need .* these 0 pairs form 0"):
+    with pytest.raises(InputError, match="there are no pairs to divide into 3 folds"):
         grouped_folds([], 3)
 
 

@@ -20,6 +20,9 @@ from humanclap.clap.checkpoint import (
 )
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import CheckpointError, HumanCLAPError
+from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
+from humanclap.signature import Signature
 
 CALIBRATION = Calibration(
     scores=(0.0, 0.5), ratings=(2.5, 6.5), errors=(1.0, 2.0), fitted_on="validation", n=61
@@ -53,6 +56,37 @@ def test_a_saved_checkpoint_loads_as_it_was(tiny: MiniCLAP, saved: Path) -> None
     assert (saved / "README.md").read_text() == "# Tiny\n"
 
 
+def test_a_tuned_model_has_its_own_name_in_signatures(tiny: MiniCLAP, tmp_path: Path) -> None:
+    save_checkpoint(Checkpoint(tiny, name="mini-rain"), tmp_path / "checkpoint")
+    loaded = load_checkpoint(tmp_path)
+    assert (loaded.name, loaded.backbone.name) == ("mini-rain", "mini-tiny")
+    signature = HumanCLAP(loaded, ScoringSettings(device="cpu")).signature
+    assert f"|model:mini-rain@{tiny.fingerprint()}|" in signature
+    assert Signature.parse(signature).model == "mini-rain"
+    assert Checkpoint(tiny).name == "mini-tiny"
+    with pytest.raises(CheckpointError, match="would break signatures"):
+        Checkpoint(tiny, name="a|b")
+    damage(tmp_path / "checkpoint", name=["rain"])
+    with pytest.raises(CheckpointError, match=r"name is \['rain'\]; expected a text"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: cc-by-4.0\ntags: [x]\n---\n# Title\n", "cc-by-4.0"),
+        ("---\ntags: [x]\n---\nlicense: mit\n", ""),
+        ("license: mit\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_licence_is_what_the_head_of_the_card_says(
+    card: str, licence: str, tiny: MiniCLAP, tmp_path: Path
+) -> None:
+    save_checkpoint(Checkpoint(tiny), tmp_path / "checkpoint", model_card=card)
+    assert load_checkpoint(tmp_path).licence == licence
+
+
 def test_the_folder_of_a_training_run_stands_for_its_checkpoint(saved: Path) -> None:
     assert load_checkpoint(saved.parent).calibration == CALIBRATION
 
@@ -68,7 +102,7 @@ def test_saving_again_replaces_whole(tiny: MiniCLAP, saved: Path) -> None:
 def test_a_failed_save_leaves_the_old_one_and_no_scraps(
     tiny: MiniCLAP, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(_: Path) -> None:
+    def full_disk(_: Path, *, whole: bool) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tiny, "save_pretrained", full_disk)

@@ -116,3 +116,76 @@ def test_a_model_that_shares_saves_itself_whole(model, packages, tmp_path):
     MiniCLAP.from_pretrained(packages / "other").save_pretrained(tmp_path / "own")
     assert "shares" not in json.loads((tmp_path / "own" / "config.json").read_text())
     assert MiniCLAP.from_pretrained(tmp_path / "own").fingerprint() == model.fingerprint()
+
+
+def tuned(folder):
+    """The model of a folder, one of whose projections has learned."""
+    learned = MiniCLAP.from_pretrained(folder)
+    with torch.no_grad():
+        learned.audio_projection.residual.output.weight.add_(0.125)
+    return learned
+
+
+def test_a_tuned_model_stores_what_changed_and_finds_the_rest_in_the_package(
+    model, packages, tmp_path
+):
+    model.save_pretrained(packages / "mini")
+    learned = tuned(packages / "mini")
+    learned.save_pretrained(tmp_path / "run", whole=False)
+    stored = load_file(tmp_path / "run" / "model.safetensors")
+    assert list(stored) == ["audio_projection.residual.output.weight"]
+    (tmp_path / "run").rename(tmp_path / "moved")
+    loaded = MiniCLAP.from_pretrained(tmp_path / "moved")
+    assert loaded.fingerprint() == learned.fingerprint() != model.fingerprint()
+    loaded.save_pretrained(tmp_path / "whole")
+    (packages / "mini").rename(packages / "gone")
+    assert MiniCLAP.from_pretrained(tmp_path / "whole").fingerprint() == learned.fingerprint()
+    with pytest.raises(CheckpointError, match="shares 'mini', no packaged model"):
+        MiniCLAP.from_pretrained(tmp_path / "moved")
+
+
+def test_a_changed_base_is_noticed_where_it_is_used_and_only_there(model, packages, tmp_path):
+    model.save_pretrained(packages / "mini")
+    tuned(packages / "mini").save_pretrained(tmp_path / "run", whole=False)
+    expected = MiniCLAP.from_pretrained(tmp_path / "run").fingerprint()
+    with torch.no_grad():  # of this one the checkpoint has its own
+        model.audio_projection.residual.output.weight.add_(7)
+    model.save_pretrained(packages / "mini")
+    assert MiniCLAP.from_pretrained(tmp_path / "run").fingerprint() == expected
+    with torch.no_grad():
+        next(model.text_encoder.parameters()).flatten()[0] += 1e-6
+    model.save_pretrained(packages / "mini")
+    with pytest.raises(
+        CheckpointError, match="packaged model 'mini', which is another one in this"
+    ):
+        MiniCLAP.from_pretrained(tmp_path / "run")
+
+
+def test_a_tuned_model_without_its_own_weights_is_not_taken_for_its_base(model, packages, tmp_path):
+    model.save_pretrained(packages / "mini")
+    tuned(packages / "mini").save_pretrained(tmp_path / "run", whole=False)
+    (tmp_path / "run" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no such file"):
+        MiniCLAP.from_pretrained(tmp_path / "run")
+
+
+def test_a_model_that_has_little_of_the_package_is_stored_whole(model, packages, tmp_path):
+    model.save_pretrained(packages / "mini")
+    other = MiniCLAP(MiniConfig.tiny())  # its residuals are zeros too
+    with torch.no_grad():
+        for encoder in (other.audio_encoder, other.text_encoder):
+            for parameter in encoder.parameters():
+                parameter.uniform_(0.1, 0.2)
+    other.save_pretrained(tmp_path / "own", whole=False)
+    (packages / "mini").rename(packages / "gone")
+    assert MiniCLAP.from_pretrained(tmp_path / "own").fingerprint() == other.fingerprint()
+
+
+def test_matrices_that_half_precision_holds_take_half_the_room(model, tmp_path):
+    matrices = (name for name, item in model.text_encoder.named_parameters() if item.ndim == 2)
+    name = f"text_encoder.{next(matrices)}"
+    with torch.no_grad():
+        model.get_parameter(name).copy_(model.get_parameter(name).half().float())
+    model.save_pretrained(tmp_path)
+    assert load_file(tmp_path / "model.safetensors")[name].dtype == torch.float16
+    assert MiniCLAP.from_pretrained(tmp_path).fingerprint() == model.fingerprint()

@@ -7,7 +7,9 @@ import pytest
 import soundfile
 import soxr
 import torch
+from safetensors.torch import load_file
 
+from humanclap.clap.checkpoint import Checkpoint, as_whole, save_checkpoint
 from humanclap.clap.mini import MiniConfig, MiniMN04CLAP
 from humanclap.clap.mini.mn04 import load_mn04
 from humanclap.clap.mini.tagger import Tagger, TaggerSizes
@@ -88,6 +90,24 @@ def test_a_saved_mini_mn04_leaves_mn04_out_and_loads_identical(tmp_path):
         if not name.startswith("audio_encoder")
     )
     assert size < 4 * (text_and_projections + 527 * 384) + 20_000
+
+
+def test_a_tuned_mini_mn04_stores_what_learned_and_neither_audio_tower(tmp_path):
+    torch.save(Tagger().eval().state_dict(), tmp_path / "mn04.pt")
+    given = {"mn04": tmp_path / "mn04.pt", "sha256": None}
+    model = MiniMN04CLAP.from_pretrained(**given)
+    with torch.no_grad():
+        model.text_projection.residual.output.weight.add_(0.125)
+    save_checkpoint(Checkpoint(model), tmp_path / "run", whole=False)
+    name = "text_projection.residual.output.weight"
+    assert list(load_file(tmp_path / "run" / "model.safetensors")) == [name]
+    loaded = MiniMN04CLAP.from_pretrained(tmp_path / "run", **given)
+    assert loaded.fingerprint() == model.fingerprint()
+    with as_whole(tmp_path / "run") as copy:
+        stored = load_file(copy / "model.safetensors")
+        assert not any(name.startswith("audio_encoder.") for name in stored)
+        again = MiniMN04CLAP.from_pretrained(copy, **given)
+    assert again.fingerprint() == model.fingerprint()
 
 
 @needs_mn04

@@ -1,28 +1,9 @@
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from humanclap.audio import Waveform
-from humanclap.clap.pooling import embed_clip, pool_windows
+from humanclap.clap.pooling import pool_each, pool_windows
 from humanclap.errors import InputError
-
-
-class BandEnergies(nn.Module):
-    """A backbone whose embedding is the mean power of four stretches of the window."""
-
-    sample_rate, window_s, fill = 100, 1.0, "zero"
-
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(()))
-
-    def module(self):
-        return self
-
-    def embed_audio(self, waveforms):
-        power = waveforms.square().reshape(len(waveforms), 4, 25).mean(dim=2)
-        return nn.functional.normalize(self.gain * power, dim=1)
 
 
 def test_pooling_weighs_windows_by_their_sound_and_has_unit_length():
@@ -54,15 +35,15 @@ def test_unlike_shapes_are_refused():
         pool_windows(torch.eye(2), torch.ones(3))
 
 
-def test_a_clip_of_many_windows_is_the_weighted_mean_of_its_windows():
-    generator = np.random.default_rng(0)
-    clip = generator.uniform(-1, 1, 650).astype(np.float32)  # 6.5 windows: two batches
-    backbone = BandEnergies()
-    padded = np.pad(clip, (0, 50)).reshape(7, 100)
-    with torch.no_grad():
-        by_window = backbone.embed_audio(torch.from_numpy(padded))
-    weights = torch.tensor([1.0] * 6 + [0.5])
-    expected = nn.functional.normalize((weights[:, None] * by_window).sum(0), dim=0)
-    assert torch.allclose(
-        embed_clip(backbone, Waveform(samples=clip, sample_rate=100)), expected, atol=1e-6
-    )
+def test_several_clips_are_pooled_each_by_its_own_windows():
+    embeddings = nn.functional.normalize(torch.randn(6, 5), dim=1)
+    weights = torch.tensor([1.0, 0.024, 1.0, 1.0, 1.0, 0.5])
+    pooled = pool_each(embeddings, weights, [2, 1, 3])
+    for row, part in zip(pooled, (slice(0, 2), slice(2, 3), slice(3, 6)), strict=True):
+        assert torch.equal(row, pool_windows(embeddings[part], weights[part]))
+
+
+@pytest.mark.parametrize("counts", [[], [2], [2, 0, 1], [4]])
+def test_counts_that_are_not_those_of_the_windows_are_refused(counts):
+    with pytest.raises(InputError, match="are not those of 3 windows"):
+        pool_each(torch.eye(3), torch.ones(3), counts)

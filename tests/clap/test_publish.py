@@ -137,3 +137,24 @@ def test_a_refusal_and_a_folder_without_a_model_are_told(hub, run, tmp_path):
         push_to_hub(run, REPO, endpoint=hub.url, token="hf_none")
     with pytest.raises(CheckpointError, match="no checkpoint of humanclap"):
         push_to_hub(tmp_path, REPO, endpoint=hub.url)
+
+
+def test_what_a_packaged_model_has_is_uploaded_too(hub, tmp_path):
+    from humanclap.clap.publish import push_to_hub
+
+    base = load_checkpoint("mini")
+    with torch.no_grad():
+        base.backbone.log_scale.add_(0.5)
+    own = Checkpoint(base.backbone, base.calibration, name="mini-own")
+    save_checkpoint(own, tmp_path / "own", model_card="# mini-own\n", whole=False)
+    assert (tmp_path / "own" / "model.safetensors").stat().st_size < 1_000_000
+    push_to_hub(tmp_path / "own", REPO, endpoint=hub.url, token="hf_none")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name, content in hub.files.items():
+        (copy / name).write_bytes(content)
+    assert "shares" not in json.loads((copy / "config.json").read_text())
+    again = load_checkpoint(copy)
+    assert (again.name, again.calibration) == ("mini-own", base.calibration)
+    assert again.backbone.fingerprint() == base.backbone.fingerprint()
+    assert (copy / "README.md").read_text() == "# mini-own\n"

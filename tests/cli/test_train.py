@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.checkpoint import PACKAGED, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 
@@ -81,6 +81,42 @@ def test_train_writes_a_checkpoint_that_loads_with_its_card_and_log(train, tmp_p
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["epoch", "0", "1", "2"]
     assert not (tmp_path / "run" / "state.pt").exists()
+
+
+def test_scoring_says_where_the_calibration_stands_on_too_few_pairs(
+    train, targets, tmp_path, capsys
+):
+    assert train()[0] == 0
+    command = ["score", str(targets.parent / "0.wav"), "a dog", "-m", str(tmp_path / "run")]
+    assert run(command) == 0
+    told = "predicted ratings were fitted on 6 pairs; their errors are a guess"
+    assert told in capsys.readouterr().err
+    assert run([*command, "--quiet"]) == 0
+    assert told not in capsys.readouterr().err
+
+
+def test_a_run_of_the_packaged_model_is_named_licensed_and_stored_once(targets, tmp_path, capsys):
+    def trained(folder, *options):
+        command = ["train", str(targets), "-o", str(tmp_path / folder), "--epochs", "1", "--quiet"]
+        assert run([*command, *options]) == 0
+        capsys.readouterr()
+        return tmp_path / folder / "checkpoint"
+
+    first = trained("first")
+    whole = trained("second", "--whole", "--name", "rain", "--licence", "cc-by-4.0")
+    assert load_checkpoint(first).name == "mini-first"
+    assert load_checkpoint(whole).name == "rain"
+    assert "\nlicense: apache-2.0\n" in (first / "README.md").read_text()
+    assert "\nlicense: cc-by-4.0\n" in (whole / "README.md").read_text()
+    one, two = (load_checkpoint(folder).backbone.fingerprint() for folder in (first, whole))
+    assert one == two
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (first, whole)]
+    base = (PACKAGED / "mini" / "model.safetensors").stat().st_size
+    assert sizes[0] < base / 2
+    assert sizes[1] < 1.5 * base
+    again = trained("third", "--model", str(first))
+    assert load_checkpoint(again).name == "mini-first-third"
+    assert load_checkpoint(again).training["base_model"]["name"] == "mini-first"
 
 
 def test_json_holds_the_final_metrics_and_nothing_else(train):

@@ -273,6 +273,17 @@ def test_a_submission_is_written_by_the_best_run_on_validation(model, data, tmp_
     assert all(0 <= row.number("pred_score") <= 10 for row in table.rows)
 
 
+def test_a_grid_stays_on_its_device_where_there_is_another(model, data, tmp_path, monkeypatch):
+    """`auto` would be CUDA here, to which nothing can be moved."""
+    (data / "submit.csv").write_text("wav_file_name,text\n40.wav,a dog\n")
+    recipe = write(tmp_path, model, 'split = "column"\nsubmit = "submit.csv"')
+    small = recipe.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    recipe.write_text(small.replace("epochs = 2", 'epochs = 1\ndevice = "cpu"'))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = run_experiment(recipe, output=tmp_path / "out", data_folder=data)
+    assert len(found.done) == 3
+
+
 def test_ratings_are_screened_aggregated_and_their_listeners_counted(data, tmp_path):
     lines = ["audio,text,score,listener_id,split"]
     for number in range(40):
@@ -320,6 +331,13 @@ def test_pairs_that_share_with_the_held_out_are_counted():
         ('baseline = "SCE"', 'baseline = "CE"', "baseline 'CE' is no objective"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct"),
         ("seeds = [0, 1]", 'seeds = ["a"]', "seeds in the recipe is"),
+        ("seeds = [0, 1]", "seeds = [9223372036854775808]", "at most 9223372036854775807"),
+        ("seeds = [0, 1]", "seeds = [-1]", "seed is -1; expected at least 0"),
+        (
+            '"SCE" = "sce"',
+            '"SCE" = { objective = "sce", device = "cuda" }',
+            r"objectives.SCE: device holds for the whole grid; set it in \[settings\]",
+        ),
         ('title = "A small grid"', "", "'title' is missing"),
         ('split = "column"', 'split = "folds"', "needs a validation_fraction"),
     ],

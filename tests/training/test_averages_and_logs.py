@@ -165,6 +165,37 @@ def test_answers_are_read_from_a_table_of_ratings(tones, tmp_path):
         with_answers(examples, table, RatingScale())
 
 
+def test_answers_to_another_question_do_not_train(tones, tmp_path):
+    """Of one listener and one pair: REL 10 and OS 0. Only one of them is about these targets."""
+    examples = read_examples(tones)
+    first = examples[0]
+    table = tmp_path / "kept.csv"
+    table.write_text(
+        "audio,text,listener_id,score,question\n"
+        f"{first.audio},{first.text},L1,10,REL\n"
+        f"{first.audio},{first.text},L1,0,OS\n"
+        "other.wav,rain,L1,3,IS\n"
+    )
+    with pytest.raises(
+        TableError, match=r"answer 2 questions \(OS, REL\); name the one .*--question"
+    ):
+        with_answers(examples, table, RatingScale())
+    for question, answer in (("REL", 1.0), ("OS", 0.0)):
+        found = with_answers(examples, table, RatingScale(), question=question)
+        assert found[0].answers == (("L1", answer),)
+    with pytest.raises(TableError, match="no rating answers IS; there are: OS, REL"):
+        with_answers(examples, table, RatingScale(), question="IS")
+
+
+def test_a_second_answer_of_a_listener_about_a_pair_is_refused(tones, tmp_path):
+    examples = read_examples(tones)
+    first = examples[0]
+    table = tmp_path / "kept.csv"
+    table.write_text("audio,text,listener_id,score\n" + 2 * f"{first.audio},{first.text},L1,10\n")
+    with pytest.raises(TableError, match=r"kept\.csv:3: listener 'L1' answers this pair a second"):
+        with_answers(examples, table, RatingScale())
+
+
 # -- kept features ----------------------------------------------------------------------------
 
 

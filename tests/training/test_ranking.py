@@ -192,6 +192,17 @@ def test_no_answers_cost_nothing():
     assert found.item() == 0
 
 
+def test_a_listener_who_was_not_met_answers_in_the_common_way():
+    habits = ListenerHabits(["met"])
+    torch.nn.init.constant_(habits.bias, 0.3)
+    torch.nn.init.constant_(habits.log_scale, -0.2)
+    bias, log_scale = habits(["stranger", "met"])
+    assert bias.tolist() == pytest.approx([0.0, 0.3])
+    assert log_scale.tolist() == pytest.approx([0.0, -0.2])
+    (bias.sum() + log_scale.sum()).backward()
+    assert habits.bias.grad.tolist() == [1.0]
+
+
 def test_the_habits_of_biased_listeners_are_found():
     generator = torch.Generator().manual_seed(0)
     quality = torch.rand(200, generator=generator)

@@ -1,11 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from humanclap.clap.checkpoint import Checkpoint
+from humanclap.clap.embedding import embed_clip
 from humanclap.clap.mini import MiniCLAP, MiniConfig
-from humanclap.clap.pooling import embed_clip
 from humanclap.errors import InputError
+from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
 from humanclap.training.clips import ClipStore
 from humanclap.training.dataset import Example
 from humanclap.training.parameters import chosen_parameters
@@ -81,11 +86,39 @@ def test_kept_features_give_the_embeddings_of_the_whole_model(mini, examples):
             assert torch.allclose(learning.embed_clip(item.path), scored, atol=1e-5)
 
 
-def test_a_long_clip_trains_on_one_of_its_windows(mini, examples):
+def test_a_clip_trains_on_the_embedding_that_scoring_gives_it(mini, examples, tmp_path):
+    """10.24 s: 10 s, and a rest of 0.24 s that fills a window by repeating itself."""
+    generator = np.random.default_rng(1)
+    noise, tone = generator.uniform(-0.3, 0.3, 10 * RATE), np.arange(round(0.24 * RATE)) / RATE
+    path = tmp_path / "rest.wav"
+    soundfile.write(path, np.concatenate([noise, 0.3 * np.sin(2 * np.pi * 400 * tone)]), RATE)
+    rows = [dataclasses.replace(examples[0], path=path), *examples]
+    tower = FrozenTower(mini, rows)
+    with torch.no_grad():
+        for place in (0.0, 0.6, 0.99):  # whichever part of a long clip would be drawn
+            trained = tower.embed(tower.load(rows, [place] * len(rows)))
+            for item, row in zip(rows, trained, strict=True):
+                assert torch.allclose(row, embed_clip(mini, item.path), atol=1e-5)
+
+
+def test_scoring_gives_a_clip_the_embedding_that_validation_gives_it(mini, examples):
     tower = FrozenTower(mini, examples)
-    long = examples[2:]
-    drawn = {tuple(tower.load(long, [p])[0].tolist()) for p in np.linspace(0, 0.999, 20)}
-    assert len(drawn) == 3
+    scorer = HumanCLAP(Checkpoint(mini), ScoringSettings(device="cpu"))
+    scored = scorer.embed_audio([item.path for item in examples])
+    for item, row in zip(examples, scored, strict=True):
+        with torch.no_grad():
+            assert torch.allclose(tower.embed_clip(item.path), torch.from_numpy(row), atol=1e-5)
+
+
+def test_a_learning_encoder_never_trains_on_a_filled_rest(mini, examples):
+    clips = ClipStore(RATE, memory_bytes=1e9)
+    clips.decode_all(examples)
+    whole = clips.samples(examples[2].path)
+    tower = LearningTower(mini, clips)
+    for place in (0.0, 0.5, 0.999999):
+        crop = tower.load(examples[2:], [place]).windows[0].numpy()
+        start = int(place * (len(whole) - len(crop) + 1))
+        assert np.array_equal(crop, whole[start : start + len(crop)])
 
 
 def test_the_gradient_of_kept_features_reaches_the_projection(mini, examples):
@@ -95,8 +128,6 @@ def test_the_gradient_of_kept_features_reaches_the_projection(mini, examples):
 
 
 def test_a_bad_clip_is_refused_with_its_row_by_either_tower(mini, examples, tmp_path):
-    import dataclasses
-
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"RIFF")
     rows = [*examples, dataclasses.replace(examples[0], path=bad, where="targets.csv:9")]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import soundfile
@@ -72,6 +74,29 @@ def test_the_validation_fraction_does_not_depend_on_the_seed(table):
         split_of(path, TrainingSettings(seed=seed), validation_fraction=0.3) for seed in (1, 2)
     )
     assert one.fingerprint() == other.fingerprint()
+
+
+def test_rows_of_other_splits_are_not_divided_by_a_fraction_and_the_reason_is_told(table):
+    path = table(*distinct(9, split="validation"))
+    reason = "none of 9 rows may train: their split is 'validation', and only rows whose split is"
+    with pytest.raises(TableError, match=f"{reason} empty or 'train'"):
+        split_of(path, validation_fraction=0.2)
+    with pytest.raises(TableError, match=reason):
+        split_of(path, validation=read_examples(table(*distinct(5), name="v.csv")))
+    named = TrainingSettings(train_split="validation", validation_split="none")
+    assert len(split_of(path, named, validation_fraction=0.45).validation) == 4
+
+
+def test_a_validation_fraction_takes_of_anchors_as_of_ratings(tmp_path):
+    """40 rated pairs; ten clips have also an anchor each: a fifth of both, to whole groups."""
+    lines = ["audio,text,target,mos,n,kind"]
+    for i in range(40):
+        lines.append(f"{i}.wav,text {i},{i / 40},{i / 4},4,rating")
+        if i < 10:
+            lines.append(f"{i}.wav,another {i},0,0,4,anchor")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    splits = split_of(tmp_path / "t.csv", validation_fraction=0.2)
+    assert Counter(item.kind for item in splits.validation) == {"rating": 8, "anchor": 2}
 
 
 def test_a_fraction_outside_0_to_1_is_refused(table):

@@ -14,7 +14,7 @@ from scipy.stats import linregress
 from humanclap.errors import CheckpointError, SettingsError
 from humanclap.scale import RatingScale
 from humanclap.training.dataset import Example
-from humanclap.training.loop import TrainingDivergedError, train
+from humanclap.training.loop import TrainingDivergedError, epoch_seed, train
 from humanclap.training.parameters import (
     learning_rate_factor,
     parameter_groups,
@@ -75,6 +75,13 @@ def test_the_log_has_every_term_and_the_loss_is_their_sum(fit):
 def test_one_seed_gives_one_model_and_another_seed_another(fit):
     one, again, other = (weights_of(fit(but(seed=seed))[0]) for seed in (1, 1, 2))
     assert same_weights(one, again)
+    assert not same_weights(one, other)
+
+
+def test_the_largest_seed_trains_and_is_not_another_ones(fit):
+    assert epoch_seed(7, 3, 2) == 7 * 1_000_003 + 3 + 2 * 7_919
+    assert 0 <= epoch_seed(2**63 - 1, 20, 7) < 2**63
+    one, other = (weights_of(fit(but(seed=seed, epochs=1))[0]) for seed in (2**63 - 1, 2**63 - 2))
     assert not same_weights(one, other)
 
 

@@ -46,8 +46,11 @@ class Backbone(Protocol):
     def fingerprint(self) -> str:
         """Hash of the weights and of every setting that changes an embedding."""
 
-    def save_pretrained(self, directory: Path) -> None:
-        """Write weights (safetensors) and configuration, enough for its own `from_pretrained`."""
+    def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
+        """Write weights (safetensors) and configuration, enough for its own `from_pretrained`.
+
+        whole: else a backbone may leave out what stands in a packaged model.
+        """
 
     def module(self) -> nn.Module:
         """The whole model as one module (for device, train/eval mode and state_dict)."""

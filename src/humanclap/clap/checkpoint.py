@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -115,13 +117,23 @@ class Checkpoint:
     """A backbone with what is known of it.
 
     identities: of what it was trained, tuned and calibrated on, or the file they are in, read when
-    they are asked for; None where nothing is known.
+    they are asked for; None where nothing is known. name: its own, for signatures; the backbone's
+    where none is given. licence: as its model card says, in the hub's words, such as `apache-2.0`;
+    empty where it says nothing.
     """
 
     backbone: Backbone
     calibration: Calibration | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     identities: Identities | Path | None = None
+    name: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        name = self.name or self.backbone.name
+        if "|" in name or name != name.strip():
+            raise CheckpointError(f"name {name!r} would break signatures; use no | and no spaces")
+        object.__setattr__(self, "name", name)
 
     def known_identities(self) -> Identities:
         """The identities, read where they are in a file; `UNKNOWN` where there are none.
@@ -188,7 +200,9 @@ def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
         if _read_json(folder / "config.json").get("model_type") == "clap":
             from humanclap.clap.hf import HFCLAP
 
-            return Checkpoint(HFCLAP.from_pretrained(folder, offline=True))
+            return Checkpoint(
+                HFCLAP.from_pretrained(folder, offline=True), licence=card_licence(folder)
+            )
         raise CheckpointError(
             f"{folder}: neither {MANIFEST} nor a transformers config.json of model_type 'clap'"
         )
@@ -200,7 +214,24 @@ def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
     calibration = _calibration(manifest, manifest_path)
     backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
     training = manifest.get("training", {})
-    return Checkpoint(backbone, calibration, training, _identities_file(folder))
+    name = manifest.get("name", "")
+    if not isinstance(name, str):
+        raise CheckpointError(f"{manifest_path}: name is {name!r}; expected a text")
+    return Checkpoint(
+        backbone, calibration, training, _identities_file(folder), name, card_licence(folder)
+    )
+
+
+def card_licence(folder: Path) -> str:
+    """What `license:` in the head of a folder's model card says; empty where it says nothing."""
+    card = folder / MODEL_CARD
+    if not card.is_file():
+        return ""
+    head = card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0]
+    if not head.startswith("---"):
+        return ""
+    found = re.search(r"^license: *([\w.+-]+) *$", head, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _identities_file(folder: Path) -> Path | None:
@@ -255,10 +286,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card: str = "") -> None:
+def save_checkpoint(
+    checkpoint: Checkpoint, directory: str | Path, *, model_card: str = "", whole: bool = True
+) -> None:
     """Write a folder that `load_checkpoint` reads; it appears whole or not at all.
 
-    An existing folder is replaced only if it is itself a humanclap checkpoint (or empty).
+    An existing folder is replaced only if it is itself a humanclap checkpoint (or empty). whole:
+    every weight is in it; else those that stand in a packaged model are read from the package,
+    which is noticed where that has become another one.
     """
     directory = Path(directory)
     if directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
@@ -266,7 +301,7 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
     directory.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        checkpoint.backbone.save_pretrained(staging)
+        checkpoint.backbone.save_pretrained(staging, whole=whole)
         write_manifest(checkpoint, staging)
         if checkpoint.identities is not None:
             checkpoint.known_identities().save(staging)
@@ -279,6 +314,27 @@ def save_checkpoint(checkpoint: Checkpoint, directory: str | Path, *, model_card
         raise
 
 
+@contextmanager
+def as_whole(folder: Path) -> Iterator[Path]:
+    """A checkpoint's folder with all its weights: itself, or inside the block a copy that also has
+    those it shares with a packaged model. Raises CheckpointError where these are not to be had.
+    """
+    if SHARES not in _read_json(folder / "config.json"):
+        yield folder
+        return
+    from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
+    from humanclap.clap.mini.storage import write_whole
+
+    kind = _read_json(folder / MANIFEST).get("backbone")
+    left_out = MiniMN04CLAP.left_out if kind == MiniMN04CLAP.kind else MiniCLAP.left_out
+    with tempfile.TemporaryDirectory() as copy:
+        for file in folder.iterdir():
+            if file.is_file():
+                shutil.copy2(file, copy)
+        write_whole(folder, Path(copy), leave=left_out)
+        yield Path(copy)
+
+
 def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
     """Write `humanclap.json` beside weights that are there, such as a recipe's in half precision.
 
@@ -287,7 +343,7 @@ def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
     manifest = {
         "format": FORMAT,
         "backbone": checkpoint.backbone.kind,
-        "name": checkpoint.backbone.name,
+        "name": checkpoint.name,
         "calibration": checkpoint.calibration and asdict(checkpoint.calibration),
         "training": dict(checkpoint.training),
     }

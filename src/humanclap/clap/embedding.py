@@ -1,4 +1,8 @@
-"""Whole clips and lists of texts to unit embeddings, in bounded batches, deterministically."""
+"""Whole clips and lists of texts to unit embeddings, in bounded batches, deterministically.
+
+Every embedding of a clip, in training, validation, recipes and scoring, is made here: its windows
+go through `encode_clips`, what comes of them through `pooling`.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,25 @@ Embedding = NDArray[np.float32]
 Item = TypeVar("Item")
 
 
+Encode = Callable[[torch.Tensor], torch.Tensor]
+"""Waveforms (batch, window_samples) to one row each, (batch, features)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipWindows:
+    """What came of every window of a clip: outputs (n_windows, features), on the CPU, and the
+    weight of each, (n_windows,): its share of sound that is not fill (`audio.window`).
+    """
+
+    outputs: torch.Tensor
+    weights: torch.Tensor
+
+
 @dataclass(slots=True)
 class _Clip:
     """A clip on its way through the batches."""
 
-    embeddings: list[torch.Tensor] = field(default_factory=list)  # each (embedding_dim,)
+    outputs: list[torch.Tensor] = field(default_factory=list)  # each (features,)
     weights: list[float] = field(default_factory=list)
     waiting: int = 0
     ended: bool = False
@@ -41,12 +59,10 @@ class _Clip:
     def done(self) -> bool:
         return self.ended and self.waiting == 0
 
-    def result(self) -> Embedding | AudioError:
+    def result(self) -> ClipWindows | AudioError:
         if self.error is not None:
             return self.error
-        pooled = pool_windows(torch.stack(self.embeddings), torch.tensor(self.weights))
-        embedding: Embedding = pooled.numpy()
-        return embedding
+        return ClipWindows(torch.stack(self.outputs), torch.tensor(self.weights))
 
 
 def embed_clips(
@@ -66,12 +82,55 @@ def embed_clips(
     listen: gets the number of a clip and its samples, block by block as they are decoded, in the
     thread that reads ahead; it has them all when the clip's embedding comes.
     """
+    for found in encode_clips(
+        backbone,
+        sources,
+        backbone.embed_audio,
+        hop_s=hop_s,
+        batch_windows=batch_windows,
+        precision=precision,
+        listen=listen,
+    ):
+        if isinstance(found, AudioError):
+            yield found
+        else:
+            embedding: Embedding = pool_windows(found.outputs, found.weights).numpy()
+            yield embedding
+
+
+def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None) -> torch.Tensor:
+    """Embed one clip of any length as `embed_clips` does: (embedding_dim,) on the CPU.
+
+    The caller sets eval mode. Raises AudioError for a clip that cannot be read.
+    """
+    (found,) = embed_clips(backbone, [source], hop_s=hop_s)
+    if isinstance(found, AudioError):
+        raise found
+    return torch.from_numpy(found)
+
+
+def encode_clips(
+    backbone: Backbone,
+    sources: Iterable[Source],
+    encode: Encode,
+    *,
+    hop_s: float | None = None,
+    batch_windows: int = 8,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    listen: Callable[[int, NDArray[np.float32]], None] | None = None,
+) -> Iterator[ClipWindows | AudioError]:
+    """Every window of clips through `encode`, clips in their order: `ClipWindows`, or why not.
+
+    encode: a part of the backbone, such as `embed_audio` or `encode_audio`; without gradients.
+    Batches run across clips; with `batch_windows` 1 the last digit does not depend on them either.
+    Else as `embed_clips`.
+    """
     clips: deque[_Clip] = deque()
     batch: list[tuple[_Clip, Window]] = []
 
     def flush() -> None:
         if batch:
-            _embed_batch(backbone, batch, precision)
+            _encode_batch(encode, backbone.logit_scale.device, batch, precision)
             batch.clear()
 
     for item in _read_ahead(_window_events(backbone, sources, hop_s, listen), depth=batch_windows):
@@ -118,13 +177,14 @@ def _window_events(
             yield "end"
 
 
-def _embed_batch(backbone: Backbone, batch: Sequence[tuple[_Clip, Window]], precision: str) -> None:
-    device = backbone.logit_scale.device
+def _encode_batch(
+    encode: Encode, device: torch.device, batch: Sequence[tuple[_Clip, Window]], precision: str
+) -> None:
     waveforms = torch.from_numpy(np.stack([window.waveform for _, window in batch]))
     with inference(device, precision):
-        embeddings = backbone.embed_audio(waveforms.to(device)).float().cpu()
-    for (clip, window), embedding in zip(batch, embeddings, strict=True):
-        clip.embeddings.append(embedding)
+        outputs = encode(waveforms.to(device)).float().cpu()
+    for (clip, window), output in zip(batch, outputs, strict=True):
+        clip.outputs.append(output)
         clip.weights.append(window.weight)
         clip.waiting -= 1
 

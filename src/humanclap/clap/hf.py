@@ -129,8 +129,11 @@ class HFCLAP(nn.Module):
             loaded = transformers.ClapProcessor.from_pretrained(source, local_files_only=True)
         return cls(model, loaded, name=name)
 
-    def save_pretrained(self, directory: Path) -> None:
-        """Write a folder that transformers' ClapModel and ClapProcessor load too (safetensors)."""
+    def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
+        """Write a folder that transformers' ClapModel and ClapProcessor load too (safetensors).
+
+        whole: it always is, as transformers reads nothing else.
+        """
         with _no_bars():
             self.model.save_pretrained(directory)
         tokenizer = self.processor.tokenizer

@@ -1,21 +1,14 @@
-"""From windows to one embedding per clip: the length-weighted mean of unit embeddings."""
+"""From the windows of a clip to its one embedding: the length-weighted mean of unit embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from humanclap.audio import Source, Window, windows
-from humanclap.clap.backbone import Backbone
 from humanclap.errors import InputError
-
-WINDOWS_PER_BATCH = 4
-"""Windows of one clip embedded together: bounds memory, and 4 to 8 is quickest on a CPU."""
 
 
 def pool_windows(embeddings: Tensor, weights: Tensor) -> Tensor:
@@ -42,31 +35,22 @@ def pool_windows(embeddings: Tensor, weights: Tensor) -> Tensor:
     return F.normalize(mean, dim=0)
 
 
-@torch.no_grad()
-def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None) -> Tensor:
-    """Embed a whole clip of any length, window after window. Returns (embedding_dim,) on the CPU.
+def pool_each(embeddings: Tensor, weights: Tensor, counts: Sequence[int]) -> Tensor:
+    """`pool_windows` of several clips at once, with its gradient.
 
-    source: a file or a Waveform. hop_s: seconds between the starts of windows, window_s where
-    None. Memory does not grow with the clip, but for one embedding a window. The caller sets eval
-    mode. Raises AudioError for a clip that cannot be read.
+    embeddings: (n_windows, dim), those of the first clip first; weights: (n_windows,); counts:
+    windows of each clip, at least 1, n_windows together. Returns (len(counts), dim). Raises
+    InputError as `pool_windows`, and where the counts are not those of the windows.
+
+    >>> pool_each(torch.eye(3), torch.tensor([3.0, 4.0, 0.1]), [2, 1])
+    tensor([[0.6000, 0.8000, 0.0000],
+            [0.0000, 0.0000, 1.0000]])
     """
-    device = next(backbone.module().parameters()).device
-    cut = windows(
-        source,
-        sample_rate=backbone.sample_rate,
-        window_s=backbone.window_s,
-        hop_s=backbone.window_s if hop_s is None else hop_s,
-        fill=backbone.fill,
-    )
-    embeddings: list[Tensor] = []
-    weights: list[float] = []
-    for batch in _batches(cut):
-        waveforms = torch.from_numpy(np.stack([window.waveform for window in batch]))
-        embeddings.append(backbone.embed_audio(waveforms.to(device)).float().cpu())
-        weights.extend(window.weight for window in batch)
-    return pool_windows(torch.cat(embeddings), torch.tensor(weights))
-
-
-def _batches(cut: Iterator[Window]) -> Iterator[list[Window]]:
-    while batch := list(islice(cut, WINDOWS_PER_BATCH)):
-        yield batch
+    if not counts or min(counts) < 1 or sum(counts) != len(embeddings):
+        raise InputError(
+            f"counts {list(counts)} are not those of {len(embeddings)} windows; expected 1 or more "
+            "for each clip"
+        )
+    sizes = list(counts)
+    parts = zip(torch.split(embeddings, sizes), torch.split(weights, sizes), strict=True)
+    return torch.stack([pool_windows(one, weight) for one, weight in parts])

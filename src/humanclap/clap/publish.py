@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from humanclap.clap.checkpoint import MANIFEST, RUN_CHECKPOINT
+from humanclap.clap.checkpoint import MANIFEST, RUN_CHECKPOINT, as_whole
 from humanclap.errors import CheckpointError
 from humanclap.extras import require
 
@@ -20,7 +20,8 @@ def push_to_hub(
 ) -> str:
     """Upload a checkpoint, or that of a training run, as one commit; returns the page's address.
 
-    The repository is made where there is none. Of an `hf` backbone transformers'
+    Weights it shares with a packaged model go with it, so that what is uploaded stands alone. The
+    repository is made where there is none. Of an `hf` backbone transformers'
     `ClapModel.from_pretrained(repo_id)` loads what was uploaded. endpoint, token: huggingface_hub's
     own where None (HF_ENDPOINT; `hf auth login`). Raises CheckpointError where the folder holds no
     checkpoint or the hub refuses.
@@ -35,9 +36,10 @@ def push_to_hub(
     api = hub.HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True, repo_type="model")
-        api.upload_folder(
-            repo_id=repo_id, folder_path=folder, commit_message="Upload a humanclap checkpoint"
-        )
+        with as_whole(folder) as whole:
+            api.upload_folder(
+                repo_id=repo_id, folder_path=whole, commit_message="Upload a humanclap checkpoint"
+            )
     except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
         raise CheckpointError(
             f"{repo_id}: the hub does not take it ({error}); is the name right, and are you logged "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -314,11 +314,18 @@ def split(
 ) -> None:
     """Assign splits anew so that no clip and no caption is in two of them.
 
-    Takes ratings of any form (written as a plain table) or one table of targets.
+    Takes ratings of any form (written as a plain table) or one table of targets. Ratings and
+    anchors are divided alike, as far as pairs that share a clip or a caption allow; the counts say
+    what each split holds, `share` being its share of the kind's pairs.
     """
     from humanclap.ratings.plain import write_plain
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.split import assign_splits, parse_fractions
+    from humanclap.ratings.split import (
+        assign_splits,
+        parse_fractions,
+        split_shares,
+        unmet_shares,
+    )
     from humanclap.records import Target
     from humanclap.tables import read_targets, write_records
 
@@ -326,23 +333,32 @@ def split(
     if len(files) == 1 and table_kind(files[0]) == "targets":
         targets = assign_splits(read_targets(files[0]), shares, seed)
         write_records(output, targets, record_type=Target)
-        _print_counts(targets, as_json)
+        held, unmet = split_shares(targets), unmet_shares(targets, shares)
+        _print_counts(targets, as_json, shares=held)
     else:
         split_ratings = assign_splits(_read(files, question, scale, quiet), shares, seed)
         write_plain(output, split_ratings)
-        _print_counts(split_ratings, as_json)
+        held, unmet = split_shares(split_ratings), unmet_shares(split_ratings, shares)
+        _print_counts(split_ratings, as_json, shares=held)
+    for sentence in unmet:
+        remark(sentence, quiet=quiet)
 
 
-def _print_counts(records: Sequence[Any], as_json: bool) -> None:
-    """Rows, pairs, clips and captions per split and kind."""
+def _print_counts(
+    records: Sequence[Any], as_json: bool, *, shares: Mapping[tuple[str, str], float] | None = None
+) -> None:
+    """Rows, pairs, clips and captions per split and kind, and of a split its share of the kind."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for record in records:
         groups.setdefault((record.split or "–", record.kind), []).append(record)
-    columns = ("split", "kind", "rows", "pairs", "clips", "captions")
-    rows = [
+    columns: tuple[str, ...] = ("split", "kind", "rows", "pairs", "clips", "captions")
+    rows: list[tuple[object, ...]] = [
         (*key, len(g), *(len({pick(r) for r in g}) for pick in (_pair, _clip, _caption)))
         for key, g in sorted(groups.items())
     ]
+    if shares is not None:
+        columns = (*columns, "share")
+        rows = [(*row, shares[str(row[0]), str(row[1])]) for row in rows]
     as_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
     emit(to_json(as_dicts) if as_json else text_table(columns, rows), output=None)
 

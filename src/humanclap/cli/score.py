@@ -110,6 +110,10 @@ def score(
         scorer = HumanCLAP.from_pretrained(
             model, settings=settings, mn04=mn04, offline=offline, progress=progress
         )
+    fitted = scorer.calibration
+    if fitted is not None and fitted.guess:
+        told = f"predicted ratings were fitted on {fitted.n} pairs; their errors are a guess"
+        remark(told, quiet=quiet)
     table = output if not as_json and text is None else None
     with progress_bar("scoring", quiet=quiet) as progress:
         scores = score_table(

@@ -92,6 +92,11 @@ Then: humanclap score pairs.csv --model runs/first
     help="Single answers audio,text,listener_id,score, for the term listener.",
 )
 @click.option(
+    "--question",
+    type=click.Choice(["REL", "IS", "OS"]),
+    help="Which answers of --ratings to take, where they are to several questions.",
+)
+@click.option(
     "--features",
     type=click.Path(path_type=Path),
     help="Folder where the output of frozen encoders is kept between runs.",
@@ -115,6 +120,13 @@ Then: humanclap score pairs.csv --model runs/first
     help="Stop where the base model met a caption or clip of the validation pairs.",
 )
 @click.option("--note", default="", help="A sentence for the model card.")
+@click.option("--name", help="Of the trained model.  [default: base and folder: mini-first]")
+@click.option("--licence", help="On the model card, such as cc-by-4.0.  [default: the base's]")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="Store all weights, also those of the packaged model it was trained from.",
+)
 @click.option("--simulated", is_flag=True, help="The ratings are simulated; the card says so.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
 @click.option("--overwrite", is_flag=True, help="Delete the run in --output and start anew.")

@@ -23,17 +23,18 @@ from humanclap.progress import Progress, silent
 from humanclap.records import Score
 from humanclap.scale import RatingScale
 from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import atomic_writer, read_scores, write_records
 from humanclap.training.card import model_card
 from humanclap.training.dataset import Example, check_files
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
 from humanclap.training.met import identities_after
-from humanclap.training.run import calibrate, training_record
+from humanclap.training.run import base_record, calibrate, training_record, tuned_name
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
 from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
-from humanclap.training.validation import cosines
+from humanclap.training.validation import Intervals, cosines, validation_intervals
 
 BEFORE = "before training"
 """Name of the row of the models as they come."""
@@ -53,6 +54,13 @@ class Run:
     part: Part
     seed: int
     settings: TrainingSettings | None
+
+    def name_of(self, base: str) -> str:
+        """Name of the model it trains from `base`, other than that of every other run."""
+        systems = "" if self.systems == "all" else self.systems
+        pairs = f"{self.pairs}-pairs" if self.pairs else ""
+        steps = (self.objective, systems, pairs, self.part.name, f"seed-{self.seed}")
+        return tuned_name(base, Path("-".join(filter(None, steps)).replace("/", "-")))
 
     def folder(self, output: Path) -> Path:
         """Where its files are."""
@@ -150,11 +158,7 @@ class _Bench:
         self.model, self.recipe, self.output = model, recipe, output
         self.loaded = loaded
         self.backbone = loaded.backbone.to(resolve_device(recipe.settings.device))
-        self.base = {
-            "name": self.backbone.name,
-            "kind": self.backbone.kind,
-            "fingerprint": self.backbone.fingerprint(),
-        }
+        self.base = base_record(loaded)
         state = self.backbone.module().state_dict()
         self._start = {name: tensor.clone() for name, tensor in state.items()}
         self._examples = {
@@ -213,6 +217,7 @@ class _Bench:
         audio, text = self._towers_for(settings)
         folder = RunFolder(run.folder(self.output), self._identity(run))
         state = folder.open(resume=True, overwrite=False)
+        before = cosines(self.backbone, run.part.validation, audio, text)
         outcome = None
         if run.settings is not None:
             outcome = train(
@@ -226,16 +231,23 @@ class _Bench:
                 save_every_s=SAVE_EVERY_S,
             )
         self.backbone.module().eval()
-        calibration = calibrate(self.backbone, run.part.splits(), settings, audio, text)
-        checkpoint = Checkpoint(self.backbone, calibration)
+        after = cosines(self.backbone, run.part.validation, audio, text)
+        checkpoint = Checkpoint(
+            self.backbone,
+            calibrate(after, run.part.splits(), settings),
+            name=self.base["name"] if outcome is None else run.name_of(self.base["name"]),
+            licence=self.loaded.licence,
+        )
         scores = cosines(self.backbone, run.part.test, audio, text)
-        rows = _score_rows(run.part.test, scores, checkpoint)
+        scoring = ScoringSettings(device=self.recipe.settings.device)  # where the backbone is
+        rows = _score_rows(run.part.test, scores, HumanCLAP(checkpoint, scoring))
         scale = RatingScale.parse(settings.rating_scale)
         predicted = np.array([scale.from_unit(row.rating / 10) for row in rows])
         found = figures(run.part.test, scores, predicted)
         write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
         if outcome is not None and self.recipe.keep_checkpoints:
-            self._save(run, settings, outcome, checkpoint, folder)
+            intervals = validation_intervals(before, after, run.part.validation)
+            self._save(run, settings, outcome, checkpoint, folder, intervals)
         done = Done(
             run=run,
             scores=scores,
@@ -254,29 +266,22 @@ class _Bench:
         outcome: Outcome,
         checkpoint: Checkpoint,
         folder: RunFolder,
+        intervals: Intervals,
     ) -> None:
         note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
         record = training_record(run.part.splits(), settings, outcome, self.base, note)
+        record["validation"]["intervals"] = intervals
         known = self.loaded.known_identities()
-        save_checkpoint(
-            replace(
-                checkpoint,
-                training=record,
-                identities=identities_after(known, run.part.splits()),
-            ),
-            folder.checkpoint,
-            model_card=model_card(
-                record,
-                simulated=self.recipe.simulated,
-                guess=checkpoint.calibration is not None and checkpoint.calibration.guess,
-            ),
+        trained = replace(
+            checkpoint, training=record, identities=identities_after(known, run.part.splits())
         )
+        card = model_card(trained, simulated=self.recipe.simulated)
+        save_checkpoint(trained, folder.checkpoint, model_card=card, whole=False)
 
 
 def _score_rows(
-    examples: Sequence[Example], scores: NDArray[np.float64], checkpoint: Checkpoint
+    examples: Sequence[Example], scores: NDArray[np.float64], scorer: HumanCLAP
 ) -> list[Score]:
-    scorer = HumanCLAP(checkpoint)
     return [
         Score(
             audio=item.audio,

@@ -146,6 +146,12 @@ def make_parts(
     else:
         train = _of(examples, "train")
         test = _of(examples, data.test_split)
+        if not train:
+            there = ", ".join(repr(name) for name in sorted({one.split or "" for one in examples}))
+            raise SettingsError(
+                f"no pair has split 'train' (the tables have {there}); name each table's split in "
+                "data.tables, or set data.split"
+            )
         parts = [_part("test", train, test, examples, data, shared=shared_captions)]
     for part in parts:
         _check(part, shared_captions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,15 @@ from humanclap.scale import UNSTATED, RatingScale
 from humanclap.training.settings import TrainingSettings, build_settings
 
 SPLITS = ("column", "each", "folds", "systems")
+OF_THE_WHOLE_GRID = (
+    "device",
+    "seed",
+    "rating_scale",
+    "allow_shared_captions",
+    "train_split",
+    "validation_split",
+)
+"""Settings that an objective cannot have for itself: one model, one data set, one list of seeds."""
 
 Section = TypeVar("Section")
 
@@ -94,6 +103,8 @@ class Recipe:
         for name, several in (("models", self.models), ("seeds", self.seeds)):
             if not several or len(set(several)) != len(several):
                 raise SettingsError(f"{name} must be distinct and at least one")
+        for seed in self.seeds:
+            replace(self.settings, seed=seed)  # raises SettingsError where it is out of range
         if any(count < 0 for count in self.pairs):
             raise SettingsError("pairs are numbers of rated pairs; 0 stands for all")
 
@@ -136,6 +147,12 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
 
 def _objective(name: str, said: object, common: Mapping[str, object]) -> TrainingSettings:
     own = {"objective": said} if isinstance(said, str) else _table(said, f"objectives.{name}")
+    for key in OF_THE_WHOLE_GRID:
+        if key in own:
+            raise SettingsError(
+                f"objectives.{name}: {key} holds for the whole grid; set it in [settings]"
+                + (" (seeds: at the top of the recipe)" if key == "seed" else "")
+            )
     return build_settings({**common, **own}, where=f"objectives.{name}: ")
 
 

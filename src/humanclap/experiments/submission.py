@@ -11,6 +11,7 @@ from humanclap.experiments.grid import BEFORE, Done
 from humanclap.experiments.recipe import Recipe
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import check_distinct, read_table, write_rows
 from humanclap.training.state import LOG_FILE
 
@@ -40,7 +41,12 @@ def write_submission(
     table.require("wav_file_name", "text")
     pairs = [Pair(audio=row.text("wav_file_name"), text=row.text("text")) for row in table.rows]
     check_distinct((pair.audio for pair in pairs), table.rows, what="clip")
-    scorer = HumanCLAP.from_pretrained(best.run.folder(output), mn04=mn04, offline=offline)
+    scorer = HumanCLAP.from_pretrained(
+        best.run.folder(output),
+        settings=ScoringSettings(device=recipe.settings.device),
+        mn04=mn04,
+        offline=offline,
+    )
     found = {score.audio: score for score in scorer.score_pairs(pairs, audio_root=audio_root)}
     failed = [score for score in found.values() if score.error]
     if failed:

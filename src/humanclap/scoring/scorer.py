@@ -64,7 +64,7 @@ class HumanCLAP:
         backbone = self.backbone
         return Signature(
             version=__version__,
-            model=backbone.name,
+            model=self._checkpoint.name,
             fingerprint=backbone.fingerprint(),
             sample_rate=backbone.sample_rate,
             window_s=backbone.window_s,

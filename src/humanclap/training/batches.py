@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from humanclap.training.dataset import Example
-from humanclap.training.towers import AudioTower
+from humanclap.training.towers import AudioInputs, AudioTower
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """examples, members: the pairs and their places in the training set; own: those this process
-    embeds; audio: of these what the tower's `embed` takes, (own, ...); relevance: (batch,) float32.
+    embeds; audio: of these what the tower's `embed` takes; relevance: (batch,) float32.
     """
 
     examples: tuple[Example, ...]
     members: NDArray[np.int64]
     own: slice
-    audio: Tensor
+    audio: AudioInputs
     relevance: Tensor
 
 

@@ -13,7 +13,7 @@ from humanclap.grouping import check_leakage, grouped_split
 from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.records import Target
 from humanclap.scale import RatingScale
-from humanclap.tables import read_table, read_targets
+from humanclap.tables import Row, read_table, read_targets
 from humanclap.training.settings import TrainingSettings
 
 MAX_NAMED = 5
@@ -39,6 +39,7 @@ class Example:
     split: str | None = None
     n: int = 1
     standard_error: float = math.nan
+    kind: str = "rating"
     system: str | None = None
     subset: str | None = None
     answers: tuple[tuple[str, float], ...] = ()
@@ -95,30 +96,60 @@ def read_examples(table: str | Path, *, audio_root: str | Path | None = None) ->
 
 
 def with_answers(
-    examples: Sequence[Example], ratings: str | Path, scale: RatingScale
+    examples: Sequence[Example],
+    ratings: str | Path,
+    scale: RatingScale,
+    *,
+    question: str | None = None,
 ) -> list[Example]:
     """The examples with the single answers about them, for the term `listener`.
 
     ratings: a table audio, text, listener_id, score, as `humanclap ratings screen` writes it, on
-    `scale`; rows of pairs that are no example, and of kinds other than `rating`, are passed over.
-    Raises TableError for a score outside the scale, or where no row is about any example.
+    `scale`; rows of pairs that are no example, of kinds other than `rating`, and of questions other
+    than `question` are passed over. question: the one the targets are about (REL, IS, OS; an empty
+    cell is REL); it may be left out where the rows answer one only.
+    Raises TableError for a score outside the scale, a listener who answers a pair twice, several
+    questions where none is chosen, or where no row is about any example.
     """
     table = read_table(ratings)
     table.require("audio", "text", "listener_id", "score")
-    answers: dict[tuple[str, str], list[tuple[str, float]]] = {
-        (item.audio, item.text): [] for item in examples
-    }
-    for row in table.rows:
-        of_pair = answers.get((row.text("audio"), row.text("text")))
-        if of_pair is None or (row.optional("kind") or "rating") != "rating":
-            continue
-        score = row.number("score")
+    pairs = {(item.audio, item.text) for item in examples}
+    rows = [
+        row
+        for row in table.rows
+        if (row.text("audio"), row.text("text")) in pairs
+        and (row.optional("kind") or "rating") == "rating"
+    ]
+    if not rows:
+        raise TableError(ratings, "no row is about a pair of the targets (same audio and text?)")
+    rows = _of_question(rows, question, ratings)
+    answers: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in pairs}
+    for row in rows:
+        score, listener_id = row.number("score"), row.text("listener_id")
         if score not in scale:
             raise row.error(f"score {score:g} is outside the rating_scale {scale}")
-        of_pair.append((row.text("listener_id"), scale.to_unit(score)))
-    if not any(answers.values()):
-        raise TableError(ratings, "no row is about a pair of the targets (same audio and text?)")
-    return [replace(item, answers=tuple(answers[item.audio, item.text])) for item in examples]
+        of_pair = answers[row.text("audio"), row.text("text")]
+        if listener_id in of_pair:
+            raise row.error(f"listener {listener_id!r} answers this pair a second time")
+        of_pair[listener_id] = scale.to_unit(score)
+    return [
+        replace(item, answers=tuple(answers[item.audio, item.text].items())) for item in examples
+    ]
+
+
+def _of_question(rows: Sequence[Row], question: str | None, ratings: str | Path) -> list[Row]:
+    """The rows that answer the question, which one answer to another question would mislead."""
+    asked = [row.optional("question") or "REL" for row in rows]
+    there = sorted(set(asked))
+    if question is None and len(there) > 1:
+        raise TableError(
+            ratings,
+            f"the ratings answer {len(there)} questions ({', '.join(there)}); name the one the "
+            "targets are about: --question",
+        )
+    if question is not None and question not in there:
+        raise TableError(ratings, f"no rating answers {question}; there are: {', '.join(there)}")
+    return [row for row, one in zip(rows, asked, strict=True) if question in (None, one)]
 
 
 def example_of(
@@ -136,6 +167,7 @@ def example_of(
         split=target.split,
         n=target.n,
         standard_error=target.standard_error,
+        kind=target.kind,
         system=target.system,
         subset=target.subset,
         answers=answers,
@@ -154,11 +186,14 @@ def make_splits(
 
     A given validation set leaves to training the examples whose split is empty or `train_split`.
     validation_fraction: share in (0, 1) of those, chosen by whole groups that share no clip and no
-    caption (no clip, where captions may be shared); the same for every seed.
+    caption (no clip, where captions may be shared), of each kind of pair alike; the same for every
+    seed.
     table: named in errors. Raises TableError where a split comes out too small, LeakageError where
     training and validation share a clip or a caption.
     """
     usable = [item for item in examples if item.split in (None, settings.train_split)]
+    if not usable and (validation is not None or validation_fraction is not None):
+        raise TableError(table, _none_may_train(examples, settings))
     if validation is not None:
         train, name = usable, "validation table"
     elif validation_fraction is not None:
@@ -181,6 +216,15 @@ def make_splits(
     return splits
 
 
+def _none_may_train(examples: Sequence[Example], settings: TrainingSettings) -> str:
+    there = ", ".join(repr(name) for name in sorted({item.split or "" for item in examples}))
+    return (
+        f"none of {len(examples)} rows may train: their split is {there}, and only rows whose "
+        f"split is empty or {settings.train_split!r} are trained on or divided by "
+        "--validation-fraction (empty the column `split`, or set train_split)"
+    )
+
+
 def _by_fraction(
     examples: Sequence[Example], fraction: float, settings: TrainingSettings
 ) -> tuple[list[Example], list[Example]]:
@@ -189,7 +233,8 @@ def _by_fraction(
     grouped = [
         _identity(item, with_caption=not settings.allow_shared_captions) for item in examples
     ]
-    split_of = grouped_split(grouped, {"train": 1 - fraction, "validation": fraction})
+    shares = {"train": 1 - fraction, "validation": fraction}
+    split_of = grouped_split(grouped, shares, strata=[item.kind for item in grouped])
     halves: dict[str, list[Example]] = {"train": [], "validation": []}
     for item in examples:
         halves[split_of[item.pair_id]].append(item)

@@ -39,6 +39,8 @@ class ListenerHabits(nn.Module):
 
     def forward(self, listener_ids: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Bias and log scale of these listeners, (len(listener_ids),) each."""
-        rows = torch.tensor([self._row[one] for one in listener_ids], dtype=torch.long)
+        nobody = len(self._row)
+        rows = torch.tensor([self._row.get(one, nobody) for one in listener_ids], dtype=torch.long)
         rows = rows.to(self.bias.device)
-        return self.bias[rows], self.log_scale[rows]
+        none = self.bias.new_zeros(1)  # of whoever was not met
+        return torch.cat([self.bias, none])[rows], torch.cat([self.log_scale, none])[rows]

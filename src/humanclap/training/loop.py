@@ -70,6 +70,11 @@ class Outcome:
         return self.log[self.best_epoch] if self.souped is None else self.souped
 
 
+def epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """torch's seed of one epoch in one process: in 0..2^63 - 1, as torch takes no more."""
+    return (seed * 1_000_003 + epoch + 7_919 * rank) % 2**63
+
+
 def train(
     backbone: Backbone,
     splits: Splits,
@@ -180,7 +185,7 @@ class _Run:
         start = time.monotonic()
         epoch = self.state.epoch + 1
         settings, others = self.settings, self.processes
-        torch.manual_seed(settings.seed * 1_000_003 + epoch + 7_919 * others.rank)
+        torch.manual_seed(epoch_seed(settings.seed, epoch, others.rank))
         set_training_mode(self.backbone.module())
         plans = plan_epoch(
             len(self.splits.train), settings.batch_size, seed=settings.seed, epoch=epoch

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from humanclap.clap.backbone import Backbone
+import numpy as np
+from numpy.typing import NDArray
+
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
@@ -30,8 +33,13 @@ from humanclap.training.processes import Processes, processes
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder, RunState
-from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
-from humanclap.training.validation import cosines, fit_calibration
+from humanclap.training.towers import audio_tower, text_tower
+from humanclap.training.validation import (
+    FIGURES,
+    cosines,
+    fit_calibration,
+    validation_intervals,
+)
 from humanclap.version import __version__
 
 
@@ -59,11 +67,15 @@ def train_from_tables(
     validation_table: str | Path | None = None,
     validation_fraction: float | None = None,
     ratings: str | Path | None = None,
+    question: str | None = None,
     features: str | Path | None = None,
     log_to: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     note: str = "",
+    name: str | None = None,
+    licence: str | None = None,
+    whole: bool = False,
     simulated: bool = False,
     mn04: str | Path | None = None,
     offline: bool = False,
@@ -75,15 +87,27 @@ def train_from_tables(
 
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
-    the term `listener`; features: a folder where the output of frozen encoders is kept between
+    the term `listener`, and question: which of theirs the targets are about (`with_answers`);
+    features: a folder where the output of frozen encoders is kept between
     runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
-    caption or a clip of the validation pairs, as far as its checkpoint says; scale_stated: the
-    settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5. Under `accelerate
-    launch` the processes train together and the first of them writes. Everything a user can have
+    caption or a clip of the validation pairs, as far as its checkpoint says; name: of the trained
+    model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
+    hub's words, the base's where None; whole: store the weights that a packaged base has too;
+    scale_stated: the settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5.
+    Under `accelerate launch` the processes train together and the first of them writes. Everything a user can have
     wrong is refused before the first step: InputError and its kinds.
     """
+    check_name(name)
+    check_licence(licence)
     splits = _read_splits(
-        table, audio_root, validation_table, validation_fraction, settings, ratings, scale_stated
+        table,
+        audio_root,
+        validation_table,
+        validation_fraction,
+        settings,
+        ratings,
+        question,
+        scale_stated,
     )
     with processes(settings.device) as others:
         loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
@@ -92,13 +116,15 @@ def train_from_tables(
         if refuse_trained_on:
             met.refuse()
         backbone = loaded.backbone.to(others.device)
-        base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+        base = base_record(loaded)
+        own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
         state = _open(folder, others, resume=resume, overwrite=overwrite)
         files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
         pairs = (*splits.train, *splits.validation)
         audio = audio_tower(backbone, settings, pairs, progress, files=files)
         text = text_tower(backbone, settings, pairs, files=files)
+        before = cosines(backbone, splits.validation, audio, text)
         first_epoch = 1 if state is None else state.epoch + 1
         names = log_to if others.rank == 0 else ()
         with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
@@ -114,15 +140,24 @@ def train_from_tables(
                 reporters=logs,
                 progress=progress if others.rank == 0 else silent,
             )
-        calibration = calibrate(backbone, splits, settings, audio, text)
+        after = cosines(backbone, splits.validation, audio, text)
+        calibration = calibrate(after, splits, settings)
         if others.rank == 0:
             record = training_record(splits, settings, outcome, base, note)
             record["data"]["validation_met_before"] = len(met.pairs)
-            save_checkpoint(
-                Checkpoint(backbone, calibration, record, identities_after(known, splits)),
-                folder.checkpoint,
-                model_card=model_card(record, simulated=simulated, guess=calibration.guess),
+            record["validation"]["intervals"] = validation_intervals(
+                before, after, splits.validation
             )
+            trained = Checkpoint(
+                backbone,
+                calibration,
+                record,
+                identities_after(known, splits),
+                name=own_name,
+                licence=licence or loaded.licence,
+            )
+            card = model_card(trained, simulated=simulated, licence_given=licence is not None)
+            save_checkpoint(trained, folder.checkpoint, model_card=card, whole=whole)
             folder.finish()
         others.gather_things(None)  # the others wait until the checkpoint is there
         return TrainedModel(
@@ -131,6 +166,41 @@ def train_from_tables(
             outcome=outcome,
             calibration=calibration,
             met_before=met,
+        )
+
+
+def base_record(loaded: Checkpoint) -> dict[str, str]:
+    """What a training record says of the model it began with."""
+    backbone = loaded.backbone
+    return {"name": loaded.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+
+
+def tuned_name(base: str, folder: Path) -> str:
+    """Name of a model tuned from `base` in a run's folder.
+
+    >>> tuned_name("mini", Path("runs/first")), tuned_name("laion/clap", Path("runs/my clap"))
+    ('mini-first', 'clap-my-clap')
+    >>> tuned_name("mini", Path("runs/mini-rain"))
+    'mini-rain'
+    """
+    base = base.rpartition("/")[2]
+    own = re.sub(r"[^\w.+-]+", "-", folder.resolve().name).strip("-.") or "tuned"
+    return own if own.startswith(f"{base}-") else f"{base}-{own}"
+
+
+def check_name(name: str | None) -> None:
+    """Raise SettingsError where a name cannot stand in a signature."""
+    if name is not None and not re.fullmatch(r"\w[\w.+/-]*", name):
+        raise SettingsError(
+            f"name {name!r}: expected letters, digits and . + - _ /, such as mini-rain"
+        )
+
+
+def check_licence(licence: str | None) -> None:
+    """Raise SettingsError where the hub could not read a licence."""
+    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
+        raise SettingsError(
+            f"licence {licence!r}: expected the hub's word for it, such as cc-by-4.0, mit or other"
         )
 
 
@@ -175,6 +245,7 @@ def _read_splits(
     validation_fraction: float | None,
     settings: TrainingSettings,
     ratings: str | Path | None,
+    question: str | None,
     scale_stated: bool,
 ) -> Splits:
     """Read, divide and check everything that can be checked without decoding."""
@@ -186,7 +257,7 @@ def _read_splits(
     examples = read_examples(table, audio_root=audio_root)
     _check_scale(examples, scale, scale_stated, table)
     if ratings is not None:
-        examples = with_answers(examples, ratings, scale)
+        examples = with_answers(examples, ratings, scale, question=question)
     splits = make_splits(
         examples,
         settings,
@@ -218,15 +289,11 @@ def _check_scale(
 
 
 def calibrate(
-    backbone: Backbone,
-    splits: Splits,
-    settings: TrainingSettings,
-    tower: AudioTower,
-    text: TextTower | None = None,
+    cosine: NDArray[np.float64], splits: Splits, settings: TrainingSettings
 ) -> Calibration:
-    """The line from cosine to mean rating with its error, fitted on the validation pairs."""
+    """The line from cosine to mean rating with its error; cosine: of the validation pairs, (n,)."""
     return fit_calibration(
-        cosines(backbone, splits.validation, tower, text),
+        cosine,
         splits.validation,
         scale=RatingScale.parse(settings.rating_scale),
         fitted_on=splits.validation_name,
@@ -265,7 +332,7 @@ def training_record(
 
 def validation_metrics(row: Mapping[str, Any]) -> dict[str, float | None]:
     """srcc, lcc, ktau and mse out of a row of the log, None where undefined."""
-    found = {name: float(row[f"validation_{name}"]) for name in ("srcc", "lcc", "ktau", "mse")}
+    found = {name: float(row[f"validation_{name}"]) for name in FIGURES}
     return {name: None if math.isnan(value) else value for name, value in found.items()}
 
 

@@ -117,7 +117,8 @@ class TrainingSettings:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                top = "" if math.isinf(high) else f" and at most {high:g}"
+                most = high if isinstance(high, int) else f"{high:g}"
+                top = "" if math.isinf(high) else f" and at most {most}"
                 raise SettingsError(f"{name} is {value}; expected at least {low:g}{top}")
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate}; expected more than 0")

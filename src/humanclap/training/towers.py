@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from humanclap.audio import windows
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.pooling import embed_clip, pool_windows
+from humanclap.clap.embedding import ClipWindows, embed_clip, encode_clips
+from humanclap.clap.pooling import pool_each
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.clips import ClipStore, training_window
@@ -32,14 +33,31 @@ _PROBE = "a dog barks"
 TEXTS_PER_BATCH = 16
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioInputs:
+    """What a batch of clips is embedded from.
+
+    windows: (n_windows, ...), those of the first clip first; weights: (n_windows,), of each in its
+    clip; counts: windows of each clip.
+    """
+
+    windows: Tensor
+    weights: Tensor
+    counts: tuple[int, ...]
+
+    def to(self, device: torch.device) -> Self:
+        """The windows on a device; weights stay where they are."""
+        return replace(self, windows=self.windows.to(device))
+
+
 class AudioTower(Protocol):
     """What the loop needs of the audio side."""
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> Tensor:
-        """One input per example, (batch, ...); places in [0, 1) choose the part of long clips."""
+    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
+        """Inputs of as many clips; places in [0, 1) choose a part where a tower takes parts."""
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Inputs to unit embeddings (batch, dim), with their gradient."""
+    def embed(self, inputs: AudioInputs) -> Tensor:
+        """Inputs to unit embeddings, one a clip, (clips, dim), with their gradient."""
 
     def embed_clip(self, path: Path) -> Tensor:
         """A whole clip, deterministic: (dim,) on the CPU."""
@@ -53,28 +71,32 @@ class LearningTower:
         self._clips = clips
         self._samples = round(backbone.window_s * backbone.sample_rate)
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> Tensor:
-        """One window per example, cropped at random: (batch, window_samples)."""
+    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
+        """One window per example, cropped at random: (batch, window_samples).
+
+        A crop of a clip longer than the window is full of its sound; there is no filled rest.
+        """
         fill = self._backbone.fill
         waveforms = [
             training_window(self._clips.samples(item.path), self._samples, fill, place)
             for item, place in zip(examples, places, strict=True)
         ]
-        return torch.from_numpy(np.stack(waveforms))
+        stacked = torch.from_numpy(np.stack(waveforms))
+        return AudioInputs(stacked, torch.ones(len(stacked)), (1,) * len(stacked))
 
-    def embed(self, inputs: Tensor) -> Tensor:
+    def embed(self, inputs: AudioInputs) -> Tensor:
         """(batch, window_samples) -> (batch, dim)."""
-        return self._backbone.embed_audio(inputs)
+        return self._backbone.embed_audio(inputs.windows)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.pooling.embed_clip`."""
+        """As `clap.embedding.embed_clip`."""
         return embed_clip(self._backbone, self._clips.source(path))
 
 
 class FrozenTower:
     """Encoder output of every window of every clip, computed once; only the projection runs.
 
-    A training example of a clip of several windows is one of them, drawn at random.
+    A training example is the whole clip, pooled over its windows as it is scored.
     """
 
     def __init__(
@@ -89,62 +111,49 @@ class FrozenTower:
 
         Raises InputError naming row, file and fault.
         """
-        self._backbone: Any = backbone
-        self._features: dict[Path, Tensor] = {}
-        self._weights: dict[Path, Tensor] = {}
+        self._backbone = cast(Any, backbone)  # has encode_audio, project_audio: `can_keep_features`
+        self._clips: dict[Path, ClipWindows] = {}
         distinct = {item.path: item for item in reversed(examples)}
         backbone.module().eval()
-        for done, (path, item) in enumerate(sorted(distinct.items()), start=1):
-            file = None if files is None else files.of_clip(path)
-            kept = None if file is None else read_features(file)
+        missing: list[Path] = []
+        for path in sorted(distinct):
+            kept = None if files is None else read_features(files.of_clip(path))
             if kept is None:
-                try:
-                    kept = _encode(self._backbone, path)
-                except AudioError as error:
-                    raise InputError(f"{item.where}: {error}") from error
-                if file is not None:
-                    write_features(file, kept)
-            self._features[path], self._weights[path] = kept["features"], kept["weights"]
-            progress(done, len(distinct), "clips encoded")
+                missing.append(path)
+            else:
+                self._clips[path] = ClipWindows(kept["features"], kept["weights"])
+        progress(len(self._clips), len(distinct), "clips encoded")
+        encoded = encode_clips(backbone, missing, self._backbone.encode_audio, batch_windows=1)
+        for path, found in zip(missing, encoded, strict=True):
+            if isinstance(found, AudioError):
+                raise InputError(f"{distinct[path].where}: {found}") from found
+            self._clips[path] = found
+            if files is not None:
+                kept = {"features": found.outputs, "weights": found.weights}
+                write_features(files.of_clip(path), kept)
+            progress(len(self._clips), len(distinct), "clips encoded")
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> Tensor:
-        """One window's features per example: (batch, features)."""
-        kept = [self._features[item.path] for item in examples]
-        return torch.stack(
-            [
-                windows[int(place * len(windows))]
-                for windows, place in zip(kept, places, strict=True)
-            ]
-        )
+    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
+        """The features of every window of every example's clip; places are not needed."""
+        return _joined([self._clips[item.path] for item in examples])
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """(batch, features) -> (batch, dim)."""
-        embeddings: Tensor = self._backbone.project_audio(inputs)
-        return embeddings
+    def embed(self, inputs: AudioInputs) -> Tensor:
+        """Features (n_windows, features) -> (clips, dim)."""
+        projected: Tensor = self._backbone.project_audio(inputs.windows)
+        return pool_each(projected.float(), inputs.weights, inputs.counts)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.pooling.embed_clip`, from the kept features."""
-        device = self._backbone.logit_scale.device
-        embeddings = self.embed(self._features[path].to(device)).float().cpu()
-        return pool_windows(embeddings, self._weights[path])
+        """As `clap.embedding.embed_clip`, from the kept features."""
+        inputs = _joined([self._clips[path]])
+        return self.embed(inputs.to(self._backbone.logit_scale.device))[0].cpu()
 
 
-@torch.no_grad()
-def _encode(backbone: Any, path: Path) -> dict[str, Tensor]:
-    """Features (n_windows, features) and weights (n_windows,) of a clip, on the CPU."""
-    device = backbone.logit_scale.device
-    features, weights = [], []
-    for window in windows(
-        path,
-        sample_rate=backbone.sample_rate,
-        window_s=backbone.window_s,
-        hop_s=backbone.window_s,
-        fill=backbone.fill,
-    ):
-        waveform = torch.from_numpy(window.waveform)[None].to(device)
-        features.append(backbone.encode_audio(waveform).float().cpu())
-        weights.append(window.weight)
-    return {"features": torch.cat(features), "weights": torch.tensor(weights)}
+def _joined(clips: Sequence[ClipWindows]) -> AudioInputs:
+    return AudioInputs(
+        torch.cat([clip.outputs for clip in clips]),
+        torch.cat([clip.weights for clip in clips]),
+        tuple(len(clip.weights) for clip in clips),
+    )
 
 
 class TextTower(Protocol):
@@ -172,9 +181,7 @@ class FrozenTextTower:
         self, backbone: Backbone, texts: Sequence[str], *, files: FeatureFiles | None = None
     ) -> None:
         """Encode every distinct caption, or read its features from `files`."""
-        self._backbone = cast(
-            Any, backbone
-        )  # has encode_text and project_text: `can_keep_features`
+        self._backbone = cast(Any, backbone)  # has encode_text, project_text: `can_keep_features`
         self._features: dict[str, Tensor] = {}
         backbone.module().eval()
         missing = []

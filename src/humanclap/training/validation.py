@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
-from humanclap.grouping import connected_groups
+from humanclap.grouping import caption_key, connected_groups
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
+from humanclap.metrics.bootstrap import Statistics, bootstrap, paired_difference
 from humanclap.metrics.rating_map import LEAST_GROUPS, fit_rating_map, rating_variance
+from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.scale import RatingScale
 from humanclap.training.batches import share_of
 from humanclap.training.dataset import Example
@@ -82,6 +84,50 @@ def why_undefined(cosine: NDArray[np.float64], examples: Sequence[Example]) -> s
     if not np.isfinite(cosine).all():
         return f"{int((~np.isfinite(cosine)).sum())} cosines are not finite"
     return undefined_reason(cosine, [item.relevance for item in examples])
+
+
+Intervals = dict[str, dict[str, tuple[float, float] | None]]
+"""`before`, `after` and `gain` -> figure -> ends of its interval, None where there is none."""
+
+FIGURES = ("srcc", "lcc", "ktau", "mse")
+"""What a model card tells of the validation pairs."""
+
+
+def validation_intervals(
+    before: NDArray[np.float64], after: NDArray[np.float64], examples: Sequence[Example]
+) -> Intervals:
+    """95 % intervals of `FIGURES` before and after training, and of `after - before` (`gain`).
+
+    before, after: cosines (n,) of as many examples. Captions are drawn whole, the same draws for
+    all three (`metrics.bootstrap`); None where there is no interval.
+    """
+    nothing: dict[str, tuple[float, float] | None] = dict.fromkeys(FIGURES)
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return {when: dict(nothing) for when in ("before", "after", "gain")}
+    captions = cluster_codes([caption_key(item.text) for item in examples])
+    targets = [item.relevance for item in examples]
+    first, second = (
+        WeightedAgreement(cosine, targets, cosine, clusters=captions) for cosine in (before, after)
+    )
+    sides: dict[str, Statistics] = {
+        "before": first,
+        "after": second,
+        "gain": paired_difference(first, second),
+    }
+
+    def statistics(times: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        found = {when: side(times) for when, side in sides.items()}
+        return {f"{when} {name}": found[when][name] for when in sides for name in FIGURES}
+
+    drawn = bootstrap(statistics, first.n_clusters, rng=np.random.default_rng(0))
+    ends = {name: (one.low, one.high) for name, one in drawn.items()}
+    return {
+        when: {
+            name: ends[f"{when} {name}"] if math.isfinite(ends[f"{when} {name}"][0]) else None
+            for name in FIGURES
+        }
+        for when in sides
+    }
 
 
 def fit_calibration(

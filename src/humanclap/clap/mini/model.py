@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from tokenizers import Tokenizer
@@ -23,6 +23,7 @@ from humanclap.clap.mini.storage import (
     packaged,
     read_checkpoint,
     read_tokenizer,
+    without_shared,
     write_checkpoint,
 )
 from humanclap.clap.mini.tagger import FRAME_SAMPLES, Tagger
@@ -49,6 +50,8 @@ class MiniCLAP(nn.Module):
 
     kind = "mini"
     fill: Fill = "wrap"
+    left_out: ClassVar[str | None] = None
+    """What names of parameters begin with that a checkpoint leaves to another file."""
 
     def __init__(self, config: MiniConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
@@ -158,17 +161,24 @@ class MiniCLAP(nn.Module):
             parts += [name.encode(), tensor.detach().cpu().float().contiguous().numpy().tobytes()]
         return fingerprint_bytes(*parts, self.tokenizer.to_str().encode())
 
-    def save_pretrained(self, directory: str | Path, *, half: bool = False) -> None:
+    def save_pretrained(
+        self, directory: str | Path, *, half: bool = False, whole: bool = True
+    ) -> None:
         """Write the three files of a checkpoint, each replaced in one step.
 
-        half: store matrices in float16, half the size and no longer the same fingerprint.
+        half: store matrices in float16, half the size and no longer the same fingerprint. whole:
+        else without the tensors that are those of the packaged `mini`, which are read from there.
         """
-        write_checkpoint(
-            Path(directory), self.settings(), self._stored_tensors(), self.tokenizer, half=half
-        )
+        stored = self.state_dict().items()
+        tensors = {name: item for name, item in stored if not self._is_left_out(name)}
+        settings = self.settings()
+        if not whole:
+            tensors, shares = without_shared(tensors, "mini", leave=self.left_out)
+            settings = {**settings, **shares}
+        write_checkpoint(Path(directory), settings, tensors, self.tokenizer, half=half)
 
-    def _stored_tensors(self) -> Mapping[str, Tensor]:
-        return self.state_dict()
+    def _is_left_out(self, name: str) -> bool:
+        return self.left_out is not None and name.startswith(self.left_out)
 
 
 def config_of(directory: Path, values: Mapping[str, Any]) -> MiniConfig:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
@@ -32,6 +30,7 @@ class MiniMN04CLAP(MiniCLAP):
     """
 
     kind = "mini-mn04"
+    left_out = AUDIO
 
     def __init__(
         self, config: MiniConfig, tokenizer: Tokenizer | None = None, mn04: Tagger | None = None
@@ -55,15 +54,10 @@ class MiniMN04CLAP(MiniCLAP):
         Raises CheckpointError where a file is missing, damaged or another one.
         """
         directory = packaged("mini-mn04") if directory is None else Path(directory)
-        settings, tensors, text_directory = read_checkpoint(directory)
+        settings, ours, text_directory = read_checkpoint(directory, leave=cls.left_out)
         config = config_of(directory, settings)
         network = load_mn04(mn04, sha256=sha256)
         model = cls(config, read_tokenizer(text_directory, config.text_vocabulary), network)
-        ours = {name: value for name, value in tensors.items() if not name.startswith(AUDIO)}
         audio = {name: v for name, v in model.state_dict().items() if name.startswith(AUDIO)}
         load_tensors(model, {**ours, **audio}, directory)
         return model.freeze_encoders(freeze_encoders).eval()
-
-    def _stored_tensors(self) -> Mapping[str, Tensor]:
-        stored = self.state_dict()
-        return {name: value for name, value in stored.items() if not name.startswith(AUDIO)}

@@ -13,11 +13,14 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from humanclap.clap.checkpoint import PACKAGED, SHARES
+from humanclap.clap.checkpoint import MANIFEST, PACKAGED, SHARES
 from humanclap.errors import CheckpointError
+from humanclap.fingerprint import fingerprint_bytes
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 AUDIO = "audio_encoder."
+SHARED_FINGERPRINT = "shares_fingerprint"
+"""Key of `config.json`: of the shared tensors as they were when the checkpoint was written."""
 
 
 def packaged(name: str) -> Path:
@@ -25,20 +28,85 @@ def packaged(name: str) -> Path:
     return PACKAGED / name
 
 
-def read_checkpoint(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor], Path]:
-    """Settings, tensors, and the folder with the tokenizer.
+def read_checkpoint(
+    directory: Path, *, leave: str | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor], Path]:
+    """Settings, tensors (but those whose name begins with `leave`), and the tokenizer's folder.
 
-    A packaged model may name another one whose tensors and tokenizer are its own too (`shares`), so
-    that what two have in common is stored once.
+    A checkpoint may name a packaged model whose tensors are its own too where it holds none of that
+    name (`shares`), so that what two have in common is stored once. A tuned model also says what
+    these were when it was written: CheckpointError where the package now holds others.
     """
     settings = read_config(directory)
-    shared = settings.pop(SHARES, None)
+    shared, expected = settings.pop(SHARES, None), settings.pop(SHARED_FINGERPRINT, None)
     if shared is None:
-        return settings, read_tensors(directory), directory
+        return settings, _but(leave, read_tensors(directory)), directory
     folder = packaged(str(shared))
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{directory / CONFIG}: shares {shared!r}, no packaged model")
-    return settings, read_tensors(folder), folder
+    has_own = expected is not None or (directory / WEIGHTS).is_file()
+    own = _but(leave, read_tensors(directory)) if has_own else {}
+    base = _but(leave, read_tensors(folder))
+    borrowed = {name: item for name, item in base.items() if name not in own}
+    if expected is not None and _fingerprint(borrowed) != expected:
+        raise CheckpointError(
+            f"{directory}: its unchanged weights are those of the packaged model {shared!r}, which "
+            "is another one in this version of humanclap; install the version that it was trained "
+            f"with ({MANIFEST} names it), or train it again (train --whole stores all weights)"
+        )
+    text = directory if (directory / TOKENIZER).is_file() else folder
+    return settings, {**borrowed, **own}, text
+
+
+def _but(leave: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: item for name, item in tensors.items() if leave is None or not name.startswith(leave)
+    }
+
+
+def without_shared(
+    tensors: Mapping[str, Tensor], shares: str, *, leave: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors that differ from those of the packaged model `shares`, and the keys of
+    `config.json` that lead to the others; all of them and no keys where it shares nothing.
+
+    Only tensors that the packaged model has under the same name, to the bit, are left out. Nothing
+    is shared where that is less than half of the numbers, too little to depend on the package for,
+    or where it has a tensor more, which sharing would bring along. leave: as `read_checkpoint` will
+    be given it.
+    """
+    if not (packaged(shares) / WEIGHTS).is_file():
+        return dict(tensors), {}
+    base = _but(leave, read_tensors(packaged(shares)))
+    ours = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+    equal = {name for name in base if name in ours and _same(base[name], ours[name])}
+    of_base = sum(ours[name].numel() for name in equal)
+    half = sum(tensor.numel() for tensor in ours.values()) / 2
+    if of_base < half or base.keys() - ours.keys():
+        return dict(tensors), {}
+    own = {name: tensor for name, tensor in tensors.items() if name not in equal}
+    borrowed = {name: tensor for name, tensor in base.items() if name not in own}
+    return own, {SHARES: shares, SHARED_FINGERPRINT: _fingerprint(borrowed)}
+
+
+def _same(stored: Tensor, tensor: Tensor) -> bool:
+    if not stored.numel():  # stands for zeros
+        return not tensor.any()
+    return stored.dtype == tensor.dtype and torch.equal(stored, tensor)
+
+
+def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    parts: list[bytes] = []
+    for name, tensor in sorted(tensors.items()):
+        parts += [name.encode(), tensor.contiguous().numpy().tobytes()]
+    return fingerprint_bytes(*parts)
+
+
+def write_whole(directory: Path, output: Path, *, leave: str | None) -> None:
+    """Copy a checkpoint's weights, settings and tokenizer so that no packaged model is needed."""
+    settings, tensors, text = read_checkpoint(directory, leave=leave)
+    tokenizer = read_tokenizer(text, int(settings["text_vocabulary"]))
+    write_checkpoint(output, settings, tensors, tokenizer, half=False)
 
 
 def write_shared(directory: Path, config: Mapping[str, Any], shares: str) -> None:
@@ -134,14 +202,12 @@ def write_checkpoint(
 ) -> None:
     """Write each file beside its place and rename it; the configuration comes last.
 
-    half: matrices in float16; vectors (biases, norms, statistics) stay float32. A matrix of zeros,
-    as every residual ends with before it has learned, is stored empty.
+    half: matrices in float16; vectors (biases, norms, statistics) stay float32. Matrices that
+    float16 holds to the bit, such as those that came so and did not learn, are stored in it anyway.
+    A matrix of zeros, as every residual ends with before it has learned, is stored empty.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    stored = {
-        name: (tensor.half() if half and tensor.dim() > 1 else tensor).contiguous().cpu()
-        for name, tensor in tensors.items()
-    }
+    stored = {name: _compact(tensor, half=half) for name, tensor in tensors.items()}
     for name, tensor in stored.items():
         if tensor.dim() > 1 and not tensor.any():
             stored[name] = tensor.new_zeros(0)
@@ -151,6 +217,14 @@ def write_checkpoint(
     if tokenizer is not None:
         _write_text(directory / TOKENIZER, tokenizer.to_str())
     _write_text(directory / CONFIG, json.dumps(dict(config), indent=2) + "\n")
+
+
+def _compact(tensor: Tensor, *, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dim() < 2 or tensor.dtype != torch.float32:
+        return tensor
+    halved = tensor.half()
+    return halved if half or torch.equal(halved.float(), tensor) else tensor
 
 
 def _write_text(path: Path, content: str) -> None:

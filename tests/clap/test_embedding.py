@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from humanclap.audio import Waveform
+from humanclap.clap.embedding import embed_clip, embed_clips, encode_clips
+from humanclap.clap.pooling import pool_windows
+from humanclap.errors import AudioError
+
+
+class BandEnergies(nn.Module):
+    """A backbone whose embedding is the mean power of four stretches of the window."""
+
+    sample_rate, window_s, fill = 100, 1.0, "zero"
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    @property
+    def logit_scale(self):
+        return self.gain
+
+    def module(self):
+        return self
+
+    def embed_audio(self, waveforms):
+        power = waveforms.square().reshape(len(waveforms), 4, 25).mean(dim=2)
+        return nn.functional.normalize(self.gain * power, dim=1)
+
+
+@pytest.fixture
+def clip():
+    """6.5 windows."""
+    samples = np.random.default_rng(0).uniform(-1, 1, 650).astype(np.float32)
+    return Waveform(samples=samples, sample_rate=100)
+
+
+def test_a_clip_of_many_windows_is_the_weighted_mean_of_its_windows(clip):
+    backbone = BandEnergies()
+    padded = np.pad(clip.samples, (0, 50)).reshape(7, 100)
+    with torch.no_grad():
+        by_window = backbone.embed_audio(torch.from_numpy(padded))
+    weights = torch.tensor([1.0] * 6 + [0.5])
+    expected = nn.functional.normalize((weights[:, None] * by_window).sum(0), dim=0)
+    assert torch.allclose(embed_clip(backbone, clip), expected, atol=1e-6)
+
+
+def test_one_clip_is_embedded_as_one_of_many(clip):
+    backbone = BandEnergies()
+    short = Waveform(samples=clip.samples[:130], sample_rate=100)
+    for source, found in zip((clip, short), embed_clips(backbone, [clip, short]), strict=True):
+        assert torch.allclose(embed_clip(backbone, source), torch.from_numpy(found), atol=1e-6)
+
+
+def test_any_part_of_a_backbone_can_encode_the_windows_and_what_comes_may_take_gradients(clip):
+    backbone = BandEnergies()
+    (found,) = encode_clips(backbone, [clip], lambda windows: windows[:, :3], batch_windows=2)
+    assert found.outputs.shape == (7, 3)
+    assert found.weights.tolist() == [1.0] * 6 + [0.5]
+    assert found.outputs[1].tolist() == clip.samples[100:103].tolist()
+    weight = torch.ones(3, requires_grad=True)
+    pool_windows(found.outputs * weight, found.weights).sum().backward()
+    assert weight.grad is not None
+
+
+def test_a_clip_that_cannot_be_read_is_an_error_in_its_place(clip, tmp_path):
+    missing = tmp_path / "gone.wav"
+    found = list(embed_clips(BandEnergies(), [clip, missing, clip]))
+    assert isinstance(found[1], AudioError)
+    assert np.array_equal(found[0], found[2])
+    with pytest.raises(AudioError, match=r"gone\.wav"):
+        embed_clip(BandEnergies(), missing)
