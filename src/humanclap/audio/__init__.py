@@ -1,21 +1,20 @@
 """Audio files and arrays to float32 mono, whole or in windows."""
 
-from humanclap.audio.load import (
-    SilentAudioWarning,
-    Source,
-    Waveform,
-    audio_blocks,
-    load_audio,
-)
+from humanclap.audio.check import ClipCheck, check_clip
+from humanclap.audio.level import CancellingChannelsWarning, SilentAudioWarning
+from humanclap.audio.load import Source, Waveform, audio_blocks, load_audio
 from humanclap.audio.window import Fill, Window, fill_window, windows
 
 __all__ = [
+    "CancellingChannelsWarning",
+    "ClipCheck",
     "Fill",
     "SilentAudioWarning",
     "Source",
     "Waveform",
     "Window",
     "audio_blocks",
+    "check_clip",
     "fill_window",
     "load_audio",
     "windows",
