@@ -166,7 +166,7 @@ def _missing(path: Path) -> str:
         annexed = "; fetch it: git annex get" if ".git/annex/" in target else ""
         return f"is a link to {target}, which is not there{annexed}"
     if not path.parent.is_dir():
-        return f"no such file; the folder {path.parent} does not exist either"
+        return f"no such file; the folder {shown(path.parent)} does not exist either"
     stem = path.stem.casefold()
     near = sorted(entry.name for entry in path.parent.iterdir() if entry.stem.casefold() == stem)
     if near:

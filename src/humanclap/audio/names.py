@@ -46,7 +46,10 @@ def shown(path: str | Path) -> str:
     >>> print(shown("caf\udce9.wav"))
     caf\xe9.wav
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a pair of surrogates, which no file system holds
+        return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def is_utf8(path: str | Path) -> bool:
