@@ -145,6 +145,15 @@ def test_channels_that_cancel_have_a_warning_of_their_own(noise):
     assert issubclass(CancellingChannelsWarning, SilentAudioWarning)
 
 
+def test_what_is_to_be_said_of_a_clip_goes_to_who_asks_for_it_and_warns_of_nothing(noise):
+    said = []
+    samples = np.stack([noise(4800), -noise(4800)], axis=1)
+    for block in audio_blocks(waveform(samples, 48000), sample_rate=16000, remark=said.append):
+        assert not block.any()
+    (remark,) = said
+    assert remark.startswith("its channels cancel")
+
+
 def test_channels_that_all_but_cancel_warn_though_their_average_is_not_silent(noise):
     samples = np.stack([noise(4800), -0.97 * noise(4800)], axis=1)  # (0.03 / 2)^2 = -36 dB
     assert np.abs(samples.mean(axis=1)).max() > 100 * 1e-5

@@ -1,8 +1,14 @@
 """Audio files and arrays to float32 mono, whole or in windows."""
 
 from humanclap.audio.check import ClipCheck, check_clip
-from humanclap.audio.level import CancellingChannelsWarning, SilentAudioWarning
-from humanclap.audio.load import Source, Waveform, audio_blocks, load_audio
+from humanclap.audio.load import (
+    CancellingChannelsWarning,
+    SilentAudioWarning,
+    Source,
+    Waveform,
+    audio_blocks,
+    load_audio,
+)
 from humanclap.audio.window import Fill, Window, fill_window, windows
 
 __all__ = [

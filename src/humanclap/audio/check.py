@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from humanclap.audio.level import Level, Note
+from humanclap.audio.level import Level
 from humanclap.audio.load import BLOCK_S, Source, levelled_blocks
 from humanclap.errors import AudioError
 
@@ -15,12 +15,12 @@ class ClipCheck:
     """What decoding a whole clip found.
 
     duration_s: seconds, NaN where there is a fault. fault: why the clip cannot be used, without
-    its path, None where it can. note: `silent` or `channels cancel` where that is so, else None.
+    its path, None where it can. note: what `score` warns of, silence and channels that cancel.
     """
 
     duration_s: float
     fault: str | None = None
-    note: Note | None = None
+    note: str | None = None
 
 
 def check_clip(source: Source) -> ClipCheck:
@@ -31,8 +31,8 @@ def check_clip(source: Source) -> ClipCheck:
 
     >>> import numpy as np
     >>> from humanclap.audio.load import Waveform
-    >>> check_clip(Waveform(samples=np.zeros(8000), sample_rate=16000))
-    ClipCheck(duration_s=0.5, fault=None, note='silent')
+    >>> check_clip(Waveform(samples=np.zeros(8000), sample_rate=16000)).note
+    'silent from start to end; its score says nothing'
     """
     level = Level()
     try:

@@ -24,8 +24,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from humanclap.audio.level import SilentAudioWarning
-from humanclap.audio.load import Source, audio_blocks
+from humanclap.audio.load import SilentAudioWarning, Source, audio_blocks
 
 IDENTITY_RATE = 32_000
 """Hz at which a clip is decoded where nothing else decodes it; any rate from `MIN_RATE` will do."""

@@ -7,7 +7,8 @@ same samples whatever its block size, and nothing here holds more than a few blo
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ import soxr
 from numpy.typing import NDArray
 
 from humanclap.audio.decode import file_blocks, open_sound
-from humanclap.audio.level import Level
+from humanclap.audio.level import CANCELLED, Level
+from humanclap.audio.names import shown
 from humanclap.errors import AudioError, SettingsError
 
 MIN_DURATION_S = 0.010
@@ -33,6 +35,14 @@ _FULL_SCALE = {  # dtype: (zero, full scale)
     "int32": (0.0, 2.0**31),
     "uint8": (128.0, 128.0),
 }
+
+
+class SilentAudioWarning(UserWarning):
+    """A clip holds nothing but silence; its score says nothing about the text."""
+
+
+class CancellingChannelsWarning(SilentAudioWarning):
+    """A clip's channels cancel when averaged: nobody hears what its score is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,8 +98,16 @@ class Waveform:
 Source = str | Path | Waveform
 
 
+Remark = Callable[[str], None]
+"""Told what a listener should know of a clip that can be read, such as that it is silent."""
+
+
 def audio_blocks(
-    source: Source, *, sample_rate: int, block_s: float = BLOCK_S
+    source: Source,
+    *,
+    sample_rate: int,
+    block_s: float = BLOCK_S,
+    remark: Remark | None = None,
 ) -> Generator[NDArray[np.float32]]:
     """Yield a clip as float32 mono blocks at `sample_rate` Hz, from its start to its end.
 
@@ -98,21 +116,33 @@ def audio_blocks(
 
     Raises AudioError, when the fault is reached, on a clip that is missing, undecodable,
     truncated, empty, shorter than 10 ms, or holds NaN, infinite or absurdly large samples;
-    SettingsError on a bad `sample_rate` or `block_s`. Warns SilentAudioWarning at the end of a
-    silent clip, CancellingChannelsWarning where only the average of its channels is silent.
+    SettingsError on a bad `sample_rate` or `block_s`. At the end of a silent clip, or of one whose
+    channels cancel, calls `remark` with the reason, or without one warns SilentAudioWarning or
+    CancellingChannelsWarning.
     """
     check_rate(sample_rate)
     if not (math.isfinite(block_s) and block_s > 0):
         raise SettingsError(f"block_s is {block_s}; expected seconds > 0")
-    return _warning_blocks(source, sample_rate, block_s)
+    return _telling_blocks(source, sample_rate, block_s, remark)
 
 
-def _warning_blocks(
-    source: Source, sample_rate: int, block_s: float
+def _telling_blocks(
+    source: Source, sample_rate: int, block_s: float, remark: Remark | None
 ) -> Generator[NDArray[np.float32]]:
     level = Level()
     yield from levelled_blocks(source, sample_rate, block_s, level)
-    level.warn(source.name if isinstance(source, Waveform) else source)
+    if level.note is not None:
+        name = source.name if isinstance(source, Waveform) else source
+        tell(name, level.note, remark, stacklevel=2)
+
+
+def tell(name: str | Path, what: str, remark: Remark | None, *, stacklevel: int = 2) -> None:
+    """Say something of a clip: to `remark`, or as a SilentAudioWarning that names the clip."""
+    if remark is not None:
+        remark(what)
+        return
+    kind = CancellingChannelsWarning if what == CANCELLED else SilentAudioWarning
+    warnings.warn(f"{shown(name)}: {what}", kind, stacklevel=stacklevel + 1)
 
 
 def load_audio(

@@ -22,8 +22,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from humanclap.audio.level import SilentAudioWarning
-from humanclap.audio.load import load_audio
+from humanclap.audio.load import SilentAudioWarning, load_audio
 from humanclap.audio.names import existing
 from humanclap.errors import AudioError
 
