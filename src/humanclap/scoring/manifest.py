@@ -116,29 +116,16 @@ def _warn_of_others(match: FolderMatch) -> None:
     found = match.found
     paired = {pair.audio for pair in match.pairs}
     others = [path for path in found.other_sounds if path.as_posix() not in paired]
-    if others:
-        log.warning(
-            "%s: %d sounds are of a format that cannot be read: %s; %s",
-            shown(found.folder),
-            len(others),
-            listed([shown(path) for path in others]),
-            convert(others[0]),
-        )
-    if found.hidden:
-        log.warning(
-            "%s: %d hidden sounds passed over: %s",
-            shown(found.folder),
-            len(found.hidden),
-            listed([shown(path) for path in found.hidden]),
-        )
     foreign = [clip for clip in found.clips if not is_utf8(clip)]
-    if foreign:
-        log.warning(
-            "%s: %d names are not UTF-8, so that no table can name them: %s; rename them",
-            shown(found.folder),
-            len(foreign),
-            listed([shown(clip) for clip in foreign]),
-        )
+    for paths, what, remedy in (
+        (others, "sounds are of a format that cannot be read", "; {convert}"),
+        (found.hidden, "hidden sounds passed over", ""),
+        (foreign, "names are not UTF-8, so that no table can name them", "; rename them"),
+    ):
+        if paths:
+            names = listed([shown(path) for path in paths])
+            told = remedy.format(convert=convert(paths[0]))
+            log.warning("%s: %d %s: %s%s", shown(found.folder), len(paths), what, names, told)
 
 
 def listed(names: Sequence[str]) -> str:
