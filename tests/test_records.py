@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 
 import pytest
 
@@ -10,6 +11,25 @@ from humanclap.errors import InputError
 from humanclap.records import Pair, Rating, Score, Target, pair_id_of
 
 PAIR = {"audio": "a.wav", "text": "x"}
+
+
+def test_scores_and_targets_of_one_clip_meet_whichever_way_unicode_writes_its_name():
+    assert pair_id_of("caf\u00e9.wav", "x") == pair_id_of("cafe\u0301.wav", "x")
+    assert (
+        pair_id_of("caf\u00e9.wav", "x") == hashlib.sha256(b"caf\xc3\xa9.wav\0x").hexdigest()[:12]
+    )
+
+
+@pytest.mark.parametrize("record", [Pair, Target, Score])
+def test_names_and_texts_that_are_not_utf8_are_refused_before_any_work_is_done(record):
+    more = {"target": 0.3, "mos": 3, "n": 1} if record is Target else {}
+    more |= {"score": 0.1} if record is Score else {}
+    given = PAIR | more
+    with pytest.raises(InputError, match=r"audio 'caf\\udce9.wav' is not UTF-8.*rename the file"):
+        record(**given | {"audio": os.fsdecode(b"caf\xe9.wav")})
+    with pytest.raises(InputError, match=r"text 'a \\ud800' is not UTF-8"):
+        record(**given | {"text": "a \ud800"})
+    assert record(**given | {"audio": "café.wav", "text": "犬"}).text == "犬"
 
 
 def test_a_pair_is_named_by_the_sha256_of_audio_and_text():

@@ -208,3 +208,9 @@ def test_a_new_file_has_ordinary_rights_and_its_folder_is_made(tmp_path):
     finally:
         os.umask(previous)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_file_name_that_is_not_utf8_can_be_named_in_a_report(tmp_path):
+    with atomic_writer(tmp_path / "r.txt") as file:
+        file.write(os.fsdecode(b"caf\xe9.csv"))
+    assert (tmp_path / "r.txt").read_bytes() == rb"caf\udce9.csv"

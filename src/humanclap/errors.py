@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -50,3 +52,23 @@ class SignatureMismatchError(InputError):
 
 class MissingExtraError(HumanCLAPError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
+
+
+@contextmanager
+def naming_file(path: str | Path, *, always: bool = False) -> Iterator[None]:
+    """Make an OSError of the block name a file: a full disk is met by `write`, which knows none.
+
+    always: name `path` in the place of another too, such as that of a temporary file. torch hides
+    an OSError behind a RuntimeError; the OSError comes out. A broken pipe passes as it is.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError) or cause.errno is None:
+            raise
+        if cause is error and cause.filename is not None and not always:
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -35,9 +36,12 @@ _SUBSETS: tuple[str, ...] = get_args(Subset)
 def pair_id_of(audio: str, text: str) -> str:
     """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
 
+    A clip has one name whether its path came composed (NFC) or decomposed (NFD, from macOS).
+
     >>> pair_id_of("dog.wav", "a dog barks") == pair_id_of("dog.wav", "a dog barks ")
     False
     """
+    audio = unicodedata.normalize("NFC", audio)
     return hashlib.sha256(f"{audio}\0{text}".encode()).hexdigest()[:12]
 
 
@@ -77,6 +81,26 @@ def _check_pair(audio: str, text: str) -> None:
         raise InputError("audio is empty")
     if not text.strip():
         raise InputError("text is empty")
+    _check_utf8(audio, text)
+
+
+def _check_utf8(audio: str, text: str) -> None:
+    for name, value, remedy in (
+        ("audio", audio, "rename the file"),
+        ("text", text, "write it in UTF-8"),
+    ):
+        if not value.isascii() and _has_lone_surrogates(value):
+            told = value.encode("utf-8", "backslashreplace").decode()
+            raise InputError(f"{name} '{told}' is not UTF-8, as tables and reports are; {remedy}")
+
+
+def _has_lone_surrogates(value: str) -> bool:
+    """Whether a text holds bytes that were not UTF-8 (as Python keeps them) or half characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -209,6 +233,7 @@ class Score:
     error: str | None = None
 
     def __post_init__(self) -> None:
+        _check_utf8(self.audio, self.text)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
         if not math.isfinite(self.score) and self.error is None:

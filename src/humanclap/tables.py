@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from humanclap.errors import InputError, TableError
+from humanclap.errors import InputError, TableError, naming_file
 from humanclap.records import Pair, Score, Target
 
 Record = TypeVar("Record")
@@ -267,17 +267,25 @@ def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
     """Open a text file that appears under its name only when the block ends without an error.
 
     A link keeps pointing to its file; a device or pipe (/dev/null, /dev/stdout) is written to.
+    UTF-8; bytes of a file name that are none are written as \\udcxx. OSErrors name the file.
     """
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        with (
+            naming_file(path),
+            open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
             yield file
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with naming_file(path, always=True):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
+        with (
+            naming_file(path),
+            open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
             yield file
             file.flush()
             os.fsync(file.fileno())

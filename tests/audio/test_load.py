@@ -6,9 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
-from humanclap.audio import SilentAudioWarning, Waveform, audio_blocks, load_audio
+from humanclap.audio import (
+    CancellingChannelsWarning,
+    SilentAudioWarning,
+    Waveform,
+    audio_blocks,
+    load_audio,
+)
+from humanclap.errors import SettingsError
 
 
 def sine(frequency: float, seconds: float, rate: int) -> np.ndarray:
@@ -129,10 +137,74 @@ def test_a_silent_clip_warns_once_and_is_read(wav, value):
     assert len(loaded) == 48000 * 5
 
 
-def test_channels_that_cancel_count_as_silent(noise):
+def test_channels_that_cancel_have_a_warning_of_their_own(noise):
     samples = np.stack([noise(4800), -noise(4800)], axis=1)
-    with pytest.warns(SilentAudioWarning):
+    with pytest.warns(CancellingChannelsWarning, match="its channels cancel") as caught:
         load_audio(waveform(samples, 48000), sample_rate=48000)
+    assert "silent" not in str(caught[0].message)
+    assert issubclass(CancellingChannelsWarning, SilentAudioWarning)
+
+
+def test_what_is_to_be_said_of_a_clip_goes_to_who_asks_for_it_and_warns_of_nothing(noise):
+    said = []
+    samples = np.stack([noise(4800), -noise(4800)], axis=1)
+    for block in audio_blocks(waveform(samples, 48000), sample_rate=16000, remark=said.append):
+        assert not block.any()
+    (remark,) = said
+    assert remark.startswith("its channels cancel")
+
+
+def test_channels_that_all_but_cancel_warn_though_their_average_is_not_silent(noise):
+    samples = np.stack([noise(4800), -0.97 * noise(4800)], axis=1)  # (0.03 / 2)^2 = -36 dB
+    assert np.abs(samples.mean(axis=1)).max() > 100 * 1e-5
+    with pytest.warns(CancellingChannelsWarning):
+        load_audio(waveform(samples, 48000), sample_rate=48000)
+
+
+@pytest.mark.parametrize("channels", [2, 64])
+def test_channels_that_have_nothing_in_common_do_not_cancel(noise, channels):
+    load_audio(waveform(noise(48000, channels), 48000), sample_rate=48000)
+
+
+def test_one_channel_in_opposite_phase_and_a_little_louder_does_not_warn(noise):
+    samples = np.stack([noise(4800), -0.85 * noise(4800)], axis=1)  # (0.15 / 2)^2 = -22 dB
+    load_audio(waveform(samples, 48000), sample_rate=48000)
+
+
+def test_a_silent_clip_of_two_channels_is_silent_and_does_not_cancel():
+    with pytest.warns(SilentAudioWarning, match="silent from start") as caught:
+        load_audio(waveform(np.zeros((4800, 2)), 48000), sample_rate=48000)
+    assert caught[0].category is SilentAudioWarning
+
+
+@pytest.mark.parametrize("sample_rate", [48000, 16000])
+@pytest.mark.parametrize("first_s", [0.5, 2.0, 2.001, 4.5, 60.0])
+def test_the_first_seconds_are_those_of_the_whole_clip(noise, wav, sample_rate, first_s):
+    path = wav(noise(48000 * 5), 48000)
+    whole = load_audio(path, sample_rate=sample_rate)
+    first = load_audio(path, sample_rate=sample_rate, first_s=first_s)
+    np.testing.assert_array_equal(first, whole[: round(first_s * sample_rate)])
+
+
+def test_the_first_seconds_of_a_long_clip_cost_no_more_than_these(noise, wav, monkeypatch):
+    path = wav(np.tile(noise(8000), 600), 8000)  # ten minutes
+    read = []
+    whole = soundfile.SoundFile.read
+
+    def counted(sound, *given, **named):
+        block = whole(sound, *given, **named)
+        read.append(len(block) / 8000)
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    assert len(load_audio(path, sample_rate=8000, first_s=12)) == 12 * 8000
+    assert sum(read) <= 14
+
+
+@pytest.mark.parametrize("first_s", [0.0, -1.0, float("nan")])
+def test_refuses_first_seconds_that_are_none(noise, wav, first_s):
+    with pytest.raises(SettingsError, match="first_s is"):
+        load_audio(wav(noise(4800), 48000), sample_rate=48000, first_s=first_s)
 
 
 def test_a_quiet_clip_does_not_warn():

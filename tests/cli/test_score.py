@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,36 @@ def test_refuses_with_a_remedy(
     monkeypatch.chdir(folder)
     assert run(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_file_name_that_is_not_utf8_is_refused_in_a_sentence(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    assert run(["score", name, "a dog barks", "-m", model]) == 2
+    assert r"error: audio 'caf\udce9.wav' is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_clip_of_a_format_that_is_not_decoded_is_an_error_row_with_the_conversion(
+    folder: Path, model: str
+) -> None:
+    (folder / "speech.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
+    (folder / "texts.csv").write_text("name,text\ndog,a dog\nspeech,a voice\nrain,rain\n")
+    output = folder / "out" / "scores.csv"
+    arguments = ["--texts", str(folder / "texts.csv"), "-m", model, "-q", "-o", str(output)]
+    assert run(["score", str(folder), *arguments]) == 1
+    errors = [score.error for score in read_scores(output)]
+    assert errors[0] is errors[2] is None
+    assert errors[1] is not None
+    assert "ffmpeg -i speech.m4a speech.wav" in errors[1]
+
+
+def test_a_clip_stored_in_the_other_unicode_form_of_its_name_is_scored(
+    folder: Path, model: str
+) -> None:
+    (folder / "dog.wav").rename(folder / "cafe\u0301.wav")
+    (folder / "pairs.csv").write_text("audio,text\ncaf\u00e9.wav,a dog\n", encoding="utf-8")
+    output = folder / "scores.csv"
+    assert run(["score", str(folder / "pairs.csv"), "-m", model, "-q", "-o", str(output)]) == 0
+    (score,) = read_scores(output)
+    assert score.audio == "caf\u00e9.wav"  # as the table writes it

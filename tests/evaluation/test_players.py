@@ -121,3 +121,13 @@ def test_the_hashes_of_the_policy_are_those_of_the_page(targets, scores_of):
         (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, flags=re.S)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in page
+
+
+def test_only_the_seconds_that_are_kept_are_decoded(tmp_path):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000 * 60)
+    noise[-1] = np.nan  # a fault in the last minute of a long clip, which the card does not hold
+    soundfile.write(tmp_path / "long.wav", noise, 16_000, subtype="FLOAT")
+    found = Players(tmp_path).cards([Card("long.wav", "noise", ())])
+    (encoded,) = re.findall(r'src="data:audio/mpeg;base64,([^"]*)"', found)
+    sound = soundfile.info(BytesIO(base64.b64decode(encoded)))
+    assert sound.duration == pytest.approx(12, abs=0.1)

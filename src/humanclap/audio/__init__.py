@@ -1,6 +1,8 @@
 """Audio files and arrays to float32 mono, whole or in windows."""
 
+from humanclap.audio.check import ClipCheck, check_clip
 from humanclap.audio.load import (
+    CancellingChannelsWarning,
     SilentAudioWarning,
     Source,
     Waveform,
@@ -10,12 +12,15 @@ from humanclap.audio.load import (
 from humanclap.audio.window import Fill, Window, fill_window, windows
 
 __all__ = [
+    "CancellingChannelsWarning",
+    "ClipCheck",
     "Fill",
     "SilentAudioWarning",
     "Source",
     "Waveform",
     "Window",
     "audio_blocks",
+    "check_clip",
     "fill_window",
     "load_audio",
     "windows",

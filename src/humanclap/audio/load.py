@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,12 @@ import soxr
 from numpy.typing import NDArray
 
 from humanclap.audio.decode import file_blocks, open_sound
+from humanclap.audio.level import CANCELLED, Level
+from humanclap.audio.names import shown
 from humanclap.errors import AudioError, SettingsError
 
 MIN_DURATION_S = 0.010
 """Shorter clips are refused: fewer samples than one analysis frame tell nothing."""
-SILENCE_PEAK = 1e-5
-"""A clip that never exceeds this (-100 dB of full scale) is called silent; half a 16-bit step is
-1.5e-5."""
 PEAK_LIMIT = 8.0
 """Floating samples beyond this (18 dB over full scale) are taken for integers stored as floats."""
 BLOCK_S = 2.0
@@ -39,6 +39,10 @@ _FULL_SCALE = {  # dtype: (zero, full scale)
 
 class SilentAudioWarning(UserWarning):
     """A clip holds nothing but silence; its score says nothing about the text."""
+
+
+class CancellingChannelsWarning(SilentAudioWarning):
+    """A clip's channels cancel when averaged: nobody hears what its score is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,9 +98,17 @@ class Waveform:
 Source = str | Path | Waveform
 
 
+Remark = Callable[[str], None]
+"""Told what a listener should know of a clip that can be read, such as that it is silent."""
+
+
 def audio_blocks(
-    source: Source, *, sample_rate: int, block_s: float = BLOCK_S
-) -> Iterator[NDArray[np.float32]]:
+    source: Source,
+    *,
+    sample_rate: int,
+    block_s: float = BLOCK_S,
+    remark: Remark | None = None,
+) -> Generator[NDArray[np.float32]]:
     """Yield a clip as float32 mono blocks at `sample_rate` Hz, from its start to its end.
 
     block_s: seconds of source read at a time; changes memory, never the samples. Channels are
@@ -104,22 +116,59 @@ def audio_blocks(
 
     Raises AudioError, when the fault is reached, on a clip that is missing, undecodable,
     truncated, empty, shorter than 10 ms, or holds NaN, infinite or absurdly large samples;
-    SettingsError on a bad `sample_rate` or `block_s`. Warns SilentAudioWarning at the end of a
-    silent clip.
+    SettingsError on a bad `sample_rate` or `block_s`. At the end of a silent clip, or of one whose
+    channels cancel, calls `remark` with the reason, or without one warns SilentAudioWarning or
+    CancellingChannelsWarning.
     """
     check_rate(sample_rate)
     if not (math.isfinite(block_s) and block_s > 0):
         raise SettingsError(f"block_s is {block_s}; expected seconds > 0")
-    return _audio_blocks(source, sample_rate, block_s)
+    return _telling_blocks(source, sample_rate, block_s, remark)
 
 
-def load_audio(source: Source, *, sample_rate: int) -> NDArray[np.float32]:
-    """Read a whole clip: float32 mono, shape (samples,), at `sample_rate` Hz.
+def _telling_blocks(
+    source: Source, sample_rate: int, block_s: float, remark: Remark | None
+) -> Generator[NDArray[np.float32]]:
+    level = Level()
+    yield from levelled_blocks(source, sample_rate, block_s, level)
+    if level.note is not None:
+        name = source.name if isinstance(source, Waveform) else source
+        tell(name, level.note, remark, stacklevel=2)
 
-    Full scale is [-1, 1]; resampling and float files may exceed it a little. Errors and warnings
-    as for `audio_blocks`.
+
+def tell(name: str | Path, what: str, remark: Remark | None, *, stacklevel: int = 2) -> None:
+    """Say something of a clip: to `remark`, or as a SilentAudioWarning that names the clip."""
+    if remark is not None:
+        remark(what)
+        return
+    kind = CancellingChannelsWarning if what == CANCELLED else SilentAudioWarning
+    warnings.warn(f"{shown(name)}: {what}", kind, stacklevel=stacklevel + 1)
+
+
+def load_audio(
+    source: Source, *, sample_rate: int, first_s: float = math.inf
+) -> NDArray[np.float32]:
+    """Read a clip: float32 mono, shape (samples,), at `sample_rate` Hz.
+
+    Full scale is [-1, 1]; resampling and float files may exceed it a little. first_s: seconds from
+    the start, above 0; no more than these and one block are decoded, and what is wrong further on
+    is not met. Errors and warnings as for `audio_blocks`.
     """
-    return np.concatenate(list(audio_blocks(source, sample_rate=sample_rate)))
+    if not first_s > 0:
+        raise SettingsError(f"first_s is {first_s}; expected seconds > 0")
+    blocks = audio_blocks(source, sample_rate=sample_rate)
+    if math.isinf(first_s):
+        return np.concatenate(list(blocks))
+    wanted = round(first_s * sample_rate)
+    read: list[NDArray[np.float32]] = []
+    with closing(blocks):
+        for block in blocks:
+            read.append(block)
+            wanted -= len(block)
+            if wanted <= 0:
+                break
+    samples = np.concatenate(read)
+    return samples[: len(samples) + wanted] if wanted < 0 else samples
 
 
 def check_rate(sample_rate: int) -> None:
@@ -129,14 +178,17 @@ def check_rate(sample_rate: int) -> None:
         raise SettingsError(f"sample_rate is {sample_rate!r}; expected Hz, a whole number > 0")
 
 
-def _audio_blocks(
-    source: Source, sample_rate: int, block_s: float
-) -> Iterator[NDArray[np.float32]]:
+def levelled_blocks(
+    source: Source, sample_rate: int | None, block_s: float, level: Level
+) -> Generator[NDArray[np.float32]]:
+    """As `audio_blocks`, without warnings: `level` hears the source, to say what it found.
+
+    sample_rate: Hz; None for the source's own.
+    """
     if isinstance(source, Waveform):
-        name: str | Path = source.name
-        source_rate = int(source.sample_rate)
-        raw = _array_blocks(source.samples, max(1, round(block_s * source_rate)))
-        yield from _resampled(raw, name, source_rate, sample_rate)
+        rate = level.sample_rate = int(source.sample_rate)
+        raw = _array_blocks(source.samples, max(1, round(block_s * rate)))
+        yield from _resampled(raw, source.name, sample_rate or rate, level)
         return
     if not isinstance(source, str | Path):
         raise AudioError(
@@ -146,8 +198,9 @@ def _audio_blocks(
         )
     path = Path(source)
     with open_sound(path) as sound:
-        raw = file_blocks(sound, path, max(1, round(block_s * sound.samplerate)))
-        yield from _resampled(raw, path, sound.samplerate, sample_rate)
+        rate = level.sample_rate = int(sound.samplerate)
+        raw = file_blocks(sound, path, max(1, round(block_s * rate)))
+        yield from _resampled(raw, path, sample_rate or rate, level)
 
 
 def _array_blocks(samples: NDArray[np.generic], frames: int) -> Iterator[NDArray[np.floating]]:
@@ -160,30 +213,22 @@ def _array_blocks(samples: NDArray[np.generic], frames: int) -> Iterator[NDArray
 
 
 def _resampled(
-    raw: Iterator[NDArray[np.floating]], name: str | Path, source_rate: int, sample_rate: int
+    raw: Iterator[NDArray[np.floating]], name: str | Path, sample_rate: int, level: Level
 ) -> Iterator[NDArray[np.float32]]:
     """Check, mix to mono and resample (frames, channels) blocks."""
-    resampler = None
+    resampler, source_rate = None, level.sample_rate
     if source_rate != sample_rate:
         resampler = soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
-    frames, peak = 0, 0.0
     for block in raw:
-        _check_values(block, name, frames, source_rate)
+        _check_values(block, name, level.frames, source_rate)
         mono = block.mean(axis=1).astype(np.float32)  # (frames,)
-        frames += len(mono)
-        peak = max(peak, float(np.abs(mono).max()))
+        level.add(block, mono)
         out = resampler.resample_chunk(mono) if resampler else mono
         if len(out):
             yield out
-    _check_duration(name, frames, source_rate)
+    _check_duration(name, level.frames, source_rate)
     if resampler and len(rest := resampler.resample_chunk(np.zeros(0, np.float32), last=True)):
         yield rest
-    if peak < SILENCE_PEAK:
-        warnings.warn(
-            f"{name}: silent from start to end; its score says nothing",
-            SilentAudioWarning,
-            stacklevel=2,
-        )
 
 
 def _check_values(

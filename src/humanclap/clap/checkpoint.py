@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
-from humanclap.errors import CheckpointError
+from humanclap.errors import CheckpointError, naming_file
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
 
@@ -301,16 +302,19 @@ def save_checkpoint(
     directory.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        checkpoint.backbone.save_pretrained(staging, whole=whole)
-        write_manifest(checkpoint, staging)
-        if checkpoint.identities is not None:
-            checkpoint.known_identities().save(staging)
-        if model_card:
-            (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
-        staging.chmod(0o755)
-        _swap_in(staging, directory)
-    except BaseException:
+        with naming_file(directory, always=True):
+            checkpoint.backbone.save_pretrained(staging, whole=whole)
+            write_manifest(checkpoint, staging)
+            if checkpoint.identities is not None:
+                checkpoint.known_identities().save(staging)
+            if model_card:
+                (staging / MODEL_CARD).write_text(model_card, encoding="utf-8")
+            staging.chmod(0o755)
+            _swap_in(staging, directory)
+    except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, SafetensorError):
+            raise CheckpointError(f"{directory}: cannot be written ({error})") from error
         raise
 
 

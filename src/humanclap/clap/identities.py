@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from humanclap.audio.identity import ClipIndex, Codes, KeptClip, clip_codes, keep
 from humanclap.audio.load import Source
-from humanclap.errors import CheckpointError
+from humanclap.errors import CheckpointError, naming_file
 from humanclap.grouping import caption_hash
 from humanclap.progress import Progress, silent
 from humanclap.records import ROLES, UNKNOWN_MET, Role, met_in_words
@@ -104,7 +104,9 @@ class Identities:
             "complete": "yes" if self.complete else "no",
             "unknown_clips": str(self.unknown_clips),
         }
-        (Path(folder) / IDENTITIES_FILE).write_bytes(save(content, metadata=facts))
+        path = Path(folder) / IDENTITIES_FILE
+        with naming_file(path):
+            path.write_bytes(save(content, metadata=facts))
 
     @classmethod
     def read(cls, path: str | Path) -> Identities:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from humanclap.errors import naming_file
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
 
@@ -71,7 +72,9 @@ def _plain(value: object) -> object:
 def emit(text: str, *, output: Path | None) -> None:
     """Print a result to stdout, or write it to `output` (whole or not at all)."""
     if output is None:
-        click.echo(text)
+        with naming_file("standard output"):
+            click.echo(text.encode("utf-8", "backslashreplace").decode())
+            sys.stdout.flush()
         return
     with atomic_writer(output) as file:
         file.write(text + "\n")

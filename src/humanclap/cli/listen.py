@@ -14,6 +14,7 @@ import click
 from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table, to_json
 from humanclap.errors import InputError
 from humanclap.extras import require
+from humanclap.tables import atomic_writer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
@@ -96,7 +97,8 @@ def _write_starter(design: Path, quiet: bool) -> None:
 
     if design.exists():
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
-    design.write_text(STARTER, encoding="utf-8")
+    with atomic_writer(design) as file:
+        file.write(STARTER)
     remark(
         f"wrote {design}; edit it, then: humanclap listen new {design} --pairs pairs.csv",
         quiet=quiet,

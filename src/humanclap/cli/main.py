@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -113,6 +114,8 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "; make room there, or write elsewhere" if full else ""
+        click.echo(f"error: {where}{error.strerror or error}{remedy}", err=True)
         return EXIT_BAD_INPUT
     return result if isinstance(result, int) else 0

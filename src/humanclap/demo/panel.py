@@ -7,6 +7,7 @@ their own; some are careless and answer at random. Anchors are clips with anothe
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from humanclap.demo.sounds import EVENTS, SAMPLE_RATE, Samples, noise, normalised, synthesise
+from humanclap.errors import naming_file
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Rating
 
@@ -98,7 +100,10 @@ def make_pairs(
             audio = f"{system}/{number:03d}.flac"
             path = folder / audio
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, clip, SAMPLE_RATE, subtype="PCM_16")
+            content = io.BytesIO()  # libsndfile does not say why a file could not be written
+            soundfile.write(content, clip, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+            with naming_file(path):
+                path.write_bytes(content.getvalue())
             subset = "natural" if system == "reference" else "synthetic"
             pair = Pair(audio=audio, text=scene.text, system=system, subset=subset)
             made.append(MadePair(pair=pair, relevance=relevance))

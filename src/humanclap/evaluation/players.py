@@ -23,6 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from humanclap.audio.load import SilentAudioWarning, load_audio
+from humanclap.audio.names import existing
 from humanclap.errors import AudioError
 
 SAMPLE_RATE = 24_000
@@ -75,17 +76,16 @@ class Players:
         if self.root is None:
             return ""
         if audio not in self._made:
-            self._made[audio] = self._make(self.root / audio)
+            self._made[audio] = self._make(existing(self.root / audio))
         return self._made[audio]
 
     def _make(self, path: Path) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SilentAudioWarning)
-                samples = load_audio(path, sample_rate=SAMPLE_RATE)
+                samples = load_audio(path, sample_rate=SAMPLE_RATE, first_s=MAX_CLIP_S)
         except AudioError as error:
             return f'<p class="small">not playable: {escape(error.reason)}</p>'
-        samples = samples[: int(MAX_CLIP_S * SAMPLE_RATE)]
         picture = _data_uri("image/png", spectrogram_png(samples))
         if self.link_from is not None:
             source = quote(os.path.relpath(path, self.link_from).replace(os.sep, "/"))

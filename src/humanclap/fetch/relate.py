@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humanclap.download.resumable import download
-from humanclap.errors import InputError
+from humanclap.errors import InputError, naming_file
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer, read_table
 
@@ -114,7 +114,7 @@ def _unpack_one(opened: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path) -
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = place.with_name(f".{place.name}.part")
-    with opened.open(member) as source, open(temporary, "wb") as target:
+    with naming_file(place), opened.open(member) as source, open(temporary, "wb") as target:
         shutil.copyfileobj(source, target)  # reading to the end checks the CRC
     temporary.replace(place)
 

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from humanclap.errors import AudioError
+from humanclap.errors import AudioError, naming_file
 
 Form = Literal["flac", "wav"]
 FORMS = get_args(Form)
@@ -57,7 +57,7 @@ class ClipCache:
         soundfile.write(content, samples, sample_rate, format=form.upper(), subtype="PCM_16")
         handle, temporary = tempfile.mkstemp(suffix=f".{form}", dir=self._folder)
         try:
-            with open(handle, "wb") as file:
+            with naming_file(copy), open(handle, "wb") as file:
                 file.write(content.getvalue())
             Path(temporary).replace(copy)
         except BaseException:

@@ -19,6 +19,8 @@ Rows = list[dict[str, Any]]
 _WRITER_LOCK = 0x68756D63
 """Key of PostgreSQL's advisory lock: writers of all processes take turns, as SQLite's do."""
 _BUSY_MS = 30_000
+_CANNOT_WRITE = ("disk is full", "disk I/O error", "readonly database")
+"""What SQLite says where a study's file is none the worse, but cannot be written."""
 
 
 class Database:
@@ -71,7 +73,9 @@ class Database:
             with self.write() as connection:
                 return migrate(connection)
         except DatabaseError as error:
-            raise InputError(f"{shown(self.where)}: not a study ({error.orig})") from error
+            full = any(word in str(error.orig) for word in _CANNOT_WRITE)
+            what = "cannot be written" if full else "not a study"
+            raise InputError(f"{shown(self.where)}: {what} ({error.orig})") from error
 
     def close(self) -> None:
         """Close every connection; the last one folds SQLite's WAL into its file."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from humanclap.errors import InputError
+from humanclap.audio.names import existing
+from humanclap.errors import InputError, naming_file
 from humanclap.fingerprint import fingerprint_text
 from humanclap.records import Pair, Score
 
@@ -56,7 +57,8 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with naming_file(self.path):
+                self._file.close()
 
     def _read(self) -> int:
         """Take over what is there; returns the bytes up to the last whole line."""
@@ -112,7 +114,7 @@ class Journal:
 
     def _stamp(self, audio: str) -> list[int] | None:
         try:
-            status = (self._audio_root / audio).stat()
+            status = existing(self._audio_root / audio).stat()
         except OSError:
             return None
         return [status.st_size, status.st_mtime_ns]
@@ -128,8 +130,9 @@ class Journal:
     def _write(self, item: dict[str, Any]) -> None:
         if self._file is None:
             raise InputError(f"{self.path}: the journal is not open")
-        self._file.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
+        with naming_file(self.path):
+            self._file.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
 
     def remove(self) -> None:
         """Delete the journal, once the output is written."""

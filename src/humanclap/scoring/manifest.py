@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from humanclap.errors import InputError, TableError
+from humanclap.audio.decode import convert
+from humanclap.audio.folder import SOUND_SUFFIXES, FolderClips, list_clips
+from humanclap.audio.names import is_utf8, same_name, shown
+from humanclap.errors import InputError
 from humanclap.records import Pair
 from humanclap.tables import check_distinct, read_table
 
 log = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
 _NAMED = 5
 """How many names an error lists before it only counts."""
 
@@ -23,61 +26,106 @@ def pairs_of_folder(
     """Pair the clips below `folder` with the texts of a table, by name, never by order.
 
     texts: columns `name`, `text`. A name is a clip's path below the folder, with or without its
-    suffix, or its bare file name where only one clip has it. Pairs come in the table's order.
+    suffix, or its bare file name where only one clip has it; names are compared in NFC. Pairs come
+    in the table's order. What is a clip: see `audio.folder`. A name that fits only a sound of a
+    format that is not decoded is paired too: its score says why there is none.
     Raises InputError where a name fits no clip or several, or a clip has no text; with
-    `allow_unmatched` what fits nothing is left out, and a warning logged that names it.
+    `allow_unmatched` what fits nothing is left out, and a warning logged that names it. Warnings
+    name sounds that are not decoded, and count hidden ones.
     """
-    pairs, no_clip, no_text = match_folder(folder, texts)
-    for names, what in ((no_clip, "texts without a clip"), (no_text, "clips without a text")):
+    match = match_folder(folder, texts)
+    _warn_of_others(match)
+    for names, what in (
+        (match.no_clip, "texts without a clip"),
+        (match.no_text, "clips without a text"),
+    ):
         if not names:
             continue
-        message = f"{texts}: {len(names)} {what} in {folder}: {listed(names)}"
+        message = f"{texts}: {len(names)} {what} in {shown(folder)}: {listed(names)}"
         if not allow_unmatched:
             raise InputError(f"{message}; mend the table or use --allow-unmatched")
         log.warning("%s; left out", message)
-    if not pairs:
-        raise InputError(f"{texts}: no name fits a clip in {folder}")
-    return pairs
+    if not match.pairs:
+        raise InputError(f"{texts}: no name fits a clip in {shown(folder)}")
+    return list(match.pairs)
 
 
-def match_folder(folder: str | Path, texts: str | Path) -> tuple[list[Pair], list[str], list[str]]:
-    """(pairs, names that fit no clip, clips that no name fits)."""
-    folder = Path(folder)
-    clips = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
-    )
-    if not clips:
-        raise InputError(f"{folder}: holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))})")
-    names = _names_of(clips)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderMatch:
+    """Pairs of a folder and a table, names that fit no clip, clips that no name fits."""
+
+    pairs: tuple[Pair, ...]
+    no_clip: tuple[str, ...]
+    no_text: tuple[str, ...]
+    found: FolderClips
+
+
+def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
+    """Match clips and texts by name; see `pairs_of_folder`, which refuses what is left over."""
+    found = list_clips(folder)
+    if not found.clips and not found.other_sounds:
+        hidden = f", but {len(found.hidden)} hidden ones" if found.hidden else ""
+        raise InputError(
+            f"{shown(folder)}: holds no audio{hidden} ({', '.join(sorted(SOUND_SUFFIXES))})"
+        )
+    names, other_names = _Names(found.clips), _Names(found.other_sounds)
     table = read_table(texts)
     table.require("name", "text")
-    check_distinct((row.text("name") for row in table.rows), table.rows, what="name")
+    keys = (same_name(row.text("name")) for row in table.rows)
+    check_distinct(keys, table.rows, what="name")
     pairs, no_clip, used = [], [], set()
     for row in table.rows:
-        fits = names.get(row.text("name"), [])
+        name = row.text("name")
+        fits = names.fitting(name) or other_names.fitting(name)
         if len(fits) > 1:
-            raise TableError(
-                table.path,
-                f"name {row.text('name')!r} fits several clips: {listed(list(map(str, fits)))}",
-                row.line,
-            )
+            raise row.error(f"name {name!r} fits several clips: {listed(list(map(shown, fits)))}")
         if not fits:
-            no_clip.append(row.text("name"))
+            no_clip.append(name)
             continue
         used.add(fits[0])
         pairs.append(Pair(audio=fits[0].as_posix(), text=row.text("text")))
-    return pairs, no_clip, [clip.as_posix() for clip in clips if clip not in used]
+    return FolderMatch(
+        pairs=tuple(pairs),
+        no_clip=tuple(no_clip),
+        no_text=tuple(shown(clip.as_posix()) for clip in found.clips if clip not in used),
+        found=found,
+    )
 
 
-def _names_of(clips: Sequence[Path]) -> dict[str, list[Path]]:
-    names: dict[str, list[Path]] = {}
-    for clip in clips:
-        ways = {clip.as_posix(), clip.with_suffix("").as_posix(), clip.name, clip.stem}
-        for name in ways:
-            names.setdefault(name, []).append(clip)
-    return names
+class _Names:
+    """Clips by each of their names: as they are written, else in NFC."""
+
+    def __init__(self, clips: Sequence[Path]) -> None:
+        self._exact: dict[str, list[Path]] = {}
+        self._alike: dict[str, list[Path]] = {}
+        for clip in clips:
+            if not is_utf8(clip):
+                continue  # no table can name it
+            ways = {clip.as_posix(), clip.with_suffix("").as_posix(), clip.name, clip.stem}
+            for name in ways:
+                self._exact.setdefault(name, []).append(clip)
+            for name in set(map(same_name, ways)):
+                self._alike.setdefault(name, []).append(clip)
+
+    def fitting(self, name: str) -> list[Path]:
+        return self._exact.get(name) or self._alike.get(same_name(name), [])
+
+
+def _warn_of_others(match: FolderMatch) -> None:
+    """Name what lies in the folder and is not scored, each kind in one line."""
+    found = match.found
+    paired = {pair.audio for pair in match.pairs}
+    others = [path for path in found.other_sounds if path.as_posix() not in paired]
+    foreign = [clip for clip in found.clips if not is_utf8(clip)]
+    for paths, what, remedy in (
+        (others, "sounds are of a format that cannot be read", "; {convert}"),
+        (found.hidden, "hidden sounds passed over", ""),
+        (foreign, "names are not UTF-8, so that no table can name them", "; rename them"),
+    ):
+        if paths:
+            names = listed([shown(path) for path in paths])
+            told = remedy.format(convert=convert(paths[0]))
+            log.warning("%s: %d %s: %s%s", shown(found.folder), len(paths), what, names, told)
 
 
 def listed(names: Sequence[str]) -> str:

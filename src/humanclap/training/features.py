@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from humanclap.errors import InputError
 from humanclap.fingerprint import sha256_file
 
 
@@ -52,6 +53,8 @@ def write_features(file: Path, tensors: dict[str, Tensor]) -> None:
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
         Path(temporary).replace(file)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, SafetensorError):
+            raise InputError(f"{file}: cannot be written ({error})") from error
         raise

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from humanclap.clap.checkpoint import RUN_CHECKPOINT
-from humanclap.errors import CheckpointError, SettingsError
+from humanclap.errors import CheckpointError, SettingsError, naming_file
 from humanclap.tables import atomic_writer, write_rows
 
 IDENTITY_FILE = "run.json"
@@ -137,7 +137,7 @@ class RunFolder:
     def save(self, state: RunState) -> None:
         """Write state and log; each appears whole or not at all."""
         temporary = self.directory / f".{STATE_FILE}"
-        with open(temporary, "wb") as file:
+        with naming_file(self.directory / STATE_FILE), open(temporary, "wb") as file:
             torch.save({name: getattr(state, name) for name in RunState.__slots__}, file)
             file.flush()
             os.fsync(file.fileno())

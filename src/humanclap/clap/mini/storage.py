@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from humanclap.clap.checkpoint import MANIFEST, PACKAGED, SHARES
-from humanclap.errors import CheckpointError
+from humanclap.errors import CheckpointError, naming_file
 from humanclap.fingerprint import fingerprint_bytes
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
@@ -212,8 +212,9 @@ def write_checkpoint(
         if tensor.dim() > 1 and not tensor.any():
             stored[name] = tensor.new_zeros(0)
     part = directory / f".{WEIGHTS}.part"
-    part.write_bytes(save(stored, metadata={"format": "pt"}))
-    part.replace(directory / WEIGHTS)
+    with naming_file(directory / WEIGHTS):
+        part.write_bytes(save(stored, metadata={"format": "pt"}))
+        part.replace(directory / WEIGHTS)
     if tokenizer is not None:
         _write_text(directory / TOKENIZER, tokenizer.to_str())
     _write_text(directory / CONFIG, json.dumps(dict(config), indent=2) + "\n")
@@ -229,8 +230,9 @@ def _compact(tensor: Tensor, *, half: bool) -> Tensor:
 
 def _write_text(path: Path, content: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_text(content, encoding="utf-8")
-    part.replace(path)
+    with naming_file(path):
+        part.write_text(content, encoding="utf-8")
+        part.replace(path)
 
 
 def _again(directory: Path) -> str:
