@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +94,16 @@ class Waveform:
 Source = str | Path | Waveform
 
 
+Remark = Callable[[str], None]
+"""Told what a listener should know of a clip that can be read, such as that it is silent."""
+
+
 def audio_blocks(
-    source: Source, *, sample_rate: int, block_s: float = BLOCK_S
+    source: Source,
+    *,
+    sample_rate: int,
+    block_s: float = BLOCK_S,
+    remark: Remark | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield a clip as float32 mono blocks at `sample_rate` Hz, from its start to its end.
 
@@ -104,13 +112,13 @@ def audio_blocks(
 
     Raises AudioError, when the fault is reached, on a clip that is missing, undecodable,
     truncated, empty, shorter than 10 ms, or holds NaN, infinite or absurdly large samples;
-    SettingsError on a bad `sample_rate` or `block_s`. Warns SilentAudioWarning at the end of a
-    silent clip.
+    SettingsError on a bad `sample_rate` or `block_s`. At the end of a silent clip calls `remark`
+    with the reason, or without one warns SilentAudioWarning.
     """
     check_rate(sample_rate)
     if not (math.isfinite(block_s) and block_s > 0):
         raise SettingsError(f"block_s is {block_s}; expected seconds > 0")
-    return _audio_blocks(source, sample_rate, block_s)
+    return _audio_blocks(source, sample_rate, block_s, remark)
 
 
 def load_audio(source: Source, *, sample_rate: int) -> NDArray[np.float32]:
@@ -130,13 +138,13 @@ def check_rate(sample_rate: int) -> None:
 
 
 def _audio_blocks(
-    source: Source, sample_rate: int, block_s: float
+    source: Source, sample_rate: int, block_s: float, remark: Remark | None
 ) -> Iterator[NDArray[np.float32]]:
     if isinstance(source, Waveform):
         name: str | Path = source.name
         source_rate = int(source.sample_rate)
         raw = _array_blocks(source.samples, max(1, round(block_s * source_rate)))
-        yield from _resampled(raw, name, source_rate, sample_rate)
+        yield from _resampled(raw, name, source_rate, sample_rate, remark)
         return
     if not isinstance(source, str | Path):
         raise AudioError(
@@ -147,7 +155,7 @@ def _audio_blocks(
     path = Path(source)
     with open_sound(path) as sound:
         raw = file_blocks(sound, path, max(1, round(block_s * sound.samplerate)))
-        yield from _resampled(raw, path, sound.samplerate, sample_rate)
+        yield from _resampled(raw, path, sound.samplerate, sample_rate, remark)
 
 
 def _array_blocks(samples: NDArray[np.generic], frames: int) -> Iterator[NDArray[np.floating]]:
@@ -160,7 +168,11 @@ def _array_blocks(samples: NDArray[np.generic], frames: int) -> Iterator[NDArray
 
 
 def _resampled(
-    raw: Iterator[NDArray[np.floating]], name: str | Path, source_rate: int, sample_rate: int
+    raw: Iterator[NDArray[np.floating]],
+    name: str | Path,
+    source_rate: int,
+    sample_rate: int,
+    remark: Remark | None,
 ) -> Iterator[NDArray[np.float32]]:
     """Check, mix to mono and resample (frames, channels) blocks."""
     resampler = None
@@ -179,11 +191,18 @@ def _resampled(
     if resampler and len(rest := resampler.resample_chunk(np.zeros(0, np.float32), last=True)):
         yield rest
     if peak < SILENCE_PEAK:
-        warnings.warn(
-            f"{name}: silent from start to end; its score says nothing",
-            SilentAudioWarning,
-            stacklevel=2,
-        )
+        tell(name, SILENT, remark)
+
+
+SILENT = "silent from start to end; its score says nothing"
+
+
+def tell(name: str | Path, what: str, remark: Remark | None, *, stacklevel: int = 2) -> None:
+    """Say something of a clip: to `remark`, or as a SilentAudioWarning that names the clip."""
+    if remark is not None:
+        remark(what)
+    else:
+        warnings.warn(f"{name}: {what}", SilentAudioWarning, stacklevel=stacklevel + 1)
 
 
 def _check_values(

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.audio.load import MIN_DURATION_S, Source, audio_blocks, check_rate
+from humanclap.audio.load import MIN_DURATION_S, Remark, Source, audio_blocks, check_rate
 from humanclap.errors import SettingsError
 
 Fill = Literal["repeat", "wrap", "zero"]
@@ -37,6 +37,7 @@ def windows(
     hop_s: float,
     fill: Fill,
     listen: Callable[[NDArray[np.float32]], None] | None = None,
+    remark: Remark | None = None,
 ) -> Iterator[Window]:
     """Cut a clip into windows of `window_s` seconds starting every `hop_s`, streaming.
 
@@ -46,7 +47,7 @@ def windows(
     grow with the clip.
 
     sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds). listen: gets
-    the clip's samples too, once each and without fill, block by block.
+    the clip's samples too, once each and without fill, block by block. remark: as `audio_blocks`.
     Raises SettingsError on other settings, and what `audio_blocks` raises when it is reached.
     """
     check_rate(sample_rate)
@@ -63,7 +64,7 @@ def windows(
     hop_samples = round(hop_s * sample_rate)
     if hop_samples < 1:
         raise SettingsError(f"hop_s is {hop_s}, less than one sample at {sample_rate} Hz")
-    return _windows(source, sample_rate, window_samples, hop_samples, fill, listen)
+    return _windows(source, sample_rate, window_samples, hop_samples, fill, listen, remark)
 
 
 def _windows(
@@ -73,10 +74,11 @@ def _windows(
     hop_samples: int,
     fill: Fill,
     listen: Callable[[NDArray[np.float32]], None] | None,
+    remark: Remark | None,
 ) -> Iterator[Window]:
     pending = np.zeros(0, np.float32)
     heard: int | None = None  # samples of `pending` already inside a window; None before the first
-    for block in audio_blocks(source, sample_rate=sample_rate):
+    for block in audio_blocks(source, sample_rate=sample_rate, remark=remark):
         if listen is not None:
             listen(block)
         pending = np.concatenate((pending, block))

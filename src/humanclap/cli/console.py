@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
@@ -13,22 +14,70 @@ from typing import Any, TypeVar
 
 import click
 
+from humanclap.errors import InputError
+from humanclap.formats import STANDARD, atomic_writer
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
 
 
+OUTPUTS = ("output", "html", "markdown", "per_pair", "exclusions")
+"""Parameters of commands that name a file to write; paths in the others are read."""
+
+
+def keeps_inputs(command: Command) -> Command:
+    """Refuse to write a result over a file that the command reads, or over another result."""
+
+    @functools.wraps(command)
+    def guarded(*arguments: Any, **given: Any) -> Any:
+        check_outputs(given)
+        return command(*arguments, **given)
+
+    return guarded  # type: ignore[return-value]
+
+
+def check_outputs(given: Mapping[str, object]) -> None:
+    """Raise InputError where a path of OUTPUTS is that of a file read, or of another output."""
+    inputs = [
+        path for name, value in given.items() if name not in OUTPUTS for path in _paths(value)
+    ]
+    written: list[Path] = []
+    for name in OUTPUTS:
+        for path in _paths(given.get(name)):
+            if str(path) == STANDARD or path.is_dir():
+                continue
+            if any(_same_file(path, read) for read in inputs):
+                raise InputError(
+                    f"{path}: is read by this command and would be overwritten; name another file"
+                )
+            if any(_same_file(path, other) for other in written):
+                raise InputError(f"{path}: is named for two results; name another file for one")
+            written.append(path)
+
+
+def _paths(value: object) -> list[Path]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [path for path in values if isinstance(path, Path)]
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one regular file, by link or by another name too."""
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
 def output_options(command: Command) -> Command:
-    """Add --json, --quiet and --output to a command."""
+    """Add --json, --quiet and --output to a command, which cannot write over what it reads."""
+    command = keeps_inputs(command)
     for option in (
         click.option(
             "-o",
             "--output",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Write the result to this file.",
+            help="Write the result to this file; - is standard output.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -70,7 +119,7 @@ def _plain(value: object) -> object:
 
 def emit(text: str, *, output: Path | None) -> None:
     """Print a result to stdout, or write it to `output` (whole or not at all)."""
-    if output is None:
+    if output is None or str(output) == STANDARD:
         click.echo(text)
         return
     with atomic_writer(output) as file:

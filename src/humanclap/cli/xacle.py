@@ -9,6 +9,7 @@ import click
 
 from humanclap.cli.console import (
     emit,
+    keeps_inputs,
     mn04_options,
     output_options,
     progress_bar,
@@ -37,6 +38,7 @@ def xacle() -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
+@keeps_inputs
 def predict(
     pairs: Path,
     audio_root: Path | None,
