@@ -89,6 +89,7 @@ def humanclap(verbose: bool) -> None:
         format="%(levelname)s %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its messages itself
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -40,7 +40,8 @@ class HumanCLAP:
     """Scores pairs of audio and text with one checkpoint and one set of settings.
 
     Scores are cosines in [-1, 1]. They do not depend on batch size, order, neighbours or any
-    random state (fp32: within 1e-6).
+    random state (fp32: within 1e-6). In a forked process (`multiprocessing` with `fork`) a loaded
+    model goes on with one CPU thread; on CUDA use `spawn` and load it there.
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
