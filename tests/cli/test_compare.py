@@ -115,3 +115,31 @@ def test_xacle_predicts_a_list_whole_or_not_at_all(folder, capsys):
     assert run(["xacle", "predict", "list.csv", "-o", "other.csv"]) == 2
     assert "1 of 2 clips could not be scored: b.wav" in capsys.readouterr().err
     assert not (folder / "other.csv").exists()
+
+
+def test_xacle_writes_nothing_over_its_list_and_nothing_of_an_unreadable_text(folder, capsys):
+    soundfile.write("x.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    (folder / "l.csv").write_text("wav_file_name,text\nx.wav,犬が吠えている\n")
+    assert run(["xacle", "predict", "l.csv", "-o", "l.csv"]) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert run(["xacle", "predict", "l.csv", "-o", "s.csv"]) == 2
+    assert (
+        "1 of 1 clips could not be scored: x.wav (the model cannot read" in capsys.readouterr().err
+    )
+    assert not (folder / "s.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "tango.csv", "audioldm.csv", "-o", "tango.csv"],
+        ["compare", "tango.csv", "audioldm.csv", "--html", "audioldm.csv"],
+        ["compare", "tango.csv", "audioldm.csv", "--html", "new.html", "--markdown", "new.html"],
+        ["rerank", "tango.csv", "-o", "tango.csv"],
+    ],
+)
+def test_no_result_is_written_over_what_is_read_or_over_another(folder, arguments, capsys):
+    before = (folder / "tango.csv").read_text(), (folder / "audioldm.csv").read_text()
+    assert run(arguments) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert ((folder / "tango.csv").read_text(), (folder / "audioldm.csv").read_text()) == before

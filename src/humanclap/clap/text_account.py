@@ -6,7 +6,7 @@ Works on the encodings of any fast tokenizer, by the places its pieces have in t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,12 @@ have 0.74 to 1.
 """
 BROKEN = 0.5
 """Where more than this share of the words of a run is broken into pieces, its language is in
-doubt: at most 0.12 of English captions' words, 0.6 and more of German, Spanish or Polish ones."""
+doubt: at most 0.12 of English captions' words are, 0.54 and more of those of seven other languages
+in Latin letters (benchmarks/unread_texts.py)."""
 ENOUGH_WORDS = 5
 """Fewer words tell nothing about a language."""
+_START = 40
+"""Characters of a text that a warning shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,25 @@ def _unread(
 
 def _is_latin(character: str) -> bool:
     return character.isascii() or unicodedata.name(character, "").startswith("LATIN")
+
+
+def text_warnings(accounts: Mapping[str, TextAccount]) -> list[str]:
+    """What to know of texts before training on them: unreadable, cut, of another language."""
+    found = []
+    for texts, what in (
+        ([text for text, one in accounts.items() if not one.readable],
+         "in letters that the model does not know, and all alike to it"),
+        ([text for text, one in accounts.items() if one.cut],
+         "longer than the model reads, and cut"),
+    ):  # fmt: skip
+        if texts:
+            is_are = "is" if len(texts) == 1 else "are"
+            found.append(
+                f"{len(texts)} of {len(accounts)} texts {is_are} {what}, for example "
+                f"{texts[0][:_START]!r}"
+            )
+    doubt = language_doubt(accounts.values())
+    return [*found, doubt] if doubt else found
 
 
 def language_doubt(accounts: Iterable[TextAccount]) -> str | None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -18,9 +18,15 @@ from humanclap.errors import InputError
 from humanclap.formats import STANDARD, atomic_writer
 from humanclap.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from humanclap.clap.backbone import Backbone
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
+_NAMED = 5
+_START = 40
+"""Characters of a text that a warning shows."""
 
 
 OUTPUTS = ("output", "html", "markdown", "per_pair", "exclusions")
@@ -130,6 +136,40 @@ def remark(message: str, *, quiet: bool) -> None:
     """Say something on stderr unless --quiet."""
     if not quiet:
         click.echo(message, err=True)
+
+
+class Noted(Protocol):
+    """A row of a pair that may have a note."""
+
+    @property
+    def audio(self) -> str:
+        """The clip."""
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+
+    @property
+    def note(self) -> str | None:
+        """What the reader of its score should know."""
+
+
+def warn_of_notes(rows: Sequence[Noted]) -> None:
+    """Say which scores say little: of silent clips, of texts that were cut; quiet or not."""
+    noted = [row for row in rows if row.note]
+    for row in noted[:_NAMED]:
+        text = row.text if len(row.text) <= _START else f"{row.text[:_START]}..."
+        click.echo(f"warning: {row.audio} | {text}: {row.note}", err=True)
+    if len(noted) > 1:
+        click.echo(f"warning: {len(noted)} of {len(rows)} pairs have a note", err=True)
+
+
+def warn_of_language(backbone: Backbone, texts: Sequence[str]) -> None:
+    """Say where the texts seem to be of a language that the model was not taught."""
+    from humanclap.clap.text_account import language_doubt
+
+    if doubt := language_doubt(backbone.text_accounts(sorted(set(texts)))):
+        click.echo(f"warning: {doubt}", err=True)
 
 
 def format_number(value: float, digits: int = 3) -> str:

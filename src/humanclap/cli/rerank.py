@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import emit, output_options, remark, text_table, to_json
+from humanclap.cli.console import (
+    emit,
+    output_options,
+    remark,
+    text_table,
+    to_json,
+    warn_of_notes,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings
@@ -68,6 +75,7 @@ def rerank(
         emit(records_as_csv(choices, record_type=Choice).rstrip("\n"), output=None)
     else:
         write_records(output, choices, record_type=Choice)
+    warn_of_notes(choices)
     remark(_counts(choices), quiet=quiet)
 
 

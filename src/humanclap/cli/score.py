@@ -16,6 +16,8 @@ from humanclap.cli.console import (
     progress_bar,
     remark,
     to_json,
+    warn_of_language,
+    warn_of_notes,
 )
 from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.errors import InputError
@@ -23,7 +25,6 @@ from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.records import UNKNOWN_MET, Pair, Score, roles_met
 
 if TYPE_CHECKING:
-    from humanclap.scoring.scorer import HumanCLAP
     from humanclap.tables import Further
 
 
@@ -137,8 +138,8 @@ def score(
         )
     if table is None:
         emit(_text_of(scores, further, as_json=as_json, single=text is not None), output=output)
-    _warn_of_texts(scorer, scores)
-    _warn_of_notes(scores)
+    warn_of_language(scorer.backbone, [item.text for item in scores if item.error is None])
+    warn_of_notes(scores)
     _remark_replaced(further, quiet)
     return _report(scores, scorer.signature, output, quiet)
 
@@ -184,27 +185,6 @@ def _text_of(scores: Sequence[Score], further: Further, *, as_json: bool, single
         rating = f"{item.rating:.1f} ± {item.rating_error:.1f} of 10"
         return f"{item.score:.4f}  (predicted rating {rating})"
     return rows_as_csv(columns, rows).rstrip("\n")
-
-
-def _warn_of_notes(scores: Sequence[Score]) -> None:
-    """Say which pairs have a score that says little: silent clips, texts cut short."""
-    noted = [item for item in scores if item.note]
-    for item in noted[:5]:
-        click.echo(f"warning: {item.audio} | {_start_of(item.text)}: {item.note}", err=True)
-    if len(noted) > 1:
-        click.echo(f"warning: {len(noted)} of {len(scores)} pairs have a note", err=True)
-
-
-def _start_of(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def _warn_of_texts(scorer: HumanCLAP, scores: Sequence[Score]) -> None:
-    from humanclap.clap.text_account import language_doubt
-
-    texts = sorted({item.text for item in scores if item.error is None})
-    if doubt := language_doubt(scorer.backbone.text_accounts(texts)):
-        click.echo(f"warning: {doubt}", err=True)
 
 
 def _remark_replaced(further: Further, quiet: bool) -> None:

@@ -16,6 +16,8 @@ from humanclap.cli.console import (
     remark,
     text_table,
     to_json,
+    warn_of_language,
+    warn_of_notes,
 )
 
 _PATH = click.Path(path_type=Path)
@@ -74,6 +76,8 @@ def predict(
             scorer, wanted, audio_root=audio_root or pairs.parent, progress=progress
         )
     write_submission(output, scores)
+    warn_of_language(scorer.backbone, [item.text for item in scores])
+    warn_of_notes(scores)
     remark(f"{len(scores)} predicted -> {output}  {scorer.signature}", quiet=quiet)
 
 

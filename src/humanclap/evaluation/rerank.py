@@ -31,6 +31,7 @@ class Choice:
     candidates: int
     margin: float
     signature: str | None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ def choose(scores: Sequence[Score], *, force: bool = False) -> list[Choice]:
                 candidates=len(scored),
                 margin=best.score - scored[1].score if len(scored) > 1 else math.nan,
                 signature=best.signature,
+                note=best.note,
             )
         )
     return found

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
 from humanclap.evaluation.exposure import Exposure
+from humanclap.evaluation.noted import Noted
 from humanclap.evaluation.result import plain
 from humanclap.metrics.bootstrap import replicates_needed
 
@@ -140,6 +141,7 @@ class Leaderboard:
 
     exposure: what the metric's model met of the clips and prompts; unmet: the systems over the
     `unmet_prompts` of which it met nothing, empty where that is all prompts or fewer than two.
+    noted: clips whose score has a note, such as silent ones; they count all the same.
     """
 
     standings: tuple[Standing, ...]
@@ -156,6 +158,7 @@ class Leaderboard:
     exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
     unmet: tuple[Standing, ...] = ()
     unmet_prompts: int = 0
+    noted: tuple[Noted, ...] = ()
 
     def win_rate(self, system: str, other: str) -> float | None:
         """Share of prompts `system` wins against `other`, None for itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.text_account import text_warnings
 from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
@@ -33,6 +35,8 @@ from humanclap.training.state import RunFolder, RunState
 from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
 from humanclap.training.validation import cosines, fit_calibration
 from humanclap.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,8 @@ def train_from_tables(
         if refuse_trained_on:
             met.refuse()
         backbone = loaded.backbone.to(others.device)
+        if others.rank == 0:
+            warn_of_texts(backbone, (*splits.train, *splits.validation))
         base = {"name": backbone.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
         state = _open(folder, others, resume=resume, overwrite=overwrite)
@@ -130,6 +136,14 @@ def train_from_tables(
             calibration=calibration,
             met_before=met,
         )
+
+
+def warn_of_texts(backbone: Backbone, examples: Sequence[Example]) -> None:
+    """Log what the model cannot read, or not whole, of the texts it is to learn from."""
+    texts = sorted({item.text for item in examples})
+    accounts = dict(zip(texts, backbone.text_accounts(texts), strict=True))
+    for warning in text_warnings(accounts):
+        logger.warning("%s", warning)
 
 
 def _identity(
