@@ -36,7 +36,7 @@ _FORMATS = {
 }
 TABLE_SUFFIXES = (*_FORMATS, *(f"{name}.gz" for name in _FORMATS if name != ".parquet"))
 """Suffixes of a table; a name without any is CSV."""
-_SHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
+SHEET_SUFFIXES = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -84,7 +84,7 @@ def read_cells(path: Path) -> tuple[tuple[str, ...], list[Cells]]:
     """Columns in order and rows; raises TableError as `tables.read_table` says."""
     suffix = suffix_of(path)
     kind = table_format(path) or "csv"
-    if suffix in _SHEETS:
+    if suffix in SHEET_SUFFIXES:
         raise TableError(path, f"a {suffix} sheet is not read; save it as CSV (UTF-8) or .tsv")
     if kind == "parquet":
         return _parquet(path)

@@ -143,3 +143,17 @@ def test_no_result_is_written_over_what_is_read_or_over_another(folder, argument
     assert run(arguments) == 2
     assert "name another file" in capsys.readouterr().err
     assert ((folder / "tango.csv").read_text(), (folder / "audioldm.csv").read_text()) == before
+
+
+def test_a_report_named_json_is_json_and_is_never_written_under_a_table_s_name(folder, capsys):
+    systems = ["compare", "tango.csv", "audioldm.csv", *QUICK, "-q"]
+    assert run([*systems, "-o", "board.json"]) == 0
+    assert json.loads((folder / "board.json").read_text())["prompts"] == 20
+    assert run([*systems, "-o", "board.txt"]) == 0
+    assert (folder / "board.txt").read_text().startswith("tango has the highest mean")
+    assert run([*systems, "-o", "board.xlsx"]) == 2
+    assert "is a report and no table; name it .txt, or .json" in capsys.readouterr().err
+    assert run(["rerank", "tango.csv", "-q", "-o", "best.json"]) == 0
+    assert len(json.loads((folder / "best.json").read_text())) == 20
+    assert run([*systems, "-o", "-"]) == 0
+    assert capsys.readouterr().out.startswith("tango has the highest mean")

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from humanclap.errors import InputError
-from humanclap.formats import STANDARD, atomic_writer
+from humanclap.formats import (
+    SHEET_SUFFIXES,
+    STANDARD,
+    TABLE_SUFFIXES,
+    atomic_writer,
+    suffix_of,
+)
 from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -63,6 +69,24 @@ def check_outputs(given: Mapping[str, object]) -> None:
             written.append(path)
 
 
+def _named_as_it_is(command: Command) -> Command:
+    """Take an output named .json for --json, and refuse to write words under a table's name."""
+
+    @functools.wraps(command)
+    def named(*arguments: Any, **given: Any) -> Any:
+        output = given.get("output")
+        if isinstance(output, Path) and not given.get("as_json"):
+            suffix = suffix_of(output)
+            given["as_json"] = suffix in {".json", ".json.gz"}
+            if not given["as_json"] and suffix in {*TABLE_SUFFIXES, *SHEET_SUFFIXES}:
+                raise InputError(
+                    f"{output}: the result is a report and no table; name it .txt, or .json"
+                )
+        return command(*arguments, **given)
+
+    return named  # type: ignore[return-value]
+
+
 def _paths(value: object) -> list[Path]:
     values = value if isinstance(value, tuple) else (value,)
     return [path for path in values if isinstance(path, Path)]
@@ -75,9 +99,13 @@ def _same_file(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def output_options(command: Command) -> Command:
-    """Add --json, --quiet and --output to a command, which cannot write over what it reads."""
-    command = keeps_inputs(command)
+def output_options(command: Command, *, report: bool = True) -> Command:
+    """Add --json, --quiet and --output to a command, which cannot write over what it reads.
+
+    report: the result is words, or JSON where --json or the name of the output says so; False for
+    a table, whose format its name tells.
+    """
+    command = keeps_inputs(_named_as_it_is(command) if report else command)
     for option in (
         click.option(
             "-o",

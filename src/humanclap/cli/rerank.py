@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from humanclap.cli.console import (
     to_json,
     warn_of_notes,
 )
+from humanclap.formats import suffix_of
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings
@@ -38,7 +40,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
 @click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
-@output_options
+@partial(output_options, report=False)
 def rerank(
     scores: Path,
     targets: Path | None,
@@ -65,6 +67,7 @@ def rerank(
             allow_missing=allow_missing, force=force, replicates=replicates, seed=seed
         )
         gains = _gains(scores, targets, settings)
+        as_json = as_json or (output is not None and suffix_of(output) == ".json")
         text = to_json([asdict(gain) for gain in gains]) if as_json else _gain_table(gains)
         emit(text, output=output)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ Examples:
 )
 @click.option("--allow-unmatched", is_flag=True, help="For a folder: leave out what has no match.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
-@output_options
+@partial(output_options, report=False)
 def score(
     source: Path,
     text: str | None,
