@@ -76,12 +76,19 @@ def roles_met(met: str | None) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _check_pair(audio: str, text: str) -> None:
-    if not audio.strip():
-        raise InputError("audio is empty")
+def check_text(text: object, *, what: str = "text") -> None:
+    """Raise InputError unless `text` is a string that holds more than spaces.
+
+    >>> check_text(["rain", "wind"])
+    Traceback (most recent call last):
+    humanclap.errors.InputError: text is a list (['rain', 'wind']); expected a string
+    """
+    if not isinstance(text, str):
+        shown = f" ({text!r})" if text is not None and len(repr(text)) <= 40 else ""
+        kind = "None" if text is None else f"a {type(text).__name__}"
+        raise InputError(f"{what} is {kind}{shown}; expected a string")
     if not text.strip():
-        raise InputError("text is empty")
-    _check_utf8(audio, text)
+        raise InputError(f"{what} is empty")
 
 
 def _check_utf8(audio: str, text: str) -> None:
@@ -101,6 +108,12 @@ def _has_lone_surrogates(value: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def _check_pair(audio: str, text: str) -> None:
+    check_text(audio, what="audio")
+    check_text(text)
+    _check_utf8(audio, text)
 
 
 def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -215,7 +228,10 @@ class Score:
     on 0..10; rating_error: its standard error on the same scale, above 0. Both are NaN where the
     checkpoint is not calibrated. rating_covers: the kinds of sound (systems or subsets) that the
     calibration was fitted on, `; ` between them, None where unknown. met: what of the pair the
-    model met before (`roles_met`), None where nothing is said.
+    model met before (`roles_met`), None where nothing is said. text_cut: word pieces of the text
+    beyond the last that the model reads, 0 where it reads all, None where unknown; text_unread:
+    share of the text's letters, in [0, 1], that the model cannot read, NaN where unknown. note:
+    what a reader of the score should know of the pair, such as that its clip is silent.
     """
 
     audio: str
@@ -230,6 +246,9 @@ class Score:
     split: str | None = None
     signature: str | None = None
     met: str | None = None
+    text_cut: int | None = None
+    text_unread: float = math.nan
+    note: str | None = None
     error: str | None = None
 
     def __post_init__(self) -> None:

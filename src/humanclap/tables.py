@@ -1,39 +1,69 @@
-"""Tables in and out: CSV, TSV and JSONL; errors name file and line, writing is all or nothing."""
+"""Tables in and out, in the formats of `formats`; errors name file and line."""
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
-from humanclap.errors import InputError, TableError, naming_file
+from humanclap.errors import InputError, TableError
+from humanclap.formats import (
+    STANDARD,
+    atomic_writer,
+    check_output,
+    read_cells,
+    write_cells,
+    write_delimited,
+)
 from humanclap.records import Pair, Score, Target
+
+__all__ = [
+    "Further",
+    "Row",
+    "Table",
+    "atomic_writer",
+    "check_distinct",
+    "check_output",
+    "further_cells",
+    "read_manifest",
+    "read_pairs",
+    "read_scores",
+    "read_table",
+    "read_targets",
+    "records_as_csv",
+    "rows_as_csv",
+    "write_records",
+    "write_rows",
+]
 
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table: its cells by column name and the line it starts on (header = 1)."""
+    """One row of a table: its cells by column name and the line it starts on (header = 1).
+
+    others: by column, what a cell of a JSON or Parquet table is that is no text and no number,
+    such as `a list`.
+    """
 
     path: Path
     line: int
     cells: Mapping[str, str]
+    others: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def error(self, message: str) -> TableError:
         """An error that names this row."""
         return TableError(self.path, message, self.line)
 
     def text(self, column: str) -> str:
-        """The cell, stripped; raises where it is empty."""
+        """The cell, stripped; raises where it is empty, or was no text or number in JSON."""
+        if column in self.others:
+            raise self.error(f"column {column!r} is {self.others[column]}; expected a text")
         value = self.cells.get(column, "").strip()
         if not value:
             raise self.error(f"column {column!r} is empty")
@@ -41,6 +71,8 @@ class Row:
 
     def optional(self, column: str) -> str | None:
         """The cell, stripped, or None where the column is absent or the cell empty."""
+        if self.others.get(column, "true or false") != "true or false":
+            raise self.error(f"column {column!r} is {self.others[column]}; expected a text")
         return self.cells.get(column, "").strip() or None
 
     def number(self, column: str) -> float:
@@ -49,10 +81,22 @@ class Row:
         try:
             number = float(value)
         except ValueError:
-            raise self.error(f"column {column!r} is {value!r}; expected a number") from None
+            comma = " (with a decimal point, not a comma)" if "," in value else ""
+            raise self.error(f"column {column!r} is {value!r}; expected a number{comma}") from None
         if not math.isfinite(number):
             raise self.error(f"column {column!r} is {value!r}; expected a finite number")
         return number
+
+    def count(self, column: str) -> int:
+        """The cell as a whole number."""
+        number = self.number(column)
+        if number != int(number):
+            raise self.error(f"column {column!r} is {number:g}; expected a whole number")
+        return int(number)
+
+    def optional_count(self, column: str) -> int | None:
+        """As `count`, None where the column is absent or the cell empty."""
+        return None if self.optional(column) is None else self.count(column)
 
     def optional_number(self, column: str) -> float:
         """As `number`, NaN where the column is absent or the cell empty."""
@@ -89,81 +133,22 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """Read CSV (comma), TSV (by suffix .tsv) or JSON lines (by suffix .jsonl), UTF-8.
+    """Read a table, UTF-8: CSV, .tsv, .jsonl (an object a line), .json (an array of objects),
+    .parquet (with pyarrow), each but the last also with .gz behind; `-` is standard input.
 
+    CSV is separated by commas, or by semicolons or tabs where the header has only those. Rows of
+    nothing but empty cells, and empty cells beyond the header, are passed over.
     Raises TableError for a missing, empty or undecodable file, a repeated column name, a row with
     too many or too few cells, or no rows at all.
     """
     path = Path(path)
-    if not path.is_file():
+    if str(path) != STANDARD and not path.is_file() and (path.is_dir() or not path.exists()):
         what = "is a folder, not a table" if path.is_dir() else "no such file"
         raise TableError(path, what)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = _read_json_lines(path, file) if _is_json(path) else _read_delimited(path, file)
-    except UnicodeDecodeError as error:
-        raise TableError(path, f"not UTF-8 text ({error.reason}); save it as UTF-8") from error
-    if not table.rows:
+    columns, rows = read_cells(path)
+    if not rows:
         raise TableError(path, "has no rows")
-    return table
-
-
-def _is_json(path: Path) -> bool:
-    return path.suffix.lower() in {".jsonl", ".ndjson"}
-
-
-def _read_delimited(path: Path, file: IO[str]) -> Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    rows: list[Row] = []
-    columns: tuple[str, ...] = ()
-    line = 1
-    try:
-        for cells in reader:
-            if not columns:
-                if not cells:
-                    raise TableError(path, "the first line must name the columns", 1)
-                columns = tuple(name.strip() for name in cells)
-                _check_columns(path, columns)
-            elif cells:
-                if len(cells) != len(columns):
-                    raise TableError(
-                        path,
-                        f"{len(cells)} cells where the header has {len(columns)} "
-                        "(a comma in a text needs quotes around the text)",
-                        line,
-                    )
-                rows.append(Row(path, line, dict(zip(columns, cells, strict=True))))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise TableError(path, f"broken CSV: {error}", line) from error
-    if not columns:
-        raise TableError(path, "is empty")
-    return Table(path, columns, tuple(rows))
-
-
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if repeated:
-        raise TableError(path, f"column {', '.join(map(repr, repeated))} stands twice", 1)
-
-
-def _read_json_lines(path: Path, file: IO[str]) -> Table:
-    rows: list[Row] = []
-    columns: dict[str, None] = {}
-    for line, text in enumerate(file, start=1):
-        if not text.strip():
-            continue
-        try:
-            item = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise TableError(path, f"not JSON: {error.msg}", line) from error
-        if not isinstance(item, dict):
-            raise TableError(path, "each line must be a JSON object", line)
-        cells = {str(key): "" if value is None else str(value) for key, value in item.items()}
-        columns.update(dict.fromkeys(cells))
-        rows.append(Row(path, line, cells))
-    return Table(path, tuple(columns), tuple(rows))
+    return Table(path, columns, tuple(Row(path, *row) for row in rows))
 
 
 # -- typed tables ---------------------------------------------------------------------------
@@ -178,6 +163,15 @@ def read_pairs(path: str | Path) -> list[Pair]:
 
     Raises TableError where a `pair_id` (or, without that column, a pair) stands twice.
     """
+    return read_manifest(path)[0]
+
+
+Further = Mapping[str, Mapping[str, str]]
+"""Cells of a table's further columns, by `pair_id`; nothing is known of them but to keep them."""
+
+
+def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
+    """As `read_pairs`, and the cells of the columns that a Pair has no place for."""
     table = read_table(path)
     table.require("audio", "text")
     pairs = [
@@ -192,7 +186,19 @@ def read_pairs(path: str | Path) -> list[Pair]:
         for row in table.rows
     ]
     check_distinct((pair.pair_id for pair in pairs), table.rows, what="pair")
-    return pairs
+    return pairs, further_cells(table, pairs)
+
+
+def further_cells(table: Table, pairs: Sequence[Pair]) -> Further:
+    """The cells of `table`, whose rows are `pairs`, in columns that a Pair has no place for."""
+    known = {field.name for field in fields(Pair)}
+    names = [column for column in table.columns if column not in known]
+    if not names:
+        return {}
+    return {
+        pair.pair_id: {name: row.cells.get(name, "") for name in names}
+        for pair, row in zip(pairs, table.rows, strict=True)
+    }
 
 
 def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> None:
@@ -210,15 +216,12 @@ def read_targets(path: str | Path) -> list[Target]:
     table.require("audio", "text", "target", "mos", "n")
 
     def build(row: Row) -> Target:
-        n = row.number("n")
-        if n != int(n):
-            raise row.error(f"column 'n' is {n:g}; expected a whole number")
         return Target(
             audio=row.text("audio"),
             text=row.text("text"),
             target=row.number("target"),
             mos=row.number("mos"),
-            n=int(n),
+            n=row.count("n"),
             standard_error=row.optional_number("standard_error"),
             pair_id=row.optional("pair_id") or "",
             kind=row.optional("kind") or "rating",
@@ -233,8 +236,8 @@ def read_targets(path: str | Path) -> list[Target]:
 def read_scores(path: str | Path) -> list[Score]:
     """Read scores of any metric: `audio`, `text`, `score` [, `rating`, `rating_error`, ...].
 
-    Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `met`, `error`. A row
-    whose `score` is empty must say why in `error`.
+    Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `met`, `text_cut`,
+    `text_unread`, `note`, `error`. A row whose `score` is empty must say why in `error`.
     """
     table = read_table(path)
     table.require("audio", "text", "score")
@@ -249,8 +252,10 @@ def read_scores(path: str | Path) -> list[Score]:
             rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
             error=error,
+            text_cut=row.optional_count("text_cut"),
+            text_unread=row.optional_number("text_unread"),
             **_optional_columns(
-                row, "system", "subset", "split", "signature", "rating_covers", "met"
+                row, "system", "subset", "split", "signature", "rating_covers", "met", "note"
             ),
         )
 
@@ -262,80 +267,14 @@ def read_scores(path: str | Path) -> list[Score]:
 # -- writing --------------------------------------------------------------------------------
 
 
-@contextmanager
-def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under its name only when the block ends without an error.
-
-    A link keeps pointing to its file; a device or pipe (/dev/null, /dev/stdout) is written to.
-    UTF-8; bytes of a file name that are none are written as \\udcxx. OSErrors name the file.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with (
-            naming_file(path),
-            open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-        ):
-            yield file
-        return
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming_file(path, always=True):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with (
-            naming_file(path),
-            open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-        ):
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_current_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _current_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
-
-
 def write_rows(
     path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]
 ) -> None:
-    """Write a table (format by suffix, as `read_table`); None and NaN become empty cells."""
-    path = Path(path)
-    with atomic_writer(path) as file:
-        if _is_json(path):
-            for row in rows:
-                cells = {column: _json_value(row.get(column)) for column in columns}
-                file.write(json.dumps(cells, ensure_ascii=False) + "\n")
-        else:
-            _write_delimited(file, columns, rows, "\t" if path.suffix.lower() == ".tsv" else ",")
+    """Write a table (format by suffix, as `read_table`); None and NaN become empty cells.
 
-
-def _write_delimited(
-    file: IO[str], columns: Sequence[str], rows: Iterable[Mapping[str, object]], delimiter: str
-) -> None:
-    plain = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    quoting = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(columns)
-    for row in rows:
-        cells = [_cell(row.get(column)) for column in columns]
-        bare_return = any("\r" in cell for cell in cells)  # csv does not quote it, nor read it bare
-        (quoting if bare_return else plain).writerow(cells)
-
-
-def _json_value(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    Raises InputError for a name of no known format.
+    """
+    write_cells(Path(path), columns, rows)
 
 
 def _rows_of(records: Iterable[Any], columns: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -351,6 +290,11 @@ def write_records(path: str | Path, records: Sequence[Any], *, record_type: type
 def records_as_csv(records: Sequence[Any], *, record_type: type) -> str:
     """The CSV text that `write_records` would write."""
     columns = [field.name for field in fields(record_type)]
+    return rows_as_csv(columns, _rows_of(records, columns))
+
+
+def rows_as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """The CSV text that `write_rows` would write."""
     text = io.StringIO()
-    _write_delimited(text, columns, _rows_of(records, columns), ",")
+    write_delimited(text, columns, rows, ",")
     return text.getvalue()

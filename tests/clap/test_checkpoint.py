@@ -195,6 +195,25 @@ def test_an_unknown_name_is_told_the_packaged_ones(shipped: Path) -> None:
         load_checkpoint("scraps")
 
 
+def test_a_folder_named_as_a_packaged_model_does_not_stand_in_its_way(
+    tiny: MiniCLAP, shipped: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "base").mkdir()  # in the current folder
+    assert load_checkpoint("base").calibration == CALIBRATION
+    assert caplog.text == ""
+    save_checkpoint(Checkpoint(tiny), tmp_path / "base")
+    assert load_checkpoint("base").calibration == CALIBRATION
+    assert "base is the packaged model; the folder of that name is ./base" in caplog.text
+    for own in ("./base", "base/", str(tmp_path / "base"), Path("base")):
+        assert load_checkpoint(own).calibration is None
+
+
+def test_a_misspelt_folder_is_told_what_lies_beside_it(shipped: Path, tmp_path: Path) -> None:
+    (tmp_path / "a" / "runs" / "relate").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"a/runs/relat: no such .* \(a/runs holds relate\)"):
+        load_checkpoint("a/runs/relat")
+
+
 def test_what_the_package_holds_can_be_named() -> None:
     assert {"mini", "mini-mn04"} <= set(packaged_names())
     for name in packaged_names():

@@ -103,7 +103,9 @@ def hub(tmp_path_factory) -> Iterator[str]:
     server.server_close()
 
 
-def load(endpoint: str, home: Path, *names: tuple[str, bool]) -> dict[str, str]:
+def load(
+    endpoint: str, home: Path, *names: tuple[str, bool], client: str = CLIENT
+) -> dict[str, str]:
     """What a fresh process gets for each (name, offline): a fingerprint or the error."""
     environment = os.environ | {
         "HF_ENDPOINT": endpoint,
@@ -114,7 +116,7 @@ def load(endpoint: str, home: Path, *names: tuple[str, bool]) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", CLIENT, json.dumps(names)],
+        [sys.executable, "-c", client, json.dumps(names)],
         env=environment,
         capture_output=True,
         text=True,
@@ -169,3 +171,66 @@ def test_models_of_the_hub_load_once_online_and_then_offline(hub, tmp_path):
     never = offline["someone/never-loaded"]
     assert "config.json is not in the local cache of the hub; load it once online" in never
     assert "the hub cannot be reached" in offline["someone/unreachable"]
+
+
+def test_a_misspelt_folder_is_told_at_once_where_the_hub_cannot_be_reached(tmp_path):
+    (tmp_path / "runs" / "relate").mkdir(parents=True)
+    client = CLIENT.replace("time.sleep = lambda seconds: None", "started = time.monotonic()")
+    client += "assert time.monotonic() - started < 60, 'waited'\n"
+    client = f"import os; os.chdir({str(tmp_path)!r})\nimport transformers\n{client}"
+    found = load("http://127.0.0.1:9", tmp_path, ("runs/relat", False), client=client)
+    assert "runs/relat: no such folder (runs holds relate), and the hub" in found["runs/relat"]
+
+
+def test_the_command_line_says_once_that_the_hub_cannot_be_reached(tmp_path):
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    arguments = ["score", "x.wav", "a dog", "-m", "runs/rel"]
+    done = subprocess.run(
+        [sys.executable, "-m", "humanclap", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().split("\n")
+    assert line.startswith("error: runs/rel: no such folder, and the hub cannot be reached")
+
+
+def test_a_hub_that_answers_badly_is_asked_again_and_each_time_told_once(tmp_path):
+    class Busy(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    code = """
+import sys, time
+time.sleep = lambda seconds: None
+from humanclap.cli.main import run
+sys.exit(run(["score", "x.wav", "a dog", "-m", "someone/clap"]))
+"""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    environment = os.environ | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(tmp_path),
+        "NO_PROXY": "127.0.0.1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    server.shutdown()
+    server.server_close()
+    retries = [line for line in done.stderr.split("\n") if "Retry 1/" in line]
+    assert (done.returncode, len(retries)) == (2, 1), done.stderr

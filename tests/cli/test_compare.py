@@ -154,3 +154,45 @@ def test_xacle_predicts_a_list_whole_or_not_at_all(folder, capsys):
     assert run(["xacle", "predict", "list.csv", "-o", "other.csv"]) == 2
     assert "1 of 2 clips could not be scored: b.wav" in capsys.readouterr().err
     assert not (folder / "other.csv").exists()
+
+
+def test_xacle_writes_nothing_over_its_list_and_nothing_of_an_unreadable_text(folder, capsys):
+    soundfile.write("x.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    (folder / "l.csv").write_text("wav_file_name,text\nx.wav,犬が吠えている\n")
+    assert run(["xacle", "predict", "l.csv", "-o", "l.csv"]) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert run(["xacle", "predict", "l.csv", "-o", "s.csv"]) == 2
+    assert (
+        "1 of 1 clips could not be scored: x.wav (the model cannot read" in capsys.readouterr().err
+    )
+    assert not (folder / "s.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "tango.csv", "audioldm.csv", "-o", "tango.csv"],
+        ["compare", "tango.csv", "audioldm.csv", "--html", "audioldm.csv"],
+        ["compare", "tango.csv", "audioldm.csv", "--html", "new.html", "--markdown", "new.html"],
+        ["rerank", "tango.csv", "-o", "tango.csv"],
+    ],
+)
+def test_no_result_is_written_over_what_is_read_or_over_another(folder, arguments, capsys):
+    before = (folder / "tango.csv").read_text(), (folder / "audioldm.csv").read_text()
+    assert run(arguments) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert ((folder / "tango.csv").read_text(), (folder / "audioldm.csv").read_text()) == before
+
+
+def test_a_report_named_json_is_json_and_is_never_written_under_a_table_s_name(folder, capsys):
+    systems = ["compare", "tango.csv", "audioldm.csv", *QUICK, "-q"]
+    assert run([*systems, "-o", "board.json"]) == 0
+    assert json.loads((folder / "board.json").read_text())["prompts"] == 20
+    assert run([*systems, "-o", "board.txt"]) == 0
+    assert (folder / "board.txt").read_text().startswith("tango has the highest mean")
+    assert run([*systems, "-o", "board.xlsx"]) == 2
+    assert "is a report and no table; name it .txt, or .json" in capsys.readouterr().err
+    assert run(["rerank", "tango.csv", "-q", "-o", "best.json"]) == 0
+    assert len(json.loads((folder / "best.json").read_text())) == 20
+    assert run([*systems, "-o", "-"]) == 0
+    assert capsys.readouterr().out.startswith("tango has the highest mean")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -135,3 +136,101 @@ def test_a_clip_stored_in_the_other_unicode_form_of_its_name_is_scored(
     assert run(["score", str(folder / "pairs.csv"), "-m", model, "-q", "-o", str(output)]) == 0
     (score,) = read_scores(output)
     assert score.audio == "caf\u00e9.wav"  # as the table writes it
+
+
+def written(folder: Path, content: str, name: str = "pairs.csv") -> Path:
+    (folder / name).write_text(content)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "link.csv", "./pairs.csv"])
+def test_a_table_is_never_written_over_the_one_it_is_made_of(
+    folder: Path,
+    model: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = "audio,text,prompt_id\ndog.wav,a dog,p1\n"
+    written(folder, content)
+    (folder / "link.csv").symlink_to(folder / "pairs.csv")
+    monkeypatch.chdir(folder)
+    assert run(["score", "pairs.csv", "-m", model, "-o", name]) == 2
+    assert "would be overwritten; name another file" in capsys.readouterr().err
+    assert (folder / "pairs.csv").read_text() == content
+
+
+def test_a_clip_is_never_written_over(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = str(folder / "dog.wav")
+    assert run(["score", clip, "a dog", "-m", model, "-o", clip]) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+
+
+def test_further_columns_come_along_and_replaced_ones_are_told(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = written(folder, "audio,text,prompt_id,score\ndog.wav,a dog,p1,7\n")
+    assert run(["score", str(manifest), "-m", model]) == 0
+    shown = capsys.readouterr()
+    header, row = shown.out.strip().split("\n")
+    assert (header.rpartition(",")[2], row.rpartition(",")[2]) == ("prompt_id", "p1")
+    assert "columns of the table replaced by new ones: score" in shown.err
+    assert run(["score", str(manifest), "-m", model, "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["prompt_id"] == "p1"
+
+
+def test_notes_are_listed_and_counted_and_unreadable_texts_are_errors(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(folder / "mute.wav", np.zeros(16000), 16000)
+    long = "rain falls " * 60
+    rows = f"mute.wav,rain\ndog.wav,{long}\ndog.wav,犬が吠えている\ndog.wav,a dog\n"
+    manifest, output = written(folder, "audio,text\n" + rows), folder / "scores.csv"
+    assert run(["score", str(manifest), "-m", model, "-o", str(output)]) == 1
+    shown = capsys.readouterr().err
+    assert "warning: mute.wav | rain: silent from start to end" in shown
+    assert "word pieces are not read" in shown
+    assert "warning: 2 of 4 pairs have a note" in shown
+    assert "1 of 4 pairs could not be scored" in shown
+    assert ".py" not in shown  # no source lines
+    scores = read_scores(output)
+    assert [bool(item.note) for item in scores] == [True, True, False, False]
+    assert [item.text_unread for item in scores] == [0.0, 0.0, 1.0, 0.0]
+    assert [bool(item.error) for item in scores] == [False, False, True, False]
+
+
+def test_a_table_comes_from_standard_input_and_goes_to_standard_output(
+    folder: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"audio,text\ndog.wav,a dog\n")))
+    assert run(["score", "-", "-m", model, "-o", "-"]) == 0
+    header, row = capsys.readouterr().out.strip().split("\n")
+    assert header.startswith("audio,text,score")
+    assert row.startswith("dog.wav,a dog,")
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("name", ["s.json", "s.jsonl", "s.csv.gz"])
+def test_the_table_has_the_format_of_its_name(folder: Path, model: str, name: str) -> None:
+    manifest = written(folder, "audio,text\ndog.wav,a dog\n")
+    assert run(["score", str(manifest), "-m", model, "-q", "-o", str(folder / name)]) == 0
+    assert [item.audio for item in read_scores(folder / name)] == ["dog.wav"]
+    if name == "s.json":
+        assert isinstance(json.loads((folder / name).read_text())[0]["score"], float)
+
+
+def test_one_pair_into_a_file_named_as_a_table_is_a_table(folder: Path, model: str) -> None:
+    arguments = ["score", str(folder / "dog.wav"), "a dog", "-m", model, "-q"]
+    assert run([*arguments, "-o", str(folder / "s.csv")]) == 0
+    assert [item.text for item in read_scores(folder / "s.csv")] == ["a dog"]
+
+
+def test_a_name_of_no_table_is_refused_before_the_model_is_loaded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = written(folder, "audio,text\ndog.wav,a dog\n")
+    assert run(["score", str(manifest), "-m", "no model", "-o", str(folder / "s.xlsx")]) == 2
+    assert "a table cannot be written as .xlsx" in capsys.readouterr().err

@@ -262,3 +262,18 @@ def test_missing_audio_is_named(train, tmp_path, targets):
     assert "20 audio files are missing (is the audio root right?)" in err
     assert "targets.csv:2: " in err
     assert "and 15 more" in err
+
+
+def test_texts_that_the_model_cannot_read_are_told_before_training(train, targets, caplog):
+    rows = (
+        targets.read_text().replace("a dog 0", "犬が吠えている").replace("a dog 4", "a dog " * 40)
+    )
+    table = targets.with_name("unread.csv")
+    table.write_text(rows)
+    code, _, _ = train(table=table)
+    assert code == 0
+    told = [record.getMessage() for record in caplog.records]
+    assert any(
+        line.startswith("1 of 20 texts is in letters that the model does not know") for line in told
+    )
+    assert any(line.startswith("1 of 20 texts is longer than the model reads") for line in told)

@@ -25,11 +25,16 @@ def test_rows_meet_by_key_whatever_their_order(targets, scores_of):
     assert shuffled == joined
 
 
+def told(row):
+    """A pair as an error names it: clip and caption, which stand in the table, and its id."""
+    return repr(f"{row.audio} | {row.text} (pair_id {row.pair_id})")
+
+
 def test_a_target_without_a_score_is_refused_by_name(targets, scores_of):
-    lost = targets[3].pair_id
-    scores = [score for score in scores_of(targets) if score.pair_id != lost]
+    lost = targets[3]
+    scores = [score for score in scores_of(targets) if score.pair_id != lost.pair_id]
     message = (
-        f"ours.csv: 1 of 24 targets in targets.csv have no score: {lost!r}; "
+        f"ours.csv: 1 of 24 targets in targets.csv have no score: {told(lost)}; "
         "score them, or give --allow-missing"
     )
     with pytest.raises(InputError, match=re.escape(message)):
@@ -37,7 +42,9 @@ def test_a_target_without_a_score_is_refused_by_name(targets, scores_of):
 
 
 def test_an_error_names_five_pairs_and_counts_the_rest(targets, scores_of):
-    with pytest.raises(InputError, match=r"12 of 24 .*('\w{12}'(, )?){5} and 7 more"):
+    with pytest.raises(
+        InputError, match=r"12 of 24 .*('[^']*\(pair_id \w{12}\)'(, )?){5} and 7 more"
+    ):
         join([table(scores_of(targets)[:12])], targets)
 
 
@@ -81,7 +88,7 @@ def test_scores_of_targets_left_out_are_not_extra(targets, anchors, scores_of):
 
 def test_a_pair_scored_twice_is_refused(targets, scores_of):
     scores = scores_of(targets)
-    message = f"ours.csv: 1 pair stands more than once under pair_id: {scores[0].pair_id!r}"
+    message = f"ours.csv: 1 pair stands more than once under pair_id: {told(scores[0])}"
     with pytest.raises(InputError, match=re.escape(message)):
         join([table([*scores, scores[0]])], targets, allow_missing=True)
 

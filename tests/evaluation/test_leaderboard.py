@@ -262,3 +262,22 @@ def test_reports_hold_every_section_and_escape_the_input(tables):
         assert "a note" in text
         assert "not as people do" in text
     assert json.loads(json.dumps(board.to_dict()))["prompts"] == 40
+
+
+def test_clips_with_a_note_are_counted_named_and_listed(tables):
+    silent = "silent from start to end; its score says nothing"
+    fair = tables["fair"]
+    tables["fair"] = [*fair[:38], *(replace(row, note=silent) for row in fair[38:])]
+    board = leaderboard(tables, QUICK)
+    assert [(item.audio, item.where) for item in board.noted] == [
+        ("fair/38.wav", "fair"),
+        ("fair/39.wav", "fair"),
+    ]
+    (warning,) = words.warnings(board)
+    assert warning.startswith(f"2 of 120 judged pairs have a note: fair/38.wav (fair): {silent}")
+    assert board.standings == leaderboard(tables | {"fair": fair}, QUICK).standings
+    heads, rows = dict(words.sections(board))["Clips with a note"]
+    assert [row[1] for row in rows] == ["fair/38.wav", "fair/39.wav"]
+    assert len(heads) == 4
+    assert "fair/39.wav" in html_leaderboard(board)
+    assert "Clips with a note" not in dict(words.sections(leaderboard(tables | {"fair": fair})))

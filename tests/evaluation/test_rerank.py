@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -186,3 +187,12 @@ def test_candidates_scored_in_unlike_ways_are_refused_unless_forced():
     with pytest.raises(SignatureMismatchError):
         choose(rows)
     assert choose(rows, force=True)[0].signature == "model:a"
+
+
+def test_a_note_of_the_clip_that_is_kept_stays_with_it():
+    rows = [
+        Score(audio="mute", text="rain", score=0.4, note="silent"),
+        Score(audio="loud", text="rain", score=0.1),
+    ]
+    assert [choice.note for choice in choose(rows)] == ["silent"]
+    assert [choice.note for choice in choose([replace(rows[0], score=0.0), rows[1]])] == [None]

@@ -217,3 +217,18 @@ def test_a_judged_caption_in_the_floor_s_table_is_refused_or_allowed_and_told(ta
     assert "fitted on 2 captions that are judged too" in " ".join(warnings(found))
     clean = judged(targets, scores, train=floor(targets))
     assert not any("judged too" in warning for warning in warnings(clean))
+
+
+# -- scores that say little -----------------------------------------------------------------------
+
+
+def test_judged_pairs_with_a_note_are_counted_and_named_on_top(targets, scores_of):
+    scores = scores_of(targets)
+    assert not any("note" in warning for warning in warnings(judged(targets, scores)))
+    cut = "text cut: its last 37 of 112 word pieces are not read"
+    found = judged(targets, [replace(scores[0], note=cut), *scores[1:]])
+    (warning,) = [warning for warning in warnings(found) if "note" in warning]
+    assert warning.startswith(f"1 of 24 judged pairs has a note: {scores[0].audio} (")
+    assert cut in warning
+    (metric,) = found.evaluations
+    assert metric.to_dict()["noted"][0]["note"] == cut

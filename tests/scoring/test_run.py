@@ -9,9 +9,9 @@ import pytest
 
 from humanclap.errors import InputError
 from humanclap.records import Pair, Score
-from humanclap.scoring.run import score_table
+from humanclap.scoring.run import replaced_columns, score_table
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.tables import read_scores
+from humanclap.tables import read_manifest, read_scores, read_table
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_resumed_run_scores_again_what_changed_or_failed(
     (folder / "bad.wav").write_bytes(b"RIFF")
     output = tmp_path / "scores.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("humanclap.scoring.run.write_records", _fail)
+        patch.setattr("humanclap.scoring.run.write_rows", _fail)
         with pytest.raises(OSError, match="disk is full"):
             score_table(scorer, pairs, audio_root=folder, output=output)
     for name in ("bad.wav", "new.wav"):
@@ -145,3 +145,46 @@ def test_refuses_a_folder_as_output(
 ) -> None:
     with pytest.raises(InputError, match="is a folder"):
         score_table(scorer, pairs, audio_root=clips, output=tmp_path)
+
+
+def test_further_columns_of_the_manifest_stand_behind_the_scores(
+    scorer: HumanCLAP, clips: Path, tmp_path: Path
+) -> None:
+    manifest, output = tmp_path / "pairs.csv", tmp_path / "scores.csv"
+    manifest.write_text("prompt_id,audio,text,score\np1,clip5.wav,rain,7\np2,clip0.wav,a dog,3\n")
+    pairs, further = read_manifest(manifest)
+    scores = score_table(scorer, pairs, audio_root=clips, output=output, further=further)
+    table = read_table(output)
+    assert table.columns[-1] == "prompt_id"
+    assert [row.cells["prompt_id"] for row in table.rows] == ["p1", "p2"]
+    assert read_scores(output) == scores
+    assert replaced_columns(further) == ["score"]
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.txt"])
+def test_a_table_that_cannot_be_written_is_refused_before_scoring(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match="a table cannot be written as"):
+        score_table(scorer, pairs, audio_root=clips, output=tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_keeps_notes_and_what_was_cut(
+    scorer: HumanCLAP, clips: Path, tmp_path: Path
+) -> None:
+    texts = ("rain falls " * 60, "a dog barks")
+    pairs = [Pair(audio=f"clip{n}.wav", text=text) for n in (5, 0) for text in texts]
+    expected = score_table(scorer, pairs, audio_root=clips)
+    output = tmp_path / "scores.csv"
+    interrupted(scorer, clips, pairs, output, 3)
+    check_same(score_table(scorer, pairs, audio_root=clips, output=output), expected)
+    assert [bool(item.note) for item in expected] == [True, False, True, False]
+
+
+def test_unlike_pairs_of_one_id_never_come_back_as_one_of_them_twice(
+    scorer: HumanCLAP, clips: Path
+) -> None:
+    pairs = [Pair(audio="clip0.wav", text=text, pair_id="x") for text in ("rain", "a dog")]
+    with pytest.raises(InputError, match="stands for two pairs"):
+        score_table(scorer, pairs, audio_root=clips)

@@ -14,7 +14,7 @@ from humanclap.audio import SilentAudioWarning, Waveform, windows
 from humanclap.clap.checkpoint import Checkpoint
 from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import Pair
-from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.scorer import HumanCLAP, TextCutWarning
 from humanclap.scoring.settings import ScoringSettings
 
 TEXTS = ["a dog barks", "rain falls", "a siren wails then a cat meows loud", "bird sings"]
@@ -211,3 +211,75 @@ def test_refuses_bad_settings(settings: dict[str, object], message: str) -> None
 def test_refuses_a_device_that_is_not_there(tiny_checkpoint: Checkpoint) -> None:
     with pytest.raises(SettingsError, match="cannot be used here"):
         HumanCLAP(tiny_checkpoint, ScoringSettings(device="warp9"))
+
+
+LONG = "rain falls " * 60
+UNREAD = "犬が吠えている"
+
+
+def test_a_text_the_model_cannot_read_becomes_an_error_row_with_its_share(
+    scorer: HumanCLAP, clips: Path
+) -> None:
+    pairs = [Pair(audio="clip0.wav", text=text) for text in ("rain falls", UNREAD, "rain 犬")]
+    scores = {item.text: item for item in scorer.score_pairs(pairs, audio_root=clips)}
+    assert [scores[pair.text].text_unread for pair in pairs] == [0.0, 1.0, 0.2]
+    assert [scores[pair.text].error is None for pair in pairs] == [True, False, True]
+    assert math.isnan(scores[UNREAD].score)
+    assert "the model cannot read this text" in str(scores[UNREAD].error)
+
+
+def test_a_text_longer_than_the_model_reads_says_so_in_its_row(
+    scorer: HumanCLAP, clips: Path
+) -> None:
+    pairs = [Pair(audio="clip0.wav", text=text) for text in ("rain falls", LONG, LONG + "dog")]
+    short, *cut = scorer.score_pairs(pairs, audio_root=clips)
+    assert (short.text_cut, short.note) == (0, None)
+    assert cut[0].score == cut[1].score  # what is cut makes no difference, so it must be told
+    assert cut[1].text_cut == cut[0].text_cut + 1 > 1
+    assert str(cut[0].note).startswith(f"text cut: its last {cut[0].text_cut} of ")
+
+
+def test_a_silent_clip_has_a_note_on_each_of_its_rows_and_no_other(
+    scorer: HumanCLAP, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(32000 * 25), 32000)
+    soundfile.write(tmp_path / "loud.wav", np.sin(np.arange(32000)), 32000)
+    names = ["loud.wav", "silent.wav", "loud.wav", "silent.wav"]
+    pairs = [
+        Pair(audio=name, text=f"rain {number}") for number, name in enumerate([*names, "loud.wav"])
+    ]
+    scores = list(scorer.score_pairs(pairs, audio_root=tmp_path))
+    assert len(scores) == 5
+    assert {(item.audio, str(item.note)[:6]) for item in scores} == {
+        ("silent.wav", "silent"),
+        ("loud.wav", "None"),
+    }
+
+
+def test_python_refuses_unreadable_texts_and_other_types_and_warns_of_cut_ones(
+    scorer: HumanCLAP, clips: Path
+) -> None:
+    clip = clips / "clip0.wav"
+    with pytest.raises(InputError, match="does not know 100% of the letters"):
+        scorer.score(clip, UNREAD)
+    with pytest.raises(InputError, match="text is None; expected a string"):
+        scorer.score(clip, None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"text is a list \(\['rain', 'wind'\]\)"):
+        scorer.score(clip, ["rain", "wind"])  # type: ignore[arg-type]
+    with pytest.warns(TextCutWarning, match="word pieces are not read") as caught:
+        scorer.score(clip, LONG)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_warning_of_silence_points_at_the_line_that_asked(scorer: HumanCLAP) -> None:
+    with pytest.warns(SilentAudioWarning) as caught:
+        scorer.embed_audio([np.zeros(32000, np.float32)], sample_rate=32000)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_two_unlike_pairs_of_one_id_are_refused(scorer: HumanCLAP, clips: Path) -> None:
+    pairs = [Pair(audio=f"clip{n}.wav", text="rain", pair_id="x") for n in (0, 2)]
+    with pytest.raises(InputError, match=r"pair_id 'x' stands for two pairs: clip0\.wav"):
+        list(scorer.score_pairs(pairs, audio_root=clips))
+    same = [pairs[0], pairs[0]]
+    assert len(list(scorer.score_pairs(same, audio_root=clips))) == 2

@@ -9,6 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
+from humanclap.clap.text_account import TextAccount
 
 
 @runtime_checkable
@@ -35,6 +36,9 @@ class Backbone(Protocol):
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """batch strings -> (batch, embedding_dim)."""
+
+    def text_accounts(self, texts: Sequence[str]) -> list[TextAccount]:
+        """For each text: how much of it `embed_text` reads, and how much it cannot read."""
 
     @property
     def logit_scale(self) -> Tensor:

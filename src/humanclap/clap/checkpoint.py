@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import shutil
@@ -23,6 +24,8 @@ from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.errors import CheckpointError, naming_file
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 MANIFEST = "humanclap.json"
@@ -156,7 +159,8 @@ def load_checkpoint(
     """Load a model by name.
 
     model: a packaged name (`packaged_names`), such as `mini`, or `mini-mn04` (packaged but for
-    mn04_as, see `mini.mn04_file`); a folder written by `save_checkpoint`, or that of the training
+    mn04_as, see `mini.mn04_file`), whatever lies in the current folder (its own `mini` is
+    `./mini` or a Path); a folder written by `save_checkpoint`, or that of the training
     run around it; a folder or hub id of a transformers ClapModel. mn04: path of the mn04_as file;
     else it is fetched at first use. offline: use the network for nothing. progress: of fetching
     mn04_as.
@@ -165,10 +169,13 @@ def load_checkpoint(
     """
     find = partial(_find_mn04, mn04, offline=offline, progress=progress)
     folder = Path(model)
-    if folder.is_dir():
-        return _load_folder(folder, find)
     name = str(model)
-    if name in packaged_names():
+    packaged = name in packaged_names()
+    if folder.is_dir() and not (packaged and isinstance(model, str)):
+        return _load_folder(folder, find)
+    if packaged:
+        if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
+            logger.warning("%s is the packaged model; the folder of that name is ./%s", name, name)
         return _load_folder(PACKAGED / name, find)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
@@ -176,9 +183,11 @@ def load_checkpoint(
 
         backbone = HFCLAP.from_pretrained(name, offline=offline)
         return Checkpoint(backbone, identities=cached_identities(name))
+    from humanclap.clap.hub import folder_hint
+
     raise CheckpointError(
         f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
-        "folder, or a hub id such as 'laion/clap-htsat-unfused'"
+        f"folder{folder_hint(name)}, or a hub id such as 'laion/clap-htsat-unfused'"
     )
 
 

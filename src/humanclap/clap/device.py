@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from humanclap.errors import SettingsError
@@ -28,3 +30,17 @@ def resolve_device(device: str) -> str:
 def use_threads(threads: int) -> None:
     """Let torch use this many CPU threads in this process; a small model is quickest with one."""
     torch.set_num_threads(threads)
+
+
+def _one_thread_after_fork() -> None:
+    """In a forked child: use no thread but this one.
+
+    The threads that torch counts on are not copied by a fork, and its first parallel operation
+    would wait for them for ever (pytorch#17199). On CUDA torch itself refuses in a forked child and
+    names the remedy, the start method `spawn`.
+    """
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_one_thread_after_fork)

@@ -73,6 +73,7 @@ def embed_clips(
     batch_windows: int = 8,
     precision: Literal["fp32", "bf16"] = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
+    remark: Callable[[int, str], None] | None = None,
 ) -> Iterator[Embedding | AudioError]:
     """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
 
@@ -81,6 +82,7 @@ def embed_clips(
     length. The embedding does not depend on `batch_windows` or on the other clips (fp32: 1e-6).
     listen: gets the number of a clip and its samples, block by block as they are decoded, in the
     thread that reads ahead; it has them all when the clip's embedding comes.
+    remark: gets, likewise, the number of a clip and what is to be said of it (`audio_blocks`).
     """
     for found in encode_clips(
         backbone,
@@ -90,6 +92,7 @@ def embed_clips(
         batch_windows=batch_windows,
         precision=precision,
         listen=listen,
+        remark=remark,
     ):
         if isinstance(found, AudioError):
             yield found
@@ -118,6 +121,7 @@ def encode_clips(
     batch_windows: int = 8,
     precision: Literal["fp32", "bf16"] = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
+    remark: Callable[[int, str], None] | None = None,
 ) -> Iterator[ClipWindows | AudioError]:
     """Every window of clips through `encode`, clips in their order: `ClipWindows`, or why not.
 
@@ -133,7 +137,8 @@ def encode_clips(
             _encode_batch(encode, backbone.logit_scale.device, batch, precision)
             batch.clear()
 
-    for item in _read_ahead(_window_events(backbone, sources, hop_s, listen), depth=batch_windows):
+    events = _window_events(backbone, sources, hop_s, listen, remark)
+    for item in _read_ahead(events, depth=batch_windows):
         if item == "start":
             clips.append(_Clip())
         elif isinstance(item, Window):
@@ -159,6 +164,7 @@ def _window_events(
     sources: Iterable[Source],
     hop_s: float | None,
     listen: Callable[[int, NDArray[np.float32]], None] | None,
+    remark: Callable[[int, str], None] | None,
 ) -> Iterator[_Event]:
     for number, source in enumerate(sources):
         yield "start"
@@ -170,6 +176,7 @@ def _window_events(
                 hop_s=hop_s or backbone.window_s,
                 fill=backbone.fill,
                 listen=None if listen is None else partial(listen, number),
+                remark=None if remark is None else partial(remark, number),
             )
         except AudioError as error:
             yield error

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from humanclap.audio.window import Fill
 from humanclap.clap.frontend import DecibelMel
 from humanclap.clap.hub import model_folder, processor_folder
+from humanclap.clap.text_account import TextAccount, account_of
 from humanclap.errors import CheckpointError, InputError
 from humanclap.extras import require
 from humanclap.fingerprint import fingerprint_text
@@ -180,6 +181,17 @@ class HFCLAP(nn.Module):
     def project_text(self, features: Tensor) -> Tensor:
         """Pooled output (batch, hidden) -> (batch, embedding_dim), unit length."""
         return _unit(self.model.text_projection(features))
+
+    def text_accounts(self, texts: Sequence[str]) -> list[TextAccount]:
+        """For each text: the word pieces read, those cut, and the share of unread letters."""
+        if not texts:
+            return []
+        tokenizer = self.processor.tokenizer
+        encodings = tokenizer(list(texts), verbose=False).encodings
+        return [
+            account_of(text, encoding, unknown=tokenizer.unk_token_id, positions=self._max_tokens)
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
 
     def _text_inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
         tokens = self.processor.tokenizer(

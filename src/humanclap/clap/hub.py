@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import re
@@ -18,7 +19,11 @@ logger = logging.getLogger(__name__)
 FUSED_PROCESSOR = "laion/clap-htsat-fused"
 UNFUSED_PROCESSOR = "laion/clap-htsat-unfused"
 
+PROBE_S = 5.0
+"""Seconds that the hub may take to answer at all; its client would ask for half a minute."""
+
 _CONFIG = "config.json"
+_NAMED = 5
 _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 _OLD_WEIGHTS = "pytorch_model.bin"
@@ -109,10 +114,32 @@ class _Repository:
                 f"{repo_id}: no such folder, nor a hub id such as {UNFUSED_PROCESSOR!r}"
             )
         self.repo_id = repo_id
-        self.offline = offline
+        self.offline = offline or self._is_out_of_reach()
         self.revision: str | None = None
         self.folder = self._required(_CONFIG).parent
         self.revision = self.folder.name  # the commit: later files are of the same one
+
+    def _is_out_of_reach(self) -> bool:
+        """Whether what is cached must do, as the hub does not answer.
+
+        Raises CheckpointError at once where nothing is cached: the hub's client would wait and try
+        again for half a minute, and the name is as likely a folder's, misspelt.
+        """
+        reason = _no_answer(self.repo_id)
+        if reason is None:
+            return False
+        hub: Any = require("huggingface_hub", extra="hf")
+        if not isinstance(hub.try_to_load_from_cache(self.repo_id, _CONFIG), str):
+            raise CheckpointError(
+                f"{self.repo_id}: no such folder{folder_hint(self.repo_id)}, and the hub cannot be "
+                f"reached ({reason}); mend the path, or check the network"
+            )
+        logger.warning(
+            "%s: the hub cannot be reached (%s); the copy in the local cache is used",
+            self.repo_id,
+            reason,
+        )
+        return True
 
     def fetch_weights(self) -> None:
         """Bring model.safetensors or its shards, else pytorch_model.bin."""
@@ -181,8 +208,33 @@ class _Repository:
             ) from error
         except errors.RepositoryNotFoundError as error:
             raise CheckpointError(
-                f"{self.repo_id}: no such model on the hub (misspelt? if it is private, run: "
-                "hf auth login)"
+                f"{self.repo_id}: no such folder{folder_hint(self.repo_id)}, and no such model on "
+                "the hub (misspelt? if it is private, run: hf auth login)"
             ) from error
         except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
             raise CheckpointError(f"{self.repo_id}: {name} cannot be fetched ({error})") from error
+
+
+def _no_answer(repo_id: str) -> str | None:
+    """Why the hub gives no answer of any kind; None where it gives one."""
+    hub: Any = require("huggingface_hub", extra="hf")
+    utils: Any = require("huggingface_hub.utils", extra="hf")
+    reason = None
+    for _ in range(2):
+        try:
+            utils.get_session().head(hub.hf_hub_url(repo_id, _CONFIG), timeout=PROBE_S)
+        except Exception as error:  # its HTTP library, and so the kinds of error, change
+            reason = str(error) or type(error).__name__
+        else:
+            return None
+    return reason
+
+
+def folder_hint(name: str) -> str:
+    """Folders beside a misspelt one, in words to stand behind "no such folder"; may be empty."""
+    parent = Path(name).parent
+    if not parent.is_dir():
+        return ""
+    beside = sorted(path.name for path in parent.iterdir() if path.is_dir() and path.name[0] != ".")
+    close = difflib.get_close_matches(Path(name).name, beside, n=1) or beside[:_NAMED]
+    return f" ({parent} holds {', '.join(close)})" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
@@ -9,27 +10,108 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from humanclap.errors import naming_file
+from humanclap.errors import InputError, naming_file
+from humanclap.formats import (
+    SHEET_SUFFIXES,
+    STANDARD,
+    TABLE_SUFFIXES,
+    atomic_writer,
+    suffix_of,
+)
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer
+
+if TYPE_CHECKING:
+    from humanclap.clap.backbone import Backbone
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
+_NAMED = 5
+_START = 40
+"""Characters of a text that a warning shows."""
 
 
-def output_options(command: Command) -> Command:
-    """Add --json, --quiet and --output to a command."""
+OUTPUTS = ("output", "html", "markdown", "per_pair", "exclusions")
+"""Parameters of commands that name a file to write; paths in the others are read."""
+
+
+def keeps_inputs(command: Command) -> Command:
+    """Refuse to write a result over a file that the command reads, or over another result."""
+
+    @functools.wraps(command)
+    def guarded(*arguments: Any, **given: Any) -> Any:
+        check_outputs(given)
+        return command(*arguments, **given)
+
+    return guarded  # type: ignore[return-value]
+
+
+def check_outputs(given: Mapping[str, object]) -> None:
+    """Raise InputError where a path of OUTPUTS is that of a file read, or of another output."""
+    inputs = [
+        path for name, value in given.items() if name not in OUTPUTS for path in _paths(value)
+    ]
+    written: list[Path] = []
+    for name in OUTPUTS:
+        for path in _paths(given.get(name)):
+            if str(path) == STANDARD or path.is_dir():
+                continue
+            if any(_same_file(path, read) for read in inputs):
+                raise InputError(
+                    f"{path}: is read by this command and would be overwritten; name another file"
+                )
+            if any(_same_file(path, other) for other in written):
+                raise InputError(f"{path}: is named for two results; name another file for one")
+            written.append(path)
+
+
+def _named_as_it_is(command: Command) -> Command:
+    """Take an output named .json for --json, and refuse to write words under a table's name."""
+
+    @functools.wraps(command)
+    def named(*arguments: Any, **given: Any) -> Any:
+        output = given.get("output")
+        if isinstance(output, Path) and not given.get("as_json"):
+            suffix = suffix_of(output)
+            given["as_json"] = suffix in {".json", ".json.gz"}
+            if not given["as_json"] and suffix in {*TABLE_SUFFIXES, *SHEET_SUFFIXES}:
+                raise InputError(
+                    f"{output}: the result is a report and no table; name it .txt, or .json"
+                )
+        return command(*arguments, **given)
+
+    return named  # type: ignore[return-value]
+
+
+def _paths(value: object) -> list[Path]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [path for path in values if isinstance(path, Path)]
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one regular file, by link or by another name too."""
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def output_options(command: Command, *, report: bool = True) -> Command:
+    """Add --json, --quiet and --output to a command, which cannot write over what it reads.
+
+    report: the result is words, or JSON where --json or the name of the output says so; False for
+    a table, whose format its name tells.
+    """
+    command = keeps_inputs(_named_as_it_is(command) if report else command)
     for option in (
         click.option(
             "-o",
             "--output",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Write the result to this file.",
+            help="Write the result to this file; - is standard output.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -71,7 +153,7 @@ def _plain(value: object) -> object:
 
 def emit(text: str, *, output: Path | None) -> None:
     """Print a result to stdout, or write it to `output` (whole or not at all)."""
-    if output is None:
+    if output is None or str(output) == STANDARD:
         with naming_file("standard output"):
             click.echo(text.encode("utf-8", "backslashreplace").decode())
             sys.stdout.flush()
@@ -84,6 +166,40 @@ def remark(message: str, *, quiet: bool) -> None:
     """Say something on stderr unless --quiet."""
     if not quiet:
         click.echo(message, err=True)
+
+
+class Noted(Protocol):
+    """A row of a pair that may have a note."""
+
+    @property
+    def audio(self) -> str:
+        """The clip."""
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+
+    @property
+    def note(self) -> str | None:
+        """What the reader of its score should know."""
+
+
+def warn_of_notes(rows: Sequence[Noted]) -> None:
+    """Say which scores say little: of silent clips, of texts that were cut; quiet or not."""
+    noted = [row for row in rows if row.note]
+    for row in noted[:_NAMED]:
+        text = row.text if len(row.text) <= _START else f"{row.text[:_START]}..."
+        click.echo(f"warning: {row.audio} | {text}: {row.note}", err=True)
+    if len(noted) > 1:
+        click.echo(f"warning: {len(noted)} of {len(rows)} pairs have a note", err=True)
+
+
+def warn_of_language(backbone: Backbone, texts: Sequence[str]) -> None:
+    """Say where the texts seem to be of a language that the model was not taught."""
+    from humanclap.clap.text_account import language_doubt
+
+    if doubt := language_doubt(backbone.text_accounts(sorted(set(texts)))):
+        click.echo(f"warning: {doubt}", err=True)
 
 
 def format_number(value: float, digits: int = 3) -> str:

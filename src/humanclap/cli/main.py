@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -89,6 +90,7 @@ def humanclap(verbose: bool) -> None:
         format="%(levelname)s %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its messages itself
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -98,6 +100,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _say_warning
+        return _run(arguments)
+
+
+def _say_warning(message: Warning | str, *where: object, **more: object) -> None:
+    """A warning in a line of its own words: the place in the source is nothing to its reader."""
+    click.echo(f"warning: {message}", err=True)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = humanclap.main(arguments, prog_name="humanclap", standalone_mode=False)
     except click.exceptions.Abort:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import Command, emit, output_options, remark, text_table, to_json
+from humanclap.cli.console import (
+    Command,
+    emit,
+    keeps_inputs,
+    output_options,
+    remark,
+    text_table,
+    to_json,
+)
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:
@@ -72,6 +80,7 @@ def screening_options(command: Command) -> Command:
 
 def table_output_options(command: Command) -> Command:
     """Add --output (a table, needed), --json and --quiet."""
+    command = keeps_inputs(command)
     for option in (
         click.option("-o", "--output", required=True, type=FILE, help="Table to write."),
         click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr."),

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import emit, output_options, remark, text_table, to_json
+from humanclap.cli.console import (
+    emit,
+    output_options,
+    remark,
+    text_table,
+    to_json,
+    warn_of_notes,
+)
+from humanclap.formats import suffix_of
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings
@@ -37,7 +46,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
 @click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
-@output_options
+@partial(output_options, report=False)
 def rerank(
     scores: Path,
     across_systems: bool,
@@ -66,6 +75,7 @@ def rerank(
             allow_missing=allow_missing, force=force, replicates=replicates, seed=seed
         )
         gains = _gains(scores, targets, settings, across_systems)
+        as_json = as_json or (output is not None and suffix_of(output) == ".json")
         text = to_json([asdict(gain) for gain in gains]) if as_json else _gain_table(gains)
         emit(text, output=output)
         return
@@ -76,6 +86,7 @@ def rerank(
         emit(records_as_csv(choices, record_type=Choice).rstrip("\n"), output=None)
     else:
         write_records(output, choices, record_type=Choice)
+    warn_of_notes(choices)
     remark(_counts(choices, across_systems), quiet=quiet)
 
 

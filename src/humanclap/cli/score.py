@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +17,16 @@ from humanclap.cli.console import (
     progress_bar,
     remark,
     to_json,
+    warn_of_language,
+    warn_of_notes,
 )
 from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.errors import InputError
+from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.records import UNKNOWN_MET, Pair, Score, roles_met
+
+if TYPE_CHECKING:
+    from humanclap.tables import Further
 
 
 @click.command(
@@ -27,6 +35,7 @@ Examples:
   humanclap score dog.wav "a dog barks"
   humanclap score pairs.csv --audio-root clips/ -o scores.csv
   humanclap score clips/ --texts texts.csv -o scores.csv
+  generate-pairs | humanclap score - --audio-root clips/ -o scores.parquet
 """
 )
 @click.argument("source", type=click.Path(path_type=Path))
@@ -62,7 +71,7 @@ Examples:
 )
 @click.option("--allow-unmatched", is_flag=True, help="For a folder: leave out what has no match.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
-@output_options
+@partial(output_options, report=False)
 def score(
     source: Path,
     text: str | None,
@@ -84,15 +93,20 @@ def score(
 ) -> int:
     """Score how well audio matches text.
 
-    SOURCE is a clip (then TEXT follows), a table with the columns audio,text (CSV, TSV or JSON
-    lines), or a folder of clips (then --texts names a table name,text). Pairs are matched by key,
-    never by order. The score is a cosine in -1..1; a calibrated model adds a predicted rating on
+    SOURCE is a clip (then TEXT follows), a table with the columns audio,text (.csv, .tsv, .jsonl,
+    .json, .parquet, also .csv.gz and the like; - is standard input), or a folder of clips (then
+    --texts names a table name,text). Pairs are matched by key, never by order. Further columns are
+    kept. The score is a cosine in -1..1; a calibrated model adds a predicted rating on
     0..10 with its standard error. The column met says whether the model was trained, tuned or
     calibrated on the caption or on a copy of the clip, as far as its checkpoint remembers; the
-    score is the same, but says nothing about unseen pairs. Exit code 1: some clips could not be
-    scored; their rows say why.
+    score is the same, but says nothing about unseen pairs. The column note names silent clips and
+    texts longer than the model reads; text_cut counts the word pieces not read, text_unread is the
+    share of letters that the model does not know. Exit code 1: some pairs could not be scored, for
+    their clip or because more than half of the text's letters are unknown; their rows say why.
     """
-    pairs, root = _pairs(source, text, texts, audio_root, allow_unmatched)
+    if output is not None and not as_json and (text is None or suffix_of(output)):
+        check_output(output)
+    pairs, further, root = _pairs(source, text, texts, audio_root, allow_unmatched)
     from humanclap.clap.device import use_threads
     from humanclap.scoring.run import score_table
     from humanclap.scoring.scorer import HumanCLAP
@@ -114,13 +128,24 @@ def score(
     if fitted is not None and fitted.guess:
         told = f"predicted ratings were fitted on {fitted.n} pairs; their errors are a guess"
         remark(told, quiet=quiet)
-    table = output if not as_json and text is None else None
+    single = text is not None and (output is None or not suffix_of(output))
+    to_file = output is not None and str(output) != STANDARD
+    table = output if to_file and not as_json and not single else None
     with progress_bar("scoring", quiet=quiet) as progress:
         scores = score_table(
-            scorer, pairs, audio_root=root, output=table, restart=restart, progress=progress
+            scorer,
+            pairs,
+            audio_root=root,
+            output=table,
+            restart=restart,
+            further=further,
+            progress=progress,
         )
     if table is None:
-        emit(_text_of(scores, as_json=as_json, single=text is not None), output=output)
+        emit(_text_of(scores, further, as_json=as_json, single=text is not None), output=output)
+    warn_of_language(scorer.backbone, [item.text for item in scores if item.error is None])
+    warn_of_notes(scores)
+    _remark_replaced(further, quiet)
     return _report(scores, scorer.signature, output, quiet)
 
 
@@ -130,30 +155,31 @@ def _pairs(
     texts: Path | None,
     audio_root: Path | None,
     allow_unmatched: bool,
-) -> tuple[Sequence[Pair], Path]:
-    """What to score and where its relative paths start."""
+) -> tuple[Sequence[Pair], Further, Path]:
+    """What to score, further cells of its table, and where its relative paths start."""
     from humanclap.scoring.manifest import pairs_of_folder
-    from humanclap.tables import read_pairs
+    from humanclap.tables import read_manifest
 
     if text is not None:
-        return [Pair(audio=str(source), text=text)], audio_root or Path()
+        return [Pair(audio=str(source), text=text)], {}, audio_root or Path()
     if source.is_dir():
         if texts is None:
             raise InputError(f"{source}: a folder needs its texts: --texts TABLE (name,text)")
-        return pairs_of_folder(source, texts, allow_unmatched=allow_unmatched), source
-    if source.suffix.lower() not in {".csv", ".tsv", ".jsonl", ".ndjson"}:
+        return pairs_of_folder(source, texts, allow_unmatched=allow_unmatched), {}, source
+    if str(source) != STANDARD and suffix_of(source) not in TABLE_SUFFIXES:
         raise InputError(
             f'{source}: give the clip\'s text too (humanclap score {source.name} "a text"), '
-            "or a table (.csv, .tsv, .jsonl)"
+            f"or a table ({', '.join(TABLE_SUFFIXES)})"
         )
-    return read_pairs(source), audio_root or source.parent
+    return *read_manifest(source), audio_root or source.parent
 
 
-def _text_of(scores: Sequence[Score], *, as_json: bool, single: bool) -> str:
-    from dataclasses import asdict
+def _text_of(scores: Sequence[Score], further: Further, *, as_json: bool, single: bool) -> str:
+    from humanclap.scoring.run import score_rows
+    from humanclap.tables import rows_as_csv
 
+    columns, rows = score_rows(scores, further)
     if as_json:
-        rows = [asdict(item) for item in scores]
         return to_json(rows[0] if single else rows)
     if single:
         item = scores[0]
@@ -163,9 +189,15 @@ def _text_of(scores: Sequence[Score], *, as_json: bool, single: bool) -> str:
             return f"{item.score:.4f}"
         rating = f"{item.rating:.1f} ± {item.rating_error:.1f} of 10"
         return f"{item.score:.4f}  (predicted rating {rating})"
-    from humanclap.tables import records_as_csv
+    return rows_as_csv(columns, rows).rstrip("\n")
 
-    return records_as_csv(scores, record_type=Score).rstrip("\n")
+
+def _remark_replaced(further: Further, quiet: bool) -> None:
+    from humanclap.scoring.run import replaced_columns
+
+    if replaced := replaced_columns(further):
+        names = ", ".join(replaced)
+        remark(f"columns of the table replaced by new ones: {names}", quiet=quiet)
 
 
 def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:

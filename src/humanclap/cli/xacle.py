@@ -9,12 +9,15 @@ import click
 
 from humanclap.cli.console import (
     emit,
+    keeps_inputs,
     mn04_options,
     output_options,
     progress_bar,
     remark,
     text_table,
     to_json,
+    warn_of_language,
+    warn_of_notes,
 )
 
 _PATH = click.Path(path_type=Path)
@@ -37,6 +40,7 @@ def xacle() -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
+@keeps_inputs
 def predict(
     pairs: Path,
     audio_root: Path | None,
@@ -72,6 +76,8 @@ def predict(
             scorer, wanted, audio_root=audio_root or pairs.parent, progress=progress
         )
     write_submission(output, scores)
+    warn_of_language(scorer.backbone, [item.text for item in scores])
+    warn_of_notes(scores)
     remark(f"{len(scores)} predicted -> {output}  {scorer.signature}", quiet=quiet)
 
 

@@ -16,6 +16,7 @@ from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.intervals import predicted_intervals
 from humanclap.evaluation.join import Coverage, Joined, ScoreTable, join
 from humanclap.evaluation.judge import Judge, Members, Metric, alone, level_names, versus
+from humanclap.evaluation.noted import noted
 from humanclap.evaluation.result import (
     UNMET,
     WITHOUT,
@@ -334,6 +335,7 @@ class _Comparing:
             ),
             trivial=name in self._trivial,
             exposure=exposure(self._joined.scores[name]),
+            noted=noted({name: self._joined.scores[name]}),
             counts=counts,
             coverage=self._joined.coverage[name],
             scale_map=mapped.name,

@@ -161,7 +161,8 @@ def _by_key(rows: Iterable[Row], key: Key, where: str) -> dict[str, Row]:
             else "; keep one row for each pair"
         )
         raise InputError(
-            f"{where}: {_count(twice, 'pair')} more than once under {key}: {_named(twice)}{remedy}"
+            f"{where}: {_count(twice, 'pair')} more than once under {key}: "
+            f"{_named(_told(found[name]) for name in twice)}{remedy}"
         )
     return found
 
@@ -206,14 +207,20 @@ def _refuse_missing(
         hint = _other_key(table.scores, list(wanted.values()), key)
         raise InputError(
             f"{table.where}: {len(missing)} of {len(wanted)} targets in {targets_where} have no "
-            f"score: {_named(missing)}{hint}; score them, or give --allow-missing"
+            f"score: {_named(_told(wanted[name]) for name in missing)}{hint}; "
+            "score them, or give --allow-missing"
         )
     if failed:
-        reasons = [f"{name} ({rows[name].error})" for name in failed]
+        reasons = [f"{_told(wanted[name])} ({rows[name].error})" for name in failed]
         raise InputError(
             f"{table.where}: {len(failed)} of {len(wanted)} targets in {targets_where} could not "
             f"be scored: {_named(reasons)}; mend them, or give --allow-missing"
         )
+
+
+def _told(row: Score | Target) -> str:
+    """A pair as its table shows it; a pair_id alone may be a hash that stands in no table."""
+    return f"{row.audio} | {row.text} (pair_id {row.pair_id})"
 
 
 def _other_key(scores: Sequence[Score], targets: Sequence[Target], key: Key) -> str:

@@ -19,6 +19,7 @@ from scipy import stats
 from humanclap.errors import InputError
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
 from humanclap.evaluation.exposure import exposure, refuse_met
+from humanclap.evaluation.noted import noted
 from humanclap.evaluation.standings import (
     MAX_GROUPS,
     Clip,
@@ -99,6 +100,7 @@ def leaderboard(
         exposure=exposure(rows),
         unmet=tuple(_standings_without_met(values, systems, prompts, unmet, used, settings)),
         unmet_prompts=len(unmet),
+        noted=noted(judged),
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
+from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.report import markdown_cell, markdown_table
 from humanclap.evaluation.standings import MAX_GROUPS, Duel, Leaderboard, Standing
 from humanclap.evaluation.words import counted, number
@@ -54,6 +55,8 @@ def warnings(board: Leaderboard) -> list[str]:
             f"That the metric's model met none of the pairs is not shown: of {missing:,} of "
             f"{board.exposure.total:,} it is unknown."
         )
+    if board.noted:
+        found.append(noted_in_words(board.noted, board.exposure.total))
     return found
 
 
@@ -210,6 +213,12 @@ def worst_rows(board: Leaderboard) -> Rows:
     return ["system", board.settings.value, "clip", "prompt"], rows
 
 
+def noted_rows(board: Leaderboard) -> Rows:
+    """Every clip whose score has a note."""
+    rows = [[item.where, item.audio, item.text, item.note] for item in board.noted]
+    return ["system", "clip", "prompt", "note"], rows
+
+
 def method_line(board: Leaderboard) -> str:
     """How the numbers were made."""
     s = board.settings
@@ -233,6 +242,8 @@ def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
     if board.unmet:
         title = f"Without met pairs ({counted(board.unmet_prompts, 'prompt')})"
         found.insert(1, (title, standing_rows(board, board.unmet)))
+    if board.noted:
+        found.append(("Clips with a note", noted_rows(board)))
     return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.intervals import PredictedIntervals
 from humanclap.evaluation.join import Coverage
+from humanclap.evaluation.noted import Noted
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.calibration import Calibration
 from humanclap.metrics.ceiling import NoiseCeiling
@@ -117,8 +118,9 @@ class Evaluation:
     """One metric judged against people.
 
     groups: all pairs first, then (where some were met) the unmet ones, subsets, systems, splits;
-    exposure: what the model met; levels: see `LEVELS`; without: all
-    pairs but those of one system; tie_threshold: of pairwise accuracy, chosen on all these pairs;
+    exposure: what the model met; noted: judged pairs whose score has a note; levels: see
+    `LEVELS`; without: all pairs but those of one system; tie_threshold: of pairwise accuracy,
+    chosen on all these pairs;
     intervals: coverage of predicted ratings with a standard error, None where there are none;
     trivial: a predictor that hears nothing, made here to compare with.
     """
@@ -139,6 +141,7 @@ class Evaluation:
     intervals: PredictedIntervals | None = None
     trivial: bool = False
     exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
+    noted: tuple[Noted, ...] = ()
 
     @property
     def overall(self) -> Group:
@@ -178,6 +181,7 @@ class Evaluation:
                 "unsigned": self.coverage.unsigned,
             },
             "met": plain(asdict(self.exposure)),
+            "noted": [asdict(item) for item in self.noted],
             "trivial": self.trivial,
             "tie_threshold": plain(self.tie_threshold),
             "groups": [plain(asdict(group)) for group in self.groups],

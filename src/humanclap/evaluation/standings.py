@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
 from humanclap.evaluation.exposure import Exposure
+from humanclap.evaluation.noted import Noted
 from humanclap.evaluation.result import plain
 from humanclap.metrics.bootstrap import replicates_needed
 
@@ -161,6 +162,7 @@ class Leaderboard:
     prompts_of: of all prompts, which systems have them; sources: the tables of each system;
     exposure: what the metric's model met of the clips and prompts; unmet: the systems over the
     `unmet_prompts` of which it met nothing, empty where that is all prompts or fewer than two.
+    noted: clips whose score has a note, such as silent ones; they count all the same.
     """
 
     standings: tuple[Standing, ...]
@@ -179,6 +181,7 @@ class Leaderboard:
     unmet_prompts: int = 0
     prompts_of: tuple[PromptsOf, ...] = ()
     sources: tuple[Source, ...] = ()
+    noted: tuple[Noted, ...] = ()
 
     def win_rate(self, system: str, other: str) -> float | None:
         """Share of prompts `system` wins against `other`, None for itself."""

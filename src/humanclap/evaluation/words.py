@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.result import (
     HEADINGS,
     WITHIN,
@@ -68,6 +69,7 @@ def warnings(comparison: Comparison) -> list[str]:
     found += [_not_shown(evaluation, comparison) for evaluation in comparison.metrics]
     found += [_above_ceiling(evaluation, comparison) for evaluation in comparison.metrics]
     found += [_no_ceiling(comparison), _floor_knows(comparison)]
+    found += [_noted(evaluation) for evaluation in comparison.metrics]
     found += [_one_sided(evaluation) for evaluation in comparison.metrics]
     found += [_against_trivial(item) for item in comparison.against_trivial]
     found += [_between_only(evaluation) for evaluation in comparison.metrics]
@@ -90,6 +92,10 @@ def _met(evaluation: Evaluation, comparison: Comparison) -> str:
         f"{told}Without {others} its SRCC is {with_interval(rank)} over "
         f"{counted(evaluation.unmet.n, 'pair')}, with them {with_them}."
     )
+
+
+def _noted(evaluation: Evaluation) -> str:
+    return noted_in_words(evaluation.noted, evaluation.exposure.total)
 
 
 def _not_shown(evaluation: Evaluation, comparison: Comparison) -> str:

@@ -30,7 +30,13 @@ from humanclap.training.dataset import Example, check_files
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
 from humanclap.training.met import identities_after
-from humanclap.training.run import base_record, calibrate, training_record, tuned_name
+from humanclap.training.run import (
+    base_record,
+    calibrate,
+    training_record,
+    tuned_name,
+    warn_of_texts,
+)
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
 from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
@@ -130,13 +136,15 @@ def run_grid(
     Raises InputError for what a user can have wrong, SettingsError where a folder holds a run of
     another recipe.
     """
-    check_files([item for part in parts for item in (*part.train, *part.validation, *part.test)])
+    examples = [item for part in parts for item in (*part.train, *part.validation, *part.test)]
+    check_files(examples)
     runs = plan(recipe, parts)
     done: list[Done] = []
     bench: _Bench | None = None
     for run in runs:
         if bench is None or bench.model != run.model:
             loaded = load_checkpoint(run.model, mn04=mn04, offline=offline, progress=progress)
+            warn_of_texts(loaded.backbone, examples)
             bench = _Bench(run.model, loaded, recipe, parts, output)
         done.append(bench.finished(run) or bench.execute(run))
         note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"

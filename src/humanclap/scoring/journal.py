@@ -110,6 +110,9 @@ class Journal:
                 split=pair.split,
                 signature=self._head["signature"],
                 met=item["met"],
+                text_cut=item["text_cut"],
+                text_unread=_number(item["text_unread"]),
+                note=item["note"],
             )
 
     def _stamp(self, audio: str) -> list[int] | None:
@@ -147,4 +150,9 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-_KEPT = frozenset({"pair_id", "score", "rating", "rating_error", "rating_covers", "met"})
+_KEPT = frozenset(
+    {
+        *("pair_id", "score", "rating", "rating_error", "rating_covers", "met"),
+        *("text_cut", "text_unread", "note"),
+    }
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from humanclap.errors import InputError
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
-from humanclap.scoring.scorer import HumanCLAP
-from humanclap.tables import write_records
+from humanclap.scoring.scorer import HumanCLAP, check_pair_ids
+from humanclap.tables import Further, check_output, write_rows
 
 
 def score_table(
@@ -20,29 +20,50 @@ def score_table(
     audio_root: str | Path = ".",
     output: str | Path | None = None,
     restart: bool = False,
+    further: Further | None = None,
     progress: Progress = silent,
 ) -> list[Score]:
     """Score `pairs`; one Score each, in their order, errors included.
 
     output: table written whole at the end; until then finished rows live in its journal, from
     which a later call with the same pairs, model and settings goes on. restart: forget a journal.
+    further: cells that the table takes over as they are (`tables.read_manifest`). Raises
+    InputError before anything is scored where two unlike pairs have one `pair_id`, or a table
+    cannot have the output's name.
     """
+    check_pair_ids(pairs)
     root = Path(audio_root)
     if output is None:
         finished = _score_rest(scorer, pairs, {}, root, None, progress)
         return [finished[pair.pair_id] for pair in pairs]
     output = Path(output)
-    if output.is_dir():
-        raise InputError(f"{output}: is a folder; name a file")
+    check_output(output)
     journal = Journal(output, pairs=pairs, signature=scorer.signature, audio_root=root)
     if restart:
         journal.path.unlink(missing_ok=True)
     with journal:
         finished = _score_rest(scorer, pairs, journal.finished, root, journal, progress)
         scores = [finished[pair.pair_id] for pair in pairs]
-        write_records(output, scores, record_type=Score)
+        write_rows(output, *score_rows(scores, further))
         journal.remove()
     return scores
+
+
+_COLUMNS = [field.name for field in fields(Score)]
+
+
+def score_rows(
+    scores: Sequence[Score], further: Further | None = None
+) -> tuple[list[str], list[Mapping[str, object]]]:
+    """Columns and rows of a score table: those of Score, then `further` ones of other names."""
+    cells = further or {}
+    columns = list(dict.fromkeys([*_COLUMNS, *next(iter(cells.values()), {})]))
+    return columns, [{**cells.get(score.pair_id, {}), **asdict(score)} for score in scores]
+
+
+def replaced_columns(further: Further) -> list[str]:
+    """Columns of the manifest that a score table has its own of."""
+    return [name for name in next(iter(further.values()), {}) if name in _COLUMNS]
 
 
 def _score_rest(

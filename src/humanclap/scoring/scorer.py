@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,17 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.audio.identity import Hearing
-from humanclap.audio.load import Source, Waveform
+from humanclap.audio.load import Source, Waveform, tell
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import embed_clips, embed_texts
 from humanclap.clap.identities import Identities
+from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
-from humanclap.records import UNKNOWN_MET, Pair, Score
+from humanclap.records import UNKNOWN_MET, Pair, Score, check_text
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 from humanclap.version import __version__
+
+
+class TextCutWarning(UserWarning):
+    """A text is longer than the model reads; texts that differ only behind that score alike."""
+
 
 Audio = str | Path | Waveform | NDArray[np.generic]
 
@@ -32,7 +40,8 @@ class HumanCLAP:
     """Scores pairs of audio and text with one checkpoint and one set of settings.
 
     Scores are cosines in [-1, 1]. They do not depend on batch size, order, neighbours or any
-    random state (fp32: within 1e-6).
+    random state (fp32: within 1e-6). In a forked process (`multiprocessing` with `fork`) a loaded
+    model goes on with one CPU thread; on CUDA use `spawn` and load it there.
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
@@ -77,8 +86,9 @@ class HumanCLAP:
         """Cosine of one clip and one text, in [-1, 1].
 
         audio: a path, a `Waveform`, or an array (samples,) or (samples, channels) with its
-        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for an
-        empty text.
+        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for a
+        text that is empty, no string, or of letters that the model does not know. Warns
+        SilentAudioWarning of a clip whose score says nothing, and TextCutWarning.
         """
         return float(self.score_many([audio], [text], sample_rate=sample_rate)[0])
 
@@ -119,17 +129,38 @@ class HumanCLAP:
     ) -> NDArray[np.float32]:
         """Embed clips: (n, embedding_dim), unit rows; raises AudioError at the first bad one."""
         rows: list[NDArray[np.float32]] = []
-        for embedding in self._embed_clips(_source(item, sample_rate) for item in audio):
+        sources = [_source(item, sample_rate) for item in audio]
+        remarks = _Remarks()
+        for number, embedding in enumerate(self._embed_clips(sources, remark=remarks.add)):
             if isinstance(embedding, AudioError):
                 raise embedding
             rows.append(embedding)
+            for said in remarks.take(number):
+                source = sources[number]
+                name = source.name if isinstance(source, Waveform) else source
+                tell(name, said, None, stacklevel=_outside())
         return np.stack(rows) if rows else np.zeros((0, self.backbone.embedding_dim), np.float32)
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once."""
+        """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once.
+
+        Raises InputError for a text that is empty, no string, or of letters that the model does
+        not know; warns TextCutWarning.
+        """
         for text in texts:
-            if not text.strip():
-                raise InputError("text is empty")
+            check_text(text)
+        for text, account in self._accounts(texts).items():
+            if not account.readable:
+                raise InputError(f"{text!r}: {account.refusal()}")
+            if said := account.remark():
+                warnings.warn(f"{text[:40]!r}: {said}", TextCutWarning, stacklevel=_outside())
+        return self._embed_texts(texts)
+
+    def _accounts(self, texts: Iterable[str]) -> dict[str, TextAccount]:
+        distinct = sorted(set(texts))
+        return dict(zip(distinct, self.backbone.text_accounts(distinct), strict=True))
+
+    def _embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return embed_texts(
             self.backbone,
             texts,
@@ -146,6 +177,7 @@ class HumanCLAP:
         self,
         sources: Iterable[Source],
         listen: Callable[[int, NDArray[np.float32]], None] | None = None,
+        remark: Callable[[int, str], None] | None = None,
     ) -> Iterator[NDArray[np.float32] | AudioError]:
         return embed_clips(
             self.backbone,
@@ -154,6 +186,7 @@ class HumanCLAP:
             batch_windows=self.settings.batch_windows,
             precision=self.settings.precision,
             listen=listen,
+            remark=remark,
         )
 
     def score_pairs(
@@ -161,34 +194,46 @@ class HumanCLAP:
     ) -> Iterator[Score]:
         """Score a manifest; each distinct clip and text is embedded once.
 
-        Relative audio paths start at `audio_root`. Scores come grouped by clip, clips in order of
-        first appearance. A clip that cannot be used gives scores of NaN with their `error`. Of
+        Relative audio paths start at `audio_root`. Pairs whose text the model cannot read come
+        first, then scores grouped by clip, clips in order of first appearance. The first, and
+        clips that cannot be used, give scores of NaN with their `error`. Of
         the others `met` says whether the model was trained, tuned or calibrated on their caption or
-        on a copy of their clip. Raises CheckpointError where that record is damaged.
+        on a copy of their clip, and `note` that the clip is silent or the text cut. Raises
+        CheckpointError where that record is damaged, InputError where two unlike pairs have one
+        `pair_id`.
         """
+        check_pair_ids(pairs)
         met = _MetBefore(self.identities, self.backbone.sample_rate)
-        texts = sorted({pair.text for pair in pairs})
-        text_rows = dict(zip(texts, self.embed_text(texts), strict=True))
+        remarks = _Remarks()
+        accounts = self._accounts(pair.text for pair in pairs)
+        texts = [text for text, account in accounts.items() if account.readable]
+        text_rows = dict(zip(texts, self._embed_texts(texts), strict=True))
         by_audio: dict[str, list[Pair]] = {}
         for pair in pairs:
-            by_audio.setdefault(pair.audio, []).append(pair)
+            account = accounts[pair.text]
+            if account.readable:
+                by_audio.setdefault(pair.audio, []).append(pair)
+            else:
+                yield replace(self._blank(pair, account), error=account.refusal())
         sources = [Path(audio_root) / audio for audio in by_audio]
-        embeddings = self._embed_clips(sources, met.listen)
+        embeddings = self._embed_clips(sources, met.listen, remarks.add)
         for number, (group, embedding) in enumerate(
             zip(by_audio.values(), embeddings, strict=True)
         ):
             words = met.words(number, [pair.text for pair in group])
+            of_clip = remarks.take(number)
             for pair, said in zip(group, words, strict=True):
-                score = self._score_of(pair, embedding, text_rows[pair.text])
-                yield score if score.error is not None else replace(score, met=said)
+                account = accounts[pair.text]
+                blank = self._blank(pair, account)
+                if isinstance(embedding, AudioError):
+                    yield replace(blank, error=embedding.reason)
+                    continue
+                notes = [*of_clip, *filter(None, [account.remark()])]
+                score = self._score_of(blank, embedding, text_rows[pair.text])
+                yield replace(score, met=said, note="; ".join(notes) or None)
 
-    def _score_of(
-        self,
-        pair: Pair,
-        embedding: NDArray[np.float32] | AudioError,
-        text_row: NDArray[np.float32],
-    ) -> Score:
-        blank = Score(
+    def _blank(self, pair: Pair, account: TextAccount) -> Score:
+        return Score(
             audio=pair.audio,
             text=pair.text,
             score=math.nan,
@@ -197,10 +242,14 @@ class HumanCLAP:
             subset=pair.subset,
             split=pair.split,
             signature=self.signature,
+            text_cut=account.cut,
+            text_unread=account.unread,
             error="not scored",
         )
-        if isinstance(embedding, AudioError):
-            return replace(blank, error=embedding.reason)
+
+    def _score_of(
+        self, blank: Score, embedding: NDArray[np.float32], text_row: NDArray[np.float32]
+    ) -> Score:
         cosine = _cosine(embedding, text_row)
         return replace(
             blank,
@@ -210,6 +259,41 @@ class HumanCLAP:
             rating_covers=self.rating_covers,
             error=None,
         )
+
+
+def check_pair_ids(pairs: Iterable[Pair]) -> None:
+    """Raise InputError where two unlike pairs have one `pair_id`: only one could be told of."""
+    known: dict[str, Pair] = {}
+    for pair in pairs:
+        first = known.setdefault(pair.pair_id, pair)
+        if first != pair:
+            raise InputError(
+                f"pair_id {pair.pair_id!r} stands for two pairs: {first.audio} | {first.text}, and "
+                f"{pair.audio} | {pair.text}; give each its own"
+            )
+
+
+class _Remarks:
+    """What is said of clips while they are read, until it is asked for."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, list[str]] = {}
+
+    def add(self, number: int, said: str) -> None:
+        """Something about a clip."""
+        self._said.setdefault(number, []).append(said)
+
+    def take(self, number: int) -> list[str]:
+        """All that was said about a clip, which was read to its end."""
+        return self._said.pop(number, [])
+
+
+def _outside() -> int:
+    """The `stacklevel` at which a warning of the calling function points out of this module."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class _MetBefore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.text_account import text_warnings
 from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
@@ -41,6 +44,8 @@ from humanclap.training.validation import (
     validation_intervals,
 )
 from humanclap.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +99,8 @@ def train_from_tables(
     model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
     hub's words, the base's where None; whole: store the weights that a packaged base has too;
     scale_stated: the settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5.
-    Under `accelerate launch` the processes train together and the first of them writes. Everything a user can have
-    wrong is refused before the first step: InputError and its kinds.
+    Under `accelerate launch` the processes train together and the first of them writes. Everything
+    a user can have wrong is refused before the first step: InputError and its kinds.
     """
     check_name(name)
     check_licence(licence)
@@ -116,6 +121,8 @@ def train_from_tables(
         if refuse_trained_on:
             met.refuse()
         backbone = loaded.backbone.to(others.device)
+        if others.rank == 0:
+            warn_of_texts(backbone, (*splits.train, *splits.validation))
         base = base_record(loaded)
         own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
@@ -202,6 +209,14 @@ def check_licence(licence: str | None) -> None:
         raise SettingsError(
             f"licence {licence!r}: expected the hub's word for it, such as cc-by-4.0, mit or other"
         )
+
+
+def warn_of_texts(backbone: Backbone, examples: Sequence[Example]) -> None:
+    """Log what the model cannot read, or not whole, of the texts it is to learn from."""
+    texts = sorted({item.text for item in examples})
+    accounts = dict(zip(texts, backbone.text_accounts(texts), strict=True))
+    for warning in text_warnings(accounts):
+        logger.warning("%s", warning)
 
 
 def _identity(

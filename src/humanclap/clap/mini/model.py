@@ -27,7 +27,8 @@ from humanclap.clap.mini.storage import (
     write_checkpoint,
 )
 from humanclap.clap.mini.tagger import FRAME_SAMPLES, Tagger
-from humanclap.clap.mini.text import TextEncoder, encode, tiny_tokenizer
+from humanclap.clap.mini.text import UNKNOWN, TextEncoder, encode, tiny_tokenizer
+from humanclap.clap.text_account import TextAccount, account_of
 from humanclap.errors import CheckpointError, InputError, SettingsError
 from humanclap.fingerprint import fingerprint_bytes
 
@@ -132,6 +133,15 @@ class MiniCLAP(nn.Module):
         """batch strings, at least one -> encoder output (batch, features)."""
         ids, mask = encode(self.tokenizer, texts, self.config.max_tokens, self.log_scale.device)
         return self.text_encoder(ids, mask)  # type: ignore[no-any-return]
+
+    def text_accounts(self, texts: Sequence[str]) -> list[TextAccount]:
+        """For each text: the word pieces read, those cut, and the share of unread letters."""
+        unknown = self.tokenizer.token_to_id(UNKNOWN)
+        positions = self.config.max_tokens
+        return [
+            account_of(text, encoding, unknown=unknown, positions=positions)
+            for text, encoding in zip(texts, self.tokenizer.encode_batch(list(texts)), strict=True)
+        ]
 
     def project_text(self, features: Tensor) -> Tensor:
         """Encoder output (batch, features) -> (batch, embedding_dim), unit length."""

@@ -35,10 +35,14 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def tiny_tokenizer(vocabulary: int) -> Tokenizer:
-    """Letters, digits and a few words: enough for a model of `MiniConfig.tiny()`."""
-    characters = "abcdefghijklmnopqrstuvwxyz0123456789.,'-"
+    """Letters, digits and a few words: enough for a model of `MiniConfig.tiny()`.
+
+    Every English word can be spelt: each letter and digit begins a piece and goes on with one.
+    """
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     words = "a dog barks rain falls cat meows loud quiet then and bird sings siren wails"
-    return train_tokenizer([*(characters * 2), " ".join(characters), words, words], vocabulary)
+    single, doubled = [*letters, *".,'-"], [letter * 2 for letter in letters]
+    return train_tokenizer([*single, *single, *doubled, *doubled, words, words], vocabulary)
 
 
 class _Layer(nn.Module):
