@@ -161,6 +161,15 @@ ANSWERS = [
     ("a huge play count", {}, {"play_count": 10**30}, 422),
     ("endless seconds", {}, {"trial_s": 1e300}, 422),
     ("never heard", {}, {"heard_to_end": False}, 422),
+    ("seconds beyond any float", {}, {"trial_s": 10**400}, 422),
+    ("a wait beyond any float", {}, {"waited_s": 10**400}, 422),
+    ("a play count beyond any float", {}, {"play_count": 10**400}, 422),
+    ("a rating beyond any float", {}, {"values": {"REL": 10**400}}, 422),
+    ("a rating of more digits than are read", {"body": b'{"values": ' + b"9" * 5000}, {}, 400),
+    ("half a character as comment", {}, {"values": {"REL": 5, "COMMENT": "\ud800"}}, 422),
+    ("half a character as question", {}, {"values": {"REL": 5, "\udc00": 1}}, 422),
+    ("a null character as comment", {}, {"values": {"REL": 5, "COMMENT": "a\0b"}}, 422),
+    ("an origin that is no address", {"headers": {"Origin": "http://["}}, {}, 403),
     ("a field too many", {}, {"excluded": False}, 422),
 ]
 
@@ -185,6 +194,7 @@ FORMS = [
     ("an export of a guesser", "/admin/state", {"state": "closed"}, 401),
     ("an exclusion without login", "/admin/exclude", {"listener_id": "x", "reason": "y"}, 401),
     ("a sound check without a token", "/sound", {"volume": "yes"}, 403),
+    ("a null character", "/about", {"hearing": "a\0b"}, 422),
 ]
 
 
@@ -229,6 +239,34 @@ def admin_csrf(target: Target) -> str:
 def test_nonsense_from_the_admin_page_is_refused(target: Target, path: str, form: dict) -> None:
     body = urlencode({**form, "csrf": admin_csrf(target)}).encode()
     assert target.ask("POST", path, body, FORM, cookie=target.admin).status == 422
+
+
+@pytest.mark.parametrize("until", ["²", "9" * 5000, "-1", "١٢"])
+def test_an_admin_cookie_of_strange_digits_is_no_login(target: Target, until: str) -> None:
+    cookie = f"humanclap_admin={until}.a.b".encode().decode("latin-1")
+    assert target.ask("GET", "/admin/live", cookie=cookie).status == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/trial", "/admin", "/health", "/static/trial.js"])
+def test_head_is_answered_as_get_without_a_body(target: Target, path: str) -> None:
+    head, got = target.ask("HEAD", path), target.ask("GET", path)
+    assert (head.status, head.content) == (got.status, b"")
+    for name in ("content-type", "content-length", "location", "content-security-policy"):
+        assert head.headers[name] == got.headers[name]
+
+
+def test_head_of_what_is_posted_is_refused(target: Target) -> None:
+    assert target.ask("HEAD", "/answers").status == 405
+
+
+def test_a_length_of_endless_digits_is_refused(target: Target) -> None:
+    parts = urlsplit(target.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+        raw.sendall(
+            b"POST /answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n"
+        )
+        assert raw.recv(12) in (b"HTTP/1.1 413", b"HTTP/1.1 400")
 
 
 def test_a_foreign_host_name_is_refused(target: Target) -> None:
