@@ -23,6 +23,7 @@ from humanclap.listening.web.settings import ServeSettings
 from .conftest import DESIGN
 
 TOKEN = "an-admin-token-of-the-tests"
+COMMENTED = DESIGN + "[[question]]\nid = 'REL'\n[[question]]\nid = 'COMMENT'\nrequired = false\n"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 
@@ -80,7 +81,7 @@ def _listener(url: str) -> tuple[str, str, str]:
 def target(tmp_path_factory: pytest.TempPathFactory, clips) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("hostile")
     where = str(folder / "study.sqlite")
-    create_study(where, design_text=DESIGN, pairs=clips[1], audio_root=clips[0])
+    create_study(where, design_text=COMMENTED, pairs=clips[1], audio_root=clips[0])
     study = open_study(where)
     settings = ServeSettings(admin_token=TOKEN, port=0, logins_per_minute=1000)
     with serving(study, settings, cache=folder / "cache") as url:
@@ -169,6 +170,8 @@ ANSWERS = [
     ("half a character as comment", {}, {"values": {"REL": 5, "COMMENT": "\ud800"}}, 422),
     ("half a character as question", {}, {"values": {"REL": 5, "\udc00": 1}}, 422),
     ("a null character as comment", {}, {"values": {"REL": 5, "COMMENT": "a\0b"}}, 422),
+    ("a number as comment", {}, {"values": {"REL": 5, "COMMENT": 5}}, 422),
+    ("a comment of no end", {}, {"values": {"REL": 5, "COMMENT": "a" * 2001}}, 422),
     ("an origin that is no address", {"headers": {"Origin": "http://["}}, {}, 403),
     ("a field too many", {}, {"excluded": False}, 422),
 ]
@@ -241,9 +244,9 @@ def test_nonsense_from_the_admin_page_is_refused(target: Target, path: str, form
     assert target.ask("POST", path, body, FORM, cookie=target.admin).status == 422
 
 
-@pytest.mark.parametrize("until", ["²", "9" * 5000, "-1", "١٢"])
+@pytest.mark.parametrize("until", ["²", "9" * 5000, "-1", "1e9", ""])
 def test_an_admin_cookie_of_strange_digits_is_no_login(target: Target, until: str) -> None:
-    cookie = f"humanclap_admin={until}.a.b".encode().decode("latin-1")
+    cookie = f"humanclap_admin={until}.a.b"
     assert target.ask("GET", "/admin/live", cookie=cookie).status == 401
 
 
@@ -257,16 +260,6 @@ def test_head_is_answered_as_get_without_a_body(target: Target, path: str) -> No
 
 def test_head_of_what_is_posted_is_refused(target: Target) -> None:
     assert target.ask("HEAD", "/answers").status == 405
-
-
-def test_a_length_of_endless_digits_is_refused(target: Target) -> None:
-    parts = urlsplit(target.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
-        raw.sendall(
-            b"POST /answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n"
-        )
-        assert raw.recv(12) in (b"HTTP/1.1 413", b"HTTP/1.1 400")
 
 
 def test_a_foreign_host_name_is_refused(target: Target) -> None:

@@ -14,7 +14,6 @@ from anyio.to_thread import current_default_thread_limiter
 from humanclap.listening.web.settings import ServeSettings
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_LENGTH_DIGITS = 18
 MAX_PATH_CHARACTERS = 512
 MAX_QUERY_CHARACTERS = 2048
 THREADS = 6
@@ -146,7 +145,7 @@ class Guard:
         length = headers.get(b"content-length", b"")
         if not length.isdigit():
             return 411, "a length is needed"
-        if len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
+        if int(length) > MAX_BODY_BYTES:
             return 413, "too large"
         if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
             return 403, "sent from another site"
