@@ -174,8 +174,7 @@ def test_a_clip_that_could_be_read_all_along_is_used_again_when_the_server_start
     for audio in ("natural/1.flac", "natural/2.flac"):
         if audio == "natural/2.flac":
             place.damage(audio)
-        with place.study.database.write() as connection:
-            report_failure(connection, place.study, audio, "input/output error")
+        report_failure(place.study, audio, "input/output error")
     with served(place, tmp_path):
         assert [clip.audio for clip in overview(place.study).failed_clips] == ["natural/2.flac"]
 
@@ -183,8 +182,7 @@ def test_a_clip_that_could_be_read_all_along_is_used_again_when_the_server_start
 def test_status_names_it(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from humanclap.listening.failed_clips import report_failure
 
-    with place.study.database.write() as connection:
-        report_failure(connection, place.study, "natural/2.flac", "truncated")
+    report_failure(place.study, "natural/2.flac", "truncated")
     assert command(["listen", "status", str(place.where)]) == 0
     assert "cannot be played: natural/2.flac: truncated" in capsys.readouterr().out
     assert command(["listen", "status", str(place.where), "--json"]) == 0

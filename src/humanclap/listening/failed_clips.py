@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,23 +16,15 @@ from humanclap.listening.steering import record
 from humanclap.listening.study import Study
 
 
-def report_failure(connection: Connection, study: Study, audio: str, reason: str) -> None:
+def report_failure(study: Study, audio: str, reason: str) -> None:
     """Note that a clip cannot be played; nobody is given it from now on."""
-    if row(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
-        return
-    insert(
-        connection,
-        "failed_clips",
-        [
-            {
-                "audio": audio,
-                "reason": reason,
-                "file_state": file_state(study.audio_root / audio),
-                "at": time.time(),
-            }
-        ],
-    )
-    record(connection, "clip failed", audio, reason)
+    state = file_state(study.audio_root / audio)  # a disk that hangs must not hold up the writers
+    with study.database.write() as connection:
+        if row(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
+            return
+        failed = {"audio": audio, "reason": reason, "file_state": state, "at": time.time()}
+        insert(connection, "failed_clips", [failed])
+        record(connection, "clip failed", audio, reason)
 
 
 def failed_clips(connection: Connection) -> Rows:
@@ -45,37 +38,35 @@ def without_failed(connection: Connection, stimuli: Sequence[Stimulus]) -> list[
     return [stimulus for stimulus in stimuli if stimulus.audio not in failed]
 
 
-def forget_mended(connection: Connection, study: Study) -> int:
-    """Use failed clips again whose file has changed, come or gone since; how many."""
-    changed = [
-        item["audio"]
-        for item in failed_clips(connection)
-        if file_state(study.audio_root / item["audio"]) != item["file_state"]
-    ]
-    _forget(connection, changed)
-    return len(changed)
+def forget_mended(study: Study) -> int:
+    """Use failed clips again whose file has changed since; how many."""
+
+    def changed(item: Mapping[str, Any]) -> bool:
+        return file_state(study.audio_root / item["audio"]) != str(item["file_state"])
+
+    return _forget(study, changed)
 
 
 def examine_failed(study: Study) -> int:
     """Decode every failed clip again, and use those that can be read now; how many."""
+
+    def readable(item: Mapping[str, Any]) -> bool:
+        try:
+            examine_clip(study.audio_root / item["audio"])
+        except AudioError:
+            return False
+        return True
+
+    return _forget(study, readable)
+
+
+def _forget(study: Study, mended: Callable[[Mapping[str, Any]], bool]) -> int:
     with study.database.read() as connection:
         failed = failed_clips(connection)
-    readable = [item["audio"] for item in failed if _readable(study, item["audio"])]
-    if readable:
+    clips = [item["audio"] for item in failed if mended(item)]
+    if clips:
         with study.database.write() as connection:
-            _forget(connection, readable)
-    return len(readable)
-
-
-def _readable(study: Study, audio: str) -> bool:
-    try:
-        examine_clip(study.audio_root / audio)
-    except AudioError:
-        return False
-    return True
-
-
-def _forget(connection: Connection, clips: Sequence[str]) -> None:
-    for audio in clips:
-        run(connection, "DELETE FROM failed_clips WHERE audio = :audio", audio=audio)
-        record(connection, "clip used again", audio)
+            for audio in clips:
+                run(connection, "DELETE FROM failed_clips WHERE audio = :audio", audio=audio)
+                record(connection, "clip used again", audio)
+    return len(clips)

@@ -76,6 +76,7 @@ def start_session(
     excluded or has had all sessions one may have.
     """
     token = token or secrets.token_urlsafe(32)
+    forget_mended(study)
     with study.database.write() as connection:
         if (state := setting(connection, "state")) != "open":
             raise InputError(f"the study is {state}")
@@ -90,7 +91,6 @@ def start_session(
                 return token, session_of(connection, unfinished)
             _check_may_return(connection, study, known)
         expire_idle(connection, study)
-        forget_mended(connection, study)
         if not has_room(connection, simulated=simulated):
             raise StudyFullError("every pair has its ratings")
         listener_id = known or _new_listener(connection, recruit, simulated)
@@ -315,12 +315,12 @@ def begin_session(study: Study, session: Session) -> Session:
 
     Raises StudyFullError where nothing is left for this listener.
     """
+    forget_mended(study)
     with study.database.write() as connection:
         session = session_of(connection, session.session_id)
         if session.state != "preparing" or session.excluded:
             return session
         expire_idle(connection, study)
-        forget_mended(connection, study)
         stimuli = without_failed(connection, stimuli_of(connection))
         heard = _heard(connection, session.listener_id)
         generator = random.Random(session.seed)
@@ -378,6 +378,7 @@ def return_to_session(study: Study, session: Session) -> Session:
     So does one in which no clip could be played. A session whose every trial is dealt with is
     finished. Raises StudyFullError where nothing was answered and all pairs were taken over.
     """
+    forget_mended(study)
     with study.database.write() as connection:
         session = session_of(connection, session.session_id)
         if session.excluded or session.state not in ("active", "expired"):
@@ -385,7 +386,6 @@ def return_to_session(study: Study, session: Session) -> Session:
         silent = answered_trials(connection, session.session_id) == 0
         waiting = open_trials(connection, session.session_id)
         if session.state == "expired" or (silent and not waiting):
-            forget_mended(connection, study)
             n_ratings = take_up(connection, session)
             if silent and not n_ratings and not _lacks_clips(connection, session.session_id):
                 raise StudyFullError("others have taken over every pair of this session")
@@ -503,14 +503,18 @@ def attributes_of(connection: Connection, listener_id: str) -> dict[str, str]:
 
 
 def record_headphones(study: Study, session: Session, n_right: int, *, passed: bool) -> Session:
-    """Store a headphone check; where they are required, the last failed try ends the session."""
+    """Store a headphone check; where they are required, the last failed try ends the session.
+
+    A try that was stored meanwhile is not stored twice.
+    """
     with study.database.write() as connection:
         run(
             connection,
             "UPDATE sessions SET headphone_tries = headphone_tries + 1, headphone_right = :n "
-            "WHERE session_id = :id AND state = 'preparing'",
+            "WHERE session_id = :id AND state = 'preparing' AND headphone_tries = :tries",
             n=n_right,
             id=session.session_id,
+            tries=session.headphone_tries,
         )
         session = session_of(connection, session.session_id)
         required = study.design.session.headphone_check == "require"

@@ -122,9 +122,9 @@ class AdminPages:
         with self._lock:
             at, view = self._seen.get(simulated, (0.0, None))
             if view is None or time.monotonic() - at > _OVERVIEW_S:
+                forget_mended(self._study)
                 with self._study.database.write() as connection:
                     expire_idle(connection, self._study)
-                    forget_mended(connection, self._study)
                 view = overview(self._study, simulated=simulated)
                 self._seen[simulated] = (time.monotonic(), view)
             return view

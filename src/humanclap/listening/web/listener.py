@@ -127,9 +127,10 @@ class ListenerPages:
         with self._study.database.read() as connection:
             if has_room(connection, simulated=simulated):
                 return True
-        with self._study.database.write() as connection:
-            mended = forget_mended(connection, self._study)
-            return mended > 0 and has_room(connection, simulated=simulated)
+        if not forget_mended(self._study):
+            return False
+        with self._study.database.read() as connection:
+            return has_room(connection, simulated=simulated)
 
     def _goes_on(self, request: Request, recruit: Recruit | None) -> bool:
         """Whether the browser's session is the one these parameters ask for."""
@@ -324,6 +325,7 @@ class ListenerPages:
             csrf=self._context.session_csrf(request),
             rows=headphones.ROWS if check else 0,
             failed=session.headphone_tries > 0,
+            number=session.headphone_tries,
         )
 
     async def store_sound(self, request: Request) -> Response:
@@ -340,6 +342,8 @@ class ListenerPages:
         if design.volume_check and form.get("volume") != "yes":
             raise HTTPException(422, "please play the noise and set the volume")
         if session.state == "preparing" and design.headphone_check != "off":
+            if form.get("try", str(session.headphone_tries)) != str(session.headphone_tries):
+                return self._sound_page(request, session)  # a double click: that try is over
             n = headphones.n_right(_try_seed(session), _row_answers(form))
             passed = n >= headphones.PASS_AT
             session = record_headphones(self._study, session, n, passed=passed)

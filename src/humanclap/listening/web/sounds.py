@@ -123,8 +123,8 @@ class Sounds:
         try:
             path = self._context.clips.path(found["audio"], form)  # type: ignore[arg-type]
         except AudioError as error:
+            report_failure(self._context.study, found["audio"], error.reason)
             with self._context.study.database.write() as connection:
-                report_failure(connection, self._context.study, found["audio"], error.reason)
                 skip_trial(connection, session, trial_id)
             raise HTTPException(410, "the sound cannot be played and is left out") from error
         return _sound_file(path, MEDIA_TYPES[form], trial_id)
