@@ -17,6 +17,7 @@ from humanclap.listening.answered import answered
 from humanclap.listening.database import rows
 from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
+from humanclap.listening.sessions import Recruit, start_session
 from humanclap.listening.steering import change_state, exclude_listener
 from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
@@ -27,6 +28,10 @@ from .browser import AXE, LONG, SHORT, TOKEN, Listener, Served, chromium, missin
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 N_TRIALS, N_LONG = 17, 9
+CLIPS_FETCHED = (
+    "return performance.getEntriesByType('resource')"
+    ".filter((item) => item.name.includes('/clip/')).length"
+)
 
 
 @pytest.fixture(scope="module")
@@ -226,13 +231,7 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
     to_first_trial(listener)
     listener.play()
     listener.rate("1")
-    listener.wait(
-        lambda d: d.execute_script(
-            "return performance.getEntriesByType('resource')"
-            ".filter((item) => item.name.includes('/clip/')).length >= 14"
-        ),
-        "clips ahead",
-    )
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
     listener.next()
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
     listener.cut_network(off=True)
@@ -320,6 +319,26 @@ def test_what_one_tab_could_not_send_another_sends(listener: Listener, served: S
     listener.at("/trial")
     listener.wait(lambda d: newest(served[0]) == {1: 9.0})
     assert listener.heading() == f"Sound 2 of {N_TRIALS}"
+
+
+def test_an_answer_given_while_the_session_went_to_another_browser_is_sent_once_it_is_back(
+    listener: Listener, served: Served
+) -> None:
+    mover = "/?PROLIFIC_PID=mover&STUDY_ID=s&SESSION_ID=x"
+    listener.open(mover)
+    listener.agree()
+    listener.at("/trial")
+    listener.play()
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
+    start_session(served[0], recruit=Recruit(site="prolific", worker="mover", submission="x"))
+    listener.rate("4")
+    listener.click("#next")
+    listener.wait(lambda d: listener.all("input[name=agree]"), "not at the first page")
+    listener.open(mover)
+    listener.agree()
+    listener.at("/trial")
+    assert listener.heading() == f"Sound 2 of {N_TRIALS}"
+    listener.wait(lambda d: newest(served[0]) == {1: 4.0})
 
 
 def test_who_is_excluded_meanwhile_is_told_with_the_next_answer(

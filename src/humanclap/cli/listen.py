@@ -142,7 +142,13 @@ def _write_starter(design: Path, quiet: bool) -> None:
 @click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Clips' copies.")
 @click.option("--allow-simulated", is_flag=True, help="Let bots mark themselves as simulated.")
-@click.option("--starts-per-minute", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option(
+    "--starts-per-minute",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Sessions an address may start; as many get pairs within first_answer_minutes.",
+)
 @click.option("--requests-per-minute", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(

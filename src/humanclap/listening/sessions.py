@@ -148,10 +148,8 @@ def _set_submission(connection: Connection, session_id: str, recruit: Recruit | 
 
 
 def _check_not_excluded(connection: Connection, listener_id: str) -> None:
-    if row(
-        connection, "SELECT 1 FROM listeners WHERE listener_id = :id AND excluded = 1",
-        id=listener_id,
-    ):  # fmt: skip
+    excluded = "SELECT 1 FROM listeners WHERE listener_id = :id AND excluded = 1"
+    if row(connection, excluded, id=listener_id):
         raise InputError("this listener has been excluded")
 
 

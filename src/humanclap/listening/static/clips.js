@@ -3,11 +3,12 @@
 const RETRY_MS = 2000;
 
 export class Clips {
-  constructor({ url, ahead, onFailure, onGone }) {
+  constructor({ url, ahead, onFailure, onGone, onAway }) {
     this.url = url;
     this.ahead = ahead;
     this.onFailure = onFailure;
     this.onGone = onGone; // a clip that the study leaves out
+    this.onAway = onAway; // the session goes on in another browser
     this.form = document.createElement("audio").canPlayType("audio/flac") ? "flac" : "wav";
     this.ready = new Map();
     this.wanted = [];
@@ -52,6 +53,7 @@ export class Clips {
           this.drop(id);
           continue;
         }
+        if (response.status === 401) this.onAway();
         if (!response.ok) throw new Error(String(response.status));
         const address = URL.createObjectURL(await response.blob());
         this.ready.set(id, address);

@@ -25,6 +25,7 @@ const clips = new Clips({
   ahead: plan.clips_ahead,
   onFailure: () => hint("sound_failed"),
   onGone: leaveOut,
+  onAway: () => window.location.assign(plan.next_url),
 });
 
 const done = new Set(queue.pending().map((answer) => answer.trial_id));
