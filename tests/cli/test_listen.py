@@ -4,6 +4,7 @@ import csv
 import http.client
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from humanclap.cli.main import run
 from humanclap.demo.panel import make_pairs
@@ -63,6 +65,58 @@ def test_new_writes_a_design_to_start_from_and_makes_the_study_of_it(
     assert (made["pairs"], made["ratings_wanted"]) == (32, 256)
     assert run(["listen", "new", str(design), *pairs]) == 2
     assert "never overwritten" in capsys.readouterr().err
+    assert run(["listen", "new", str(design), *pairs, "--replace-empty"]) == 0
+    assert "must be started again" in capsys.readouterr().err
+
+
+def test_new_prints_the_command_that_comes_next_fit_to_be_pasted(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = tmp_path / "my study.toml"
+    pairs = str(clips / "pairs.csv")
+    assert run(["listen", "new", str(design)]) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    words = shlex.split(line.partition("then: ")[2])
+    assert words == ["humanclap", "listen", "new", str(design), "--pairs", "pairs.csv"]
+    assert run([*words[1:4], "--pairs", pairs]) == 0
+    line = capsys.readouterr().err.splitlines()[-1]
+    study = str(tmp_path / "my study.sqlite")
+    assert shlex.split(line.removeprefix("next: ")) == ["humanclap", "listen", "serve", study]
+    assert run(["listen", "simulate", study, "--listeners", "1"]) == 0
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert run(shlex.split(line.removeprefix("see them: "))[1:]) == 0
+    assert "SIMULATED LISTENERS" in capsys.readouterr().out
+
+
+def test_new_says_what_a_researcher_may_not_expect(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(8000), 8000)
+    (tmp_path / "pairs.csv").write_text(
+        f"audio,text\n{clips}/reference/000.flac,a dog\nnothing.wav,rain\n"
+    )
+    design = tmp_path / "study.toml"
+    design.write_text('title = "T"\n[session]\nanchors = 0\n')
+    new = ["listen", "new", str(design), "--pairs", str(tmp_path / "pairs.csv")]
+    assert run(new) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 3
+    assert "rates 2 sounds, not 18" in notes[0]
+    assert "0 practice sounds, not 2" in notes[1]
+    assert "nothing.wav" in notes[2]
+    assert run([*new, "--replace-empty", "--json", "-q"]) == 0
+    shown = capsys.readouterr()
+    assert [f"note: {note}" for note in json.loads(shown.out)["notes"]] == notes
+    assert shown.err == ""
+
+
+def test_the_next_command_of_a_database_url_holds_no_password() -> None:
+    from humanclap.cli.listen import _next_command
+
+    shown = _next_command("serve", "postgresql+psycopg://me:secret@host/study")
+    assert shown.startswith("humanclap listen serve ")
+    assert "HUMANCLAP_STUDY" in shown
+    assert "secret" not in shown
 
 
 def test_an_unknown_key_is_named_with_its_file(

@@ -173,9 +173,9 @@ def test_a_listener_who_comes_back_takes_up_what_nobody_took_over(make_study: Ma
 
 def test_a_recruited_listener_resumes_and_never_hears_a_pair_twice(make_study: MakeStudy) -> None:
     study = make_study(DESIGN.replace("pairs = 6", "pairs = 6\nper_listener = 3"))
-    recruit = Recruit(site="prolific", worker="w1")
     heard = Counter[str]()
-    for _ in range(3):
+    for number in range(3):
+        recruit = Recruit(site="prolific", worker="w1", submission=f"x{number}")
         token, session = start_session(study, recruit=recruit)
         session = begin_session(study, session)
         again, same = start_session(study, recruit=recruit)

@@ -14,8 +14,11 @@ pytest.importorskip("selenium", reason="selenium is not installed (the extra dev
 from selenium.webdriver import ActionChains, Chrome, Keys
 
 from humanclap.listening.answered import answered
+from humanclap.listening.database import rows
 from humanclap.listening.export import export_study
-from humanclap.listening.steering import change_state
+from humanclap.listening.monitor import overview
+from humanclap.listening.sessions import Recruit, start_session
+from humanclap.listening.steering import change_state, exclude_listener
 from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
@@ -25,6 +28,10 @@ from .browser import AXE, LONG, SHORT, TOKEN, Listener, Served, chromium, missin
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 N_TRIALS, N_LONG = 17, 9
+CLIPS_FETCHED = (
+    "return performance.getEntriesByType('resource')"
+    ".filter((item) => item.name.includes('/clip/')).length"
+)
 
 
 @pytest.fixture(scope="module")
@@ -224,13 +231,7 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
     to_first_trial(listener)
     listener.play()
     listener.rate("1")
-    listener.wait(
-        lambda d: d.execute_script(
-            "return performance.getEntriesByType('resource')"
-            ".filter((item) => item.name.includes('/clip/')).length >= 14"
-        ),
-        "clips ahead",
-    )
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
     listener.next()
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
     listener.cut_network(off=True)
@@ -270,6 +271,91 @@ def test_answers_that_wait_are_sent_even_where_the_study_was_closed_meanwhile(
         listener.wait(lambda d: newest(served[0]) == {1: 9.0})
     finally:
         change_state(served[0], "open")
+
+
+def test_consent_in_two_tabs_is_one_listener_and_neither_asks_what_the_other_has_answered(
+    listener: Listener, served: Served
+) -> None:
+    before = len(overview(served[0]).listeners)
+    listener.open()
+    first = listener.driver.current_window_handle
+    listener.driver.switch_to.new_window("tab")
+    second = listener.driver.current_window_handle
+    listener.open()
+    listener.agree()
+    listener.at("/trial")
+    listener.driver.switch_to.window(first)
+    listener.agree()
+    listener.at("/trial")
+    assert len(overview(served[0]).listeners) == before + 1
+    for tab, score, numbers in ((first, "3", (1, 2)), (second, "8", (3, 4)), (first, "5", (5,))):
+        listener.driver.switch_to.window(tab)
+        for number in numbers:
+            listener.wait(lambda d, n=number: listener.heading() == f"Sound {n} of {N_TRIALS}")
+            listener.play()
+            listener.rate(score)
+            listener.next()
+    listener.wait(lambda d: newest(served[0]) == {1: 3.0, 2: 3.0, 3: 8.0, 4: 8.0, 5: 5.0})
+    listener.driver.close()
+    listener.driver.switch_to.window(second)
+
+
+def test_what_one_tab_could_not_send_another_sends(listener: Listener, served: Served) -> None:
+    to_first_trial(listener)
+    first = listener.driver.current_window_handle
+    listener.play()
+    listener.cut_network(off=True)
+    listener.rate("9")
+    listener.next()
+    listener.wait(lambda d: "until it is back: 1." in listener.text("#network"))
+    listener.driver.switch_to.new_window("tab")
+    second = listener.driver.current_window_handle
+    listener.driver.switch_to.window(first)
+    listener.driver.execute_script("window.onbeforeunload = null")
+    listener.driver.close()
+    listener.driver.switch_to.window(second)
+    listener.cut_network(off=False)
+    listener.open()
+    listener.at("/trial")
+    listener.wait(lambda d: newest(served[0]) == {1: 9.0})
+    assert listener.heading() == f"Sound 2 of {N_TRIALS}"
+
+
+def test_an_answer_given_while_the_session_went_to_another_browser_is_sent_once_it_is_back(
+    listener: Listener, served: Served
+) -> None:
+    mover = "/?PROLIFIC_PID=mover&STUDY_ID=s&SESSION_ID=x"
+    listener.open(mover)
+    listener.agree()
+    listener.at("/trial")
+    listener.play()
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
+    start_session(served[0], recruit=Recruit(site="prolific", worker="mover", submission="x"))
+    listener.rate("4")
+    listener.click("#next")
+    listener.wait(lambda d: listener.all("input[name=agree]"), "not at the first page")
+    listener.open(mover)
+    listener.agree()
+    listener.at("/trial")
+    assert listener.heading() == f"Sound 2 of {N_TRIALS}"
+    listener.wait(lambda d: newest(served[0]) == {1: 4.0})
+
+
+def test_who_is_excluded_meanwhile_is_told_with_the_next_answer(
+    listener: Listener, served: Served
+) -> None:
+    to_first_trial(listener)
+    listener.play()
+    with served[0].database.read() as connection:
+        [newcomer] = rows(
+            connection, "SELECT listener_id FROM listeners ORDER BY created_at DESC LIMIT 1"
+        )
+    exclude_listener(served[0], newcomer["listener_id"], "a test")
+    listener.rate("2")
+    listener.click("#next")
+    listener.at("/go")
+    assert listener.text("h1") == "Session ended"
+    assert not listener.all("#code")
 
 
 def test_a_rating_before_the_end_of_the_sound_is_not_possible(listener: Listener) -> None:

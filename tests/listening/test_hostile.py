@@ -23,6 +23,7 @@ from humanclap.listening.web.settings import ServeSettings
 from .conftest import DESIGN
 
 TOKEN = "an-admin-token-of-the-tests"
+COMMENTED = DESIGN + "[[question]]\nid = 'REL'\n[[question]]\nid = 'COMMENT'\nrequired = false\n"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 
@@ -80,7 +81,7 @@ def _listener(url: str) -> tuple[str, str, str]:
 def target(tmp_path_factory: pytest.TempPathFactory, clips) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("hostile")
     where = str(folder / "study.sqlite")
-    create_study(where, design_text=DESIGN, pairs=clips[1], audio_root=clips[0])
+    create_study(where, design_text=COMMENTED, pairs=clips[1], audio_root=clips[0])
     study = open_study(where)
     settings = ServeSettings(admin_token=TOKEN, port=0, logins_per_minute=1000)
     with serving(study, settings, cache=folder / "cache") as url:
@@ -161,6 +162,17 @@ ANSWERS = [
     ("a huge play count", {}, {"play_count": 10**30}, 422),
     ("endless seconds", {}, {"trial_s": 1e300}, 422),
     ("never heard", {}, {"heard_to_end": False}, 422),
+    ("seconds beyond any float", {}, {"trial_s": 10**400}, 422),
+    ("a wait beyond any float", {}, {"waited_s": 10**400}, 422),
+    ("a play count beyond any float", {}, {"play_count": 10**400}, 422),
+    ("a rating beyond any float", {}, {"values": {"REL": 10**400}}, 422),
+    ("a rating of more digits than are read", {"body": b'{"values": ' + b"9" * 5000}, {}, 400),
+    ("half a character as comment", {}, {"values": {"REL": 5, "COMMENT": "\ud800"}}, 422),
+    ("half a character as question", {}, {"values": {"REL": 5, "\udc00": 1}}, 422),
+    ("a null character as comment", {}, {"values": {"REL": 5, "COMMENT": "a\0b"}}, 422),
+    ("a number as comment", {}, {"values": {"REL": 5, "COMMENT": 5}}, 422),
+    ("a comment of no end", {}, {"values": {"REL": 5, "COMMENT": "a" * 2001}}, 422),
+    ("an origin that is no address", {"headers": {"Origin": "http://["}}, {}, 403),
     ("a field too many", {}, {"excluded": False}, 422),
 ]
 
@@ -185,6 +197,7 @@ FORMS = [
     ("an export of a guesser", "/admin/state", {"state": "closed"}, 401),
     ("an exclusion without login", "/admin/exclude", {"listener_id": "x", "reason": "y"}, 401),
     ("a sound check without a token", "/sound", {"volume": "yes"}, 403),
+    ("a null character", "/about", {"hearing": "a\0b"}, 422),
 ]
 
 
@@ -229,6 +242,24 @@ def admin_csrf(target: Target) -> str:
 def test_nonsense_from_the_admin_page_is_refused(target: Target, path: str, form: dict) -> None:
     body = urlencode({**form, "csrf": admin_csrf(target)}).encode()
     assert target.ask("POST", path, body, FORM, cookie=target.admin).status == 422
+
+
+@pytest.mark.parametrize("until", ["²", "9" * 5000, "-1", "1e9", ""])
+def test_an_admin_cookie_of_strange_digits_is_no_login(target: Target, until: str) -> None:
+    cookie = f"humanclap_admin={until}.a.b"
+    assert target.ask("GET", "/admin/live", cookie=cookie).status == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/trial", "/admin", "/health", "/static/trial.js"])
+def test_head_is_answered_as_get_without_a_body(target: Target, path: str) -> None:
+    head, got = target.ask("HEAD", path), target.ask("GET", path)
+    assert (head.status, head.content) == (got.status, b"")
+    for name in ("content-type", "content-length", "location", "content-security-policy"):
+        assert head.headers[name] == got.headers[name]
+
+
+def test_head_of_what_is_posted_is_refused(target: Target) -> None:
+    assert target.ask("HEAD", "/answers").status == 405
 
 
 def test_a_foreign_host_name_is_refused(target: Target) -> None:

@@ -77,6 +77,23 @@ def test_headphones_are_heard_out_and_a_second_try_is_given(
         assert session_of(study)["headphone_right"] == 6
 
 
+def test_a_headphone_check_sent_twice_by_a_double_click_is_one_try(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study = make_study(REQUIRE)
+    with browsing(study, tmp_path) as browser:
+        page = start(browser)
+        form = {"csrf": hidden(page), "try": "0", **wrong_answers(study)}
+        assert 'name="try" value="0"' in page.text
+        for _ in range(2):
+            page = browser.post("/sound", form)
+            assert "try once more" in page.text
+        assert session_of(study)["headphone_tries"] == 1
+        page = browser.post("/sound", form | {"try": "1"} | right_answers(study))
+        assert 'id="plan"' in page.text
+        assert 'id="plan"' in browser.post("/sound", form).text, "a late copy changes nothing"
+
+
 def test_who_fails_twice_where_headphones_are_needed_is_thanked_and_holds_no_pairs(
     make_study: MakeStudy, tmp_path: Path
 ) -> None:

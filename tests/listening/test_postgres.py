@@ -16,11 +16,11 @@ pytest.importorskip("psycopg", reason="psycopg is not installed (the extra liste
 from sqlalchemy.exc import DatabaseError
 
 from humanclap.errors import InputError
-from humanclap.listening.database import Database, run
+from humanclap.listening.database import Database, rows, run
 from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
 from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.steering import exclude_listener, top_up
+from humanclap.listening.steering import exclude_listener, record, top_up
 from humanclap.listening.study import create_study, open_study
 from humanclap.ratings.read import read_ratings
 
@@ -80,8 +80,31 @@ def test_a_study_by_url_is_filled_steered_and_exported_as_in_sqlite(
         exclude_listener(study, view.listeners[0].listener_id, "a test")
         assert top_up(study, 1) == 24
         assert overview(study, simulated=True).set_aside["excluded"] == 8
+        with pytest.raises(InputError, match="72 answers of bots"):
+            create_study(
+                url, design_text=DESIGN, pairs=pairs, audio_root=folder, replace_empty=True
+            )
     finally:
         study.close()
+
+
+def test_a_view_stays_the_same_whatever_others_commit(url: str) -> None:
+    database = Database(url)
+    count = "SELECT COUNT(*) AS n FROM events"
+    try:
+        with database.read() as connection:
+            before = rows(connection, count)
+            with database.write() as other:
+                record(other, "test", "study")
+            assert rows(connection, count) == before
+        with database.read() as connection:
+            assert rows(connection, count)[0]["n"] == before[0]["n"] + 1
+        with pytest.raises(DatabaseError, match="read-only"), database.read() as connection:
+            record(connection, "test", "study")
+        with database.write() as connection:
+            record(connection, "test", "study")
+    finally:
+        database.close()
 
 
 def test_answers_are_append_only_there_too(url: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,9 @@ def listen() -> None:
 @click.option("--anchors", type=click.Path(path_type=Path), help="Mismatched pairs of your own.")
 @click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--database", help="Where to keep the study.  [default: DESIGN with .sqlite]")
+@click.option(
+    "--replace-empty", is_flag=True, help="Replace the study that is there, if it has no answers."
+)
 @output_options
 def new(
     design: Path,
@@ -56,13 +60,15 @@ def new(
     anchors: Path | None,
     audio_root: Path | None,
     database: str | None,
+    replace_empty: bool,
     as_json: bool,
     quiet: bool,
     output: Path | None,
 ) -> None:
     """Make a study from its DESIGN (a TOML file) and a table of pairs.
 
-    Without --pairs, write a DESIGN to start from, with every setting explained.
+    Without --pairs, write a DESIGN to start from, with every setting explained. Every clip is
+    decoded to its end, as `humanclap score` does; those that cannot be used are named.
     """
     if pairs is None:
         _write_starter(design, quiet)
@@ -73,13 +79,16 @@ def new(
 
     read_design(design)
     where = database or str(design.with_suffix(".sqlite"))
-    made = create_study(
-        where,
-        design_text=design.read_text(encoding="utf-8"),
-        pairs=read_pairs(pairs),
-        audio_root=audio_root or pairs.parent,
-        anchors=None if anchors is None else read_pairs(anchors),
-    )
+    with progress_bar("decoding clips", quiet=quiet) as progress:
+        made = create_study(
+            where,
+            design_text=design.read_text(encoding="utf-8"),
+            pairs=read_pairs(pairs),
+            audio_root=audio_root or pairs.parent,
+            anchors=None if anchors is None else read_pairs(anchors),
+            replace_empty=replace_empty,
+            progress=progress,
+        )
     result = {
         "study": where if "://" not in where else "the database given",
         "pairs": made.n_pairs,
@@ -87,9 +96,29 @@ def new(
         "ratings_wanted": made.n_ratings,
         "fingerprint": made.fingerprint,
     }
-    text = to_json(result) if as_json else "\n".join(f"{k}: {v}" for k, v in result.items())
+    text = to_json({**result, "notes": made.notes}) if as_json else _lines(result)
     emit(text, output=output)
-    remark("next: humanclap listen serve STUDY", quiet=quiet)
+    for note in made.notes:
+        remark(f"note: {note}", quiet=quiet)
+    if replace_empty:
+        remark("a server that runs on this study must be started again", quiet=quiet)
+    remark(f"next: {_next_command('serve', where)}", quiet=quiet)
+
+
+def _lines(result: Mapping[str, object]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in result.items())
+
+
+def _next_command(command: str, study: str, *options: str) -> str:
+    """A command on a study, fit to be pasted; of a database URL, which may hold a password, none.
+
+    >>> _next_command("serve", "my study.sqlite")
+    "humanclap listen serve 'my study.sqlite'"
+    """
+    if "://" in study:
+        words = shlex.join(["humanclap", "listen", command, *options])
+        return f"{words}  (with the database's URL in {URL_VARIABLE})"
+    return shlex.join(["humanclap", "listen", command, study, *options])
 
 
 def _write_starter(design: Path, quiet: bool) -> None:
@@ -100,7 +129,8 @@ def _write_starter(design: Path, quiet: bool) -> None:
     with atomic_writer(design) as file:
         file.write(STARTER)
     remark(
-        f"wrote {design}; edit it, then: humanclap listen new {design} --pairs pairs.csv",
+        f"wrote {design}; edit it, then: "
+        + _next_command("new", str(design), "--pairs", "pairs.csv"),
         quiet=quiet,
     )
 
@@ -114,7 +144,13 @@ def _write_starter(design: Path, quiet: bool) -> None:
 @click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Clips' copies.")
 @click.option("--allow-simulated", is_flag=True, help="Let bots mark themselves as simulated.")
-@click.option("--starts-per-minute", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option(
+    "--starts-per-minute",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Sessions an address may start; as many get pairs within first_answer_minutes.",
+)
 @click.option("--requests-per-minute", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(
@@ -181,6 +217,10 @@ def _status_text(view: Any, each_pair: bool) -> str:
         f"ratings: {view.ratings_answered} of {view.ratings_wanted}, "
         f"{view.ratings_promised} promised; sessions: {states}",
         *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
+        *(
+            f"cannot be played: {clip.audio}: {clip.reason} (left out {clip.left_out} times)"
+            for clip in view.failed_clips
+        ),
         "",
         text_table(
             ("system", "ratings", "wanted", f"{view.mos_question} MOS", "95% ±"),
@@ -319,4 +359,4 @@ def simulate(
         f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, SIMULATED"
     )
     emit(to_json(asdict(done)) if as_json else text, output=output)
-    remark("see them: humanclap listen status STUDY --simulated", quiet=quiet)
+    remark(f"see them: {_next_command('status', study, '--simulated')}", quiet=quiet)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from sqlalchemy import Connection
 from humanclap.errors import InputError
 from humanclap.listening.database import insert, row, run
 from humanclap.listening.design import StudyDesign
-from humanclap.listening.sessions import Session, finish_session, open_trials, pair_load
+from humanclap.listening.sessions import Session, finish_if_done, pair_load, session_of, take_up
 from humanclap.listening.study import Study
 
 MAX_COMMENT_CHARACTERS = 2000
@@ -52,7 +51,7 @@ class Answer:
             raise InputError(f"play_count is outside 0..{MAX_PLAYS}")
         for name in ("trial_s", "waited_s"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0 <= value <= MAX_SECONDS):
+            if not 0 <= value <= MAX_SECONDS:  # neither NaN nor 10**400 is within
                 raise InputError(f"{name} is outside 0..{MAX_SECONDS:g}")
 
     @property
@@ -84,24 +83,25 @@ def check_answer(answer: Answer, design: StudyDesign) -> None:
 
 
 def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
-    """Store an answer of this session; when this returns `stored`, it is on the disk.
+    """Store an answer of this session's listener; when this returns `stored`, it is on the disk.
 
-    An answer to a trial that was given back meanwhile still counts where its pair has room, else
-    it is kept as surplus. Raises InputError where the answer does not fit the study.
+    The trial may be of an earlier session of the same listener: what waited in a browser belongs
+    to the person. An answer to a trial that was given back meanwhile still counts where its pair
+    has room, else it is kept as surplus. Raises InputError where the answer does not fit the study.
     """
     check_answer(answer, study.design)
     with study.database.write() as connection:
         trial = row(
             connection,
-            "SELECT t.trial_id, t.kind, t.state, t.stimulus_id, p.wanted, l.excluded, "
-            "a.answer_id, a.digest FROM trials t "
+            "SELECT t.trial_id, t.session_id, t.kind, t.state, t.stimulus_id, p.wanted, "
+            "l.excluded, a.answer_id, a.digest FROM trials t "
             "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
             "JOIN sessions s ON s.session_id = t.session_id "
             "JOIN listeners l ON l.listener_id = s.listener_id "
             "LEFT JOIN answers a ON a.trial_id = t.trial_id "
-            "WHERE t.trial_id = :trial AND t.session_id = :session",
+            "WHERE t.trial_id = :trial AND s.listener_id = :listener",
             trial=answer.trial_id,
-            session=session.session_id,
+            listener=session.listener_id,
         )
         if trial is None:
             return "unknown"
@@ -112,7 +112,7 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
             return "conflict"
         _insert(connection, answer)
         _close_trial(connection, session, trial)
-        _after_answer(connection, study, session)
+        _after_answer(connection, trial["session_id"])
     return "stored"
 
 
@@ -166,13 +166,14 @@ def _close_trial(connection: Connection, session: Session, trial: Mapping[str, A
     )
 
 
-def _after_answer(connection: Connection, study: Study, session: Session) -> None:
+def _after_answer(connection: Connection, session_id: str) -> None:
     run(
         connection,
         "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
         now=time.time(),
-        id=session.session_id,
+        id=session_id,
     )
-    ends_here = session.state == "active" and not study.design.asked("after")
-    if ends_here and not open_trials(connection, session.session_id):
-        finish_session(connection, session.session_id)
+    session = session_of(connection, session_id)
+    if session.state == "expired" and not session.excluded:
+        take_up(connection, session)  # back without loading a page
+    finish_if_done(connection, session_id)

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from humanclap.errors import InputError
 from humanclap.listening.clips import ClipCache
+from humanclap.listening.failed_clips import examine_failed
 from humanclap.listening.study import Study
 from humanclap.listening.web.admin import AdminPages
 from humanclap.listening.web.context import HERE, Context
@@ -32,6 +33,7 @@ _START_S = 20.0
 def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     """The ASGI application of one study. cache: folder of the clips' copies."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    examine_failed(study)
     context = Context(study, settings, ClipCache(study.audio_root, cache))
     app.include_router(ListenerPages(context).router())
     app.include_router(Sounds(context).router())

@@ -171,7 +171,9 @@ class Bot:
         _check_welcome(page)
         while (plan := _plan(page)) is not None:
             for trial in plan["trials"]:
-                yield self._answer(plan, trial)
+                answered = self._answer(plan, trial)
+                if answered is not None:
+                    yield answered
             page = self._browser.get("/go")
         page = self._fill_in(page, "after")
         if 'id="code"' not in page.text:
@@ -186,8 +188,11 @@ class Bot:
         form = {question.id: (question.choices or ("simulated",))[0] for question in asked}
         return self._browser.post(path, {"csrf": _hidden(page, "csrf"), **form})
 
-    def _answer(self, plan: Mapping[str, Any], trial: Mapping[str, Any]) -> Timing:
+    def _answer(self, plan: Mapping[str, Any], trial: Mapping[str, Any]) -> Timing | None:
+        """Hear and answer; None where the clip is left out."""
         clip = self._browser.get(f"/clip/{trial['trial_id']}.flac")
+        if clip.status == 410:
+            return None
         if clip.status != 200:
             raise BotError(f"a clip is answered with {clip.status}")
         time.sleep(self._think())

@@ -1,17 +1,21 @@
-"""Clips as browsers get them: one format for all systems, without names or metadata."""
+"""Clips examined before a study, and as browsers get them: one format, no names, no metadata."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from humanclap.audio.check import check_clip
+from humanclap.audio.decode import file_blocks, open_sound
+from humanclap.audio.load import BLOCK_S
 from humanclap.errors import AudioError, naming_file
 
 Form = Literal["flac", "wav"]
@@ -19,6 +23,38 @@ FORMS = get_args(Form)
 MEDIA_TYPES = {"flac": "audio/flac", "wav": "audio/wav"}
 
 Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A clip that can be used: its length, and what a researcher should know of it ("" if nothing).
+
+    duration_s: seconds.
+    """
+
+    duration_s: float
+    note: str
+
+
+def examine_clip(source: Path) -> Examined:
+    """Decode a clip from start to end by the rules of `humanclap score`.
+
+    Raises AudioError where `score` would: missing, of an unknown format, truncated, shorter than
+    10 ms, holding NaN. A silent clip can be used; the note says that it is silent.
+    """
+    found = check_clip(source)
+    if found.fault:
+        raise AudioError(source, found.fault)
+    return Examined(duration_s=found.duration_s, note=found.note or "")
+
+
+def file_state(source: Path) -> str:
+    """Size and time of a clip's file, which tell whether it was mended; "" where it has none."""
+    try:
+        state = source.stat()
+    except OSError:
+        return ""
+    return f"{state.st_size}:{state.st_mtime_ns}"
 
 
 class ClipCache:
@@ -66,14 +102,27 @@ class ClipCache:
 
 
 def read_clip(source: Path) -> tuple[Samples, int]:
-    """A clip as 16-bit samples, shape (n, channels), and its rate in Hz."""
+    """A clip as 16-bit samples, shape (n, channels), and its rate in Hz.
+
+    16-bit samples stay as they are. Raises AudioError where the clip cannot be decoded to its end,
+    is empty or holds NaN: what a listener hears is the whole clip or nothing.
+    """
     try:
-        with soundfile.SoundFile(str(source)) as file:
-            rate = int(file.samplerate)
-            if file.subtype == "PCM_16":
-                return file.read(dtype="int16", always_2d=True), rate
-            data: NDArray[Any] = file.read(dtype="float64", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError(source, str(error)) from error
-    scaled = np.rint(np.nan_to_num(data) * 32768.0)
-    return np.clip(scaled, -32768, 32767).astype(np.int16), rate
+        with open_sound(source) as sound:
+            rate = int(sound.samplerate)
+            blocks = [
+                _sixteen_bits(source, block)
+                for block in file_blocks(sound, source, max(1, round(BLOCK_S * rate)))
+            ]
+    except OSError as error:
+        raise AudioError(source, error.strerror or "cannot be read") from error
+    if not blocks:
+        raise AudioError(source, "holds no sound")
+    return np.concatenate(blocks), rate
+
+
+def _sixteen_bits(source: Path, block: NDArray[np.floating]) -> Samples:
+    if not np.isfinite(block).all():
+        raise AudioError(source, "holds NaN or infinite samples")
+    samples: Samples = np.clip(np.rint(block * 32768.0), -32768, 32767).astype(np.int16)
+    return samples

@@ -63,9 +63,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view; nothing may be written."""
-        with self._engine.connect() as connection, connection.begin():
-            yield connection
+        """One consistent view, whatever others commit meanwhile; nothing may be written.
+
+        SQLite's transactions are such views; PostgreSQL's only at this isolation level.
+        """
+        with self._engine.connect() as connection:
+            if not self._sqlite:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
 
     def upgrade(self) -> int:
         """Bring the schema up to date; returns its number."""

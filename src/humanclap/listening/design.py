@@ -86,6 +86,7 @@ class SessionDesign:
     practice: int = 2
     must_play_to_end: bool = True
     slot_minutes: float = 60.0
+    first_answer_minutes: float = 5.0
     per_listener: int = 1
     volume_check: bool = True
     headphone_check: str = "off"
@@ -97,8 +98,9 @@ class SessionDesign:
         _at_least("[session] practice", self.practice, 0)
         if self.repeats > self.pairs:
             raise SettingsError("[session] repeats cannot be more than pairs")
-        if not 0 < self.slot_minutes < math.inf:
-            raise SettingsError("[session] slot_minutes must be positive")
+        for name in ("slot_minutes", "first_answer_minutes"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"[session] {name} must be positive")
         if self.headphone_check not in HEADPHONE_CHECKS:
             raise SettingsError(
                 f"[session] headphone_check is one of {', '.join(HEADPHONE_CHECKS)}"

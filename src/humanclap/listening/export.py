@@ -30,6 +30,20 @@ RATING_COLUMNS = (
 )  # fmt: skip
 """The long form's columns, then ours, which its reader leaves alone."""
 SET_ASIDE_COLUMNS = (*RATING_COLUMNS, "set_aside", "comment")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet compute a cell instead of showing it (OWASP: CSV injection)."""
+
+
+def harmless(written: str | None) -> str | None:
+    """A text that a listener or a site wrote, with an apostrophe before what would be a formula.
+
+    Only texts from outside pass here: numbers stay numbers, and clips and captions stay as the
+    researcher's table has them, so that the next stage still finds them.
+
+    >>> harmless("=1+1"), harmless("loud = good")
+    ("'=1+1", 'loud = good')
+    """
+    return f"'{written}" if written and written.startswith(_FORMULA) else written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +89,10 @@ def export_study(
     write_rows(
         folder / "set_aside.csv",
         SET_ASIDE_COLUMNS,
-        ({**_row(item), "set_aside": why, "comment": item.comment} for item, why in aside),
+        (
+            {**_row(item), "set_aside": why, "comment": harmless(item.comment)}
+            for item, why in aside
+        ),
     )
     files = ["ratings.csv", "set_aside.csv", *_write_listeners(study, folder, listeners)]
     files += _write_relate(folder, kept) + _write_xacle(folder, kept)
@@ -167,7 +184,14 @@ def _write_listeners(
     write_rows(
         folder / "listeners.csv",
         (*columns, *names),
-        ({**{c: item[c] for c in columns}, **item["attributes"]} for item in listeners),
+        (
+            {
+                **{c: item[c] for c in columns},
+                "reason": harmless(item["reason"]),
+                **{name: harmless(value) for name, value in item["attributes"].items()},
+            }
+            for item in listeners
+        ),
     )
     if not names:
         return ["listeners.csv"]
@@ -175,7 +199,7 @@ def _write_listeners(
     for item in listeners:
         given = item["attributes"]
         coded[item["listener_id"]] = {
-            question.id: relate_code(question, given.get(question.id, ""))
+            question.id: harmless(relate_code(question, given.get(question.id, "")))
             for question in study.design.listener_questions
         }
     write_rows(
@@ -282,10 +306,17 @@ def export_recruitment(study: Study, path: Path) -> int:
     with study.database.read() as connection:
         found = rows(
             connection,
-            "SELECT r.site, r.worker, r.task, r.submission, s.completion_code, s.state, "
-            "r.listener_id FROM recruitment r JOIN sessions s ON s.listener_id = r.listener_id "
-            "ORDER BY s.created_at",
+            "SELECT r.site, r.worker, COALESCE(u.task, r.task) AS task, "
+            "COALESCE(u.submission, r.submission) AS submission, s.completion_code, s.state, "
+            "r.listener_id, l.excluded FROM recruitment r "
+            "JOIN listeners l ON l.listener_id = r.listener_id "
+            "JOIN sessions s ON s.listener_id = r.listener_id "
+            "LEFT JOIN submissions u ON u.session_id = s.session_id ORDER BY s.created_at",
         )
-    columns = ("site", "worker", "task", "submission", "completion_code", "state", "listener_id")
-    write_rows(path, columns, found)
+    columns = (
+        "site", "worker", "task", "submission", "completion_code", "state", "listener_id",
+        "excluded",
+    )  # fmt: skip
+    outside = ("worker", "task", "submission")
+    write_rows(path, columns, ({**r, **{c: harmless(r[c]) for c in outside}} for r in found))
     return len(found)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
 from humanclap.listening.database import rows
+from humanclap.listening.failed_clips import failed_clips
 from humanclap.listening.sessions import pair_load
 from humanclap.listening.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
@@ -85,6 +86,19 @@ class ListenerProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedClip:
+    """A clip that could not be played; nobody is given it until its file changes.
+
+    left_out: trials given back for it; since: seconds since 1970.
+    """
+
+    audio: str
+    reason: str
+    left_out: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """Everything at one moment; the systems' MOS answers `mos_question`, the design's first."""
 
@@ -103,6 +117,7 @@ class Overview:
     systems: tuple[SystemProgress, ...]
     agreement: tuple[Agreement, ...]
     listeners: tuple[ListenerProgress, ...]
+    failed_clips: tuple[FailedClip, ...] = ()
 
 
 def overview(study: Study, *, simulated: bool = False) -> Overview:
@@ -112,6 +127,7 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         pairs = _pairs(connection, answers, simulated=simulated)
         listeners = _listeners(connection, study, answers, simulated=simulated)
         sessions = _session_states(connection, simulated=simulated)
+        failed = _failed_clips(connection, simulated=simulated)
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
@@ -136,7 +152,29 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         systems=tuple(_systems(pairs, [i for i in counted if i.question == mos_question])),
         agreement=tuple(_agreement(study, counted)),
         listeners=tuple(listeners),
+        failed_clips=tuple(failed),
     )
+
+
+def _failed_clips(connection: Connection, *, simulated: bool) -> list[FailedClip]:
+    found = rows(
+        connection,
+        "SELECT p.audio, COUNT(*) AS n FROM trials t "
+        "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+        "WHERE t.state = 'released' AND t.simulated = :simulated "
+        "AND p.audio IN (SELECT audio FROM failed_clips) GROUP BY p.audio",
+        simulated=int(simulated),
+    )
+    left_out = {item["audio"]: int(item["n"]) for item in found}
+    return [
+        FailedClip(
+            audio=item["audio"],
+            reason=item["reason"],
+            left_out=left_out.get(item["audio"], 0),
+            since=item["at"],
+        )
+        for item in failed_clips(connection)
+    ]
 
 
 def _pairs(

@@ -112,6 +112,22 @@ MIGRATIONS = (
             ),
         ),
     ),
+    Migration(
+        number=4,
+        name="clips that fail, submissions of sessions, promises that end",
+        statements=(
+            """CREATE TABLE failed_clips (
+                audio TEXT PRIMARY KEY, reason TEXT NOT NULL, file_state TEXT NOT NULL,
+                at DOUBLE PRECISION NOT NULL)""",
+            """CREATE TABLE submissions (
+                session_id TEXT PRIMARY KEY REFERENCES sessions (session_id),
+                task TEXT NOT NULL, submission TEXT NOT NULL)""",
+            """INSERT INTO submissions (session_id, task, submission)
+                SELECT s.session_id, COALESCE(r.task, ''), COALESCE(r.submission, '')
+                FROM sessions s JOIN recruitment r ON r.listener_id = s.listener_id""",
+            "ALTER TABLE sessions ADD COLUMN promised_at DOUBLE PRECISION",
+        ),
+    ),
 )
 
 

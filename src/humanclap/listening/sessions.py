@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import random
 import secrets
 import time
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from humanclap.errors import InputError
 from humanclap.listening.assignment import Trial, choose_pairs, plan_session
 from humanclap.listening.database import insert, row, rows, run
+from humanclap.listening.failed_clips import forget_mended, without_failed
 from humanclap.listening.study import Study, setting, stimuli_of
 
 MAX_HEADPHONE_TRIES = 2
@@ -40,6 +42,7 @@ class Session:
     completion_code: str
     simulated: bool
     seed: str
+    excluded: bool = False
     headphone_tries: int = 0
     headphone_right: int | None = None
 
@@ -48,40 +51,106 @@ class StudyFullError(InputError):
     """No pair that this listener has not heard wants another rating."""
 
 
+class SessionElsewhereError(InputError):
+    """The recruit's session goes on in another browser, and this one cannot show it is theirs."""
+
+
 def token_hash(token: str) -> str:
     """What the database keeps of a session's token: enough to recognise it, not to forge it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def start_session(
-    study: Study, *, recruit: Recruit | None = None, simulated: bool = False
+    study: Study,
+    *,
+    recruit: Recruit | None = None,
+    simulated: bool = False,
+    token: str | None = None,
 ) -> tuple[str, Session]:
     """A new session and its secret token; a known recruit's unfinished session is taken up again.
 
-    It holds no pairs yet. Raises StudyFullError where nothing is left, InputError where the study
-    is not open or the recruit has had all sessions one may have.
+    token: the browser's own, so that consent given twice in it is one session; made anew where
+    None. The new session holds no pairs yet. Raises StudyFullError where nothing is left,
+    SessionElsewhereError where the recruit's session belongs to another browser and the submission
+    is not the one it was started with, InputError where the study is not open, or the recruit was
+    excluded or has had all sessions one may have.
     """
-    token = secrets.token_urlsafe(32)
+    token = token or secrets.token_urlsafe(32)
+    forget_mended(study)
     with study.database.write() as connection:
         if (state := setting(connection, "state")) != "open":
             raise InputError(f"the study is {state}")
+        if (own := find_session(connection, token)) is not None:
+            return token, own
         known = _known_listener(connection, recruit)
-        if known is not None:
+        if known is not None and recruit is not None:
+            _check_not_excluded(connection, known)
             unfinished = _unfinished(connection, known)
             if unfinished is not None:
-                run(
-                    connection,
-                    "UPDATE sessions SET token_hash = :hash WHERE session_id = :id",
-                    hash=token_hash(token),
-                    id=unfinished,
-                )
-                return token, _by_id(connection, unfinished)
+                _take_over(connection, study, unfinished, recruit, token)
+                return token, session_of(connection, unfinished)
             _check_may_return(connection, study, known)
         expire_idle(connection, study)
         if not has_room(connection, simulated=simulated):
             raise StudyFullError("every pair has its ratings")
         listener_id = known or _new_listener(connection, recruit, simulated)
-        return token, _new_session(connection, study, listener_id, token)
+        session = _new_session(connection, study, listener_id, token)
+        _set_submission(connection, session.session_id, recruit)
+        return token, session
+
+
+def _take_over(
+    connection: Connection, study: Study, session_id: str, recruit: Recruit, token: str
+) -> None:
+    """Move a session to another browser. A worker's id is no secret, the submission's id is.
+
+    Without it only a session that nobody has answered in or touched for a while is handed over,
+    so that nobody is locked out by a stranger who started in their name.
+    """
+    if not _same_submission(connection, session_id, recruit.submission):
+        abandoned = row(
+            connection,
+            f"SELECT 1 FROM sessions WHERE session_id = :id AND seen_at < :since AND {_SILENT}",
+            id=session_id,
+            since=time.time() - 60.0 * study.design.session.first_answer_minutes,
+        )
+        if abandoned is None:
+            raise SessionElsewhereError("this listener's session was started in another browser")
+    run(
+        connection,
+        "UPDATE sessions SET token_hash = :hash, seen_at = :now WHERE session_id = :id",
+        hash=token_hash(token),
+        now=time.time(),
+        id=session_id,
+    )
+    _set_submission(connection, session_id, recruit)
+
+
+def _same_submission(connection: Connection, session_id: str, submission: str) -> bool:
+    found = submission_of(connection, session_id)
+    return bool(submission) and hmac.compare_digest(found.encode(), submission.encode())
+
+
+def submission_of(connection: Connection, session_id: str) -> str:
+    """The recruiting site's id of what a session was started for; empty where it named none."""
+    found = row(
+        connection, "SELECT submission FROM submissions WHERE session_id = :id", id=session_id
+    )
+    return "" if found is None else str(found["submission"])
+
+
+def _set_submission(connection: Connection, session_id: str, recruit: Recruit | None) -> None:
+    if recruit is None:
+        return
+    run(connection, "DELETE FROM submissions WHERE session_id = :id", id=session_id)
+    given = {"session_id": session_id, "task": recruit.task, "submission": recruit.submission}
+    insert(connection, "submissions", [given])
+
+
+def _check_not_excluded(connection: Connection, listener_id: str) -> None:
+    excluded = "SELECT 1 FROM listeners WHERE listener_id = :id AND excluded = 1"
+    if row(connection, excluded, id=listener_id):
+        raise InputError("this listener has been excluded")
 
 
 def _known_listener(connection: Connection, recruit: Recruit | None) -> str | None:
@@ -158,21 +227,28 @@ def _new_session(connection: Connection, study: Study, listener_id: str, token: 
             }
         ],
     )
-    return _by_id(connection, session_id)
+    return session_of(connection, session_id)
 
 
+_SILENT = (
+    "NOT EXISTS (SELECT 1 FROM trials t JOIN answers a ON a.trial_id = t.trial_id "
+    "WHERE t.session_id = sessions.session_id)"
+)
+"""Of a row of sessions: nothing has been answered in it."""
 _SESSION = (
     "SELECT s.session_id, s.listener_id, s.state, s.completion_code, s.seed, l.simulated, "
-    "s.headphone_tries, s.headphone_right "
+    "l.excluded, s.headphone_tries, s.headphone_right "
     "FROM sessions s JOIN listeners l ON l.listener_id = s.listener_id "
 )
 
 
 def _session(found: Mapping[str, Any]) -> Session:
-    return Session(**{**found, "simulated": bool(found["simulated"])})
+    flags = {name: bool(found[name]) for name in ("simulated", "excluded")}
+    return Session(**{**found, **flags})
 
 
-def _by_id(connection: Connection, session_id: str) -> Session:
+def session_of(connection: Connection, session_id: str) -> Session:
+    """The session of an id. Raises InputError where there is none."""
     found = row(connection, _SESSION + "WHERE s.session_id = :id", id=session_id)
     if found is None:
         raise InputError(f"no session {session_id!r}")
@@ -197,19 +273,31 @@ def pair_load(connection: Connection, *, simulated: bool) -> dict[str, int]:
 
 
 def has_room(connection: Connection, *, simulated: bool) -> bool:
-    """Whether any pair wants another rating."""
+    """Whether any pair whose clip can be played wants another rating."""
     load = pair_load(connection, simulated=simulated)
-    wanted = rows(connection, "SELECT stimulus_id, wanted FROM stimuli WHERE kind = 'pair'")
+    wanted = rows(
+        connection,
+        "SELECT stimulus_id, wanted FROM stimuli WHERE kind = 'pair' "
+        "AND audio NOT IN (SELECT audio FROM failed_clips)",
+    )
     return any(load.get(item["stimulus_id"], 0) < item["wanted"] for item in wanted)
 
 
 def expire_idle(connection: Connection, study: Study) -> int:
-    """Sessions idle for longer than slot_minutes give their open trials back; how many did."""
-    idle_since = time.time() - 60.0 * study.design.session.slot_minutes
+    """Sessions that have kept others waiting give their open trials back; how many did.
+
+    Those are sessions idle for slot_minutes, and those that answer nothing for
+    first_answer_minutes and the longest clip, however often their pages are loaded: pairs are
+    kept for who listens, not for who opens many sessions.
+    """
+    now, design = time.time(), study.design.session
+    longest = rows(connection, "SELECT MAX(duration_s) AS s FROM stimuli")[0]["s"] or 0.0
     n = run(
         connection,
-        "UPDATE sessions SET state = 'expired' WHERE state = 'active' AND seen_at < :since",
-        since=idle_since,
+        "UPDATE sessions SET state = 'expired' WHERE state = 'active' AND (seen_at < :idle "
+        f"OR (COALESCE(promised_at, begun_at) < :silent AND {_SILENT}))",
+        idle=now - 60.0 * design.slot_minutes,
+        silent=now - 60.0 * design.first_answer_minutes - longest,
     )
     if n:
         run(
@@ -225,12 +313,14 @@ def begin_session(study: Study, session: Session) -> Session:
 
     Raises StudyFullError where nothing is left for this listener.
     """
+    forget_mended(study)
     with study.database.write() as connection:
-        session = _by_id(connection, session.session_id)
-        if session.state != "preparing":
+        session = session_of(connection, session.session_id)
+        if session.state != "preparing" or session.excluded:
             return session
         expire_idle(connection, study)
-        stimuli, heard = stimuli_of(connection), _heard(connection, session.listener_id)
+        stimuli = without_failed(connection, stimuli_of(connection))
+        heard = _heard(connection, session.listener_id)
         generator = random.Random(session.seed)
         load = pair_load(connection, simulated=session.simulated)
         chosen = choose_pairs(stimuli, load, heard, study.design.session.pairs, generator)
@@ -238,8 +328,9 @@ def begin_session(study: Study, session: Session) -> Session:
             raise StudyFullError("no pair is left for this listener")
         trials = plan_session(chosen, stimuli, heard, study.design, generator)
         insert(connection, "trials", [_trial_row(session, n, t) for n, t in enumerate(trials, 1)])
-        _set_state(connection, session.session_id, "active", begun_at=time.time())
-        return _by_id(connection, session.session_id)
+        now = time.time()
+        _set_state(connection, session.session_id, "active", begun_at=now, promised_at=now)
+        return session_of(connection, session.session_id)
 
 
 def _heard(connection: Connection, listener_id: str) -> set[str]:
@@ -280,30 +371,63 @@ def _set_state(connection: Connection, session_id: str, state: str, **times: flo
 
 
 def return_to_session(study: Study, session: Session) -> Session:
-    """A listener is back: an expired session takes up again what others have not taken over."""
+    """A listener is back: an expired session takes up again what others have not taken over.
+
+    So does one in which no clip could be played. A session whose every trial is dealt with is
+    finished. Raises StudyFullError where nothing was answered and all pairs were taken over.
+    """
+    forget_mended(study)
     with study.database.write() as connection:
-        session = _by_id(connection, session.session_id)
-        if session.state == "expired":
-            load = pair_load(connection, simulated=session.simulated)
-            for trial in rows(
-                connection,
-                "SELECT t.trial_id, t.kind, t.stimulus_id, p.wanted FROM trials t "
-                "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
-                "WHERE t.session_id = :id AND t.state = 'released' ORDER BY t.number",
-                id=session.session_id,
-            ):
-                full = load.get(trial["stimulus_id"], 0) >= trial["wanted"]
-                if trial["kind"] == "rating" and full:
-                    continue
-                run(
-                    connection,
-                    "UPDATE trials SET state = 'open' WHERE trial_id = :id",
-                    id=trial["trial_id"],
-                )
+        session = session_of(connection, session.session_id)
+        if session.excluded or session.state not in ("active", "expired"):
+            return session
+        silent = answered_trials(connection, session.session_id) == 0
+        waiting = open_trials(connection, session.session_id)
+        if session.state == "expired" or (silent and not waiting):
+            n_ratings = take_up(connection, session)
+            if silent and not n_ratings and not _lacks_clips(connection, session.session_id):
+                raise StudyFullError("others have taken over every pair of this session")
+        else:
             _set_state(connection, session.session_id, "active")
-        elif session.state == "active":
-            _set_state(connection, session.session_id, "active")
-        return _by_id(connection, session.session_id)
+        finish_if_done(connection, session.session_id)
+        return session_of(connection, session.session_id)
+
+
+def take_up(connection: Connection, session: Session) -> int:
+    """Make a session active again with what it gave back and still has room; how many ratings."""
+    load = pair_load(connection, simulated=session.simulated)
+    again = [
+        trial
+        for trial in rows(
+            connection,
+            "SELECT t.trial_id, t.kind, t.stimulus_id, p.wanted FROM trials t "
+            "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+            "WHERE t.session_id = :id AND t.state = 'released' "
+            "AND p.audio NOT IN (SELECT audio FROM failed_clips) ORDER BY t.number",
+            id=session.session_id,
+        )
+        if trial["kind"] != "rating" or load.get(trial["stimulus_id"], 0) < trial["wanted"]
+    ]
+    for trial in again:
+        run(
+            connection,
+            "UPDATE trials SET state = 'open' WHERE trial_id = :id",
+            id=trial["trial_id"],
+        )
+    _set_state(connection, session.session_id, "active", promised_at=time.time())
+    return sum(trial["kind"] == "rating" for trial in again)
+
+
+def _lacks_clips(connection: Connection, session_id: str) -> bool:
+    """Whether a session's trials wait for clips that cannot be played."""
+    found = row(
+        connection,
+        "SELECT 1 FROM trials t JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+        "JOIN failed_clips f ON f.audio = p.audio "
+        "WHERE t.session_id = :id AND t.kind = 'rating' AND t.state = 'released'",
+        id=session_id,
+    )
+    return found is not None
 
 
 def open_trials(connection: Connection, session_id: str) -> int:
@@ -317,9 +441,41 @@ def open_trials(connection: Connection, session_id: str) -> int:
     )
 
 
-def finish_session(connection: Connection, session_id: str) -> None:
-    """The listener has answered everything."""
-    _set_state(connection, session_id, "finished", finished_at=time.time())
+def answered_trials(connection: Connection, session_id: str) -> int:
+    """How many trials of a session hold an answer, counted or not."""
+    return int(
+        rows(
+            connection,
+            "SELECT COUNT(*) AS n FROM trials t JOIN answers a ON a.trial_id = t.trial_id "
+            "WHERE t.session_id = :id",
+            id=session_id,
+        )[0]["n"]
+    )
+
+
+def finish_if_done(connection: Connection, session_id: str) -> None:
+    """Finish an active session that has answered something and has nothing left to answer.
+
+    Questions about the listener that come after the last sound are not waited for: the ratings
+    are complete without them.
+    """
+    session = session_of(connection, session_id)
+    if session.state != "active" or session.excluded or open_trials(connection, session_id):
+        return
+    if answered_trials(connection, session_id):
+        _set_state(connection, session_id, "finished", finished_at=time.time())
+
+
+def skip_trial(connection: Connection, session: Session, trial_id: str) -> None:
+    """Give an open trial back whose clip cannot be played."""
+    run(
+        connection,
+        "UPDATE trials SET state = 'released' "
+        "WHERE trial_id = :trial AND session_id = :session AND state = 'open'",
+        trial=trial_id,
+        session=session.session_id,
+    )
+    finish_if_done(connection, session.session_id)
 
 
 def store_attributes(connection: Connection, listener_id: str, given: Mapping[str, str]) -> None:
@@ -345,17 +501,21 @@ def attributes_of(connection: Connection, listener_id: str) -> dict[str, str]:
 
 
 def record_headphones(study: Study, session: Session, n_right: int, *, passed: bool) -> Session:
-    """Store a headphone check; where they are required, the last failed try ends the session."""
+    """Store a headphone check; where they are required, the last failed try ends the session.
+
+    A try that was stored meanwhile is not stored twice.
+    """
     with study.database.write() as connection:
         run(
             connection,
             "UPDATE sessions SET headphone_tries = headphone_tries + 1, headphone_right = :n "
-            "WHERE session_id = :id AND state = 'preparing'",
+            "WHERE session_id = :id AND state = 'preparing' AND headphone_tries = :tries",
             n=n_right,
             id=session.session_id,
+            tries=session.headphone_tries,
         )
-        session = _by_id(connection, session.session_id)
+        session = session_of(connection, session.session_id)
         required = study.design.session.headphone_check == "require"
         if required and not passed and session.headphone_tries >= MAX_HEADPHONE_TRIES:
             _set_state(connection, session.session_id, "screened_out")
-        return _by_id(connection, session.session_id)
+        return session_of(connection, session.session_id)

@@ -20,6 +20,7 @@ repeats = 0                # sounds heard twice, for self-consistency; not among
 practice = 2               # first sounds, not counted
 must_play_to_end = true
 slot_minutes = 60          # a session idle for so long gives its pairs to others
+first_answer_minutes = 5   # the same for one that has not answered yet, however busy
 per_listener = 1           # sessions one listener may take
 volume_check = true
 headphone_check = "off"    # off, record, require

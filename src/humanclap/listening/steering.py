@@ -42,6 +42,7 @@ def change_state(study: Study, state: str) -> None:
 def exclude_listener(study: Study, listener_id: str, reason: str) -> None:
     """Set a listener's answers aside (kept, flagged) and give their pairs to others.
 
+    The listener gets no further sound and no completion code, unless reinstated.
     Raises InputError for an unknown listener or an empty reason.
     """
     if not reason.strip():
@@ -56,6 +57,11 @@ def exclude_listener(study: Study, listener_id: str, reason: str) -> None:
         )
         _set_trials(connection, listener_id, "answered", "excluded")
         _set_trials(connection, listener_id, "open", "released")
+        run(
+            connection,  # reinstated, the listener may take it up again
+            "UPDATE sessions SET state = 'expired' WHERE listener_id = :id AND state = 'active'",
+            id=listener_id,
+        )
         record(connection, "exclude", listener_id, reason.strip()[:500])
 
 

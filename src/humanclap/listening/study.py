@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from humanclap.errors import InputError
+from humanclap.errors import AudioError, InputError
 from humanclap.fingerprint import fingerprint_text
 from humanclap.listening.anchors import make_anchors
 from humanclap.listening.assignment import Stimulus
+from humanclap.listening.clips import Examined, examine_clip
 from humanclap.listening.database import Database, insert, row, rows, run, shown, where_of
-from humanclap.listening.design import StudyDesign, parse_design
+from humanclap.listening.design import SessionDesign, StudyDesign, parse_design
+from humanclap.progress import Progress, silent
 from humanclap.records import Pair
 
 STATES = ("open", "paused", "closed")
@@ -46,12 +47,13 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What `create_study` made."""
+    """What `create_study` made; `notes` say what a researcher may not expect of it."""
 
     n_pairs: int
     n_anchors: int
     n_ratings: int
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 def create_study(
@@ -61,32 +63,35 @@ def create_study(
     pairs: Sequence[Pair],
     audio_root: Path,
     anchors: Sequence[Pair] | None = None,
+    replace_empty: bool = False,
+    progress: Progress = silent,
 ) -> Created:
     """Make the study `where` (a new file, or the URL of an empty database).
 
-    anchors: mismatched pairs of one's own; made automatically where None. Raises InputError where
-    the study exists, a clip is missing or cannot be read, or no anchor can be made.
+    anchors: mismatched pairs of one's own; made automatically where None. replace_empty: put it in
+    the place of a study that has no answers. Every clip is decoded to its end. Raises InputError
+    where the study exists (or, with replace_empty, has answers), a clip cannot be used by the
+    rules of `humanclap score`, or no anchor can be made.
     """
     design = parse_design(design_text)
-    if "://" not in where and Path(where).exists():
-        raise InputError(f"{shown(where)}: a study is there already; answers are never overwritten")
+    there = "://" not in where and Path(where).exists()
+    if there and not replace_empty:
+        raise _there_already(where)
     anchors = _enough_anchors(design, pairs, anchors)
-    durations = _durations([*pairs, *anchors], audio_root)
+    examined = _examine([*pairs, *anchors], audio_root, progress)
+    durations = {audio: clip.duration_s for audio, clip in examined.items()}
     stimuli = _stimuli(pairs, anchors, design, durations)
     fingerprint = fingerprint_text([design_text, *(f"{s['audio']}\0{s['text']}" for s in stimuli)])
     database = Database(where)
     try:
         database.upgrade()
         with database.write() as connection:
-            if row(connection, "SELECT name FROM study") is not None:
-                raise InputError(
-                    f"{shown(where)}: a study is there already; answers are never overwritten"
-                )
+            _make_room(connection, where, replace_empty=replace_empty)
             _write_settings(connection, design_text, audio_root, fingerprint)
             insert(connection, "stimuli", stimuli)
     except BaseException:
         database.close()
-        if "://" not in where:
+        if "://" not in where and not there:
             Path(where).unlink(missing_ok=True)  # ours: it was not there before
         raise
     database.close()
@@ -95,7 +100,75 @@ def create_study(
         n_anchors=len(anchors),
         n_ratings=len(pairs) * design.quota.ratings_per_pair,
         fingerprint=fingerprint,
+        notes=(*_session_notes(design.session, len(pairs)), *_clip_notes(examined)),
     )
+
+
+def _there_already(where: str) -> InputError:
+    return InputError(
+        f"{shown(where)}: a study is there already; answers are never overwritten "
+        "(--replace-empty replaces one that has none)"
+    )
+
+
+def _make_room(connection: Connection, where: str, *, replace_empty: bool) -> None:
+    """Remove a study without answers where that is wanted; raises InputError where one stays."""
+    if row(connection, "SELECT name FROM study") is None:
+        return
+    if not replace_empty:
+        raise _there_already(where)
+    found = rows(
+        connection,
+        "SELECT t.simulated, COUNT(*) AS n FROM answers a "
+        "JOIN trials t ON t.trial_id = a.trial_id GROUP BY t.simulated ORDER BY t.simulated",
+    )
+    if found:
+        held = " and ".join(
+            f"{item['n']} answers of {'bots' if item['simulated'] else 'people'}" for item in found
+        )
+        raise InputError(
+            f"{shown(where)}: the study there holds {held}, and answers are never overwritten; "
+            "give another name (--database), or move it away yourself"
+        )
+    for table in _CHILDREN_FIRST:
+        run(connection, f"DELETE FROM {table}")
+
+
+_CHILDREN_FIRST = (
+    "trials", "submissions", "sessions", "attributes", "recruitment", "listeners", "stimuli",
+    "failed_clips", "study",
+)  # fmt: skip
+"""The tables of a study without answers; its events stay, as nothing ever deletes one."""
+
+
+def _session_notes(session: SessionDesign, n_pairs: int) -> Iterator[str]:
+    """Where the table of pairs is too small for what a session asks for."""
+    rated = min(session.pairs, n_pairs)
+    spare = n_pairs - rated
+    if n_pairs < session.pairs:
+        yield f"a session rates {n_pairs} sounds, not {session.pairs}: the table has no more pairs"
+    elif session.per_listener > 1 and n_pairs < session.pairs * session.per_listener:
+        yield (
+            f"{session.per_listener} sessions of one listener ask for "
+            f"{session.pairs * session.per_listener} pairs, the table has {n_pairs}: "
+            "later sessions are shorter"
+        )
+    if spare < session.practice:
+        yield (
+            f"a session begins with {spare} practice sounds, not {session.practice}: practice "
+            "takes pairs that the session does not rate ([session] practice, pairs)"
+        )
+
+
+def _clip_notes(examined: Mapping[str, Examined]) -> Iterator[str]:
+    """Clips that listeners will wonder about, by what is the matter."""
+    by_note: dict[str, list[str]] = {}
+    for audio, clip in examined.items():
+        if clip.note:
+            by_note.setdefault(clip.note, []).append(audio)
+    for note, clips in by_note.items():
+        more = f" and {len(clips) - _MAX_NAMED} more" if len(clips) > _MAX_NAMED else ""
+        yield f"{', '.join(clips[:_MAX_NAMED])}{more}: {note}"
 
 
 def _enough_anchors(
@@ -113,26 +186,24 @@ def _enough_anchors(
     return own
 
 
-def _durations(pairs: Sequence[Pair], audio_root: Path) -> dict[str, float]:
-    """Seconds of each clip; raises InputError naming those that cannot be used."""
-    durations: dict[str, float] = {}
+def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dict[str, Examined]:
+    """Every clip decoded to its end; raises InputError naming those that cannot be used."""
+    examined: dict[str, Examined] = {}
     bad: list[str] = []
-    for audio in dict.fromkeys(pair.audio for pair in pairs):
+    clips = list(dict.fromkeys(pair.audio for pair in pairs))
+    for number, audio in enumerate(clips, start=1):
         try:
-            durations[audio] = float(soundfile.info(str(audio_root / audio)).duration)
-        except (soundfile.LibsndfileError, OSError) as error:
-            missing = not (audio_root / audio).is_file()
-            bad.append(f"{audio}: {'no such file' if missing else error}")
-        else:
-            if durations[audio] <= 0:
-                bad.append(f"{audio}: holds no sound")
+            examined[audio] = examine_clip(audio_root / audio)
+        except AudioError as error:
+            bad.append(f"{audio}: {error.reason}")
+        progress(number, len(clips), "")
     if bad:
         more = f"\n  and {len(bad) - _MAX_NAMED} more" if len(bad) > _MAX_NAMED else ""
         raise InputError(
             f"{len(bad)} clips under {audio_root} cannot be used (--audio-root says where "
             "relative paths start):\n  " + "\n  ".join(bad[:_MAX_NAMED]) + more
         )
-    return durations
+    return examined
 
 
 def _stimuli(

@@ -64,6 +64,12 @@ ENGLISH: dict[str, str] = {
     "closed": "This study is over. Thank you for your interest.",
     "ended_title": "Session ended",
     "ended": "This session has ended.",
+    "elsewhere_title": "Started elsewhere",
+    "elsewhere": "You have begun this study in another browser, or by another link. Please go on "
+    "there. Your answers are safe.",
+    "unheard_title": "No sound at the moment",
+    "unheard": "The sounds of this study cannot be played at the moment. Please come back later, "
+    "by the same link.",
     "preview": "This is a preview. Accept the task to start.",
     "error_title": "That did not work",
     "noscript": "This study plays sounds with JavaScript. Please switch it on and reload.",
@@ -142,6 +148,11 @@ JAPANESE: dict[str, str] = {
     "closed": "この実験は終わりました。ご関心をありがとうございます。",
     "ended_title": "セッション終了",
     "ended": "このセッションは終わりました。",
+    "elsewhere_title": "別のところで開始済み",
+    "elsewhere": "この調査は、別のブラウザーまたは別のリンクで始められています。"
+    "そちらで続けてください。回答は保存されています。",
+    "unheard_title": "音を再生できません",
+    "unheard": "いま、この調査の音を再生できません。あとで同じリンクから開いてください。",
     "preview": "これはプレビューです。作業を引き受けてから始めてください。",
     "error_title": "うまくいきませんでした",
     "noscript": "この実験は JavaScript で音を再生します。有効にして再読み込みしてください。",

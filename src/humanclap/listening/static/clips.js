@@ -3,10 +3,12 @@
 const RETRY_MS = 2000;
 
 export class Clips {
-  constructor({ url, ahead, onFailure }) {
+  constructor({ url, ahead, onFailure, onGone, onAway }) {
     this.url = url;
     this.ahead = ahead;
     this.onFailure = onFailure;
+    this.onGone = onGone; // a clip that the study leaves out
+    this.onAway = onAway; // the session goes on in another browser
     this.form = document.createElement("audio").canPlayType("audio/flac") ? "flac" : "wav";
     this.ready = new Map();
     this.wanted = [];
@@ -47,6 +49,11 @@ export class Clips {
     for (let id = this.next(); id; id = this.next()) {
       try {
         const response = await fetch(`${this.url}${id}.${this.form}`);
+        if (response.status === 410) {
+          this.drop(id);
+          continue;
+        }
+        if (response.status === 401) this.onAway();
         if (!response.ok) throw new Error(String(response.status));
         const address = URL.createObjectURL(await response.blob());
         this.ready.set(id, address);
@@ -58,6 +65,12 @@ export class Clips {
       }
     }
     this.running = false;
+  }
+
+  drop(id) {
+    this.wanted = this.wanted.filter((wanted) => wanted !== id);
+    this.waiting.delete(id);
+    this.onGone(id);
   }
 
   next() {

@@ -2,6 +2,6 @@
 
 import { AnswerQueue, Store } from "./queue.js";
 
-const { session, url, csrf } = JSON.parse(document.getElementById("flush").textContent);
-const store = new Store(`humanclap:${session}:`);
-new AnswerQueue({ store, url, csrf, onChange: () => {} }).flush();
+const { queue, url, csrf } = JSON.parse(document.getElementById("flush").textContent);
+const store = new Store(`humanclap:${queue}:`);
+new AnswerQueue({ store, url, csrf }).flush();

@@ -61,16 +61,24 @@ export class Store {
 }
 
 export class AnswerQueue {
-  constructor({ store, url, csrf, onChange }) {
+  /** onElsewhere(trialId): another tab has answered it. onOver(): the server wants no more. */
+  constructor({ store, url, csrf, onChange = () => {}, onElsewhere = () => {}, onOver = () => {} }) {
     this.store = store;
     this.url = url;
     this.csrf = csrf;
     this.onChange = onChange;
+    this.onOver = onOver;
     this.failing = false;
     this.refused = 0;
     this.busy = false;
     this.wait = RETRY_FIRST_MS;
     window.addEventListener("online", () => this.flush());
+    // the queue is the listener's: every tab sees what another one puts there or has sent
+    window.addEventListener("storage", ({ key, newValue }) => {
+      if (key === null || !key.startsWith(`${store.prefix}answer:`)) return;
+      if (newValue !== null) onElsewhere(JSON.parse(newValue).trial_id);
+      this.onChange();
+    });
   }
 
   add(answer) {
@@ -113,6 +121,7 @@ export class AnswerQueue {
   async send({ made_at: madeAt, ...answer }) {
     const waited = Math.max(0, Date.now() - madeAt) / 1000;
     let status = 0;
+    let over = false;
     try {
       const response = await fetch(this.url, {
         method: "POST",
@@ -121,12 +130,14 @@ export class AnswerQueue {
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       status = response.status;
+      if (response.ok) ({ over } = await response.json());
     } catch {
       return false;
     }
     const name = `answer:${answer.answer_id}`;
     if (status === 200 || status === 201) {
       this.store.remove(name);
+      if (over) this.onOver();
       return true;
     }
     if (status === 401 || status === 403) this.refused += 1; // kept; a reload gives a new token

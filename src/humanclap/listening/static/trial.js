@@ -9,14 +9,23 @@ const $ = (id) => document.getElementById(id);
 const say = (name, values = {}) =>
   plan.wording[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
-const store = new Store(`humanclap:${plan.session}:`);
+const store = new Store(`humanclap:${plan.queue}:`);
 const audio = new Audio();
 const scales = [...document.querySelectorAll("fieldset.scale")];
-const queue = new AnswerQueue({ store, url: plan.answers_url, csrf: plan.csrf, onChange: showNetwork });
+const queue = new AnswerQueue({
+  store,
+  url: plan.answers_url,
+  csrf: plan.csrf,
+  onChange: showNetwork,
+  onElsewhere: leaveOut,
+  onOver: () => window.location.assign(plan.next_url),
+});
 const clips = new Clips({
   url: plan.clip_url,
   ahead: plan.clips_ahead,
   onFailure: () => hint("sound_failed"),
+  onGone: leaveOut,
+  onAway: () => window.location.assign(plan.next_url),
 });
 
 const done = new Set(queue.pending().map((answer) => answer.trial_id));
@@ -56,6 +65,15 @@ function finish() {
   }
   $("rest").hidden = false;
   $("rest-text").textContent = count ? say("sending_rest", { count }) : say("refused");
+}
+
+/** Go on without a sound that cannot be played, or that another tab has answered. */
+function leaveOut(id) {
+  left = left.filter((item) => item.trial_id !== id);
+  if (trial?.trial_id === id) {
+    audio.pause();
+    show();
+  }
 }
 
 function answerable() {

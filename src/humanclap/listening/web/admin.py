@@ -18,10 +18,11 @@ from fastapi.responses import Response
 
 from humanclap.errors import InputError
 from humanclap.listening import steering
+from humanclap.listening.failed_clips import forget_mended
 from humanclap.listening.sessions import expire_idle
 from humanclap.listening.web.charts import interval_chart
 from humanclap.listening.web.context import Context, read_form
-from humanclap.listening.web.guard import RateLimit
+from humanclap.listening.web.guard import RateLimit, client_of
 
 if TYPE_CHECKING:
     from humanclap.listening.monitor import Overview
@@ -58,8 +59,7 @@ class AdminPages:
     async def login(self, request: Request) -> Response:
         """Exchange the token for a cookie."""
         form = await read_form(request)
-        client = request.client.host if request.client else "?"
-        if not self._logins.allows(client):
+        if not self._logins.allows(client_of(request.scope)):
             raise HTTPException(429, "too many tries; wait a minute")
         token = self._context.settings.admin_token
         if not hmac.compare_digest(form.get("token", "").encode(), token.encode()):
@@ -74,7 +74,8 @@ class AdminPages:
         until, _, rest = request.cookies.get(ADMIN_COOKIE, "").partition(".")
         salt, _, signature = rest.partition(".")
         token = self._context.settings.admin_token
-        fresh = until.isdigit() and len(until) < 12 and int(until) > time.time()
+        digits = until.isascii() and until.isdigit() and len(until) < 12
+        fresh = digits and int(until) > time.time()
         return fresh and self._context.signed(signature, "admin", token, until, salt)
 
     def _check_admin(self, request: Request) -> None:
@@ -121,6 +122,7 @@ class AdminPages:
         with self._lock:
             at, view = self._seen.get(simulated, (0.0, None))
             if view is None or time.monotonic() - at > _OVERVIEW_S:
+                forget_mended(self._study)
                 with self._study.database.write() as connection:
                     expire_idle(connection, self._study)
                 view = overview(self._study, simulated=simulated)

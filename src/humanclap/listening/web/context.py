@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent.parent
 SESSION_COOKIE = "humanclap_session"
 FORM_COOKIE = "humanclap_form"
 COOKIE_DAYS = 60
+MAX_TOKEN_CHARACTERS = 100
 
 
 class Context:
@@ -86,7 +87,7 @@ class Context:
     def session(self, request: Request) -> Session | None:
         """The session of the request's cookie."""
         token = request.cookies.get(SESSION_COOKIE, "")
-        if not token or len(token) > 100:
+        if not token or len(token) > MAX_TOKEN_CHARACTERS:
             return None
         with self.study.database.read() as connection:
             return find_session(connection, token)
@@ -102,10 +103,14 @@ class Context:
         """The token that posts of this session carry."""
         return self.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
 
+    def queue(self, session: Session) -> str:
+        """Name under which a browser keeps this listener's answers: the same in every session."""
+        return self.sign("queue", session.listener_id)[:32]
+
     def flush(self, request: Request, session: Session) -> dict[str, str]:
         """What a page without sounds needs to send the answers that wait in the browser."""
         csrf = self.session_csrf(request)
-        return {"session": session.session_id, "url": self.url("/answers"), "csrf": csrf}
+        return {"queue": self.queue(session), "url": self.url("/answers"), "csrf": csrf}
 
     def check_session_csrf(self, request: Request, token: str) -> None:
         """Raise 403 where a post does not come from our own page."""
@@ -114,7 +119,11 @@ class Context:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form; raises 400 where it is malformed or repeats a field."""
+    """The fields of a posted form.
+
+    Raises 400 where it is malformed or repeats a field, 422 where a field holds a null character,
+    which no database keeps alike.
+    """
     body = await request.body()
     try:
         pairs = parse_qsl(
@@ -125,4 +134,6 @@ async def read_form(request: Request) -> dict[str, str]:
     form = dict(pairs)
     if len(form) != len(pairs):
         raise HTTPException(400, "a field is given twice")
+    if any("\0" in text for pair in pairs for text in pair):
+        raise HTTPException(422, "a field holds a null character")
     return form

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,13 +40,28 @@ HEADERS = (
 )
 
 
+def client_of(scope: Scope) -> str:
+    """Who asks, for the limits: an IPv4 address, or the network of 64 bits a site has by IPv6."""
+    name = str(scope["client"][0]) if scope.get("client") else "?"
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name
+    if not isinstance(address, IPv6Address):
+        return name
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False))
+
+
 class RateLimit:
-    """A bucket of `per_minute` requests for each client, refilled evenly."""
+    """A bucket of `size` requests for each client, refilled evenly within `minutes`."""
 
     MAX_CLIENTS = 10_000
 
-    def __init__(self, per_minute: int) -> None:
-        self._size = float(per_minute)
+    def __init__(self, size: int, *, minutes: float = 1.0) -> None:
+        self._size = float(size)
+        self._refill_s = 60.0 * minutes
         self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
@@ -54,11 +70,14 @@ class RateLimit:
         now = time.monotonic()
         with self._lock:
             left, at = self._buckets.get(client, (self._size, now))
-            left = min(self._size, left + (now - at) * self._size / 60.0)
+            left = min(self._size, left + (now - at) * self._size / self._refill_s)
             if len(self._buckets) > self.MAX_CLIENTS:
-                self._buckets = {k: v for k, v in self._buckets.items() if now - v[1] < 60.0}
-            self._buckets[client] = (max(0.0, left - 1.0), now)
-            return left >= 1.0
+                self._buckets = {
+                    k: v for k, v in self._buckets.items() if now - v[1] < self._refill_s
+                }
+            allowed = left >= 1.0
+            self._buckets[client] = (left - allowed, now)  # asking in vain costs nothing
+            return allowed
 
 
 class Guard:
@@ -93,6 +112,8 @@ class Guard:
         current_default_thread_limiter().total_tokens = THREADS
         refusal = self._refusal(scope)
         if refusal is None:
+            if scope["method"] == "HEAD":  # answered as GET; the server sends no body
+                scope = {**scope, "method": "GET"}
             await self._app(scope, receive, send_with_headers)
             return
         status, reason = refusal
@@ -116,8 +137,7 @@ class Guard:
             return 414, "address too long"
         if any(ord(character) < 32 for character in path) or ".." in path.split("/"):
             return 400, "bad path"
-        client = scope["client"][0] if scope.get("client") else "?"
-        if not self._limit.allows(client):
+        if not self._limit.allows(client_of(scope)):
             return 429, "too many requests; please wait a little"
         return self._body_refusal(scope, headers) if scope["method"] == "POST" else None
 
@@ -142,7 +162,10 @@ class Guard:
 
     def _same_origin(self, origin: str, host: str) -> bool:
         """Against the public address where there is one, else against the Host header."""
-        sent = urlsplit(origin)
+        try:
+            sent = urlsplit(origin)
+        except ValueError:
+            return False
         if self._settings.public_url:
             public = urlsplit(self._settings.public_url)
             return (sent.scheme, sent.netloc) == (public.scheme, public.netloc) or (

@@ -14,23 +14,25 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from humanclap.errors import InputError
 from humanclap.listening import headphones
 from humanclap.listening.database import row, rows
+from humanclap.listening.failed_clips import forget_mended
 from humanclap.listening.sessions import (
     MAX_HEADPHONE_TRIES,
     Recruit,
     Session,
+    SessionElsewhereError,
     StudyFullError,
     attributes_of,
     begin_session,
-    finish_session,
     has_room,
     open_trials,
     record_headphones,
     return_to_session,
     start_session,
     store_attributes,
+    submission_of,
 )
 from humanclap.listening.web.context import FORM_COOKIE, SESSION_COOKIE, Context, read_form
-from humanclap.listening.web.guard import RateLimit
+from humanclap.listening.web.guard import RateLimit, client_of
 
 CLIPS_AHEAD = 14
 """Clips the page loads before their turn, so that a lost connection does not stop a listener."""
@@ -44,14 +46,29 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def recruit_of(values: Mapping[str, str]) -> Recruit | None:
-    """Who the recruiting site's parameters say this is. Raises 400 where they are no ids."""
+    """Who the recruiting site's parameters say this is, in whatever case they are written.
+
+    Raises 400 where they are no ids, or one is given twice in different ways.
+    """
+    fields = site_fields(values)
     for site, (worker, task, submission) in _SITES.items():
-        if worker in values:
-            given = [values.get(name, "") for name in (worker, task, submission)]
+        if worker in fields:
+            given = [fields.get(name, "") for name in (worker, task, submission)]
             if not _ID.fullmatch(given[0]) or any(v and not _ID.fullmatch(v) for v in given[1:]):
                 raise HTTPException(400, "the recruiting site's parameters are not ids")
             return Recruit(site=site, worker=given[0], task=given[1], submission=given[2])
     return None
+
+
+def site_fields(values: Mapping[str, str]) -> dict[str, str]:
+    """The recruiting sites' parameters among `values`, by the names the sites give them."""
+    names = {name.lower(): name for of_site in _SITES.values() for name in of_site}
+    fields: dict[str, str] = {}
+    for given, value in values.items():
+        name = names.get(given.lower())
+        if name is not None and fields.setdefault(name, value) != value:
+            raise HTTPException(400, f"{name} is given twice")
+    return fields
 
 
 class ListenerPages:
@@ -60,7 +77,10 @@ class ListenerPages:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._study = context.study
-        self._starts = RateLimit(context.settings.starts_per_minute)
+        starts = context.settings.starts_per_minute
+        self._starts = RateLimit(starts)
+        keeps = self._study.design.session.first_answer_minutes
+        self._begins = RateLimit(starts, minutes=max(keeps, 1.0))
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -85,33 +105,50 @@ class ListenerPages:
     def welcome(self, request: Request) -> Response:
         """Title, what to expect, consent; a listener with a session goes on where they were."""
         recruit = recruit_of(request.query_params)
-        session = self._context.session(request)
-        if session is not None and (recruit is None or self._is(session, recruit)):
+        if self._goes_on(request, recruit):
             return self._context.redirect("/go")
         state = self._study.state()
         if state != "open":
             return self._context.message(state, status=503 if state == "paused" else 410)
-        with self._study.database.read() as connection:
-            if not has_room(connection, simulated=SIMULATED_HEADER in request.headers):
-                return self._context.message("full", status=409)
+        if not self._has_room(simulated=SIMULATED_HEADER in request.headers):
+            return self._context.message("full", status=409)
+        fields = site_fields(request.query_params)
         cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
         response = self._context.page(
             "welcome.html",
             csrf=self._context.sign("form", cookie),
-            fields={k: v for k, v in request.query_params.items() if _is_site_field(k)},
-            preview=request.query_params.get("assignmentId") == _MTURK_PREVIEW,
+            fields=fields,
+            preview=fields.get("assignmentId") == _MTURK_PREVIEW,
         )
         self._context.set_cookie(response, FORM_COOKIE, cookie, strict=False)
         return response
 
-    def _is(self, session: Session, recruit: Recruit) -> bool:
+    def _has_room(self, *, simulated: bool) -> bool:
+        with self._study.database.read() as connection:
+            if has_room(connection, simulated=simulated):
+                return True
+        if not forget_mended(self._study):
+            return False
+        with self._study.database.read() as connection:
+            return has_room(connection, simulated=simulated)
+
+    def _goes_on(self, request: Request, recruit: Recruit | None) -> bool:
+        """Whether the browser's session is the one these parameters ask for."""
+        session = self._context.session(request)
+        if session is None or recruit is None:
+            return session is not None
         with self._study.database.read() as connection:
             found = row(
                 connection,
                 "SELECT site, worker FROM recruitment WHERE listener_id = :id",
                 id=session.listener_id,
             )
-        return found == {"site": recruit.site, "worker": recruit.worker}
+            submission = submission_of(connection, session.session_id)
+        if found != {"site": recruit.site, "worker": recruit.worker}:
+            return False
+        another = recruit.submission not in ("", submission)
+        several = self._study.design.session.per_listener > 1
+        return not (several and another and session.state == "finished")
 
     async def start(self, request: Request) -> Response:
         """Consent given: make the session."""
@@ -121,19 +158,27 @@ class ListenerPages:
             raise HTTPException(403, "this form is not from this page")
         if form.get("agree") != "yes":
             raise HTTPException(422, "consent is needed")
-        client = request.client.host if request.client else "?"
-        if not self._starts.allows(client):
-            raise HTTPException(429, "too many listeners at once from this address")
         simulated = SIMULATED_HEADER in request.headers
         if simulated and not self._context.settings.allow_simulated:
             raise HTTPException(403, "this server does not take simulated listeners")
-        return await run_in_threadpool(self._start, recruit_of(form), simulated)
+        recruit = recruit_of(form)
+        return await run_in_threadpool(self._start, request, recruit, simulated)
 
-    def _start(self, recruit: Recruit | None, simulated: bool) -> Response:
+    def _start(self, request: Request, recruit: Recruit | None, simulated: bool) -> Response:
+        if self._goes_on(request, recruit):
+            return self._context.redirect("/go")
+        self._check_limit(self._starts, request)
         try:
-            token, _ = start_session(self._study, recruit=recruit, simulated=simulated)
+            token, _ = start_session(
+                self._study,
+                recruit=recruit,
+                simulated=simulated,
+                token=self._token(request, recruit),
+            )
         except StudyFullError:
             return self._context.message("full", status=409)
+        except SessionElsewhereError:
+            return self._context.message("elsewhere", status=409)
         except InputError:
             state = self._study.state()
             name = "ended" if state == "open" else state
@@ -142,34 +187,70 @@ class ListenerPages:
         self._context.set_cookie(response, SESSION_COOKIE, token, strict=False)
         return response
 
+    def _token(self, request: Request, recruit: Recruit | None) -> str:
+        """The browser's token: consent given twice in it, by whatever tab, is one session.
+
+        Another worker, or another submission of the same, in the same browser has another token.
+        """
+        who = () if recruit is None else (recruit.site, recruit.worker, recruit.submission)
+        return self._context.sign("session", request.cookies[FORM_COOKIE], *who)
+
+    def _check_limit(self, limit: RateLimit, request: Request) -> None:
+        if not limit.allows(client_of(request.scope)):
+            raise HTTPException(
+                429,
+                "too many listeners at once from this address; please reload in a minute",
+                {"Retry-After": "60"},
+            )
+
     def go(self, request: Request) -> Response:
         """On to whatever comes next for this session."""
         session = self._context.session(request)
         if session is None:
             return self._context.redirect("/")
+        if session.excluded:
+            return self._ended(request, session)
         try:
-            return self._context.redirect(self._next(session))
+            place = self._next(request, session)
         except StudyFullError:
-            return self._context.message("full", status=409)
+            waiting = self._context.flush(request, session)
+            return self._context.message("full", status=409, flush=waiting)
+        if place is None:
+            return self._context.message("unheard", status=503)
+        return self._context.redirect(place)
 
-    def _next(self, session: Session) -> str:
+    def _ended(self, request: Request, session: Session) -> Response:
+        """Nothing more for a listener who was excluded, and no code; what waits is still kept."""
+        waiting = self._context.flush(request, session)
+        return self._context.message("ended", status=410, flush=waiting)
+
+    def _next(self, request: Request, session: Session) -> str | None:
+        """The address of the next page; None where no sound of the session can be played."""
         if session.state == "preparing":
             if self._unanswered(session, "before"):
                 return "/about"
             if self._checks_sound:
                 return "/sound"
-            session = begin_session(self._study, session)
+            session = self._begin(request, session)
+        elif session.state == "expired":
+            self._check_begins(request, session)
         session = return_to_session(self._study, session)
-        if session.state != "active":
-            return "/done"
-        with self._study.database.read() as connection:
-            if open_trials(connection, session.session_id):
-                return "/trial"
-        if self._unanswered(session, "after"):
-            return "/after"
-        with self._study.database.write() as connection:
-            finish_session(connection, session.session_id)
-        return "/done"
+        if session.state == "active":
+            with self._study.database.read() as connection:
+                return "/trial" if open_trials(connection, session.session_id) else None
+        return "/after" if self._asks_after(session) else "/done"
+
+    def _begin(self, request: Request, session: Session) -> Session:
+        self._check_begins(request, session)
+        return begin_session(self._study, session)
+
+    def _check_begins(self, request: Request, session: Session) -> None:
+        """An address may have pairs promised to so many sessions; bots take no people's pairs."""
+        if not session.simulated:
+            self._check_limit(self._begins, request)
+
+    def _asks_after(self, session: Session) -> bool:
+        return session.state == "finished" and self._unanswered(session, "after")
 
     @property
     def _checks_sound(self) -> bool:
@@ -200,7 +281,9 @@ class ListenerPages:
         return await self._store_questions(request, "after")
 
     def _questions(self, request: Request, when: str) -> Response:
-        self._context.required_session(request)
+        session = self._context.required_session(request)
+        if session.excluded:
+            return self._ended(request, session)
         return self._context.page(
             "about.html",
             when=when,
@@ -231,7 +314,7 @@ class ListenerPages:
     def sound(self, request: Request) -> Response:
         """Volume check and headphone check."""
         session = self._context.required_session(request)
-        if session.state != "preparing":
+        if session.state != "preparing" or session.excluded:
             return self._context.redirect("/go")
         return self._sound_page(request, session)
 
@@ -242,6 +325,7 @@ class ListenerPages:
             csrf=self._context.session_csrf(request),
             rows=headphones.ROWS if check else 0,
             failed=session.headphone_tries > 0,
+            number=session.headphone_tries,
         )
 
     async def store_sound(self, request: Request) -> Response:
@@ -252,10 +336,14 @@ class ListenerPages:
 
     def _store_sound(self, request: Request, form: Mapping[str, str]) -> Response:
         session = self._context.required_session(request)
+        if session.excluded:
+            return self._context.redirect("/go")
         design = self._study.design.session
         if design.volume_check and form.get("volume") != "yes":
             raise HTTPException(422, "please play the noise and set the volume")
         if session.state == "preparing" and design.headphone_check != "off":
+            if form.get("try", str(session.headphone_tries)) != str(session.headphone_tries):
+                return self._sound_page(request, session)  # a double click: that try is over
             n = headphones.n_right(_try_seed(session), _row_answers(form))
             passed = n >= headphones.PASS_AT
             session = record_headphones(self._study, session, n, passed=passed)
@@ -264,7 +352,7 @@ class ListenerPages:
                 return self._sound_page(request, session)
         if session.state == "preparing":
             try:
-                begin_session(self._study, session)
+                self._begin(request, session)
             except StudyFullError:
                 return self._context.message("full", status=409)
         return self._context.redirect("/go")
@@ -276,6 +364,8 @@ class ListenerPages:
         session = self._context.session(request)
         if session is None:
             return self._context.redirect("/")
+        if session.excluded:
+            return self._ended(request, session)
         state = self._study.state()
         if state != "open":
             status = 503 if state == "paused" else 410
@@ -303,7 +393,7 @@ class ListenerPages:
             "answer_all",
         )  # fmt: skip
         return {
-            "session": session.session_id,
+            "queue": self._context.queue(session),
             "csrf": self._context.session_csrf(request),
             "answers_url": self._context.url("/answers"),
             "clip_url": self._context.url("/clip/"),
@@ -332,22 +422,20 @@ class ListenerPages:
         session = self._context.session(request)
         if session is None:
             return self._context.redirect("/")
+        if session.excluded:
+            return self._ended(request, session)
         if session.state == "screened_out":
             wording = self._study.design.wording
             return self._context.page(
                 "message.html", title=wording["ended_title"], text=wording["headphone_out"]
             )
-        if session.state != "finished":
+        if session.state != "finished" or self._asks_after(session):
             return self._context.redirect("/go")
         link = self._study.design.completion.url.replace("{code}", session.completion_code)
         waiting = self._context.flush(request, session)
         return self._context.page(
             "done.html", code=session.completion_code, link=link, flush=waiting
         )
-
-
-def _is_site_field(name: str) -> bool:
-    return any(name in fields for fields in _SITES.values())
 
 
 def _try_seed(session: Session) -> str:

@@ -17,7 +17,8 @@ class ServeSettings:
 
     public_url: the address listeners use where a proxy stands before the server; its path is the
     prefix of every link, its host the only one answered to. allow_simulated: whether bots may
-    mark their sessions as simulated. The limits are per client address and minute.
+    mark their sessions as simulated. The limits are per client address and minute; an address is
+    given pairs for starts_per_minute sessions within the design's first_answer_minutes.
     """
 
     admin_token: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from humanclap.listening import headphones
 from humanclap.listening.answers import Answer, store_answer
 from humanclap.listening.clips import FORMS, MEDIA_TYPES
 from humanclap.listening.database import row
+from humanclap.listening.failed_clips import report_failure
+from humanclap.listening.sessions import skip_trial
 from humanclap.listening.web.context import Context
 from humanclap.listening.web.listener import headphone_tone
 
@@ -51,10 +54,17 @@ def parse_answer(body: bytes) -> Answer:
     values: dict[str, Any] = given["values"]
     if any(type(value) not in (int, float, str) for value in values.values()):
         raise HTTPException(422, "a value is neither a number nor a text")
+    if not all(map(_storable, (*values, *values.values()))):
+        raise HTTPException(422, "a text holds what is no character")
     try:
         return Answer(**given)
     except InputError as error:
         raise HTTPException(422, str(error)) from error
+
+
+def _storable(value: object) -> bool:
+    """Whether a text can be kept by every database: no null character, no half of a pair."""
+    return not isinstance(value, str) or not re.search("[\0\ud800-\udfff]", value)
 
 
 class Sounds:
@@ -85,14 +95,21 @@ class Sounds:
             outcome = store_answer(self._context.study, session, answer)
         except InputError as error:
             raise HTTPException(422, str(error)) from error
-        return JSONResponse({"outcome": outcome}, status_code=_STATUS[outcome])
+        content = {"outcome": outcome, "over": session.excluded}
+        return JSONResponse(content, status_code=_STATUS[outcome])
 
     def clip(self, request: Request, name: str) -> Response:
-        """The sound of one of the session's own trials, as FLAC or WAV."""
+        """The sound of one of the session's own trials, as FLAC or WAV.
+
+        410 where it is not to be had: the clip cannot be decoded (which is reported, and the trial
+        given back), or its listener has been excluded. The page then goes on to the next sound.
+        """
         trial_id, _, form = name.partition(".")
         if form not in FORMS:
             raise HTTPException(404)
         session = self._context.required_session(request)
+        if session.excluded:
+            raise HTTPException(410, "this session has ended")
         with self._context.study.database.read() as connection:
             found = row(
                 connection,
@@ -106,7 +123,10 @@ class Sounds:
         try:
             path = self._context.clips.path(found["audio"], form)  # type: ignore[arg-type]
         except AudioError as error:
-            raise HTTPException(500, "the sound cannot be read") from error
+            report_failure(self._context.study, found["audio"], error.reason)
+            with self._context.study.database.write() as connection:
+                skip_trial(connection, session, trial_id)
+            raise HTTPException(410, "the sound cannot be played and is left out") from error
         return _sound_file(path, MEDIA_TYPES[form], trial_id)
 
     def noise(self, request: Request) -> Response:

@@ -1,0 +1,72 @@
+"""Clips that could not be played while a study ran: left out, reported, and used once mended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from humanclap.errors import AudioError
+from humanclap.listening.assignment import Stimulus
+from humanclap.listening.clips import examine_clip, file_state
+from humanclap.listening.database import Rows, insert, row, rows, run
+from humanclap.listening.steering import record
+from humanclap.listening.study import Study
+
+
+def report_failure(study: Study, audio: str, reason: str) -> None:
+    """Note that a clip cannot be played; nobody is given it from now on."""
+    state = file_state(study.audio_root / audio)  # a disk that hangs must not hold up the writers
+    with study.database.write() as connection:
+        if row(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
+            return
+        failed = {"audio": audio, "reason": reason, "file_state": state, "at": time.time()}
+        insert(connection, "failed_clips", [failed])
+        record(connection, "clip failed", audio, reason)
+
+
+def failed_clips(connection: Connection) -> Rows:
+    """Every clip that cannot be played: audio, reason, file_state, at."""
+    return rows(connection, "SELECT audio, reason, file_state, at FROM failed_clips ORDER BY at")
+
+
+def without_failed(connection: Connection, stimuli: Sequence[Stimulus]) -> list[Stimulus]:
+    """The stimuli whose clips can be played, as far as is known."""
+    failed = {item["audio"] for item in failed_clips(connection)}
+    return [stimulus for stimulus in stimuli if stimulus.audio not in failed]
+
+
+def forget_mended(study: Study) -> int:
+    """Use failed clips again whose file has changed since; how many."""
+
+    def changed(item: Mapping[str, Any]) -> bool:
+        return file_state(study.audio_root / item["audio"]) != str(item["file_state"])
+
+    return _forget(study, changed)
+
+
+def examine_failed(study: Study) -> int:
+    """Decode every failed clip again, and use those that can be read now; how many."""
+
+    def readable(item: Mapping[str, Any]) -> bool:
+        try:
+            examine_clip(study.audio_root / item["audio"])
+        except AudioError:
+            return False
+        return True
+
+    return _forget(study, readable)
+
+
+def _forget(study: Study, mended: Callable[[Mapping[str, Any]], bool]) -> int:
+    with study.database.read() as connection:
+        failed = failed_clips(connection)
+    clips = [item["audio"] for item in failed if mended(item)]
+    if clips:
+        with study.database.write() as connection:
+            for audio in clips:
+                run(connection, "DELETE FROM failed_clips WHERE audio = :audio", audio=audio)
+                record(connection, "clip used again", audio)
+    return len(clips)
