@@ -82,6 +82,18 @@ def questioned(visit: Callable[[Served], Listener], served_long: Served) -> List
     return visit(served_long)
 
 
+@pytest.fixture
+def unhurried(visit: Callable[[Served], Listener], served_slow: Served) -> Listener:
+    """A listener before the first of two sounds of three seconds."""
+    listener = visit(served_slow)
+    listener.open()
+    listener.agree()
+    listener.at("/sound")
+    listener.check_volume()
+    listener.at("/trial")
+    return listener
+
+
 def to_first_trial(listener: Listener) -> None:
     listener.open()
     listener.agree()
@@ -300,15 +312,8 @@ def test_an_answer_changed_without_network_arrives_after_the_one_it_changes(
     assert newest(served[0]) == {1: 6.0}
 
 
-def test_with_the_last_sound_the_button_says_finish(
-    visit: Callable[[Served], Listener], served_slow: Served
-) -> None:
-    listener = visit(served_slow)
-    listener.open()
-    listener.agree()
-    listener.at("/sound")
-    listener.check_volume()
-    listener.at("/trial")
+def test_with_the_last_sound_the_button_says_finish(unhurried: Listener) -> None:
+    listener = unhurried
     assert listener.text("#next") == "Next"
     listener.play()
     listener.rate("5")
@@ -322,14 +327,9 @@ def test_with_the_last_sound_the_button_says_finish(
 
 
 def test_a_listener_seeks_and_pauses_but_not_beyond_what_was_heard(
-    visit: Callable[[Served], Listener], served_slow: Served
+    unhurried: Listener, served_slow: Served
 ) -> None:
-    listener = visit(served_slow)
-    listener.open()
-    listener.agree()
-    listener.at("/sound")
-    listener.check_volume()
-    listener.at("/trial")
+    listener = unhurried
     listener.ready()
 
     def at() -> float:

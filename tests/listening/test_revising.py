@@ -10,14 +10,24 @@ from pathlib import Path
 import pytest
 
 from humanclap.listening.answered import answered
-from humanclap.listening.answers import last_answer, store_answer
+from humanclap.listening.answers import Answer, last_answer, store_answer
 from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
+from humanclap.listening.sessions import Session
 from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import MakeStudy
 from .test_answers import answer, begun, trials
+
+
+def two_answers(study: Study) -> tuple[Session, Answer, Answer]:
+    """A session that has answered its first two sounds with 7."""
+    session = begun(study)
+    first, second = (answer(trial, 7.0) for trial in trials(study, session)[:2])
+    store_answer(study, session, first)
+    store_answer(study, session, second)
+    return session, first, second
 
 
 def scores(study: Study) -> dict[int, float | None]:
@@ -27,10 +37,7 @@ def scores(study: Study) -> dict[int, float | None]:
 
 def test_a_revision_counts_in_place_of_the_answer_which_is_kept(make_study: MakeStudy) -> None:
     study = make_study()
-    session = begun(study)
-    first, second = (answer(trial, 7.0) for trial in trials(study, session)[:2])
-    store_answer(study, session, first)
-    store_answer(study, session, second)
+    session, _, second = two_answers(study)
     changed = answer(trials(study, session)[1], 2.0, revises=second.answer_id)
     assert store_answer(study, session, changed) == "revised"
     assert store_answer(study, session, changed) == "repeated", "sent again, stored once"
@@ -49,10 +56,7 @@ def test_a_revision_counts_in_place_of_the_answer_which_is_kept(make_study: Make
 
 def test_an_answer_is_final_once_the_next_is_given(make_study: MakeStudy) -> None:
     study = make_study()
-    session = begun(study)
-    first, second = (answer(trial, 7.0) for trial in trials(study, session)[:2])
-    store_answer(study, session, first)
-    store_answer(study, session, second)
+    session, first, _ = two_answers(study)
     late = answer(trials(study, session)[0], 1.0, revises=first.answer_id)
     assert store_answer(study, session, late) == "conflict"
     assert scores(study) == {1: 7.0, 2: 7.0}
