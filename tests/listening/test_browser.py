@@ -396,6 +396,7 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
     listener.rate("1")
     listener.wait(lambda d: len(clips_loaded(listener)) >= 14, "clips ahead")
     listener.next()
+    listener.wait(lambda d: len(clips_loaded(listener)) >= 15, "the way back costs no clip ahead")
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
     listener.cut_network(off=True)
     for _ in range(10):

@@ -114,7 +114,8 @@ function fill(given) {
 
 async function show() {
   trial = revising ? last.trial : left[0];
-  clips.expect([...left.slice(0, 1), last?.trial, ...left.slice(1)].flatMap((one) => one?.trial_id ?? []));
+  const order = revising ? [trial, ...left] : left;
+  clips.expect(order.map((item) => item.trial_id), last ? [last.trial.trial_id] : []);
   if (!trial) {
     finish();
     return;
