@@ -42,6 +42,15 @@ url = "https://example.org/complete?cc={code}"
 SHORT = DESIGN.replace("[session]", "[session]\nvolume_check = false")
 LONG = DESIGN.replace("pairs = 12", "pairs = 4") + '[listener]\npreset = "relate"\n'
 """With the questions about the listener and the volume check, and fewer sounds."""
+SLOW = """
+title = "Does the sound match the text?"
+[session]
+pairs = 2
+anchors = 0
+attention_checks = 0
+practice = 0
+"""
+"""Two sounds, to be served long enough to seek in."""
 WAIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
 AXE = Path(os.environ.get("HUMANCLAP_AXE", ROOT / ".cache/axe/node_modules/axe-core/axe.min.js"))

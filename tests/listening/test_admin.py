@@ -12,7 +12,7 @@ import pytest
 
 from humanclap.listening.app import serving
 from humanclap.listening.bots import Bot, Browser
-from humanclap.listening.database import rows
+from humanclap.listening.database import rows, run
 from humanclap.listening.monitor import overview
 from humanclap.listening.sessions import begin_session, start_session
 from humanclap.listening.study import Study, stimuli_of
@@ -68,6 +68,21 @@ def test_the_archive_holds_every_file_of_the_export(admin: Browser) -> None:
         assert set(archive.namelist()) >= {"ratings.csv", "set_aside.csv", "export.json"}
         assert archive.read("ratings.csv").count(b"\n") == 1 + 8
     assert admin.get("/admin/export.zip?simulated=1").status == 409
+
+
+def test_drop_outs_the_median_time_and_the_first_page_are_seen(
+    admin: Browser, study: Study
+) -> None:
+    page = admin.get("/admin").text
+    assert '<dt>Dropped out</dt><dd>0 <span class="soft">of 1 who agreed' in page
+    assert re.search(r"consent to the end, median</dt><dd>\d+\.\d ", page)
+    assert "The first page says: 9 sounds, about 1 min (from the lengths of the clips" in page
+    assert "whom to ask (contact) or what is paid (pay)" in page
+    start_session(study)
+    with study.database.write() as connection:
+        run(connection, "UPDATE sessions SET seen_at = 0 WHERE finished_at IS NULL")
+    assert act(admin, "state", state="open") == 200, "which also has the figures counted anew"
+    assert "<dt>Dropped out before the first sound</dt><dd>1</dd>" in admin.get("/admin").text
 
 
 def test_logging_out_ends_it(admin: Browser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,8 @@ from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
-from .browser import AXE, LONG, SHORT, TOKEN, Listener, Served, chromium, missing, serve
+from .browser import AXE, LONG, SHORT, SLOW, TOKEN, Listener, Served, chromium, missing, serve
+from .conftest import write_clips
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -56,6 +56,14 @@ def served_long(
         yield result
 
 
+@pytest.fixture(scope="module")
+def served_slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Sounds of three seconds."""
+    folder = tmp_path_factory.mktemp("slow")
+    with serve(SLOW, folder, (folder, write_clips(folder, seconds=3.0))) as result:
+        yield result
+
+
 @pytest.fixture
 def visit(driver: Chrome) -> Iterator[Callable[[Served], Listener]]:
     def visit(served: Served) -> Listener:
@@ -80,17 +88,27 @@ def questioned(visit: Callable[[Served], Listener], served_long: Served) -> List
     return visit(served_long)
 
 
-def shot(listener: Listener, name: str) -> None:
-    """Keep a picture for the documentation where HUMANCLAP_SCREENSHOTS names a folder."""
-    folder = os.environ.get("HUMANCLAP_SCREENSHOTS")
-    if folder:
-        listener.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+@pytest.fixture
+def unhurried(visit: Callable[[Served], Listener], served_slow: Served) -> Listener:
+    """A listener before the first of two sounds of three seconds."""
+    listener = visit(served_slow)
+    listener.open()
+    listener.agree()
+    listener.at("/sound")
+    listener.check_volume()
+    listener.at("/trial")
+    return listener
 
 
 def to_first_trial(listener: Listener) -> None:
     listener.open()
     listener.agree()
     listener.at("/trial")
+
+
+def clips_loaded(listener: Listener) -> list[str]:
+    script = "return performance.getEntriesByType('resource').map((item) => item.name)"
+    return [name for name in listener.driver.execute_script(script) if "/clip/" in name]
 
 
 def newest(study: Study) -> dict[int, float | None]:
@@ -105,10 +123,8 @@ def newest(study: Study) -> dict[int, float | None]:
 def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     listener = questioned
     listener.open("/?PROLIFIC_PID=worker1&STUDY_ID=s1&SESSION_ID=x1")
-    shot(listener, "welcome")
     listener.agree()
     listener.at("/about")
-    shot(listener, "about")
     listener.answer_questions()
     listener.at("/sound")
     listener.click("button[type=submit]")
@@ -120,15 +136,12 @@ def test_by_mouse(questioned: Listener, served_long: Served) -> None:
         assert not listener.can_rate()
         listener.play()
         listener.rate(str(number % 11))
-        if number == 5:
-            shot(listener, "trial-light")
         listener.next()
     listener.at("/after")
     listener.answer_questions()
     listener.at("/done")
     assert listener.text("#code") == "C0FFEE"
     assert listener.find("a.button").get_attribute("href").endswith("cc=C0FFEE")
-    shot(listener, "done")
     assert newest(served_long[0]) == {n: float(n % 11) for n in range(1, N_LONG + 1)}
 
 
@@ -194,11 +207,167 @@ def test_on_a_phone_everything_fits_and_fingers_hit(listener: Listener, served: 
         for choice in listener.all(".choice"):
             assert min(choice.size["width"], choice.size["height"]) >= 44
         listener.rate("10" if number % 2 else "0")
-        if number == 2:
-            shot(listener, "trial-phone")
         listener.next()
     listener.at("/done")
     assert set(newest(served[0]).values()) == {0.0, 10.0}
+
+
+def test_a_scale_keeps_its_order_with_its_labels_at_both_ends(listener: Listener) -> None:
+    """On a phone one below the other, elsewhere in one row: never in two rows."""
+    to_first_trial(listener)
+    for width in (320, 390, 641, 768, 1280):
+        listener.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 641},
+        )
+        boxes = [choice.rect for choice in listener.all(".choice")]
+        across = [box["x"] for box in boxes]
+        down = [box["y"] for box in boxes]
+        line, place = (down, across) if width < 641 else (across, down)
+        assert line == sorted(set(line)), f"in order at {width} px"
+        assert len(set(place)) == 1, f"one line at {width} px"
+        ends = [item for item in listener.all(".end, .ends span") if item.size["height"] > 10]
+        words = [item.text.splitlines()[-1] for item in ends]
+        assert [word.rpartition("= ")[2] for word in words] == [
+            "does not match at all", "matches exactly",
+        ]  # fmt: skip
+        first, last = (item.rect for item in ends)
+        assert abs(first["y"] - boxes[0]["y"]) < 100
+        assert abs(last["y"] - boxes[-1]["y"]) < 100
+
+
+def test_next_looks_inactive_and_says_what_is_missing(listener: Listener) -> None:
+    listener.open()
+    assert listener.find("button[type=submit]").get_attribute("aria-disabled") == "true"
+    assert listener.text("#missing") == "To start, tick the box."
+    listener.click("input[name=agree]")
+    assert listener.find("button[type=submit]").get_attribute("aria-disabled") == "false"
+    assert listener.text("#missing") == ""
+    listener.click("button[type=submit]")
+    listener.at("/trial")
+    listener.ready()
+    following = listener.find("#next")
+    inactive = following.value_of_css_property("background-color")
+    assert following.get_attribute("aria-disabled") == "true"
+    assert listener.text("#missing") == "Not heard to the end yet"
+    listener.click("#next")
+    assert listener.heading().startswith("Sound 1 "), "it says why, and stays"
+    listener.play()
+    assert listener.text("#missing") == "No answer chosen yet"
+    listener.rate("3")
+    assert following.get_attribute("aria-disabled") == "false"
+    assert following.value_of_css_property("background-color") != inactive
+    assert listener.text("#missing") == ""
+
+
+def test_the_last_answer_can_be_changed_until_the_next_is_given(
+    listener: Listener, served: Served
+) -> None:
+    to_first_trial(listener)
+    assert not listener.find("#back").is_displayed(), "there is nothing to go back to"
+    for value in ("1", "2"):
+        listener.play()
+        listener.rate(value)
+        listener.next()
+    listener.play()
+    listener.rate("3")
+    listener.click("#back")
+    assert listener.heading() == f"Sound 2 of {N_TRIALS}"
+    assert listener.find("#revising").is_displayed()
+    assert not listener.find("#back").is_displayed(), "only the last answer"
+    assert listener.find("fieldset.scale input:checked").get_attribute("value") == "2"
+    listener.ready()
+    listener.rate("8")
+    listener.next()
+    assert listener.heading() == f"Sound 3 of {N_TRIALS}"
+    chosen = listener.find("fieldset.scale input:checked")
+    assert chosen.get_attribute("value") == "3", "what was chosen meanwhile is still chosen"
+    listener.wait(lambda d: newest(served[0]) == {1: 1.0, 2: 8.0})
+    listener.driver.refresh()
+    listener.ready()
+    listener.click("#back")
+    assert listener.find("fieldset.scale input:checked").get_attribute("value") == "8"
+    listener.ready()
+    listener.rate("9")
+    listener.next()
+    listener.click("#back")
+    listener.next()
+    listener.next()
+    listener.wait(lambda d: newest(served[0]) == {1: 1.0, 2: 9.0, 3: 3.0})
+    with served[0].database.read() as connection:
+        assert len(rows(connection, "SELECT 1 FROM revisions WHERE number = 2")) == 1
+
+
+def test_an_answer_changed_without_network_arrives_after_the_one_it_changes(
+    listener: Listener, served: Served
+) -> None:
+    to_first_trial(listener)
+    listener.play()
+    listener.wait(lambda d: len(clips_loaded(listener)) >= 3, "clips ahead")
+    listener.cut_network(off=True)
+    listener.rate("4")
+    listener.next()
+    listener.ready()
+    listener.click("#back")
+    listener.ready()
+    listener.rate("6")
+    listener.next()
+    listener.wait(lambda d: "until it is back: 2" in listener.text("#network"))
+    listener.cut_network(off=False)
+    listener.wait(lambda d: listener.text("#network") == "All answers are saved")
+    assert newest(served[0]) == {1: 6.0}
+
+
+def test_with_the_last_sound_the_button_says_finish(unhurried: Listener) -> None:
+    listener = unhurried
+    assert listener.text("#next") == "Next"
+    listener.play()
+    listener.rate("5")
+    listener.next()
+    listener.play()
+    listener.rate("5")
+    assert listener.text("#next") == "Finish"
+    assert "makes your answers final" in listener.text("#missing")
+    listener.click("#next")
+    listener.at("/done")
+
+
+def test_a_listener_seeks_and_pauses_but_not_beyond_what_was_heard(
+    unhurried: Listener, served_slow: Served
+) -> None:
+    listener = unhurried
+    listener.ready()
+
+    def at() -> float:
+        return float(listener.find("#position").get_property("value"))
+
+    assert listener.text("#time") == "0:00 / 0:03"
+    listener.find("#position").send_keys(Keys.END)
+    assert at() == 0.0
+    assert listener.text("#hint") == "You can go back, and forward as far as you have listened."
+    listener.click("#play")
+    listener.wait(lambda d: at() > 1.0, "does not play")
+    assert listener.text("#play") == "Pause"
+    listener.click("#play")
+    listener.wait(lambda d: listener.text("#play") == "Play on")
+    paused = at()
+    listener.find("#position").send_keys(Keys.ARROW_LEFT)
+    assert at() == pytest.approx(max(paused - 1.0, 0.0), abs=0.1)
+    listener.find("#position").send_keys(Keys.END)
+    assert 1.0 < at() < 2.9
+    assert not listener.can_rate()
+    listener.click("#play")
+    listener.heard()
+    listener.find("#position").send_keys(Keys.HOME)
+    listener.wait(lambda d: at() == 0.0)
+    listener.find("#position").send_keys(Keys.END)
+    assert at() == pytest.approx(3.0, abs=0.05), "what was heard may be sought anywhere"
+    listener.rate("5")
+    listener.next()
+    listener.wait(lambda d: newest(served_slow[0]) == {1: 5.0})
+    with served_slow[0].database.read() as connection:
+        [answer] = rows(connection, "SELECT play_count FROM answers ORDER BY received_at DESC")[:1]
+    assert answer["play_count"] == 1, "what goes on after a pause is no further play"
 
 
 def test_a_reload_and_a_closed_browser_lose_nothing(listener: Listener, served: Served) -> None:
@@ -231,8 +400,9 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
     to_first_trial(listener)
     listener.play()
     listener.rate("1")
-    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
+    listener.wait(lambda d: len(clips_loaded(listener)) >= 14, "clips ahead")
     listener.next()
+    listener.wait(lambda d: len(clips_loaded(listener)) >= 15, "the way back costs no clip ahead")
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
     listener.cut_network(off=True)
     for _ in range(10):
@@ -240,7 +410,6 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
         listener.rate("3")
         listener.next()
     listener.wait(lambda d: "until it is back: 10" in listener.text("#network"))
-    shot(listener, "offline")
     assert newest(served[0]) == {1: 1.0}
     listener.cut_network(off=False)
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
@@ -418,7 +587,14 @@ def test_axe_finds_no_violation_on_any_page(questioned: Listener) -> None:
     listener.play()
     listener.rate("6")
     look("trial, open")
-    shot(listener, "trial-dark")
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    listener.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    look("trial, phone")
+    listener.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    listener.next()
+    listener.click("#back")
+    listener.ready()
+    look("trial, changed")
     listener.next()
     for _ in range(N_LONG - 1):
         listener.play()

@@ -4,14 +4,20 @@ import pytest
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.listening.design import parse_design, read_design
-from humanclap.listening.listener_questions import RELATE, relate_code
+from humanclap.listening.listener_questions import PRESETS, RELATE, relate_code
 from humanclap.listening.starter import STARTER
 from humanclap.listening.wording import ENGLISH, LANGUAGES
 
 
-def test_the_starter_is_a_valid_design_with_relates_questions() -> None:
+def test_the_starter_asks_for_nothing_one_cannot_decline_and_for_no_origin() -> None:
     design = parse_design(STARTER)
-    assert len(design.listener_questions) == 12
+    assert [question.id for question in design.listener_questions] == [
+        "age", "hearing", "experience", "device", "surroundings",
+    ]  # fmt: skip
+    for question in design.listener_questions:
+        assert "I would rather not say" in question.choices
+        assert "nation" not in question.prompt.lower()
+        assert "country" not in question.prompt.lower()
     assert design.scale.choices == tuple(float(n) for n in range(11))
 
 
@@ -29,6 +35,8 @@ def test_a_title_is_all_a_design_needs() -> None:
         ('title = "T"\n[session]\npairs = "3"', "expected int"),
         ('title = "T"\n[session]\npairs = true', "expected int"),
         ('title = "T"\n[session]\npairs = 0', "at least 1"),
+        ('title = "T"\nminutes = -1', "at least 0"),
+        ('title = "T"\npay = 2.5', "expected str"),
         ('title = "T"\n[session]\nheadphone_check = "yes"', "off, record, require"),
         ('title = "T"\n[[question]]\nid = "XYZ"', "known: REL, IS, OS, OVERALL, COMMENT"),
         ('title = "T"\n[[question]]\nid = "COMMENT"', "answered on the scale"),
@@ -68,6 +76,10 @@ def test_every_language_says_every_sentence_with_the_same_blanks() -> None:
         assert sentences.keys() == ENGLISH.keys()
         for name, sentence in sentences.items():
             assert blanks(sentence) <= blanks(ENGLISH[name])
+
+
+def test_relates_preset_keeps_its_twelve_questions_for_who_asks_for_them() -> None:
+    assert [question.id for question in PRESETS["relate"]] == [f"question{n}" for n in range(1, 13)]
 
 
 def test_relates_codes_are_those_of_its_published_table(shared) -> None:

@@ -200,6 +200,61 @@ def test_behind_a_proxy_every_address_has_the_prefix_and_cookies_are_secure(
         assert reply.status == 403
 
 
+def test_the_first_page_says_what_one_agrees_to(make_study: MakeStudy, tmp_path: Path) -> None:
+    design = 'pay = "2 <GBP>"\ncontact = "ask@example.org"\nminutes = 7\n' + DESIGN
+    with browsing(make_study(design), tmp_path) as browser:
+        page = browser.get("/").text
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert facts == {
+        "Sounds": "9 (practice: 1)",
+        "Time": "about 7 min",
+        "Pay": "2 &lt;GBP&gt;",
+        "Contact": "ask@example.org",
+    }
+
+
+def test_a_study_that_needs_headphones_says_so_before_consent(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    with browsing(make_study(REQUIRE), tmp_path) as browser:
+        page = browser.get("/").text
+    assert "<dt>You need</dt><dd>headphones" in page
+    assert "<dt>Pay</dt>" not in page, "what is not known is not said"
+
+
+def test_the_page_of_sounds_knows_the_answer_that_may_be_changed(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study = make_study()
+
+    def plan(page: Reply) -> dict:
+        return json.loads(re.search(r'id="plan">(.*?)</script>', page.text, re.DOTALL)[1])
+
+    with browsing(study, tmp_path) as browser:
+        given = plan(start(browser))
+        assert given["last"] is None
+        answer = {
+            "answer_id": "0123456789abcdef", "trial_id": given["trials"][0]["trial_id"],
+            "values": {"REL": 4}, "play_count": 2, "heard_to_end": True, "trial_s": 3.5,
+            "waited_s": 0,
+        }  # fmt: skip
+        headers = {"Content-Type": "application/json", "X-CSRF-Token": given["csrf"]}
+
+        def send(**changes: object) -> int:
+            body = json.dumps({**answer, **changes}).encode()
+            return browser._once("POST", "/answers", body, headers).status
+
+        assert send() == 201
+        last = plan(browser.get("/trial"))["last"]
+        assert (last["trial_id"], last["number"]) == (answer["trial_id"], 1)
+        assert (last["values"], last["play_count"], last["trial_s"]) == ({"REL": 4}, 2, 3.5)
+        assert send(answer_id="b" * 16, values={"REL": 5}, revises=last["answer_id"]) == 201
+        assert send(answer_id="c" * 16, values={"REL": 6}, revises=last["answer_id"]) == 409
+        assert send(answer_id="d" * 16, values={"REL": 6}, revises="x' OR '1'='1") == 422
+        assert send(answer_id="e" * 16, values={"REL": 6}, revises=7) == 422
+        assert plan(browser.get("/trial"))["last"]["values"] == {"REL": 5}
+
+
 def test_a_study_in_japanese_speaks_japanese(make_study: MakeStudy, tmp_path: Path) -> None:
     with browsing(make_study('language = "ja"\n' + DESIGN), tmp_path) as browser:
         page = browser.get("/")

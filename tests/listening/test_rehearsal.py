@@ -150,6 +150,36 @@ def test_relate_and_xacle_forms_hold_the_same_ratings(rehearsed: Study, tmp_path
     assert coded[0]["question1"] == "1"
 
 
+def test_the_codebook_explains_every_column_and_every_code(
+    rehearsed: Study, tmp_path: Path
+) -> None:
+    done = export_study(rehearsed, tmp_path, simulated=True)
+    book = read_csv(tmp_path / "codebook.csv")
+    explained = {(row["file"], row["column"]) for row in book if row["meaning"]}
+    for name in done.files:
+        if name.endswith(".csv") and name != "codebook.csv":
+            with open(tmp_path / name, newline="", encoding="utf-8") as file:
+                assert {(name, column) for column in next(csv.reader(file))} <= explained
+    codes = {
+        (row["column"], row["value"]): row["value_means"]
+        for row in book
+        if row["file"] == "relate_listeners.csv" and row["value"]
+    }
+    assert codes["question2", "2"] == "Female"
+    for row in read_csv(tmp_path / "relate_listeners.csv"):
+        for column, value in row.items():
+            if value and any(known == column for known, _ in codes):
+                assert (column, value) in codes
+    [nationality] = [
+        row for row in book if (row["file"], row["column"]) == ("relate_listeners.csv", "question3")
+    ]
+    assert nationality["meaning"] == "asked before the first sound: Your nationality"
+    kinds = {row["value"] for row in book if row["column"] == "kind"}
+    assert {row["kind"] for row in read_csv(tmp_path / "ratings.csv")} <= kinds
+    reasons = {row["value"] for row in book if row["column"] == "set_aside"}
+    assert {row["set_aside"] for row in read_csv(tmp_path / "set_aside.csv")} <= reasons
+
+
 def test_agreement_and_intervals_are_those_of_the_metrics_room_and_of_scipy(
     rehearsed: Study,
 ) -> None:

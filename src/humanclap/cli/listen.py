@@ -216,6 +216,7 @@ def _status_text(view: Any, each_pair: bool) -> str:
         f"{view.title} ({view.fingerprint}): {view.state}{who}",
         f"ratings: {view.ratings_answered} of {view.ratings_wanted}, "
         f"{view.ratings_promised} promised; sessions: {states}",
+        *_attendance_text(view),
         *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
         *(
             f"cannot be played: {clip.audio}: {clip.reason} (left out {clip.left_out} times)"
@@ -243,6 +244,21 @@ def _status_text(view: Any, each_pair: bool) -> str:
         rows = [(p.audio, p.text, p.answered, p.promised, p.wanted) for p in view.pairs]
         lines += ["", text_table(("audio", "text", "answered", "promised", "wanted"), rows)]
     return "\n".join(lines)
+
+
+def _attendance_text(view: Any) -> list[str]:
+    """Drop-outs, the time that a session takes, and what the first page says of it."""
+    seen, length = view.attendance, view.length
+    where = ", ".join(f"{n} {stage}" for stage, n in seen.dropped_out.items())
+    lines = [
+        f"dropped out: {seen.n_dropped_out} of {seen.agreed} who agreed"
+        + (f" ({where}; median sounds answered {seen.sounds_at_drop_out:g})" if where else "")
+    ]
+    if seen.finished and not view.simulated:
+        lines.append(f"median time from consent to the end: {seen.median_minutes:.1f} minutes")
+    said = {"design": "stated", "rehearsal": "rehearsed", "clips": "from the clips' lengths"}
+    minutes = f"about {length.minutes} minutes ({said[length.source]})"
+    return [*lines, f"the first page says: {length.sounds} sounds, {minutes}"]
 
 
 @listen.command()
@@ -356,7 +372,9 @@ def simulate(
     finally:
         opened.close()
     text = (
-        f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, SIMULATED"
+        f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, "
+        f"SIMULATED; a session has {done.session_sounds} sounds and takes a person about "
+        f"{done.session_minutes} minutes"
     )
     emit(to_json(asdict(done)) if as_json else text, output=output)
     remark(f"see them: {_next_command('status', study, '--simulated')}", quiet=quiet)

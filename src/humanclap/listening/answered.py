@@ -15,7 +15,8 @@ class Answered:
     """One question of one answered trial.
 
     score: None for a text; set_aside: why it is not among the ratings, None where it is.
-    answered_at: seconds since 1970; trial_s: seconds on the trial.
+    answered_at: seconds since 1970; trial_s: seconds on the trial. revision: 0 for an answer as
+    first given, 1 for its first revision, and so on.
     """
 
     answer_id: str
@@ -40,6 +41,7 @@ class Answered:
     heard_to_end: bool
     trial_s: float
     answered_at: float
+    revision: int
 
     @property
     def set_aside(self) -> str | None:
@@ -50,22 +52,36 @@ class Answered:
 
 
 _QUERY = """
-SELECT a.answer_id, t.session_id, s.listener_id, t.simulated, s.state AS session_state,
-    t.number, t.kind, t.state AS trial_state, t.stimulus_id, p.audio, t.text, p.system, p.subset,
-    p.split, v.question, v.score, v.comment, t.expected, a.play_count, a.heard_to_end, a.trial_s,
-    a.answered_at
-FROM answers a
-JOIN answer_values v ON v.answer_id = a.answer_id
+SELECT a.answer_id, a.number AS revision, t.session_id, s.listener_id, t.simulated,
+    s.state AS session_state, t.number, t.kind, t.state AS trial_state, t.stimulus_id, p.audio,
+    t.text, p.system, p.subset, p.split, v.question, v.score, v.comment, t.expected, a.play_count,
+    a.heard_to_end, a.trial_s, a.answered_at
+FROM {answers} a
+JOIN given_values v ON v.answer_id = a.answer_id
 JOIN trials t ON t.trial_id = a.trial_id
 JOIN sessions s ON s.session_id = t.session_id
 JOIN stimuli p ON p.stimulus_id = t.stimulus_id
-WHERE t.simulated = :simulated
-ORDER BY s.created_at, s.session_id, t.number, v.question
+WHERE t.simulated = :simulated{only}
+ORDER BY s.created_at, s.session_id, t.number, a.number, v.question
 """
+_FINAL = _QUERY.format(answers="final_answers", only="")
+_REVISED = _QUERY.format(
+    answers="given_answers",
+    only=" AND a.answer_id NOT IN (SELECT answer_id FROM final_answers)",
+)
 
 
 def answered(connection: Connection, *, simulated: bool) -> list[Answered]:
-    """Every answer of people, or every answer of bots; never both."""
+    """Every final answer of people, or every one of bots; never both."""
+    return _read(connection, _FINAL, simulated=simulated)
+
+
+def revised(connection: Connection, *, simulated: bool) -> list[Answered]:
+    """The answers that their listeners revised before they became final."""
+    return _read(connection, _REVISED, simulated=simulated)
+
+
+def _read(connection: Connection, query: str, *, simulated: bool) -> list[Answered]:
     return [
         Answered(
             **{
@@ -74,7 +90,7 @@ def answered(connection: Connection, *, simulated: bool) -> list[Answered]:
                 "heard_to_end": bool(item["heard_to_end"]),
             }
         )
-        for item in rows(connection, _QUERY, simulated=int(simulated))
+        for item in rows(connection, query, simulated=int(simulated))
     ]
 
 

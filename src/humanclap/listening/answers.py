@@ -1,4 +1,8 @@
-"""One answer, one transaction: stored once however often it is sent, and never changed."""
+"""One answer, one transaction: stored once however often it is sent, and never changed.
+
+The last answer of a session may be revised until the next one is given; then both are kept, and
+the revision counts.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,9 @@ MAX_COMMENT_CHARACTERS = 2000
 MAX_PLAYS = 1000
 MAX_SECONDS = 30 * 86_400.0
 
-Outcome = Literal["stored", "repeated", "conflict", "unknown"]
-"""stored now; stored before under this id; another answer stands; no such trial here."""
+Outcome = Literal["stored", "revised", "repeated", "conflict", "unknown"]
+"""stored now; stored now in place of an earlier one; stored before under this id; another answer
+stands; no such trial here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,8 @@ class Answer:
     """What a listener's browser sends about one trial.
 
     answer_id: made by the browser, the same at every retry; values: question -> rating or text;
-    trial_s: seconds on the trial; waited_s: seconds between answering and this sending.
+    trial_s: seconds on the trial; waited_s: seconds between answering and this sending; revises:
+    id of the answer to the same trial that this one replaces, empty for a first answer.
     """
 
     answer_id: str
@@ -41,9 +47,10 @@ class Answer:
     heard_to_end: bool
     trial_s: float
     waited_s: float = 0.0
+    revises: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("answer_id", "trial_id"):
+        for name in ("answer_id", "trial_id", *(("revises",) if self.revises else ())):
             value = getattr(self, name)
             if not (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{8,64}", value)):
                 raise InputError(f"{name} is not an id")
@@ -87,14 +94,16 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
 
     The trial may be of an earlier session of the same listener: what waited in a browser belongs
     to the person. An answer to a trial that was given back meanwhile still counts where its pair
-    has room, else it is kept as surplus. Raises InputError where the answer does not fit the study.
+    has room, else it is kept as surplus. One that revises a session's last answer is stored beside
+    it and counts in its place, until another trial is answered or the session has finished. Raises
+    InputError where the answer does not fit the study.
     """
     check_answer(answer, study.design)
     with study.database.write() as connection:
         trial = row(
             connection,
             "SELECT t.trial_id, t.session_id, t.kind, t.state, t.stimulus_id, p.wanted, "
-            "l.excluded, a.answer_id, a.digest FROM trials t "
+            "l.excluded, a.answer_id FROM trials t "
             "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
             "JOIN sessions s ON s.session_id = t.session_id "
             "JOIN listeners l ON l.listener_id = s.listener_id "
@@ -105,10 +114,16 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
         )
         if trial is None:
             return "unknown"
+        known = row(
+            connection,
+            "SELECT digest FROM given_answers WHERE answer_id = :id",
+            id=answer.answer_id,
+        )
+        if known is not None:
+            return "repeated" if known["digest"] == answer.digest else "conflict"
+        if answer.revises:
+            return _revise(connection, trial["session_id"], answer)
         if trial["answer_id"] is not None:
-            same = (trial["answer_id"], trial["digest"]) == (answer.answer_id, answer.digest)
-            return "repeated" if same else "conflict"
-        if row(connection, "SELECT 1 FROM answers WHERE answer_id = :id", id=answer.answer_id):
             return "conflict"
         _insert(connection, answer)
         _close_trial(connection, session, trial)
@@ -116,14 +131,52 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
     return "stored"
 
 
-def _insert(connection: Connection, answer: Answer) -> None:
+def last_answer(connection: Connection, session_id: str) -> dict[str, Any] | None:
+    """The answer of an unfinished session that may still be revised: the one given last.
+
+    Its answer_id, trial_id, number (0 as first given, then that of the revision), play_count and
+    trial_s.
+    """
+    return row(
+        connection,
+        "SELECT a.answer_id, a.trial_id, a.number, a.play_count, a.trial_s FROM final_answers a "
+        "JOIN trials t ON t.trial_id = a.trial_id "
+        "JOIN sessions s ON s.session_id = t.session_id "
+        "JOIN answers first ON first.trial_id = a.trial_id "
+        "WHERE t.session_id = :id AND s.state IN ('active', 'expired') "
+        "AND EXISTS (SELECT 1 FROM trials o WHERE o.session_id = :id "
+        "AND o.state IN ('open', 'released')) "
+        "ORDER BY first.received_at DESC, t.number DESC",
+        id=session_id,
+    )
+
+
+def _revise(connection: Connection, session_id: str, answer: Answer) -> Outcome:
+    last = last_answer(connection, session_id)
+    revisable = None if last is None else (last["answer_id"], last["trial_id"])
+    if last is None or revisable != (answer.revises, answer.trial_id):
+        return "conflict"
+    extra = {"number": last["number"] + 1, "revises": answer.revises}
+    _insert(connection, answer, into=("revisions", "revision_values", "revision_id"), **extra)
+    _seen(connection, session_id)
+    return "revised"
+
+
+def _insert(
+    connection: Connection,
+    answer: Answer,
+    into: tuple[str, str, str] = ("answers", "answer_values", "answer_id"),
+    **extra: object,
+) -> None:
+    """into: the table of answers, that of their values, and the column of their id."""
+    table, values_table, key = into
     now = time.time()
     insert(
         connection,
-        "answers",
+        table,
         [
             {
-                "answer_id": answer.answer_id,
+                key: answer.answer_id,
                 "trial_id": answer.trial_id,
                 "received_at": now,
                 "answered_at": now - answer.waited_s,
@@ -131,15 +184,16 @@ def _insert(connection: Connection, answer: Answer) -> None:
                 "heard_to_end": int(answer.heard_to_end),
                 "trial_s": answer.trial_s,
                 "digest": answer.digest,
+                **extra,
             }
         ],
     )
     insert(
         connection,
-        "answer_values",
+        values_table,
         [
             {
-                "answer_id": answer.answer_id,
+                key: answer.answer_id,
                 "question": question,
                 "score": None if isinstance(value, str) else value,
                 "comment": value if isinstance(value, str) else None,
@@ -166,13 +220,17 @@ def _close_trial(connection: Connection, session: Session, trial: Mapping[str, A
     )
 
 
-def _after_answer(connection: Connection, session_id: str) -> None:
+def _seen(connection: Connection, session_id: str) -> None:
     run(
         connection,
         "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
         now=time.time(),
         id=session_id,
     )
+
+
+def _after_answer(connection: Connection, session_id: str) -> None:
+    _seen(connection, session_id)
     session = session_of(connection, session_id)
     if session.state == "expired" and not session.excluded:
         take_up(connection, session)  # back without loading a page

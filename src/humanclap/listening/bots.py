@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import re
 import secrets
@@ -13,8 +14,11 @@ from html import unescape
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import soundfile
+
 from humanclap.errors import HumanCLAPError
 from humanclap.listening.listener_questions import ListenerQuestion
+from humanclap.listening.session_length import trial_seconds
 
 TIMEOUT_S = 30.0
 RETRIES = 60
@@ -202,7 +206,7 @@ class Bot:
             "values": dict(self._rate(clip.body, trial["text"])),
             "play_count": 1,
             "heard_to_end": True,
-            "trial_s": 1.0,
+            "trial_s": round(_person_s(clip.body, trial["text"], plan), 3),
             "waited_s": 0.0,
         }
         headers = {"Content-Type": "application/json", "X-CSRF-Token": plan["csrf"]}
@@ -217,6 +221,12 @@ class Bot:
             answer_id=answer["answer_id"],
             at=time.time(),
         )
+
+
+def _person_s(clip: bytes, text: str, plan: Mapping[str, Any]) -> float:
+    """Seconds that a person would need for a trial whose clip was served as these bytes."""
+    clip_s = float(soundfile.info(io.BytesIO(clip)).duration)
+    return trial_seconds(clip_s, text, sum(question["rated"] for question in plan["questions"]))
 
 
 def _check_welcome(page: Reply) -> None:

@@ -135,12 +135,17 @@ class CompletionDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyDesign:
-    """The whole design; `listener_questions` and `wording` are complete, presets filled in."""
+    """The whole design; `listener_questions` and `wording` are complete, presets filled in.
+
+    contact, pay: as the first page says them; minutes: how long it takes, 0 to have it measured.
+    """
 
     title: str
     language: str = "en"
     seed: int = 0
     contact: str = ""
+    pay: str = ""
+    minutes: int = 0
     scale: ScaleDesign = field(default_factory=ScaleDesign)
     session: SessionDesign = field(default_factory=SessionDesign)
     quota: QuotaDesign = field(default_factory=QuotaDesign)
@@ -154,6 +159,7 @@ class StudyDesign:
             raise SettingsError("title is empty")
         if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", self.language):
             raise SettingsError(f"language is {self.language!r}; expected a tag such as en or ja")
+        _at_least("minutes", self.minutes, 0)
         for what, ids in (
             ("[[question]]", [question.id for question in self.questions]),
             ("[[listener.question]]", [question.id for question in self.listener_questions]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import time
@@ -14,7 +15,14 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
+from humanclap.listening.answered import (
+    Answered,
+    anchor_means,
+    answered,
+    has_simulated,
+    revised,
+)
+from humanclap.listening.codebook import COLUMNS, codebook
 from humanclap.listening.database import rows
 from humanclap.listening.listener_questions import relate_code
 from humanclap.listening.monitor import repeat_difference
@@ -26,7 +34,7 @@ from humanclap.version import __version__
 RATING_COLUMNS = (
     "audio", "text", "score", "listener_id", "question", "kind", "system", "subset", "split",
     "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
-    "answered_at", "session_state", "simulated",
+    "answered_at", "revision", "session_state", "simulated",
 )  # fmt: skip
 """The long form's columns, then ours, which its reader leaves alone."""
 SET_ASIDE_COLUMNS = (*RATING_COLUMNS, "set_aside", "comment")
@@ -65,16 +73,17 @@ class Exported:
 def export_study(
     study: Study, folder: Path, *, simulated: bool = False, finished_only: bool = False
 ) -> Exported:
-    """Write ratings.csv, set_aside.csv, listeners.csv, the RELATE and XACLE forms, export.json.
+    """Write ratings.csv, set_aside.csv, listeners.csv, forms of others, codebook.csv, export.json.
 
     ratings.csv holds the ratings, anchors and attention checks that count, of people only; or,
     with `simulated`, of bots only. finished_only sets unfinished sessions aside too (RELATE's
     screening needs every anchor of a listener). Nothing vanishes: an answer is in ratings.csv or,
-    with a reason, in set_aside.csv. Raises InputError where there is nothing to export, saying so
-    if all answers are simulated.
+    with a reason, in set_aside.csv; what a listener changed before it was final is there too.
+    Raises InputError where there is nothing to export, saying so if all answers are simulated.
     """
     with study.database.read() as connection:
         everything = answered(connection, simulated=simulated)
+        earlier = revised(connection, simulated=simulated)
         both = has_simulated(connection)
         listeners = _listeners(connection, study, everything, simulated=simulated)
         events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
@@ -85,6 +94,7 @@ def export_study(
             else "the study has no answers yet"
         )
     kept, aside = _part(everything, finished_only=finished_only)
+    aside += [(item, "revised") for item in earlier]
     write_rows(folder / "ratings.csv", RATING_COLUMNS, map(_row, kept))
     write_rows(
         folder / "set_aside.csv",
@@ -96,6 +106,7 @@ def export_study(
     )
     files = ["ratings.csv", "set_aside.csv", *_write_listeners(study, folder, listeners)]
     files += _write_relate(folder, kept) + _write_xacle(folder, kept)
+    files.append(_write_codebook(study, folder, files))
     result = Exported(
         folder=folder,
         ratings=len(kept),
@@ -267,6 +278,16 @@ def _write_xacle(folder: Path, kept: Sequence[Answered]) -> list[str]:
             )
             files.append(name)
     return files
+
+
+def _write_codebook(study: Study, folder: Path, files: Sequence[str]) -> str:
+    """What the columns of the tables just written mean."""
+    tables = []
+    for name in files:
+        with open(folder / name, newline="", encoding="utf-8") as file:
+            tables.append((name, next(csv.reader(file))))
+    write_rows(folder / "codebook.csv", COLUMNS, codebook(study.design, tables))
+    return "codebook.csv"
 
 
 def _whole(score: float | None) -> object:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import soundfile
@@ -27,7 +28,12 @@ _TONE_S = 1.0
 _RAMP_S = 0.1
 _LEVEL = 0.25
 _QUIETER_DB = 6.0
-_NOISE_S = 4.0
+_NOISE_S = 2.5
+_GAP_S = 0.5
+_LOUDEST_DB = -14.0
+"""Noise louder than this would be clipped at its peaks."""
+USUAL_LEVELS_DB = (-23.0, -15.0)
+"""Levels of the reference noise where those of the study's sounds are not known."""
 
 
 def rows_of(seed: str) -> list[tuple[str, ...]]:
@@ -51,8 +57,19 @@ def tone(kind: str) -> bytes:
     return _wav(np.stack([left, -left if kind == "opposite" else left], axis=1))
 
 
-def volume_noise() -> bytes:
-    """A mono WAV of pink-like noise at -23 dB below full scale, the level of a usual clip."""
+def volume_noise(levels_db: Sequence[float] = USUAL_LEVELS_DB) -> bytes:
+    """A mono WAV of pink noise (100 Hz to 10 kHz), one burst at each level.
+
+    levels_db: root mean square in dB below full scale; above -14 dB it stays at -14.
+    """
+    burst, gap = _pink_noise(), np.zeros(int(_GAP_S * SAMPLE_RATE))
+    parts = [burst * 10 ** (min(level, _LOUDEST_DB) / 20) for level in levels_db]
+    spaced = [piece for part in parts for piece in (part, gap)][:-1]
+    return _wav(np.concatenate(spaced)[:, None])
+
+
+def _pink_noise() -> NDArray[np.float64]:
+    """Noise with a root mean square of 1."""
     generator = np.random.default_rng(0)
     n = int(_NOISE_S * SAMPLE_RATE)
     spectrum = np.fft.rfft(generator.standard_normal(n))
@@ -60,8 +77,7 @@ def volume_noise() -> bytes:
     audible = (frequency > 100) & (frequency < 10_000)
     spectrum = np.where(audible, spectrum / np.sqrt(np.maximum(frequency, 1.0)), 0)
     noise = np.fft.irfft(spectrum, n)
-    noise *= 10 ** (-23 / 20) / np.sqrt(np.mean(noise**2))
-    return _wav(noise[:, None])
+    return np.asarray(noise / np.sqrt(np.mean(noise**2)))
 
 
 def _wav(samples: NDArray[np.float64]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a study asks its listeners about themselves; RELATE's twelve questions as a preset."""
+"""What a study asks its listeners about themselves; two presets, RELATE's twelve among them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,43 @@ RELATE = (
 )
 """The attributes RELATE publishes (question1..question12), in our words and with its choices."""
 
-PRESETS: dict[str, tuple[ListenerQuestion, ...]] = {"none": (), "relate": RELATE}
+RATHER_NOT = "I would rather not say"
+
+
+def _voluntary(
+    name: str, prompt: str, *choices: str, when: Literal["before", "after"] = "before"
+) -> ListenerQuestion:
+    return ListenerQuestion(id=name, prompt=prompt, choices=(*choices, RATHER_NOT), when=when)
+
+
+BASIC = (
+    _voluntary("age", "Your age", "18-29", "30-39", "40-49", "50-59", "60 or more"),
+    _voluntary("hearing", "Do you have a hearing impairment?", "No", "Yes"),
+    _voluntary("experience", "Have you rated sounds in a study before?", "No", "Yes"),
+    _voluntary(
+        "device",
+        "What did you listen with?",
+        "Headphones",
+        "Earphones",
+        "Loudspeakers",
+        "Another device",
+        when="after",
+    ),
+    _voluntary(
+        "surroundings",
+        "Was it quiet around you?",
+        "Always",
+        "Most of the time",
+        "Sometimes",
+        "Never",
+        when="after",
+    ),
+)
+"""What says how well somebody could hear and rate; every question lets one decline."""
+
+PRESETS: dict[str, tuple[ListenerQuestion, ...]] = {
+    "none": (), "basic": BASIC, "relate": RELATE,
+}  # fmt: skip
 
 
 def relate_code(question: ListenerQuestion, answer: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
 from humanclap.listening.database import rows
 from humanclap.listening.failed_clips import failed_clips
+from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import pair_load
 from humanclap.listening.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
@@ -99,8 +101,34 @@ class FailedClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attendance:
+    """How far those who agreed to take part have come.
+
+    dropped_out: where those are who have not finished and were idle for slot_minutes or longer ->
+    how many. sounds_at_drop_out: median of the sounds they had answered; median_minutes: from
+    consent to the end, of those who finished and are not excluded. NaN where there is nobody.
+    """
+
+    agreed: int
+    finished: int
+    screened_out: int
+    under_way: int
+    dropped_out: Mapping[str, int]
+    sounds_at_drop_out: float
+    median_minutes: float
+
+    @property
+    def n_dropped_out(self) -> int:
+        """All who dropped out, wherever."""
+        return sum(self.dropped_out.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Everything at one moment; the systems' MOS answers `mos_question`, the design's first."""
+    """Everything at one moment; the systems' MOS answers `mos_question`, the design's first.
+
+    length: what the first page says of a session.
+    """
 
     title: str
     state: str
@@ -111,6 +139,8 @@ class Overview:
     ratings_answered: int
     ratings_promised: int
     sessions: Mapping[str, int]
+    attendance: Attendance
+    length: SessionLength
     set_aside: Mapping[str, int]
     pairs: tuple[PairProgress, ...]
     mos_question: str
@@ -128,6 +158,8 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         listeners = _listeners(connection, study, answers, simulated=simulated)
         sessions = _session_states(connection, simulated=simulated)
         failed = _failed_clips(connection, simulated=simulated)
+        attendance = _attendance(connection, study, simulated=simulated)
+        length = session_length(connection, study.design)
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
@@ -146,6 +178,8 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         ratings_answered=sum(pair.answered for pair in pairs),
         ratings_promised=sum(pair.promised for pair in pairs),
         sessions=sessions,
+        attendance=attendance,
+        length=length,
         set_aside=dict(aside),
         pairs=tuple(pairs),
         mos_question=mos_question,
@@ -208,6 +242,45 @@ def _session_states(connection: Connection, *, simulated: bool) -> dict[str, int
         simulated=int(simulated),
     )
     return {item["state"]: int(item["n"]) for item in found}
+
+
+def _attendance(connection: Connection, study: Study, *, simulated: bool) -> Attendance:
+    found = rows(
+        connection,
+        "SELECT s.state, s.created_at, s.seen_at, s.finished_at, l.excluded, "
+        "COUNT(t.trial_id) AS trials, "
+        "COUNT(CASE WHEN t.state IN ('open', 'released') THEN 1 END) AS waiting FROM sessions s "
+        "JOIN listeners l ON l.listener_id = s.listener_id "
+        "LEFT JOIN trials t ON t.session_id = s.session_id WHERE l.simulated = :simulated "
+        "GROUP BY s.session_id, s.state, s.created_at, s.seen_at, s.finished_at, l.excluded",
+        simulated=int(simulated),
+    )
+    idle_since = time.time() - 60.0 * study.design.session.slot_minutes
+    states = Counter(item["state"] for item in found)
+    going = [item for item in found if item["state"] not in ("finished", "screened_out")]
+    gone = [item for item in going if item["seen_at"] < idle_since]
+    sounds = [item["trials"] - item["waiting"] for item in gone]
+    minutes = [
+        (item["finished_at"] - item["created_at"]) / 60.0
+        for item in found
+        if item["finished_at"] is not None and not item["excluded"]
+    ]
+    return Attendance(
+        agreed=len(found),
+        finished=states["finished"],
+        screened_out=states["screened_out"],
+        under_way=len(going) - len(gone),
+        dropped_out=dict(Counter(map(_stage, gone))),
+        sounds_at_drop_out=statistics.median(sounds) if sounds else math.nan,
+        median_minutes=statistics.median(minutes) if minutes else math.nan,
+    )
+
+
+def _stage(session: Mapping[str, int]) -> str:
+    """Where a session stands that goes no further."""
+    if session["waiting"] == session["trials"]:
+        return "before the first sound"
+    return "during the sounds" if session["waiting"] else "before the last questions"
 
 
 def interval(answers: Sequence[Answered]) -> Interval:

@@ -89,6 +89,53 @@ _INDEXES = (
 
 _APPEND_ONLY = ("answers", "answer_values", "events")
 
+_REVISIONS = (
+    """CREATE TABLE revisions (
+        revision_id TEXT PRIMARY KEY,
+        trial_id TEXT NOT NULL REFERENCES answers (trial_id),
+        number INTEGER NOT NULL, revises TEXT NOT NULL,
+        received_at DOUBLE PRECISION NOT NULL, answered_at DOUBLE PRECISION NOT NULL,
+        play_count INTEGER NOT NULL, heard_to_end INTEGER NOT NULL,
+        trial_s DOUBLE PRECISION NOT NULL, digest TEXT NOT NULL,
+        UNIQUE (trial_id, number))""",
+    """CREATE TABLE revision_values (
+        revision_id TEXT NOT NULL REFERENCES revisions (revision_id),
+        question TEXT NOT NULL, score DOUBLE PRECISION, comment TEXT,
+        PRIMARY KEY (revision_id, question))""",
+    """CREATE VIEW given_answers AS
+        SELECT answer_id, trial_id, 0 AS number, received_at, answered_at, play_count,
+            heard_to_end, trial_s, digest FROM answers
+        UNION ALL
+        SELECT revision_id, trial_id, number, received_at, answered_at, play_count,
+            heard_to_end, trial_s, digest FROM revisions""",
+    """CREATE VIEW given_values AS
+        SELECT answer_id, question, score, comment FROM answer_values
+        UNION ALL
+        SELECT revision_id, question, score, comment FROM revision_values""",
+    """CREATE VIEW final_answers AS
+        SELECT g.* FROM given_answers g WHERE NOT EXISTS
+            (SELECT 1 FROM revisions r WHERE r.trial_id = g.trial_id AND r.number > g.number)""",
+)
+"""A revised answer stands beside the first one, which stays; the last one given is final."""
+
+
+def _append_only_sqlite(tables: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        for table in tables
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+def _append_only_postgresql(tables: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        for table in tables
+    )
+
+
 MIGRATIONS = (
     Migration(number=1, name="tables", statements=_TABLES),
     Migration(number=2, name="indexes", statements=_INDEXES),
@@ -96,20 +143,11 @@ MIGRATIONS = (
         number=3,
         name="answers are append-only",
         statements=(),
-        sqlite=tuple(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            for table in _APPEND_ONLY
-            for verb in ("UPDATE", "DELETE")
-        ),
+        sqlite=_append_only_sqlite(_APPEND_ONLY),
         postgresql=(
             "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$",
-            *(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-                "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-                for table in _APPEND_ONLY
-            ),
+            *_append_only_postgresql(_APPEND_ONLY),
         ),
     ),
     Migration(
@@ -127,6 +165,13 @@ MIGRATIONS = (
                 FROM sessions s JOIN recruitment r ON r.listener_id = s.listener_id""",
             "ALTER TABLE sessions ADD COLUMN promised_at DOUBLE PRECISION",
         ),
+    ),
+    Migration(
+        number=5,
+        name="the last answer may be revised",
+        statements=_REVISIONS,
+        sqlite=_append_only_sqlite(("revisions", "revision_values")),
+        postgresql=_append_only_postgresql(("revisions", "revision_values")),
     ),
 )
 

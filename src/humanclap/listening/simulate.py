@@ -18,6 +18,7 @@ from humanclap.listening.app import serving
 from humanclap.listening.bots import Bot, Browser, TurnedAwayError
 from humanclap.listening.clips import ClipCache
 from humanclap.listening.design import StudyDesign
+from humanclap.listening.session_length import session_length
 from humanclap.listening.study import Study, stimuli_of
 from humanclap.listening.web.listener import SIMULATED_HEADER
 from humanclap.listening.web.settings import ServeSettings
@@ -36,7 +37,8 @@ class RaterModel:
     On the unit scale: relevance * spread + bias + noise, then the nearest button. Bias is normal
     with deviation `bias`, spread uniform in 0.75..1.1, both of the listener; noise is normal with
     deviation `noise`, of the answer. A share `careless` of listeners answers at random. Attention
-    checks are obeyed by those who are not careless. Free text stays empty.
+    checks are obeyed by those who are not careless. Free text stays empty. Bots do not wait; the
+    seconds they send are those of a person who hears the clip once (see session_length).
     """
 
     seed: int = 0
@@ -47,12 +49,14 @@ class RaterModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """What a rehearsal did."""
+    """What a rehearsal did, and what it says of a session: sounds, and minutes for people."""
 
     listeners: int
     finished: int
     turned_away: int
     answers: int
+    session_sounds: int = 0
+    session_minutes: int = 0
 
 
 def pair_relevance(seed: int, audio: str, text: str) -> float:
@@ -190,4 +194,6 @@ def rehearse(
         pool = stack.enter_context(ThreadPoolExecutor(min(AT_ONCE, n_listeners)))
         for task in [pool.submit(crowd.take_part, number) for number in range(n_listeners)]:
             task.result()
-    return crowd.done
+    with study.database.read() as connection:
+        length = session_length(connection, study.design)
+    return replace(crowd.done, session_sounds=length.sounds, session_minutes=length.minutes)

@@ -7,7 +7,9 @@ STARTER = """\
 title = "Does the sound match the text?"
 language = "en"            # en and ja have their own sentences; others: replace them in [wording]
 seed = 1                   # of the assignment and every order
-contact = ""               # shown at the foot of each page
+contact = ""               # whom to ask: on the first page and at the foot of each
+pay = ""                   # on the first page, such as "2.00 GBP"
+minutes = 0                # how long it takes, on the first page; 0: measured by `listen simulate`
 
 [quota]
 ratings_per_pair = 8
@@ -38,11 +40,12 @@ id = "REL"                 # REL, IS, OS, OVERALL (quality) or COMMENT (free tex
 # required = false
 
 [listener]
-preset = "relate"          # none, or the twelve questions of RELATE
+preset = "basic"           # none; basic: age, hearing, device and the like, none of them a must;
+                           # relate: the twelve questions of RELATE, nationality among them
 
 # [[listener.question]]
-# id = "hearing"
-# prompt = "Do you have a hearing impairment?"
+# id = "instrument"
+# prompt = "Do you play an instrument?"
 # choices = ["Yes", "No", "I would rather not say"]
 
 [completion]

@@ -16,11 +16,11 @@ export class Clips {
     this.running = false;
   }
 
-  /** What will be needed, in order; the first ones are fetched, one after the other. */
-  expect(ids) {
-    this.wanted = ids.slice(0, this.ahead);
+  /** What will be needed, in order; the first ones are fetched, then those that may be gone back to. */
+  expect(ids, back = []) {
+    this.wanted = [...ids.slice(0, this.ahead), ...back];
     for (const [id, address] of this.ready) {
-      if (!ids.includes(id)) {
+      if (!ids.includes(id) && !back.includes(id)) {
         URL.revokeObjectURL(address);
         this.ready.delete(id);
       }

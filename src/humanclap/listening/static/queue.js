@@ -142,7 +142,7 @@ export class AnswerQueue {
     }
     if (status === 401 || status === 403) this.refused += 1; // kept; a reload gives a new token
     if (!GONE.has(status)) return false;
-    if (status !== 409) this.refused += 1;
+    if (status !== 409 || answer.revises) this.refused += 1; // 409: another answer stands
     this.store.set(`refused:${answer.answer_id}`, { ...answer, status });
     this.store.remove(name);
     return true;

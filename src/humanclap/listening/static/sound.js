@@ -15,6 +15,9 @@ function playOne(address) {
 async function play(button) {
   if (busy) return;
   busy = true;
+  const text = button.lastElementChild;
+  const idle = text.textContent;
+  if (button.dataset.playing) text.textContent = button.dataset.playing;
   button.classList.add("playing");
   try {
     for (const address of button.dataset.sounds.trim().split(/\s+/)) {
@@ -24,9 +27,11 @@ async function play(button) {
     for (const input of document.querySelectorAll(`[data-after="${button.dataset.plays}"]`)) {
       input.disabled = false;
     }
+    button.form.dispatchEvent(new Event("change"));
   } catch {
     // may be played again
   }
+  if (button.dataset.playing) text.textContent = idle;
   button.classList.remove("playing");
   busy = false;
 }

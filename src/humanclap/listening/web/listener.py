@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening import headphones
+from humanclap.listening.answers import last_answer
 from humanclap.listening.database import row, rows
 from humanclap.listening.failed_clips import forget_mended
+from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import (
     MAX_HEADPHONE_TRIES,
     Recruit,
@@ -36,6 +40,8 @@ from humanclap.listening.web.guard import RateLimit, client_of
 
 CLIPS_AHEAD = 14
 """Clips the page loads before their turn, so that a lost connection does not stop a listener."""
+_LENGTH_S = 60.0
+"""How long the first page repeats what it says of the session's length."""
 SIMULATED_HEADER = "x-humanclap-simulated"
 _SITES = {
     "prolific": ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"),
@@ -81,6 +87,7 @@ class ListenerPages:
         self._starts = RateLimit(starts)
         keeps = self._study.design.session.first_answer_minutes
         self._begins = RateLimit(starts, minutes=max(keeps, 1.0))
+        self._length: tuple[float, SessionLength] | None = None
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -119,9 +126,32 @@ class ListenerPages:
             csrf=self._context.sign("form", cookie),
             fields=fields,
             preview=fields.get("assignmentId") == _MTURK_PREVIEW,
+            facts=self._facts(),
         )
         self._context.set_cookie(response, FORM_COOKIE, cookie, strict=False)
         return response
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """What a listener must know before agreeing: label and text of each."""
+        design, length = self._study.design, self._session_length()
+        t = design.wording
+        sounds = t["sounds_practice" if length.practice else "sounds"]
+        facts = [
+            ("first_sounds", sounds.format(sounds=length.sounds, practice=length.practice)),
+            ("first_minutes", t["minutes"].format(minutes=length.minutes)),
+            ("first_pay", design.pay),
+            ("first_contact", design.contact),
+        ]
+        if design.session.headphone_check == "require":
+            facts.insert(2, ("first_needs", t["needs_headphones"]))
+        return [(t[label], text) for label, text in facts if text]
+
+    def _session_length(self) -> SessionLength:
+        if self._length is None or time.monotonic() - self._length[0] > _LENGTH_S:
+            with self._study.database.read() as connection:
+                length = session_length(connection, self._study.design)
+            self._length = (time.monotonic(), length)
+        return self._length[1]
 
     def _has_room(self, *, simulated: bool) -> bool:
         with self._study.database.read() as connection:
@@ -378,26 +408,45 @@ class ListenerPages:
                 "WHERE session_id = :id AND state <> 'released' ORDER BY number",
                 id=session.session_id,
             )
+            last = _last_given(connection, session.session_id)
         if session.state != "active" or not any(item["state"] == "open" for item in found):
             return self._context.redirect("/go")
-        return self._context.page("trial.html", plan=self._plan(request, session, found))
+        return self._context.page("trial.html", plan=self._plan(request, session, found, last))
 
     def _plan(
-        self, request: Request, session: Session, found: list[dict[str, Any]]
+        self,
+        request: Request,
+        session: Session,
+        found: list[dict[str, Any]],
+        last: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        """What the page's script needs; of a trial's kind only whether it is practice."""
+        """What the page's script needs; of a trial's kind only whether it is practice.
+
+        last: the answer that may still be revised, as `_last_given` reads it.
+        """
         design = self._study.design
         names = (
-            "play", "play_again", "playing", "loading", "sound_failed", "listen_first",
-            "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest", "refused",
-            "answer_all",
+            "play", "play_again", "play_on", "pause", "playing", "loading", "sound_failed",
+            "listen_first", "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest",
+            "refused", "answer_all", "next", "finish", "last_final", "not_heard", "not_answered",
+            "answers_missing", "position_at", "seek_heard", "volume_noise",
         )  # fmt: skip
+        trials = {
+            item["trial_id"]: {
+                "trial_id": item["trial_id"],
+                "number": number,
+                "text": item["text"],
+                "practice": item["kind"] == "practice",
+            }
+            for number, item in enumerate(found, start=1)
+        }
         return {
             "queue": self._context.queue(session),
             "csrf": self._context.session_csrf(request),
             "answers_url": self._context.url("/answers"),
             "clip_url": self._context.url("/clip/"),
             "next_url": self._context.url("/go"),
+            "noise_url": self._context.url("/check/noise.wav"),
             "total": len(found),
             "must_play_to_end": design.session.must_play_to_end,
             "clips_ahead": CLIPS_AHEAD,
@@ -405,16 +454,8 @@ class ListenerPages:
                 {"id": q.id, "rated": q.rated, "required": q.required} for q in design.questions
             ],
             "wording": {name: design.wording[name] for name in names},
-            "trials": [
-                {
-                    "trial_id": item["trial_id"],
-                    "number": number,
-                    "text": item["text"],
-                    "practice": item["kind"] == "practice",
-                }
-                for number, item in enumerate(found, start=1)
-                if item["state"] == "open"
-            ],
+            "trials": [trials[item["trial_id"]] for item in found if item["state"] == "open"],
+            "last": last and {**last, **trials[last["trial_id"]]},
         }
 
     def done(self, request: Request) -> Response:
@@ -436,6 +477,28 @@ class ListenerPages:
         return self._context.page(
             "done.html", code=session.completion_code, link=link, flush=waiting
         )
+
+
+def _last_given(connection: Connection, session_id: str) -> dict[str, Any] | None:
+    """The answer a listener may go back to, with its values; None where there is none."""
+    last = last_answer(connection, session_id)
+    if last is None:
+        return None
+    values = rows(
+        connection,
+        "SELECT question, score, comment FROM given_values WHERE answer_id = :id",
+        id=last["answer_id"],
+    )
+    return {
+        "answer_id": last["answer_id"],
+        "trial_id": last["trial_id"],
+        "play_count": last["play_count"],
+        "trial_s": last["trial_s"],
+        "values": {
+            item["question"]: item["comment"] if item["score"] is None else item["score"]
+            for item in values
+        },
+    }
 
 
 def _try_seed(session: Session) -> str:

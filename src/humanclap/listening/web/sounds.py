@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from humanclap.listening.answers import Answer, store_answer
 from humanclap.listening.clips import FORMS, MEDIA_TYPES
 from humanclap.listening.database import row
 from humanclap.listening.failed_clips import report_failure
+from humanclap.listening.levels import reference_levels
 from humanclap.listening.sessions import skip_trial
 from humanclap.listening.web.context import Context
 from humanclap.listening.web.listener import headphone_tone
 
 CSRF_HEADER = "x-csrf-token"
-_STATUS = {"stored": 201, "repeated": 200, "conflict": 409, "unknown": 404}
+_STATUS = {"stored": 201, "revised": 201, "repeated": 200, "conflict": 409, "unknown": 404}
 _FIELDS: dict[str, tuple[type, ...]] = {
     "answer_id": (str,),
     "trial_id": (str,),
@@ -33,6 +34,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "trial_s": (int, float),
     "waited_s": (int, float),
 }
+_OPTIONAL: dict[str, tuple[type, ...]] = {"revises": (str,)}
 
 
 def parse_answer(body: bytes) -> Answer:
@@ -46,10 +48,10 @@ def parse_answer(body: bytes) -> Answer:
         raise HTTPException(400, "not JSON") from error
     if not isinstance(given, dict):
         raise HTTPException(400, "not a JSON object")
-    if given.keys() != _FIELDS.keys():
-        raise HTTPException(422, f"expected exactly {', '.join(_FIELDS)}")
-    for name, kinds in _FIELDS.items():
-        if type(given[name]) not in kinds:
+    if given.keys() - _OPTIONAL.keys() != _FIELDS.keys():
+        raise HTTPException(422, f"expected {', '.join(_FIELDS)} and, to revise, revises")
+    for name, kinds in (_FIELDS | _OPTIONAL).items():
+        if name in given and type(given[name]) not in kinds:
             raise HTTPException(422, f"{name} is of the wrong type")
     values: dict[str, Any] = given["values"]
     if any(type(value) not in (int, float, str) for value in values.values()):
@@ -72,6 +74,8 @@ class Sounds:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._lock = threading.Lock()
+        self._noise: bytes | None = None
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -83,7 +87,7 @@ class Sounds:
         return router
 
     async def answers(self, request: Request) -> Response:
-        """Store one answer; 201 stored now, 200 stored before, 409 another answer stands."""
+        """Store or revise one answer; 201 stored now, 200 before, 409 another answer stands."""
         body = await request.body()
         return await run_in_threadpool(self._store, request, body)
 
@@ -130,9 +134,13 @@ class Sounds:
         return _sound_file(path, MEDIA_TYPES[form], trial_id)
 
     def noise(self, request: Request) -> Response:
-        """The noise that the volume is set by."""
+        """The noise that the volume is set by, as loud as the study's sounds are."""
         self._context.required_session(request)
-        return Response(_noise(), media_type="audio/wav")
+        with self._lock:
+            if self._noise is None:
+                levels = reference_levels(self._context.study)
+                self._noise = headphones.volume_noise(levels)
+        return Response(self._noise, media_type="audio/wav")
 
     def tone(self, request: Request, number: int, place: int) -> Response:
         """One tone of the headphone check."""
@@ -151,8 +159,3 @@ def _sound_file(path: Path, media_type: str, trial_id: str) -> FileResponse:
             "cache-control": "private, max-age=86400",
         },
     )
-
-
-@cache
-def _noise() -> bytes:
-    return headphones.volume_noise()

@@ -1,0 +1,116 @@
+"""What every column of the exported tables means, and every code in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from humanclap.listening.design import StudyDesign
+from humanclap.listening.listener_questions import ListenerQuestion, relate_code
+
+COLUMNS = ("file", "column", "meaning", "value", "value_means")
+CODED = "relate_listeners.csv"
+
+_MEANINGS = {
+    "audio": "clip, as in the table of pairs",
+    "text": "text that was shown with the clip",
+    "score": "rating, on the scale of the study",
+    "listener_id": "random id of the listener",
+    "question": "question that was answered",
+    "kind": "why the sound was in the session",
+    "system": "what made the clip",
+    "subset": "natural or synthetic, as in the table of pairs",
+    "split": "part of the data, as in the table of pairs",
+    "expected": "right answer of an attention check",
+    "session_id": "random id of the sitting",
+    "trial_number": "place of the sound in the session, from 1",
+    "play_count": "how often the clip was started from its beginning",
+    "heard_to_end": "whether the clip was heard to its end",
+    "trial_s": "seconds on this sound",
+    "answered_at": "when it was answered (UTC)",
+    "revision": "how often the answer was changed before it was final",
+    "session_state": "how far the session had come at the export",
+    "simulated": "whether a bot of a rehearsal answered",
+    "set_aside": "why the answer is not in ratings.csv",
+    "comment": "answer in words",
+    "state": "how far the session had come at the export",
+    "begun_at": "when the first sound was given (UTC)",
+    "finished_at": "when the session was finished (UTC)",
+    "headphone_right": "rows of the headphone check answered rightly, of 6; empty without a check",
+    "anchor_mean": "mean rating of the mismatched pairs; high for those who do not listen",
+    "repeat_difference": "mean absolute difference between ratings of a sound heard twice",
+    "excluded": "whether the researcher excluded the listener",
+    "reason": "why",
+    "wavname": "RELATE's name of the clip: /system/split/file",
+    "audio type": "natural, or the system",
+    "anchor label": "whether it is a mismatched pair",
+    "in AudioCaps": "train or test for natural clips",
+    "filename": "clip, as in the table of pairs",
+    "wav_file_name": "clip, as in the table of pairs",
+}
+_STATES = {
+    "preparing": "agreed, no sound yet",
+    "active": "under way",
+    "expired": "idle for so long that its open pairs went to others",
+    "finished": "everything answered",
+    "screened_out": "ended by the headphone check",
+}
+_YES_NO = {"0": "no", "1": "yes"}
+_VALUES = {
+    "question": {
+        "REL": "overall match of sound and text",
+        "IS": "inclusion of the sounds that the text names",
+        "OS": "order of the sounds",
+        "OVERALL": "quality of the sound",
+        "COMMENT": "remark",
+    },
+    "kind": {
+        "rating": "a pair to be rated",
+        "anchor": "a deliberately mismatched pair",
+        "attention_check": "a text that asks for a certain answer",
+        "practice": "one of the first sounds, not counted",
+        "repeat": "a pair heard a second time",
+    },
+    "set_aside": {
+        "practice": "see kind",
+        "repeat": "see kind",
+        "surplus": "came after others had filled the pair's quota",
+        "excluded": "of an excluded listener",
+        "revised": "changed by the listener before it was final; what counts stands elsewhere",
+        "other question": "no question that the ratings stage reads",
+        "unfinished session": "set aside by --finished-only",
+    },
+    "session_state": _STATES,
+    "state": _STATES,
+    "heard_to_end": _YES_NO,
+    "simulated": _YES_NO,
+    "excluded": _YES_NO,
+}
+
+
+def codebook(
+    design: StudyDesign, tables: Sequence[tuple[str, Sequence[str]]]
+) -> Iterator[dict[str, str]]:
+    """One row a column of each table, then one a value that stands for something.
+
+    tables: name of each exported file and its columns. Columns that the study's own questions
+    about the listener fill are explained by the question as it was asked.
+    """
+    asked = {question.id: question for question in design.listener_questions}
+    for file, columns in tables:
+        for column in columns:
+            question = None if column in _MEANINGS else asked.get(column)
+            meaning, values = _explained(column, question, coded=file == CODED)
+            plain = {"file": file, "column": column, "meaning": meaning}
+            yield plain
+            for value, means in values.items():
+                yield plain | {"value": value, "value_means": means}
+
+
+def _explained(
+    column: str, question: ListenerQuestion | None, *, coded: bool
+) -> tuple[str, dict[str, str]]:
+    if question is None:
+        return _MEANINGS[column], _VALUES.get(column, {})
+    place = "before the first sound" if question.when == "before" else "after the last sound"
+    values = {relate_code(question, c) if coded else c: c for c in question.choices}
+    return f"asked {place}: {question.prompt}", values
