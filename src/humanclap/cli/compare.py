@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, remark, text_table, to_json
+from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.standings import Leaderboard
@@ -83,18 +83,20 @@ def compare(
         LeaderboardSettings.from_mapping(given),
         notes=notes,
     )
+    made = made_here()
     if markdown is not None:
         with atomic_writer(markdown) as file:
-            file.write(markdown_leaderboard(board))
+            file.write(markdown_leaderboard(board, made=made))
     if html is not None:
         from humanclap.evaluation.leaderboard_page import html_leaderboard
 
         root = None if audio_root is None else audio_root.resolve()
         folder = html.resolve().parent if link_audio else None
         with atomic_writer(html) as file:
-            file.write(html_leaderboard(board, audio_root=root, link_from=folder))
+            file.write(html_leaderboard(board, audio_root=root, link_from=folder, made=made))
     found = {
         "compared_as": leaderboard_signature(board),
+        "made": made.to_dict(),
         "warnings": warnings(board),
         **board.to_dict(),
     }

@@ -9,16 +9,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
 
+if TYPE_CHECKING:
+    from humanclap.made import Made
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
+COMMAND_LINE = "humanclap.command_line"
+"""Key of click's `meta` under which the main command keeps what was typed."""
+
+
+def made_here() -> Made:
+    """Command line, date and versions of what the running command makes."""
+    from humanclap.made import made_now
+
+    context = click.get_current_context(silent=True)
+    return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
 def output_options(command: Command) -> Command:

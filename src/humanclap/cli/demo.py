@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import mn04_options, progress_bar, remark, text_table
+from humanclap.cli.console import made_here, mn04_options, progress_bar, remark, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,12 @@ def _evaluate(folder: Path, quiet: bool) -> Comparison:
         comparison = compare(
             tables, read_targets(path), targets_where=str(path), notes=[NOTE], progress=progress
         )
-    write_reports(comparison, json_path=folder / "report.json", html_path=folder / "report.html")
+    write_reports(
+        comparison,
+        json_path=folder / "report.json",
+        html_path=folder / "report.html",
+        made=made_here(),
+    )
     return comparison
 
 

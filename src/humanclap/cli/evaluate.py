@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table
+from humanclap.cli.console import (
+    emit,
+    made_here,
+    output_options,
+    progress_bar,
+    remark,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.join import ScoreTable
@@ -123,6 +130,7 @@ def evaluate(
     out: what can be reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
+    from humanclap.evaluation.naming import by_model
     from humanclap.tables import read_targets
 
     if not scores and floor is None:
@@ -143,16 +151,19 @@ def evaluate(
             notes=notes,
             progress=progress,
         )
+    made = made_here()
     write_reports(
-        comparison,
+        by_model(comparison),
         html_path=html,
         markdown_path=markdown,
         audio_root=audio_root,
         link_audio=link_audio,
+        made=made,
     )
     if per_pair is not None:
         _write_pairs(per_pair, comparison.evaluations[0])
-    emit(json_report(comparison).rstrip() if as_json else _text(comparison), output=output)
+    text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
+    emit(text, output=output)
     for path in filter(None, (html, markdown, per_pair, output)):
         remark(f"wrote {path}", quiet=quiet)
 

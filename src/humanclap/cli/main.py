@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shlex
 import sys
 from typing import Any
 
 import click
 
+from humanclap.cli.console import COMMAND_LINE
 from humanclap.errors import HumanCLAPError
 from humanclap.version import __version__
 
@@ -39,6 +41,19 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """A click group whose subcommands are imported when asked for."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """As click, and keep what was typed, for the reports (`console.command_line`)."""
+        typed = shlex.join(["humanclap", *args])
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[COMMAND_LINE] = typed
+        return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the work: listen, ratings, train, score, evaluate."""

@@ -119,7 +119,8 @@ class Evaluation:
     exposure: what the model met; levels: see `LEVELS`; without: all
     pairs but those of one system; tie_threshold: of pairwise accuracy, chosen on all these pairs;
     intervals: coverage of predicted ratings with a standard error, None where there are none;
-    trivial: a predictor that hears nothing, made here to compare with.
+    trivial: a predictor that hears nothing, made here to compare with; table: the metric's own name
+    where `name` is its model's (`naming.by_model`).
     """
 
     name: str
@@ -138,6 +139,7 @@ class Evaluation:
     intervals: PredictedIntervals | None = None
     trivial: bool = False
     exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
+    table: str = ""
 
     @property
     def overall(self) -> Group:

@@ -37,8 +37,8 @@ def _table(rows: Sequence[Row], baseline: str) -> str:
     columns = ["objective", *heads, f"Δ SRCC against {baseline} [95 %]"]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for row in rows:
-        cells = [_cell(row.cells[group][name]) for group in groups for name in STATISTICS]
-        lines.append("| " + " | ".join([row.objective, *cells, _gain(row)]) + " |")
+        cells = [cell(row.cells[group][name]) for group in groups for name in STATISTICS]
+        lines.append("| " + " | ".join([row.objective, *cells, gain_in_words(row)]) + " |")
     return "\n".join(lines)
 
 
@@ -46,14 +46,16 @@ def _defined(row: Row, group: str) -> bool:
     return any(math.isfinite(one.mean) for one in row.cells[group].values())
 
 
-def _cell(value: OverSeeds) -> str:
+def cell(value: OverSeeds) -> str:
+    """`0.512 ± 0.032`."""
     if math.isnan(value.mean):
         return "–"
     half = "" if math.isnan(value.half_width) else f" ± {value.half_width:.3f}"
     return f"{value.mean:.3f}{half}"
 
 
-def _gain(row: Row) -> str:
+def gain_in_words(row: Row) -> str:
+    """`+0.031 [+0.010, +0.052] better`; a dash for the baseline itself."""
     if row.gain is None:
         return "–"
     star = {1: " better", -1: " worse", 0: ""}[row.gain.sign]
