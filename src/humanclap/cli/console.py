@@ -41,7 +41,7 @@ def output_options(command: Command) -> Command:
             "-o",
             "--output",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Write the result to this file.",
+            help="Write the result to this file.  [default: stdout]",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -57,7 +57,7 @@ def mn04_options(command: Command) -> Command:
         click.option(
             "--mn04",
             type=click.Path(path_type=Path),
-            help="mn04_as file, for mini-mn04.  [default: fetched at first use]",
+            help="File of mn04_as, for mini-mn04.  [default: fetched at first use]",
         ),
     ):
         command = option(command)

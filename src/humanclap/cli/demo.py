@@ -30,13 +30,31 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
     type=click.IntRange(min=8),
     default=120,
     show_default=True,
-    help="Captions; four systems each.",
+    help="Number of captions, each of four systems.",
 )
-@click.option("--ratings-per-pair", type=click.IntRange(min=2), default=4, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--ratings-per-pair",
+    type=click.IntRange(min=2),
+    default=4,
+    show_default=True,
+    help="Simulated ratings of each clip.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most epochs to train.",
+)
 @click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")
 @mn04_options
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of sounds, listeners, split and training.",
+)
 @click.option(
     "-o",
     "--output",

@@ -37,7 +37,12 @@ Examples:
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
-@click.option("--targets", required=True, type=_PATH, help="Table of human targets.")
+@click.option(
+    "--targets",
+    required=True,
+    type=_PATH,
+    help="Table of human targets, as humanclap ratings aggregate writes it.",
+)
 @click.option(
     "--ceiling",
     type=_PATH,
@@ -49,7 +54,11 @@ Examples:
     help="Targets of other pairs (a training split): adds predictors that hear nothing.",
 )
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
-@click.option("--audio-root", type=_PATH, help="Players in the HTML report: where clips are.")
+@click.option(
+    "--audio-root",
+    type=_PATH,
+    help="Where relative audio paths start: adds players to the HTML report.",
+)
 @click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
@@ -71,7 +80,7 @@ Examples:
     type=click.Choice(["auto", "rating", "unit", "linear-fit"]),
     default="auto",
     show_default=True,
-    help="From score to rating, before MSE and MAE; auto: rating where calibrated, else unit.",
+    help="How scores become ratings before MSE and MAE; auto: rating if calibrated, else unit.",
 )
 @click.option(
     "--rating-scale", default="0..10", show_default=True, help="Scale of the human ratings."
@@ -87,9 +96,11 @@ Examples:
 @click.option(
     "--allow-shared-captions",
     is_flag=True,
-    help="--floor may hold captions that are judged (closed label sets).",
+    help="Let --floor hold captions that are judged (closed label sets).",
 )
-@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option(
+    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
+)
 @click.option(
     "--interval",
     type=click.Choice(["percentile", "bca"]),
@@ -98,10 +109,15 @@ Examples:
     help="Kind of bootstrap interval.",
 )
 @click.option(
-    "--permutations", default=1000, show_default=True, help="Of the paired tests; 0 for none."
+    "--permutations",
+    default=1000,
+    show_default=True,
+    help="Permutations of each paired test; 0 leaves the tests out.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
-@click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
+@click.option(
+    "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
+)
 @output_options
 def evaluate(
     scores: tuple[Path, ...],

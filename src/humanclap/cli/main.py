@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -66,6 +67,7 @@ class LazyGroup(click.Group):
         module_name, _ = COMMANDS[cmd_name]
         module = importlib.import_module(f"humanclap.cli.{module_name}")
         command: click.Command = getattr(module, module_name)
+        say_defaults(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -87,6 +89,19 @@ class LazyGroup(click.Group):
                 raise
             message = f"{error.message} Did you mean {close[0]!r}?"
             raise click.UsageError(message, ctx=error.ctx) from error
+
+
+def say_defaults(command: click.Command) -> None:
+    """Let the help of every option that takes a value say what holds without it."""
+    for option in command.params:
+        if not isinstance(option, click.Option) or option.is_flag or option.required:
+            continue
+        if isinstance(option.default, (str, int, float, Path)) and option.default != "":
+            option.show_default = True
+        elif "[default: " not in (option.help or ""):
+            option.help = f"{option.help or ''}  [default: none]"
+    for sub in getattr(command, "commands", {}).values():
+        say_defaults(sub)
 
 
 @click.command(
