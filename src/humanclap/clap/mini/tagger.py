@@ -79,7 +79,7 @@ def _convolution(
     kernel: int,
     stride: int,
     groups: int,
-    activation: nn.Module | None,
+    activation: type[nn.ReLU | nn.Hardswish] | None,
     folded: bool,
 ) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -88,7 +88,7 @@ def _convolution(
     norm = nn.Identity() if folded else nn.BatchNorm2d(outputs, eps=1e-3)
     layers: list[nn.Module] = [convolution, norm]
     if activation is not None:
-        layers.append(activation)
+        layers.append(activation(inplace=True))
     return nn.Sequential(*layers)
 
 
@@ -118,12 +118,12 @@ class _SqueezeExcitation(nn.Module):
 class _InvertedResidual(nn.Module):
     def __init__(self, inputs: int, width: int, out: int, block: _Block, folded: bool) -> None:
         super().__init__()
-        activation = nn.Hardswish if block.hardswish else nn.ReLU
+        activation: type[nn.ReLU | nn.Hardswish] = nn.Hardswish if block.hardswish else nn.ReLU
         layers: list[nn.Module] = []
         if width != inputs:
-            layers.append(_convolution(inputs, width, 1, 1, 1, activation(), folded))
+            layers.append(_convolution(inputs, width, 1, 1, 1, activation, folded))
         layers.append(
-            _convolution(width, width, block.kernel, block.stride, width, activation(), folded)
+            _convolution(width, width, block.kernel, block.stride, width, activation, folded)
         )
         if block.squeeze:
             layers.append(_SqueezeExcitation(width, _squeezed(width)))
@@ -133,7 +133,7 @@ class _InvertedResidual(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         transformed: Tensor = self.block(maps)
-        return maps + transformed if self.residual else transformed
+        return transformed.add_(maps) if self.residual else transformed
 
 
 class Tagger(nn.Module):
@@ -157,12 +157,12 @@ class Tagger(nn.Module):
             scale="kaldi",
             periodic=False,
         )
-        stages: list[nn.Module] = [_convolution(1, _STEM, 3, 2, 1, nn.Hardswish(), folded)]
+        stages: list[nn.Module] = [_convolution(1, _STEM, 3, 2, 1, nn.Hardswish, folded)]
         inputs = _STEM
         for block, width, out in zip(_BLOCKS, sizes.expanded, sizes.out, strict=True):
             stages.append(_InvertedResidual(inputs, width, out, block, folded))
             inputs = out
-        stages.append(_convolution(inputs, sizes.features, 1, 1, 1, nn.Hardswish(), folded))
+        stages.append(_convolution(inputs, sizes.features, 1, 1, 1, nn.Hardswish, folded))
         self.features = nn.Sequential(*stages)
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
