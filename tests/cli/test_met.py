@@ -13,6 +13,7 @@ from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from humanclap.clap.identities import IDENTITIES_FILE, identities_of
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
+from humanclap.signature import Signature
 from humanclap.tables import read_scores
 
 RATE = 32_000
@@ -126,8 +127,11 @@ def test_evaluate_warns_on_top_and_gives_the_figure_without_the_met_pairs(study,
     (unmet,) = [line for line in out.splitlines() if line.startswith("unmet pairs")]
     assert unmet.split()[2:4] == ["7", "7"]
     assert "Met in training: 7 of 14 judged pairs" in out
-    assert f"> **Warning:** {WARNING}" in (study / "r.md").read_text(encoding="utf-8")
-    assert f'<p class="banner" role="note">{WARNING}' in (study / "r.html").read_text("utf-8")
+    signature = next(row.signature for row in read_scores(study / "scores.csv"))
+    by_model = WARNING.replace("of scores", f"of {Signature.parse(signature).model}")
+    assert f"> **Warning:** {by_model}" in (study / "r.md").read_text(encoding="utf-8")
+    page = (study / "r.html").read_text("utf-8")
+    assert page.index('<a href="#warnings">') < page.index("<figure>") < page.index(by_model)
 
 
 def test_json_has_warning_counts_and_the_unmet_group(study, capsys):

@@ -66,3 +66,9 @@ def scores_of():
         return found[::-1]
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def fixed_date(monkeypatch):
+    """Reports of one date, however long a test takes."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")

@@ -142,6 +142,13 @@ def test_the_table_has_a_row_an_objective_and_a_cell_a_figure(grid_run):
     assert lines[0].count("SRCC") == 5  # four groups and the gain
     assert "within system" in lines[0]
     table = json.loads((grid_run.output / "table.json").read_text())
+    page = (grid_run.output / "table.html").read_text(encoding="utf-8")
+    marks = ["<h1>A small grid</h1>", 'class="summary"', "<figure>", "<table", "How this was made"]
+    assert [page.index(mark, page.index("<body>")) for mark in marks] == sorted(
+        page.index(mark) for mark in marks
+    )
+    assert table["made"]["date"] in page
+    assert table["made"]["date"] in (grid_run.output / "table.md").read_text(encoding="utf-8")
     row = table["rows"][2]
     by_seed = row["figures"]["overall"]["srcc"]["by_seed"]
     assert len(by_seed) == 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, remark, text_table, to_json
+from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.standings import Leaderboard
@@ -24,19 +24,35 @@ Examples:
 """
 )
 @click.argument("scores", nargs=-1, required=True, type=_PATH)
-@click.option("--system", "systems", multiple=True, help="Only this system; repeatable.")
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    help="Compare only this system and others named so; may be repeated.  [default: all]",
+)
 @click.option("--shared-only", is_flag=True, help="Leave out prompts that some system lacks.")
 @click.option(
     "--value",
     type=click.Choice(["score", "rating"]),
     default="score",
     show_default=True,
-    help="The score, or the rating of a calibrated model.",
+    help="What to compare: the score, or the rating of a calibrated model.",
 )
-@click.option("--worst", default=3, show_default=True, help="Lowest clips listed per system.")
-@click.option("--power", default=0.8, show_default=True, help="Of the number of prompts needed.")
-@click.option("--replicates", default=2000, show_default=True, help="Bootstrap replicates.")
-@click.option("--permutations", default=10000, show_default=True, help="Of the paired tests.")
+@click.option(
+    "--worst", default=3, show_default=True, help="Number of lowest clips to list for each system."
+)
+@click.option(
+    "--power",
+    default=0.8,
+    show_default=True,
+    help="Power at which the number of prompts needed is told.",
+)
+@click.option(
+    "--replicates", default=2000, show_default=True, help="Number of bootstrap replicates."
+)
+@click.option(
+    "--permutations", default=10000, show_default=True, help="Permutations of each paired test."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of bootstrap and tests.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
 @click.option(
@@ -44,10 +60,16 @@ Examples:
     is_flag=True,
     help="Stop where the metric's model met clips or prompts in training (column met).",
 )
-@click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
+@click.option(
+    "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
+)
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
-@click.option("--audio-root", type=_PATH, help="Players in the HTML report: where clips are.")
+@click.option(
+    "--audio-root",
+    type=_PATH,
+    help="Where relative audio paths start: adds players to the HTML report.",
+)
 @click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
 @output_options
 def compare(
@@ -84,18 +106,20 @@ def compare(
         LeaderboardSettings.from_mapping(given),
         notes=notes,
     )
+    made = made_here()
     if markdown is not None:
         with atomic_writer(markdown) as file:
-            file.write(markdown_leaderboard(board))
+            file.write(markdown_leaderboard(board, made=made))
     if html is not None:
         from humanclap.evaluation.leaderboard_page import html_leaderboard
 
         root = None if audio_root is None else audio_root.resolve()
         folder = html.resolve().parent if link_audio else None
         with atomic_writer(html) as file:
-            file.write(html_leaderboard(board, audio_root=root, link_from=folder))
+            file.write(html_leaderboard(board, audio_root=root, link_from=folder, made=made))
     found = {
         "compared_as": leaderboard_signature(board),
+        "made": made.to_dict(),
         "warnings": warnings(board),
         **board.to_dict(),
     }

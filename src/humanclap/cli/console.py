@@ -26,6 +26,7 @@ from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:
     from humanclap.clap.backbone import Backbone
+    from humanclap.made import Made
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +34,16 @@ SHOW_PROGRESS_AFTER_S = 2.0
 _NAMED = 5
 _START = 40
 """Characters of a text that a warning shows."""
+COMMAND_LINE = "humanclap.command_line"
+"""Key of click's `meta` under which the main command keeps what was typed."""
+
+
+def made_here() -> Made:
+    """Command line, date and versions of what the running command makes."""
+    from humanclap.made import made_now
+
+    context = click.get_current_context(silent=True)
+    return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
 OUTPUTS = ("output", "html", "markdown", "per_pair", "exclusions")
@@ -111,7 +122,7 @@ def output_options(command: Command, *, report: bool = True) -> Command:
             "-o",
             "--output",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Write the result to this file; - is standard output.",
+            help="Write the result to this file.  [default: -, standard output]",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -127,7 +138,7 @@ def mn04_options(command: Command) -> Command:
         click.option(
             "--mn04",
             type=click.Path(path_type=Path),
-            help="mn04_as file, for mini-mn04.  [default: fetched at first use]",
+            help="File of mn04_as, for mini-mn04.  [default: fetched at first use]",
         ),
     ):
         command = option(command)

@@ -19,10 +19,16 @@ def data() -> None:
 
 @data.command(epilog="Example: humanclap data relate -o RELATE/ --scores RELATE/scores/REL.csv")
 @click.option("-o", "--output", required=True, type=_PATH, help="Folder to unpack into.")
-@click.option("--readme", type=_PATH, help="The dataset's README, whose address is then taken.")
-@click.option("--url", help="Another address of the same archive.")
-@click.option("--sha256", help="What the archive must hash to.")
-@click.option("--scores", type=_PATH, help="REL.csv: tell which rated clips are missing.")
+@click.option(
+    "--readme",
+    type=_PATH,
+    help="Take the archive's address from this copy of the dataset's README.",
+)
+@click.option("--url", help="Take the archive from this address instead.")
+@click.option("--sha256", help="Refuse an archive with another SHA-256 than this.")
+@click.option(
+    "--scores", type=_PATH, help="Table REL.csv: tell which of its rated clips are missing."
+)
 @click.option("--keep-archive", is_flag=True, help="Do not delete the zip when it is unpacked.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

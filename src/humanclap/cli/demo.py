@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import mn04_options, progress_bar, remark, text_table
+from humanclap.cli.console import made_here, mn04_options, progress_bar, remark, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +30,31 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
     type=click.IntRange(min=8),
     default=120,
     show_default=True,
-    help="Captions; four systems each.",
+    help="Number of captions, each of four systems.",
 )
-@click.option("--ratings-per-pair", type=click.IntRange(min=2), default=4, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--ratings-per-pair",
+    type=click.IntRange(min=2),
+    default=4,
+    show_default=True,
+    help="Simulated ratings of each clip.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most epochs to train.",
+)
 @click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")
 @mn04_options
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of sounds, listeners, split and training.",
+)
 @click.option(
     "-o",
     "--output",
@@ -191,7 +209,12 @@ def _evaluate(folder: Path, quiet: bool) -> Comparison:
         comparison = compare(
             tables, read_targets(path), targets_where=str(path), notes=[NOTE], progress=progress
         )
-    write_reports(comparison, json_path=folder / "report.json", html_path=folder / "report.html")
+    write_reports(
+        comparison,
+        json_path=folder / "report.json",
+        html_path=folder / "report.html",
+        made=made_here(),
+    )
     return comparison
 
 

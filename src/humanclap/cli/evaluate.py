@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table
+from humanclap.cli.console import (
+    emit,
+    made_here,
+    output_options,
+    progress_bar,
+    remark,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.join import ScoreTable
@@ -30,7 +37,12 @@ Examples:
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
-@click.option("--targets", required=True, type=_PATH, help="Table of human targets.")
+@click.option(
+    "--targets",
+    required=True,
+    type=_PATH,
+    help="Table of human targets, as humanclap ratings aggregate writes it.",
+)
 @click.option(
     "--ceiling",
     type=_PATH,
@@ -42,7 +54,11 @@ Examples:
     help="Targets of other pairs (a training split): adds predictors that hear nothing.",
 )
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
-@click.option("--audio-root", type=_PATH, help="Players in the HTML report: where clips are.")
+@click.option(
+    "--audio-root",
+    type=_PATH,
+    help="Where relative audio paths start: adds players to the HTML report.",
+)
 @click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
 @click.option("--markdown", type=_FILE, help="Write a Markdown report.")
 @click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
@@ -64,7 +80,7 @@ Examples:
     type=click.Choice(["auto", "rating", "unit", "linear-fit"]),
     default="auto",
     show_default=True,
-    help="From score to rating, before MSE and MAE; auto: rating where calibrated, else unit.",
+    help="How scores become ratings before MSE and MAE; auto: rating if calibrated, else unit.",
 )
 @click.option(
     "--rating-scale",
@@ -82,9 +98,11 @@ Examples:
 @click.option(
     "--allow-shared-captions",
     is_flag=True,
-    help="--floor may hold captions that are judged (closed label sets).",
+    help="Let --floor hold captions that are judged (closed label sets).",
 )
-@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option(
+    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
+)
 @click.option(
     "--interval",
     type=click.Choice(["percentile", "bca"]),
@@ -93,10 +111,15 @@ Examples:
     help="Kind of bootstrap interval.",
 )
 @click.option(
-    "--permutations", default=1000, show_default=True, help="Of the paired tests; 0 for none."
+    "--permutations",
+    default=1000,
+    show_default=True,
+    help="Permutations of each paired test; 0 leaves the tests out.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
-@click.option("--note", "notes", multiple=True, help="Shown above every report; may be repeated.")
+@click.option(
+    "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
+)
 @output_options
 def evaluate(
     scores: tuple[Path, ...],
@@ -125,6 +148,7 @@ def evaluate(
     out: what can be reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
+    from humanclap.evaluation.naming import by_model
     from humanclap.tables import read_targets
 
     if not scores and floor is None:
@@ -146,16 +170,19 @@ def evaluate(
             notes=notes,
             progress=progress,
         )
+    made = made_here()
     write_reports(
-        comparison,
+        by_model(comparison),
         html_path=html,
         markdown_path=markdown,
         audio_root=audio_root,
         link_audio=link_audio,
+        made=made,
     )
     if per_pair is not None:
         _write_pairs(per_pair, comparison.evaluations[0])
-    emit(json_report(comparison).rstrip() if as_json else _text(comparison), output=output)
+    text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
+    emit(text, output=output)
     for path in filter(None, (html, markdown, per_pair, output)):
         remark(f"wrote {path}", quiet=quiet)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import mn04_options, progress_bar, remark, to_json
+from humanclap.cli.console import made_here, mn04_options, progress_bar, remark, to_json
 
 
 @click.command(
@@ -60,6 +60,7 @@ def experiment(
             mn04=mn04,
             offline=offline,
             progress=progress,
+            made=made_here(),
         )
     if as_json:
         import json
@@ -68,4 +69,4 @@ def experiment(
         click.echo(to_json(table))
     else:
         click.echo(found.text.rstrip())
-    remark(f"tables: {output}/table.md, .csv, .json", quiet=quiet)
+    remark(f"tables: {output}/table.md, .html, .csv, .json", quiet=quiet)

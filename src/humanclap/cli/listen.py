@@ -44,11 +44,23 @@ def listen() -> None:
         require(module, extra="listen")
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen new study.toml --pairs pairs.csv")
 @click.argument("design", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--pairs", type=click.Path(path_type=Path), help="Table with audio,text[,system].")
-@click.option("--anchors", type=click.Path(path_type=Path), help="Mismatched pairs of your own.")
-@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path),
+    help="Table of the pairs to rate: audio,text[,system].  [default: none, write a DESIGN]",
+)
+@click.option(
+    "--anchors",
+    type=click.Path(path_type=Path),
+    help="Table of mismatched pairs of your own.  [default: made from --pairs]",
+)
+@click.option(
+    "--audio-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where relative audio paths start.  [default: the folder of --pairs]",
+)
 @click.option("--database", help="Where to keep the study.  [default: DESIGN with .sqlite]")
 @click.option(
     "--replace-empty", is_flag=True, help="Replace the study that is there, if it has no answers."
@@ -135,23 +147,48 @@ def _write_starter(design: Path, quiet: bool) -> None:
     )
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen serve study.sqlite --port 8000")
 @_study_argument
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-@click.option("--public-url", default="", help="Address listeners use, where a proxy is in front.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--public-url",
+    default="",
+    help="Address listeners use, where a proxy is in front.  [default: host and port]",
+)
 @click.option("--proxies", default="", help="Proxy addresses whose forwarded headers are trusted.")
-@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Clips' copies.")
+@click.option(
+    "--audio-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where relative audio paths start.  [default: as the study was made]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the clips' copies.  [default: beside STUDY]",
+)
 @click.option("--allow-simulated", is_flag=True, help="Let bots mark themselves as simulated.")
 @click.option(
     "--starts-per-minute",
     type=click.IntRange(min=1),
     default=60,
     show_default=True,
-    help="Sessions an address may start; as many get pairs within first_answer_minutes.",
+    help="Most sessions one address may start in a minute; as many get pairs within "
+    "first_answer_minutes.",
 )
-@click.option("--requests-per-minute", type=click.IntRange(min=1), default=3000, show_default=True)
+@click.option(
+    "--requests-per-minute",
+    type=click.IntRange(min=1),
+    default=3000,
+    show_default=True,
+    help="Most requests one client address may make in a minute.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(
     study: str, audio_root: Path | None, cache: Path | None, quiet: bool, **options: Any
@@ -185,10 +222,12 @@ def _cache_of(study: str) -> Path:
     return Path(study).with_suffix(".clips")
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen status study.sqlite --pairs")
 @_study_argument
-@click.option("--simulated", is_flag=True, help="Of simulated listeners instead of people.")
-@click.option("--pairs", "each_pair", is_flag=True, help="Every pair with its ratings.")
+@click.option("--simulated", is_flag=True, help="Count simulated listeners instead of people.")
+@click.option(
+    "--pairs", "each_pair", is_flag=True, help="List every pair with its number of ratings."
+)
 @output_options
 def status(
     study: str, simulated: bool, each_pair: bool, as_json: bool, quiet: bool, output: Path | None
@@ -261,7 +300,7 @@ def _attendance_text(view: Any) -> list[str]:
     return [*lines, f"the first page says: {length.sounds} sounds, {minutes}"]
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen export study.sqlite -o ratings/")
 @_study_argument
 @click.option(
     "-o",
@@ -270,7 +309,7 @@ def _attendance_text(view: Any) -> list[str]:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write to.",
 )
-@click.option("--simulated", is_flag=True, help="The simulated answers, and only those.")
+@click.option("--simulated", is_flag=True, help="Write the simulated answers, and only those.")
 @click.option("--finished-only", is_flag=True, help="Set unfinished sessions aside.")
 @click.option(
     "--recruitment",
@@ -308,9 +347,9 @@ def export(
         remark("these ratings are SIMULATED; no person gave them", quiet=quiet)
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen close study.sqlite")
 @_study_argument
-@click.option("--reopen", is_flag=True, help="Open it again.")
+@click.option("--reopen", is_flag=True, help="Open the study again.")
 def close(study: str, reopen: bool) -> None:
     """Close STUDY: no new listener, no new sound; answers on their way are still stored."""
     from humanclap.listening.steering import change_state
@@ -324,14 +363,40 @@ def close(study: str, reopen: bool) -> None:
     click.echo("open" if reopen else "closed")
 
 
-@listen.command()
+@listen.command(epilog="Example: humanclap listen simulate study.sqlite --listeners 5")
 @_study_argument
-@click.option("--listeners", type=click.IntRange(1, 2000), default=5, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--truth", type=click.Path(path_type=Path), help="Table audio,text,relevance (0..1).")
-@click.option("--url", default="", help="A server of STUDY that runs with --allow-simulated.")
-@click.option("--careless", type=click.FloatRange(0, 1), default=0.1, show_default=True)
-@click.option("--audio-root", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--listeners",
+    type=click.IntRange(1, 2000),
+    default=5,
+    show_default=True,
+    help="Number of simulated listeners.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of what the bots hear and answer."
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    help="Table audio,text,relevance (0..1) of what bots hear.  [default: drawn by the seed]",
+)
+@click.option(
+    "--url",
+    default="",
+    help="Server of STUDY that runs with --allow-simulated.  [default: start one]",
+)
+@click.option(
+    "--careless",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Share of bots that answer at random.",
+)
+@click.option(
+    "--audio-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where relative audio paths start.  [default: as the study was made]",
+)
 @output_options
 def simulate(
     study: str,

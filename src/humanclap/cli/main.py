@@ -6,12 +6,15 @@ import errno
 import importlib
 import logging
 import os
+import shlex
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
 
+from humanclap.cli.console import COMMAND_LINE
 from humanclap.errors import HumanCLAPError
 from humanclap.version import __version__
 
@@ -42,6 +45,19 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A click group whose subcommands are imported when asked for."""
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """As click, and keep what was typed, for the reports (`console.command_line`)."""
+        typed = shlex.join(["humanclap", *args])
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[COMMAND_LINE] = typed
+        return context
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the work: listen, ratings, train, score, evaluate."""
         return list(COMMANDS)
@@ -53,6 +69,7 @@ class LazyGroup(click.Group):
         module_name, _ = COMMANDS[cmd_name]
         module = importlib.import_module(f"humanclap.cli.{module_name}")
         command: click.Command = getattr(module, module_name)
+        say_defaults(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -74,6 +91,19 @@ class LazyGroup(click.Group):
                 raise
             message = f"{error.message} Did you mean {close[0]!r}?"
             raise click.UsageError(message, ctx=error.ctx) from error
+
+
+def say_defaults(command: click.Command) -> None:
+    """Let the help of every option that takes a value say what holds without it."""
+    for option in command.params:
+        if not isinstance(option, click.Option) or option.is_flag or option.required:
+            continue
+        if isinstance(option.default, (str, int, float, Path)) and option.default != "":
+            option.show_default = True
+        elif "[default: " not in (option.help or ""):
+            option.help = f"{option.help or ''}  [default: none]"
+    for sub in getattr(command, "commands", {}).values():
+        say_defaults(sub)
 
 
 @click.command(

@@ -10,7 +10,7 @@ import click
 @click.command(epilog="Example: humanclap push runs/first my-name/my-human-clap")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("repo_id")
-@click.option("--private", is_flag=True, help="Where the repository is made, make it private.")
+@click.option("--private", is_flag=True, help="Make the repository private, where it is made.")
 def push(run: Path, repo_id: str, private: bool) -> None:
     """Upload the model of RUN (a run's folder or a checkpoint) to the hub as REPO_ID.
 

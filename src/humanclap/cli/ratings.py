@@ -309,8 +309,15 @@ def aggregate(
 @ratings.command(epilog="Example: humanclap ratings split targets.csv --seed 1 -o split.csv")
 @reading_options
 @table_output_options
-@click.option("--fractions", default="train=0.8,validation=0.1,test=0.1", show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Another seed, another split.")
+@click.option(
+    "--fractions",
+    default="train=0.8,validation=0.1,test=0.1",
+    show_default=True,
+    help="Share of each split.",
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed of the split: another seed, another split."
+)
 def split(
     files: tuple[Path, ...],
     question: str | None,

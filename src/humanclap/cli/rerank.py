@@ -39,12 +39,16 @@ Examples:
 @click.option(
     "--across-systems",
     is_flag=True,
-    help="One clip a prompt, whatever system made it, not one a prompt and system.",
+    help="Keep one clip a prompt, whatever system made it, not one a prompt and system.",
 )
-@click.option("--targets", type=_PATH, help="Human targets: state the expected gain instead.")
-@click.option("--allow-missing", is_flag=True, help="Targets without a score do not count.")
+@click.option(
+    "--targets", type=_PATH, help="Table of human targets: state the expected gain instead."
+)
+@click.option("--allow-missing", is_flag=True, help="Leave targets without a score out.")
 @click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
-@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option(
+    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @partial(output_options, report=False)
 def rerank(

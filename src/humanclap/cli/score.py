@@ -40,7 +40,9 @@ Examples:
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("text", required=False)
-@click.option("--texts", type=click.Path(path_type=Path), help="For a folder: table name,text.")
+@click.option(
+    "--texts", type=click.Path(path_type=Path), help="Table name,text of the clips in a folder."
+)
 @click.option(
     "--audio-root",
     type=click.Path(path_type=Path),
@@ -51,11 +53,19 @@ Examples:
     "--model",
     default="mini",
     show_default=True,
-    help="mini, mini-mn04, a checkpoint folder, or a hub id.",
+    help="Model to score with: mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
 @mn04_options
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Precision of the model's arithmetic; part of the signature.",
+)
 @click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: a window]")
 @click.option(
     "--batch-windows",
@@ -67,9 +77,13 @@ Examples:
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="CPU threads.  [default: one for a single pair, else torch's choice]",
+    help="Number of CPU threads.  [default: one for a single pair, else torch's choice]",
 )
-@click.option("--allow-unmatched", is_flag=True, help="For a folder: leave out what has no match.")
+@click.option(
+    "--allow-unmatched",
+    is_flag=True,
+    help="Leave out clips of a folder without a text, and texts without a clip.",
+)
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
 @partial(output_options, report=False)
 def score(

@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 
 _OVERRIDES = (
     ("--objective", str, "Sum of terms such as wsce, mae, listnet.  [default: wsce+mae]"),
-    ("--train", str, "default (what the model offers), projections, last, lora, or all."),
-    ("--epochs", int, "Most epochs.  [default: 20]"),
+    (
+        "--train",
+        str,
+        "What learns: default (what the model offers), projections, last, lora, or all.  "
+        "[default: default]",
+    ),
+    ("--epochs", int, "Most epochs to train.  [default: 20]"),
     ("--batch-size", int, "Pairs per batch.  [default: 32]"),
     ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),
     ("--learning-rate", float, "Peak learning rate.  [default: 0.0001]"),
     ("--patience", int, "Epochs without gain before stopping; 0: never.  [default: 5]"),
-    ("--seed", int, "Of order, crops and dropout.  [default: 0]"),
-    ("--precision", str, "fp32 or bf16.  [default: fp32]"),
-    ("--device", str, "auto, cpu, cuda, ...  [default: auto]"),
+    ("--seed", int, "Seed of order, crops and dropout.  [default: 0]"),
+    ("--precision", str, "Precision of the arithmetic: fp32 or bf16.  [default: fp32]"),
+    ("--device", str, "Where to compute: auto, cpu, cuda, ...  [default: auto]"),
     (
         "--rating-scale",
         str,
@@ -79,8 +84,14 @@ Then: humanclap score pairs.csv --model runs/first
     help="What to start from: mini, mini-mn04, a checkpoint folder, or a hub id.",
 )
 @mn04_options
-@click.option("--settings", type=click.Path(path_type=Path), help="TOML file of settings.")
-@click.option("--validation", type=click.Path(path_type=Path), help="Table of validation targets.")
+@click.option(
+    "--settings", type=click.Path(path_type=Path), help="Take settings from this TOML file."
+)
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path),
+    help="Table of validation targets.  [default: the split validation of TARGETS]",
+)
 @click.option(
     "--validation-fraction",
     type=float,

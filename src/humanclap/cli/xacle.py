@@ -35,9 +35,17 @@ def xacle() -> None:
 @xacle.command(epilog="Example: humanclap xacle predict test.csv --audio-root wav/ -o sub.csv")
 @click.argument("pairs", metavar="LIST", type=_PATH)
 @click.option("--audio-root", type=_PATH, help="Where the files are.  [default: the list's folder]")
-@click.option("-m", "--model", default="mini", show_default=True, help="As in humanclap score.")
+@click.option(
+    "-m",
+    "--model",
+    default="mini",
+    show_default=True,
+    help="Model to predict with: mini, mini-mn04, a checkpoint folder, or a hub id.",
+)
 @mn04_options
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
 @keeps_inputs
@@ -84,7 +92,9 @@ def predict(
 @xacle.command(epilog="Example: humanclap xacle evaluate submission.csv averages.csv")
 @click.argument("submission", type=_PATH)
 @click.argument("averages", type=_PATH)
-@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
+@click.option(
+    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @output_options
 def evaluate(

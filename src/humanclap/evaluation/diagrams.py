@@ -1,4 +1,4 @@
-"""More plots as inline SVG: ranks against ranks, reliability, means with intervals."""
+"""More plots as inline SVG: ranks against ranks, reliability."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
 from scipy import stats
 
-from humanclap.evaluation.plots import axis, linear, mark, thinned, ticks, value_range
+from humanclap.evaluation.plots import axis, linear, mark, thinned, ticks
 from humanclap.evaluation.result import Evaluation
-from humanclap.evaluation.words import number
 
 _SIDE, _LEFT, _BOTTOM, _EDGE = 420, 56, 44, 14
 
@@ -27,7 +25,8 @@ def _square(
         for tick in marks
     )
     return (
-        f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="{escape(name)}">{lines}'
+        f'<svg class="plot" viewBox="0 0 {_SIDE} {_SIDE}" role="img" '
+        f'aria-label="{escape(name)}">{lines}'
         f'<line class="zero" x1="{x_of(low):.1f}" y1="{y_of(low):.1f}" x2="{x_of(high):.1f}" '
         f'y2="{y_of(high):.1f}"/>{body}'
         f'<text class="label" x="{(_LEFT + _SIDE - _EDGE) / 2:g}" y="{_SIDE - 6}" '
@@ -82,34 +81,3 @@ def reliability_plot(evaluation: Evaluation) -> str:
     marks = ticks(scale.low, scale.high)
     name = f"Reliability of {evaluation.name}"
     return _square(scale.low, scale.high, "".join(body), labels, name, marks)
-
-
-def means_plot(rows: Sequence[tuple[str, float, float, float]], name: str) -> str:
-    """One line for each (label, mean, low, high)."""
-    ends = [v for row in rows for v in row[1:] if math.isfinite(v)]
-    low, high = value_range(ends)
-    width, left, right, step = 640, 190, 150, 26
-    height = step * len(rows) + 34
-    x_of = linear(low, high, left, width - right)
-    body = "".join(
-        f'<line class="grid" x1="{x_of(t):.1f}" x2="{x_of(t):.1f}" y1="4" y2="{height - 28}"/>'
-        f'<text class="tick" x="{x_of(t):.1f}" y="{height - 10}" text-anchor="middle">{t:g}</text>'
-        for t in ticks(low, high, about=5)
-    )
-    for i, (label, mean, bottom, top) in enumerate(rows):
-        y = 4 + step * (i + 0.5)
-        short = label if len(label) <= 26 else label[:25] + "…"
-        body += (
-            f'<text x="{left - 12}" y="{y + 4:g}" text-anchor="end">{escape(short)}</text>'
-            f'<text class="tick" x="{width - right + 12}" y="{y + 4:g}">{number(mean)} '
-            f"[{number(bottom)}, {number(top)}]</text>"
-        )
-        if np.isfinite([bottom, top]).all():
-            body += (
-                f'<line class="span" x1="{x_of(bottom):.1f}" x2="{x_of(top):.1f}" y1="{y:g}" '
-                f'y2="{y:g}"/>'
-            )
-        body += f'<circle class="dot" cx="{x_of(mean):.1f}" cy="{y:g}" r="4"/>'
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(name)}">{body}</svg>'
-    )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from humanclap.evaluation import diagrams, html
+from humanclap.evaluation import html
 from humanclap.evaluation import leaderboard_words as words
+from humanclap.evaluation.charts import Bar, chart
 from humanclap.evaluation.identity import leaderboard_signature
+from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.players import Card, Players
 from humanclap.evaluation.standings import Leaderboard
+from humanclap.made import Made, made_now
 
 
 def html_leaderboard(
@@ -17,21 +20,30 @@ def html_leaderboard(
     *,
     audio_root: str | Path | None = None,
     link_from: str | Path | None = None,
+    made: Made | None = None,
 ) -> str:
     """The leaderboard as one HTML document; the arguments are those of `page.html_report`."""
     players = Players(
         None if audio_root is None else Path(audio_root),
         None if link_from is None else Path(link_from),
     )
-    title = f"{len(board.standings)} systems compared on {board.prompts:,} prompts"
-    body = [f"<h1>{escape(title)}</h1>", *map(html.banner, board.notes)]
-    body += map(html.banner, words.warnings(board))
-    body += [html.bullets("summary", words.summary(board)), html.banner(words.CAVEAT)]
-    body.append(html.bullets("facts", words.caveats(board)[1:]))
+    made = made or made_now()
+    title = words.title(board)
+    first, *further = words.summary(board)
+    model = model_of(board.signature)
+    by = f"by {model}" if model else "by a metric without a signature"
+    body = html.opening(
+        title,
+        about=f"{by} · {made.date}",
+        notes=board.notes,
+        headline=[first, words.CAVEAT],
+        picture=_means(board),
+        warnings=[*words.warnings(board), *words.caveats(board)[1:]],
+    )
     for name, (heads, rows) in words.sections(board):
         body.append(f"<h2>{escape(name)}</h2>{html.table(heads, rows)}")
-        if name == "Leaderboard":
-            body.append(_means(board))
+        if name == "Leaderboard" and further:
+            body.append(html.bullets("findings", further))
     if players.root is not None and board.worst:
         cards = [Card(c.audio, c.text, (f"{c.system} · {c.value:.3f}",)) for c in board.worst]
         body.append(players.cards(cards))
@@ -41,11 +53,13 @@ def html_leaderboard(
         words.method_line(board),
     ]
     body.append("<h2>How this was computed</h2>" + html.bullets("facts", facts))
+    body.append(html.how_made(made, [model or "not known, the scores carry no signature"]))
     return html.document(title, body, linked_audio=players.linked)
 
 
 def _means(board: Leaderboard) -> str:
-    rows = [(s.system, s.mean, s.low, s.high) for s in board.standings]
-    plot = diagrams.means_plot(rows, "Mean of each system with its interval")
+    plot = chart(
+        [Bar(label=s.system, value=s.mean, low=s.low, high=s.high) for s in board.standings]
+    )
     caption = f"Mean {board.settings.value} with its interval. Overlapping intervals do not mean a "
     return html.figure(plot, f"{caption}tie: the tests below are paired by prompt.")

@@ -8,10 +8,12 @@ from itertools import pairwise
 
 from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
+from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
-from humanclap.evaluation.report import markdown_cell, markdown_table
+from humanclap.evaluation.report import made_lines, markdown_cell, markdown_table
 from humanclap.evaluation.standings import MAX_GROUPS, Duel, Leaderboard, Standing
 from humanclap.evaluation.words import counted, number
+from humanclap.made import Made, made_now
 
 CAVEAT = (
     "A metric ranks systems as it hears them, not as people do: the order is worth what the "
@@ -22,6 +24,11 @@ MOST_PROMPTS = 10_000
 """Numbers of prompts above this are not told apart: nobody will collect them."""
 
 Rows = tuple[list[str], list[list[str]]]
+
+
+def title(board: Leaderboard) -> str:
+    """What a report of the leaderboard is called."""
+    return f"{len(board.standings)} systems compared on {counted(board.prompts, 'prompt')}"
 
 
 def summary(board: Leaderboard) -> list[str]:
@@ -187,10 +194,13 @@ def _more(duel: Duel) -> str:
 
 
 def win_rows(board: Leaderboard) -> Rows:
-    """Share of prompts the row's system wins against the column's."""
+    """Share of prompts the row's system wins against the column's, which has its row's number."""
     names = [standing.system for standing in board.standings]
-    rows = [[name, *(_share(board.win_rate(name, other)) for other in names)] for name in names]
-    return ["wins against", *names], rows
+    rows = [
+        [f"{place}. {name}", *(_share(board.win_rate(name, other)) for other in names)]
+        for place, name in enumerate(names, start=1)
+    ]
+    return ["wins against", *(f"{place}." for place in range(1, len(names) + 1))], rows
 
 
 def _share(value: float | None) -> str:
@@ -240,27 +250,29 @@ def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
         ("By caption type", type_rows(board)),
     ]
     if board.unmet:
-        title = f"Without met pairs ({counted(board.unmet_prompts, 'prompt')})"
-        found.insert(1, (title, standing_rows(board, board.unmet)))
+        name = f"Without met pairs ({counted(board.unmet_prompts, 'prompt')})"
+        found.insert(1, (name, standing_rows(board, board.unmet)))
     if board.noted:
         found.append(("Clips with a note", noted_rows(board)))
     return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
 
 
-def markdown_leaderboard(board: Leaderboard) -> str:
-    """The whole leaderboard; text of the input is escaped."""
-    lines = ["# Systems compared", ""]
+def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str:
+    """The whole leaderboard; text of the input is escaped. made: as `report.write_reports`."""
+    lines = [f"# {title(board)}", ""]
     for note in board.notes:
         lines += [f"> **{markdown_cell(note)}**", ""]
     for warning in warnings(board):
         lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
     lines += [f"- {markdown_cell(sentence)}" for sentence in summary(board)]
     lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
-    for title, (heads, rows) in sections(board):
-        lines += [f"## {title}", "", *markdown_table(heads, rows)]
+    for name, (heads, rows) in sections(board):
+        lines += [f"## {name}", "", *markdown_table(heads, rows)]
     lines.append(f"Signature: {markdown_cell(board.signature or 'none')}; compared as ")
     lines.append(markdown_cell(leaderboard_signature(board)))
-    return "\n".join([*lines, "", f"{method_line(board)}.", ""])
+    models = [model_of(board.signature) or "not known, the scores carry no signature"]
+    lines += ["", f"{method_line(board)}.", "", "How this was made:", ""]
+    return "\n".join([*lines, *made_lines(made or made_now(), models), ""])
 
 
 def text_sections(board: Leaderboard) -> Sequence[str]:

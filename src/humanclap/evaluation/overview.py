@@ -70,10 +70,10 @@ def share_of_ceiling(evaluation: Evaluation, comparison: Comparison) -> float:
 def percent(share: float) -> str:
     """`62 %`, a dash where undefined.
 
-    >>> percent(0.618), percent(math.nan)
-    ('62 %', '–')
+    >>> percent(0.618), percent(-0.003), percent(math.nan)
+    ('62 %', '0 %', '–')
     """
-    return UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %"
+    return UNDEFINED if math.isnan(share) else f"{round(100 * share) + 0} %"
 
 
 def _ceiling_row(comparison: Comparison, places: list[str]) -> OverviewRow:

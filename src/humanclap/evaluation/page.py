@@ -10,6 +10,7 @@ from pathlib import Path
 from scipy import stats
 
 from humanclap.evaluation import diagrams, html, plots, words
+from humanclap.evaluation.charts import Bar, chart
 from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.players import Card, Players
@@ -22,6 +23,7 @@ from humanclap.evaluation.result import (
     Group,
     JudgedPair,
 )
+from humanclap.made import Made, made_now
 
 PLAYED = 4
 """Cards of each kind and metric: best, worst, most disagreeing."""
@@ -32,47 +34,75 @@ def html_report(
     *,
     audio_root: str | Path | None = None,
     link_from: str | Path | None = None,
+    made: Made | None = None,
 ) -> str:
     """The comparison as one HTML document without outside references.
 
-    Notes stand above everything; all text from the input is escaped. audio_root: where the clips
-    are, for players and spectrograms inside the page; link_from: the page's folder, to link the
-    clips instead of holding them.
+    Notes stand above everything, then one summary and one picture; all text from the input is
+    escaped. audio_root: where the clips are, for players and spectrograms inside the page;
+    link_from: the page's folder, to link the clips instead of holding them; made: command, date and
+    versions it names, None: those of now (`made.made_now`).
     """
     players = Players(
         None if audio_root is None else Path(audio_root),
         None if link_from is None else Path(link_from),
     )
+    made = made or made_now()
     shown = comparison.metrics or comparison.evaluations
-    title = f"Agreement with people: {', '.join(item.name for item in comparison.metrics)}"
-    if not comparison.metrics:
-        title = "Ceiling and floor of these ratings"
-    body = [f"<h1>{escape(title)}</h1>", *map(html.banner, comparison.notes)]
-    body += [html.banner(warning) for warning in words.warnings(comparison)]
-    body += [html.bullets("summary", words.summary(comparison)), _overview(comparison)]
+    title = words.title(comparison)
+    body = html.opening(
+        title,
+        about=f"{words.about(comparison)} · {made.date}",
+        notes=comparison.notes,
+        headline=words.headline(comparison),
+        picture=_picture(comparison),
+        warnings=words.warnings(comparison),
+    )
+    body += ["<h2>Findings</h2>", html.bullets("findings", words.summary(comparison))]
+    body.append(_overview(comparison))
     if comparison.differences:
         body.append(_against(comparison, comparison.differences, shown[0].name))
     if comparison.against_trivial:
         name = "the best trivial predictor"
         body.append(_against(comparison, comparison.against_trivial, name))
     body += [_section(evaluation, comparison, players) for evaluation in shown]
-    body.append(_method(comparison))
+    body += [_method(comparison), html.how_made(made, words.models(comparison))]
     return html.document(title, body, linked_audio=players.linked)
+
+
+def _picture(comparison: Comparison) -> str:
+    """One metric: its pairs; several, ceiling or floor: where each of them stands."""
+    if _alone(comparison):
+        return _scatter(comparison.evaluations[0])
+    rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]
+    caption = "SRCC over all pairs with its interval." + _limit_key(comparison)
+    return html.figure(_forest(rows, comparison), caption)
+
+
+def _alone(comparison: Comparison) -> bool:
+    return len(comparison.evaluations) == 1 and not comparison.ceilings
+
+
+def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
+    """SRCC of each labelled group with its interval and the ceiling of its place."""
+    limits = _limits(comparison)
+    bars = [
+        Bar(
+            label=label,
+            value=group.statistics["srcc"].value,
+            low=group.statistics["srcc"].low,
+            high=group.statistics["srcc"].high,
+            limit=limits.get(group.label, math.nan),
+        )
+        for label, group in rows
+    ]
+    return chart(bars, zero=True)
 
 
 def _overview(comparison: Comparison) -> str:
     found = overview(comparison)
-    rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]
-    dots = plots.forest(rows, _limits(comparison))
-    caption = "SRCC over all pairs with its interval." + _limit_key(comparison)
-    return (
-        "<h2>Ceiling, metrics, floor</h2>"
-        + html.table(
-            found.columns,
-            [row.cells for row in found.rows],
-            kinds=[row.kind for row in found.rows],
-        )
-        + html.figure(dots, caption)
+    return "<h2>Ceiling, metrics, floor</h2>" + html.table(
+        found.columns, [row.cells for row in found.rows], kinds=[row.kind for row in found.rows]
     )
 
 
@@ -81,39 +111,41 @@ def _limits(comparison: Comparison) -> Mapping[str, float]:
 
 
 def _limit_key(comparison: Comparison) -> str:
-    return ' <span class="key ceiling"></span>noise ceiling' if comparison.ceilings else ""
+    return (
+        ' <span class="named"><span class="key ceiling"></span>noise ceiling</span>'
+        if comparison.ceilings
+        else ""
+    )
 
 
 def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
-    rows = [
-        (f"{difference.name} − {difference.baseline}, {group.label}", group)
-        for difference in differences
-        for group in (*difference.groups, *difference.levels)
-    ]
-    tests = [comparison.test(d.name, d.baseline) for d in differences]
-    told = [
-        f"{test.name} against {test.baseline}: permutation test of SRCC, {words.p_value(test)}"
-        for test in tests
-        if test is not None
-    ]
-    return (
-        f"<h2>Against {escape(baseline)}</h2>"
+    parts = [
+        f"<h2>Against {html.broken(baseline)}</h2>"
         "<p>Differences on the same pairs, from the same bootstrap draws; of correlations a "
         "positive difference is better, of errors a negative one.</p>"
-        + _table(rows, signed=True)
-        + html.bullets("facts", told)
-    )
+    ]
+    for difference in differences:
+        rows = [(group.label, group) for group in (*difference.groups, *difference.levels)]
+        title = f"{difference.name} − {difference.baseline}"
+        parts += [f"<h3>{html.broken(title)}</h3>", _table(rows, signed=True)]
+        test = comparison.test(difference.name, difference.baseline)
+        if test is not None:
+            told = f"Permutation test of SRCC over all pairs: {words.p_value(test)}"
+            parts.append(html.bullets("facts", [told]))
+    return "".join(parts)
 
 
 def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
     groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
     rows = [(group.label, group) for group in groups]
-    parts = [f"<h2>{escape(evaluation.name)}</h2>", _table(rows)]
+    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", _table(rows)]
     if len(rows) > 1:
         caption = "SRCC of each group with its interval." + _limit_key(comparison)
-        parts.append(html.figure(plots.forest(rows, _limits(comparison)), caption))
+        parts.append(html.figure(_forest(rows, comparison), caption))
     squares = _ranks(evaluation) + _reliability(evaluation)
-    parts += [_scatter(evaluation), f'<div class="two">{squares}</div>']
+    if not _alone(comparison):
+        parts.append(_scatter(evaluation))
+    parts.append(f'<div class="two">{squares}</div>')
     parts.append(_listen(evaluation, players))
     facts = [
         words.scale_map_line(evaluation),
@@ -130,7 +162,7 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
 
 def _scatter(evaluation: Evaluation) -> str:
     keys = "".join(
-        f'<span class="key {kind}"></span>{name} ({count:,})'
+        f'<span class="named"><span class="key {kind}"></span>{name} ({count:,})</span> '
         for kind, name, count in plots.legend(evaluation)
     )
     shown = min(len(evaluation.per_pair), plots.MAX_POINTS)
@@ -183,16 +215,17 @@ def _card(pair: JudgedPair) -> Card:
 
 
 def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
-    sign = "Δ " if signed else ""
-    heads = ["", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
+    sign = "Δ\u00a0" if signed else ""
+    heads = ["group", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
     lines = []
     for label, group in rows:
-        cells = [f'<td class="name">{escape(label)}</td>']
+        cells = [f'<td class="t first">{html.broken(label)}</td>']
         cells.append(f"<td>{group.n:,}</td><td>{group.captions:,}</td>")
         cells += [_statistic(group, name, signed) for name in STATISTICS]
         overall = ' class="overall"' if group.level == "overall" else ""
         lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
-    return html.raw_table("".join(f"<th>{head}</th>" for head in heads), lines)
+    titles = '<th class="t first">group</th>' + "".join(f"<th>{head}</th>" for head in heads[1:])
+    return html.raw_table(titles, lines)
 
 
 def _statistic(group: Group, name: str, signed: bool) -> str:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from humanclap.audio.load import SilentAudioWarning, load_audio
 from humanclap.audio.names import existing
 from humanclap.errors import AudioError
+from humanclap.evaluation.html import broken
 
 SAMPLE_RATE = 24_000
 MAX_CLIP_S = 12.0
@@ -67,9 +68,9 @@ class Players:
         return '<div class="cards">' + "".join(self._card(card) for card in cards) + "</div>"
 
     def _card(self, card: Card) -> str:
-        lines = "".join(f'<p class="small">{escape(line)}</p>' for line in card.lines)
+        lines = "".join(f'<p class="small">{broken(line)}</p>' for line in card.lines)
         heading = f'<p class="text">{escape(card.text)}</p>'
-        name = f'<p class="small">{escape(card.audio)}</p>'
+        name = f'<p class="small">{broken(card.audio)}</p>'
         return f'<div class="card">{heading}{self._player(card.audio)}{lines}{name}</div>'
 
     def _player(self, audio: str) -> str:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TypeVar
 
-from humanclap.evaluation.result import Evaluation, Group, JudgedPair
-from humanclap.evaluation.words import with_interval
+from humanclap.evaluation.result import Evaluation, JudgedPair
 from humanclap.scale import RatingScale
 
 MAX_POINTS = 5000
@@ -50,7 +49,8 @@ def scatter(evaluation: Evaluation) -> str:
     axes += "".join(_y_tick(y_of(tick), tick) for tick in ticks(scale.low, scale.high))
     label = f"Score of {evaluation.name} against mean human rating, {len(pairs):,} pairs"
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(label)}">'
         f'<g class="axis">{axes}</g><g>{marks}</g>'
         f'<text class="label" x="{(_LEFT + _WIDTH - _RIGHT) / 2:g}" y="{_HEIGHT - 8}" '
         f'text-anchor="middle">score</text>'
@@ -66,55 +66,6 @@ def legend(evaluation: Evaluation) -> list[tuple[str, str, int]]:
         counts[_class(pair)] = counts.get(_class(pair), 0) + 1
     names = {"natural": "natural", "synthetic": "synthetic", "anchor": "anchor", "other": "pair"}
     return [(kind, names[kind], counts[kind]) for kind in names if kind in counts]
-
-
-def forest(groups: Sequence[tuple[str, Group]], ceilings: Mapping[str, float] | None = None) -> str:
-    """SRCC with its interval for each (label, group), one line each: an <svg> element.
-
-    ceilings: noise ceiling by label of the group, drawn as a dashed mark.
-    """
-    shown = [(label, group.statistics["srcc"]) for label, group in groups]
-    limits = [(ceilings or {}).get(group.label, math.nan) for _, group in groups]
-    ends = [v for _, s in shown for v in (s.value, s.low, s.high) if math.isfinite(v)]
-    low, high = value_range([0.0, *ends, *(v for v in limits if math.isfinite(v))])
-    row, left, right = 26, 210, 170
-    height = row * len(shown) + 34
-    x_of = linear(low, high, left, _WIDTH - right)
-    body = []
-    for tick in ticks(low, high, about=5):
-        x, kind = x_of(tick), "zero" if tick == 0 else "grid"
-        body.append(
-            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height - 28}"/>'
-            f'<text class="tick" x="{x:.1f}" y="{height - 10}" text-anchor="middle">{tick:g}</text>'
-        )
-    for i, (label, statistic) in enumerate(shown):
-        y = 4 + row * (i + 0.5)
-        body.append(
-            f'<text x="{left - 12}" y="{y + 4:g}" text-anchor="end">{escape(_short(label))}</text>'
-            f'<text class="tick" x="{_WIDTH - right + 12}" y="{y + 4:g}">'
-            f"{with_interval(statistic)}</text>"
-        )
-        if math.isfinite(statistic.low):
-            body.append(
-                f'<line class="span" x1="{x_of(statistic.low):.1f}" '
-                f'x2="{x_of(statistic.high):.1f}" y1="{y:g}" y2="{y:g}"/>'
-            )
-        if math.isfinite(limits[i]):
-            x = x_of(limits[i])
-            body.append(
-                f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 11:g}" y2="{y + 11:g}">'
-                f"<title>noise ceiling {limits[i]:.3f}</title></line>"
-            )
-        if math.isfinite(statistic.value):
-            body.append(f'<circle class="dot" cx="{x_of(statistic.value):.1f}" cy="{y:g}" r="4"/>')
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="SRCC by group">'
-        f'<g class="axis">{"".join(body)}</g></svg>'
-    )
-
-
-def _short(label: str, most: int = 30) -> str:
-    return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def thinned(pairs: Sequence[Item]) -> Sequence[Item]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from humanclap.evaluation import words
@@ -18,6 +19,7 @@ from humanclap.evaluation.result import (
     Evaluation,
     Group,
 )
+from humanclap.made import Made, made_now
 from humanclap.tables import atomic_writer
 
 
@@ -29,42 +31,47 @@ def write_reports(
     html_path: str | Path | None = None,
     audio_root: str | Path | None = None,
     link_audio: bool = False,
+    made: Made | None = None,
 ) -> None:
     """Write the reports that have a path, each whole or not at all. Raises OSError.
 
     audio_root: where the clips are, for players in the HTML report; link_audio: link them there
-    instead of holding them in the page.
+    instead of holding them in the page; made: command, date and versions they name, None: those
+    of now.
     """
+    made = made or made_now()
 
-    def page(found: Comparison) -> str:
-        folder = Path(html_path).resolve().parent if link_audio and html_path else None
-        root = Path(audio_root).resolve() if audio_root is not None else None
-        return html_report(found, audio_root=root, link_from=folder)
-
-    for path, render in (
-        (json_path, json_report),
-        (markdown_path, markdown_report),
-        (html_path, page),
-    ):
+    folder = Path(html_path).resolve().parent if link_audio and html_path else None
+    root = Path(audio_root).resolve() if audio_root is not None else None
+    renderers: tuple[tuple[str | Path | None, Callable[[], str]], ...] = (
+        (json_path, partial(json_report, comparison, made=made)),
+        (markdown_path, partial(markdown_report, comparison, made=made)),
+        (html_path, partial(html_report, comparison, audio_root=root, link_from=folder, made=made)),
+    )
+    for path, render in renderers:
         if path is not None:
-            text = render(comparison)
+            text = render()
             with atomic_writer(path) as file:
                 file.write(text)
 
 
-def json_report(comparison: Comparison) -> str:
-    """The whole comparison as JSON; an undefined number is null, with its `reason` beside it."""
+def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
+    """The whole comparison as JSON; an undefined number is null, with its `reason` beside it.
+
+    made: as `write_reports` has it.
+    """
     found = {
         "signature": judgement_signature(comparison),
+        "made": (made or made_now()).to_dict(),
         "warnings": words.warnings(comparison),
         **comparison.to_dict(),
     }
     return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def markdown_report(comparison: Comparison) -> str:
-    """Summary in words, then tables. Names from the input are escaped."""
-    lines = ["# Agreement with people", ""]
+def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
+    """Summary in words, then tables. Names from the input are escaped; made: as `write_reports`."""
+    lines = [f"# {markdown_cell(words.title(comparison))}", ""]
     for note in comparison.notes:
         lines += [f"> **{markdown_cell(note)}**", ""]
     for warning in words.warnings(comparison):
@@ -91,7 +98,22 @@ def markdown_report(comparison: Comparison) -> str:
     reasons = words.reasons(comparison)
     if reasons:
         lines += ["", "Undefined:", "", *(f"- {markdown_cell(reason)}" for reason in reasons)]
+    lines += [
+        "",
+        "How this was made:",
+        "",
+        *made_lines(made or made_now(), words.models(comparison)),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def made_lines(made: Made, models: Sequence[str]) -> list[str]:
+    """Models, command, date and versions as a Markdown list."""
+    facts = [f"Model: {markdown_cell(model)}" for model in models]
+    if made.command:
+        facts.append(f"Command: {markdown_cell(made.command)}")
+    facts += [f"Date: {made.date}", f"Versions: {markdown_cell(made.software)}"]
+    return [f"- {fact}" for fact in facts]
 
 
 def _overview(comparison: Comparison) -> list[str]:

@@ -122,7 +122,8 @@ class Evaluation:
     `LEVELS`; without: all pairs but those of one system; tie_threshold: of pairwise accuracy,
     chosen on all these pairs;
     intervals: coverage of predicted ratings with a standard error, None where there are none;
-    trivial: a predictor that hears nothing, made here to compare with.
+    trivial: a predictor that hears nothing, made here to compare with; table: the metric's own name
+    where `name` is its model's (`naming.by_model`).
     """
 
     name: str
@@ -142,6 +143,7 @@ class Evaluation:
     trivial: bool = False
     exposure: Exposure = field(default_factory=lambda: Exposure(total=0))
     noted: tuple[Noted, ...] = ()
+    table: str = ""
 
     @property
     def overall(self) -> Group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.result import (
     HEADINGS,
@@ -51,6 +52,50 @@ def signed(statistic: Statistic) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 pair`, `1,287 pairs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def title(comparison: Comparison) -> str:
+    """What a report of the comparison is called."""
+    if not comparison.metrics:
+        return "Ceiling and floor of these ratings"
+    return f"Agreement with people: {', '.join(item.name for item in comparison.metrics)}"
+
+
+def about(comparison: Comparison) -> str:
+    """On how much the comparison stands, in a few words."""
+    overall = comparison.evaluations[0].overall
+    return f"{counted(overall.n, 'pair')}, {counted(overall.captions, 'caption')}"
+
+
+def models(comparison: Comparison) -> list[str]:
+    """Name, model and table of each metric."""
+    found = []
+    for item in comparison.metrics:
+        model = model_of(item.coverage.signature) or "not known, its scores carry no signature"
+        table = f" (scores: {item.table})" if item.table else ""
+        found.append(model + table if item.name in model else f"{item.name}: {model}{table}")
+    return found
+
+
+def headline(comparison: Comparison) -> list[str]:
+    """The finding in one or two sentences: the best metric, and whether it beats the others."""
+    defined = [m for m in comparison.metrics if not math.isnan(m.overall.statistics["srcc"].value)]
+    if not defined:
+        return [_agreement(m, subsets=False) for m in comparison.metrics] or _ceiling(comparison)
+    best = max(defined, key=lambda item: item.overall.statistics["srcc"].value)
+    told = [_agreement(best, subsets=False)]
+    ceiling = comparison.ceilings.get("overall")
+    if ceiling is not None and not ceiling.reason:
+        share = best.overall.statistics["srcc"].value / ceiling.srcc.value
+        told.append(
+            f"That is {100 * share:.0f} % of the noise ceiling, {number(ceiling.srcc.value)}."
+        )
+    rivals = [
+        difference
+        for difference in (*comparison.differences, *comparison.against_trivial)
+        if difference.name == best.name
+    ]
+    return told + [_difference(item, None) for item in rivals[:1]]
 
 
 def summary(comparison: Comparison) -> list[str]:
@@ -257,7 +302,7 @@ def _ceiling(comparison: Comparison) -> list[str]:
     ]
 
 
-def _agreement(evaluation: Evaluation) -> str:
+def _agreement(evaluation: Evaluation, *, subsets: bool = True) -> str:
     group = evaluation.overall
     rank = group.statistics["srcc"]
     pairs = f"{counted(group.n, 'pair')} ({counted(group.captions, 'caption')})"
@@ -267,8 +312,8 @@ def _agreement(evaluation: Evaluation) -> str:
         f"{evaluation.name} orders {pairs} as people do with SRCC {with_interval(rank)}: "
         f"{_strength(rank)}."
     )
-    subsets = [g for g in evaluation.groups if g.level == "subset"]
-    parts = [f"{g.name} {with_interval(g.statistics['srcc'])}" for g in subsets]
+    several = [g for g in evaluation.groups if g.level == "subset"] if subsets else []
+    parts = [f"{g.name} {with_interval(g.statistics['srcc'])}" for g in several]
     return f"{sentence} By subset: {', '.join(parts)}." if parts else sentence
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from humanclap.evaluation.report import made_lines
 from humanclap.experiments.grid import Done, run_grid
+from humanclap.experiments.page import html_experiment
 from humanclap.experiments.parts import Part, make_parts, read_data
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, Row, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
+from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer, write_rows
 
@@ -42,14 +45,15 @@ def run_experiment(
     mn04: str | Path | None = None,
     offline: bool = False,
     progress: Progress = silent,
+    made: Made | None = None,
 ) -> Experiment:
     """Run every cell of a recipe's grid that is not done yet, and write the table of all.
 
     data_folder: where the recipe's tables and audio are, the recipe's own folder where None;
     audio_root: of the audio, where it is elsewhere. Writes to `output`: `runs/`, each with
-    settings, log, predictions and metrics; `features/`; `table.md`, `table.csv`, `table.json`;
-    with several numbers of pairs `efficiency.svg`; with `submit` a submission. Run again, it goes
-    on where it stopped. Raises InputError and its kinds.
+    settings, log, predictions and metrics; `features/`; `table.html`, `table.md`, `table.csv`,
+    `table.json`; with several numbers of pairs `efficiency.svg`; with `submit` a submission. Run
+    again, it goes on where it stopped. Raises InputError and its kinds.
     """
     recipe = read_recipe(recipe_path)
     folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
@@ -61,9 +65,11 @@ def run_experiment(
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared, rows)
-    text = markdown(recipe, rows, notes)
-    facts = {"parts": [_describe(part) for part in parts], "notes": notes}
+    made = made or made_now()
+    text = markdown(recipe, rows, notes) + _made_in_markdown(made, recipe)
+    facts = {"made": made.to_dict(), "parts": [_describe(part) for part in parts], "notes": notes}
     _write(output / "table.md", text)
+    _write(output / "table.html", html_experiment(recipe, rows, notes, made=made))
     write_rows(output / "table.csv", CSV_COLUMNS, csv_rows(rows))
     plain = _plain(as_json(recipe, rows, facts))
     _write(output / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
@@ -80,6 +86,10 @@ def run_experiment(
         text=text,
         output=output,
     )
+
+
+def _made_in_markdown(made: Made, recipe: Recipe) -> str:
+    return "\n".join(["", "How this was made:", "", *made_lines(made, recipe.models), ""])
 
 
 def _write(path: Path, text: str) -> None:

@@ -33,7 +33,7 @@ def markdown(recipe: Recipe, rows: Sequence[Row], notes: Sequence[str]) -> str:
         amount = f", {pairs} rated pairs" if pairs else ""
         of = "" if systems == "all" else f", trained on {systems}"
         parts.append(f"## {model}{of}{amount}\n\n{_table(own, recipe.baseline)}")
-    if any("–" in _cell(one) for row in rows for one in _shown(row, rows)):
+    if any("–" in cell(one) for row in rows for one in _shown(row, rows)):
         parts.append(UNDEFINED)
     return "\n\n".join(parts) + "\n"
 
@@ -54,8 +54,8 @@ def _table(rows: Sequence[Row], baseline: str) -> str:
     columns = ["objective", *heads, f"Δ SRCC against {baseline} [95 %]"]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for row in rows:
-        cells = [_cell(row.cells[group][name]) for group in groups for name in STATISTICS]
-        lines.append("| " + " | ".join([row.objective, *cells, _gain(row)]) + " |")
+        cells = [cell(row.cells[group][name]) for group in groups for name in STATISTICS]
+        lines.append("| " + " | ".join([row.objective, *cells, gain_in_words(row)]) + " |")
     return "\n".join(lines)
 
 
@@ -63,14 +63,16 @@ def _defined(row: Row, group: str) -> bool:
     return any(math.isfinite(one.mean) for one in row.cells[group].values())
 
 
-def _cell(value: OverSeeds) -> str:
+def cell(value: OverSeeds) -> str:
+    """`0.512 ± 0.032`."""
     if math.isnan(value.mean):
         return "–"
     half = "" if math.isnan(value.half_width) else f" ± {value.half_width:.3f}"
     return f"{value.mean:.3f}{half}"
 
 
-def _gain(row: Row) -> str:
+def gain_in_words(row: Row) -> str:
+    """`+0.031 [+0.010, +0.052] better`; a dash for the baseline itself."""
     if row.gain is None:
         return "–"
     gain = row.gain
