@@ -3,7 +3,8 @@
 `blocks`: every group of layers is given the teacher's map before it and learns the teacher's map
 after it, all groups at once (block-wise distillation; FitNets, Romero et al. 2015). `whole`: the
 student hears for itself; the same distances on its own maps, its pooled features and its labels.
-Both resume from their state. No weight of the teacher's is read into the student.
+`narrow`: keeps of a student what matters most, where blocks are to be narrower than they are.
+All resume from their state. No weight of the teacher's is read into the student.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +35,10 @@ SHORT_FRAMES = 128
 GROUPS = ((0, 2), *((layer, layer + 1) for layer in range(2, 15)), (15, 17))
 """Layers of each group, first and one past the last."""
 EARLY = 3
-"""So many first groups see no more than a fraction of a second: they learn from short crops, in
-`blocks` only."""
-MATCHED = (7, 10, 13, 15, 17)
-"""Layers after which `whole` compares maps."""
+"""So many first groups see no more than a fraction of a second: `blocks` teaches them on short
+crops."""
+MATCHED = (3, 4, 5, 7, 10, 13, 15, 17)
+"""Layers after which `whole` compares maps, where they train."""
 SEGMENTS = 4096
 SAVE_EVERY = 400
 EMA = 0.998
@@ -107,13 +109,14 @@ def blocks_loss(
 
 
 def whole_loss(
-    student: Tagger, distances: Distances, early: Tensor, heard: dict[int, Tensor]
+    student: Tagger, distances: Distances, early: Tensor, first: int, heard: dict[int, Tensor]
 ) -> dict[str, Tensor]:
-    """The student's own maps from `early`, its map after the early groups, on."""
-    own = maps_of(student, early, GROUPS[EARLY][0])
+    """The student's own maps from layer `first` on, to which `early` is given."""
+    own = maps_of(student, early, first)
     losses = {
         f"map{end}": (1.0 if end == 17 else 0.3) * distances.map_error(end, own[end], heard[end])
         for end in MATCHED
+        if end in own
     }
     ours, theirs = own[17].float().mean((2, 3)), heard[17].mean((2, 3))
     losses["pooled"] = distances.pooled_error(ours, theirs)
@@ -182,13 +185,78 @@ def average_statistics(student: Tagger) -> None:
             buffer /= dist.get_world_size()
 
 
+def widths_of(state: dict[str, Tensor]) -> tuple[int, ...]:
+    """The width inside each block of a saved student: its depthwise convolution's channels."""
+    depthwise = [(".block.1.0.weight" if block else ".block.0.0.weight") for block in range(15)]
+    return tuple(len(state[f"features.{block + 1}{name}"]) for block, name in enumerate(depthwise))
+
+
+@torch.no_grad()
+def narrow(student: Tagger, block: int, width: int, mel: Tensor) -> tuple[nn.Sequential, float]:
+    """Block number `block` (from 0, without a squeeze) of `student` with `width` channels inside.
+
+    One channel after another goes, each time the one without which the block's output, in units of
+    its batch norm, can best be had from the others by least squares, and the last convolution takes
+    over (optimal brain surgeon, Hassibi & Stork 1993). Returns the layers, and the squared error
+    that arises on mel (batch, 1, 128, frames), over the output's variance.
+    """
+    inside, depthwise, last = copy.deepcopy(student.features[block + 1].block)
+    entering = student.features[: block + 1](mel)
+    found = depthwise(inside(entering)).transpose(0, 1).flatten(1).double()  # (channels, places)
+    mean = found.mean(1)
+    covariance = torch.cov(found)
+    covariance += 1e-4 * covariance.diagonal().mean() * torch.eye(len(mean))
+    scale = last[1].weight.double() / (last[1].running_var.double() + last[1].eps).sqrt()
+    weight = scale[:, None] * last[0].weight[:, :, 0, 0].double()  # (out, channels)
+    before, kept = weight.clone(), list(range(len(mean)))
+    while len(kept) > width:
+        inverse = torch.linalg.inv(covariance[kept][:, kept])
+        cost = weight[:, kept].square().sum(0) / inverse.diagonal()
+        place = int(cost.argmin())
+        gone = kept[place]
+        weight[:, kept] -= weight[:, [gone]] * inverse[place] / inverse[place, place]
+        weight[:, gone] = 0
+        kept.pop(place)
+    change = weight - before
+    error = ((change @ covariance) * change).sum() / ((before @ covariance) * before).sum()
+    last[1].running_mean += ((change @ mean) / scale).float()
+    last[0].weight.copy_((weight / scale[:, None]).float()[:, :, None, None])
+    last[0].weight = nn.Parameter(last[0].weight[:, kept].clone())
+    for convolution, norm, _ in (inside, depthwise):
+        convolution.weight = nn.Parameter(convolution.weight[kept].clone())
+        for name in ("weight", "bias"):
+            setattr(norm, name, nn.Parameter(getattr(norm, name)[kept].clone()))
+        for name in ("running_mean", "running_var"):
+            setattr(norm, name, getattr(norm, name)[kept].clone())
+    return nn.Sequential(inside, depthwise, last), float(error)
+
+
+def narrow_student(arguments: argparse.Namespace) -> None:
+    """The student of `--start` with blocks of the widths asked for, as a state to start from."""
+    saved = torch.load(arguments.start, weights_only=True)["student"]
+    widths, wanted = widths_of(saved), tuple(arguments.expanded)
+    student = Tagger(replace(MiniConfig().audio_sizes, expanded=widths))
+    student.load_state_dict(saved)
+    student.eval()
+    mels = Mels([Path(name) for name in arguments.mels], arguments.shares)
+    mel = mels.batch(24, FRAMES, np.random.default_rng(0))
+    for block, (width, target) in enumerate(zip(widths, wanted, strict=True)):
+        if target < width:
+            student.features[block + 1].block, error = narrow(student, block, target, mel)
+            print(f"block {block}: {width} to {target} channels, squared error {error:.4f}")
+    made = Tagger(replace(MiniConfig().audio_sizes, expanded=wanted)).eval()
+    made.load_state_dict(student.state_dict())  # fails where a width is to grow
+    save_atomically({"student": made.state_dict()}, arguments.state)
+
+
 class Run:
     """One process of a stage."""
 
     def __init__(self, arguments: argparse.Namespace, rank: int) -> None:
         self.arguments, self.rank = arguments, rank
         torch.manual_seed(arguments.seed)
-        self.student = Tagger(MiniConfig().audio_sizes).to(memory_format=torch.channels_last)
+        sizes = replace(MiniConfig().audio_sizes, expanded=tuple(arguments.expanded))
+        self.student = Tagger(sizes).to(memory_format=torch.channels_last)
         self.teacher = load_mn04(arguments.mn04).to(memory_format=torch.channels_last)
         self.teacher.requires_grad_(False)
         self.mels = Mels([Path(name) for name in arguments.mels], arguments.shares)
@@ -199,8 +267,8 @@ class Run:
             state = torch.load(arguments.start, weights_only=True)
             self.student.load_state_dict(state["student"])
         self.ema = copy.deepcopy(self.student)
-        if self.whole:
-            self.student.features[: GROUPS[EARLY][0]].requires_grad_(False)
+        self.first = GROUPS[arguments.frozen][0]
+        self.student.features[: self.first].requires_grad_(False)
         self.trained = [p for p in self.student.parameters() if p.requires_grad]
         decayed = [p for p in self.trained if p.dim() > 1]
         others = [p for p in self.trained if p.dim() <= 1]
@@ -217,7 +285,7 @@ class Run:
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
         self.hear = torch.compile(self.heard)
-        self.hear_early = torch.compile(self.student.features[: GROUPS[EARLY][0]])
+        self.hear_early = torch.compile(self.student.features[: self.first])
 
     def heard(self, mel: Tensor) -> dict[int, Tensor]:
         """The teacher's maps that the losses need."""
@@ -242,7 +310,7 @@ class Run:
                     part = self.teacher.features[layer](part)
                     short[layer + 1] = part
         if self.whole:
-            return whole_loss(self.student, self.distances, early, heard)
+            return whole_loss(self.student, self.distances, early, self.first, heard)
         return blocks_loss(self.student, self.distances, heard, short)
 
     def train(self) -> None:
@@ -321,20 +389,26 @@ def work(rank: int, arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Parse and train."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["blocks", "whole"])
+    parser.add_argument("stage", choices=["blocks", "whole", "narrow"])
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--mels", nargs="+", required=True, help="files of mels.py, without ending")
     parser.add_argument("--shares", nargs="+", type=float, help="of the draws, for each file")
     parser.add_argument("--mn04", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True, help="checkpoint, resumed if present")
     parser.add_argument("--start", type=Path, help="checkpoint of the stage before")
-    parser.add_argument("--examples", type=int, required=True)
+    parser.add_argument("--examples", type=int, default=0, help="to train on")
+    parser.add_argument("--frozen", type=int, default=0, help="so many first groups stay")
+    parser.add_argument("--expanded", nargs=15, type=int, help="widths inside the blocks")
     parser.add_argument("--batch", type=int, default=16, help="of each process")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.shares = arguments.shares or [1.0] * len(arguments.mels)
+    arguments.expanded = arguments.expanded or MiniConfig().audio_expanded
+    if arguments.stage == "narrow":
+        narrow_student(arguments)
+        return
     arguments.state.with_suffix(".store").unlink(missing_ok=True)
     mp.spawn(work, (arguments,), nprocs=arguments.processes)
 
