@@ -142,11 +142,11 @@ def last_answer(connection: Connection, session_id: str) -> dict[str, Any] | Non
         "SELECT a.answer_id, a.trial_id, a.number, a.play_count, a.trial_s FROM final_answers a "
         "JOIN trials t ON t.trial_id = a.trial_id "
         "JOIN sessions s ON s.session_id = t.session_id "
-        "JOIN answers first ON first.trial_id = a.trial_id "
+        "JOIN answers given ON given.trial_id = a.trial_id "
         "WHERE t.session_id = :id AND s.state IN ('active', 'expired') "
         "AND EXISTS (SELECT 1 FROM trials o WHERE o.session_id = :id "
         "AND o.state IN ('open', 'released')) "
-        "ORDER BY first.received_at DESC, t.number DESC",
+        "ORDER BY given.received_at DESC, t.number DESC",
         id=session_id,
     )
 
