@@ -36,6 +36,8 @@ PACKAGED = Path(__file__).parent / "weights"
 """Where the models inside the package are."""
 RUN_CHECKPOINT = "checkpoint"
 """Where a training run's folder keeps its model."""
+LAION_SUFFIXES = (".pt", ".pth", ".ckpt")
+"""A name that ends so is a checkpoint file of LAION's CLAP, there or not (`clap.laion`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,8 @@ def load_checkpoint(
     model: a packaged name (`packaged_names`), such as `mini`, or `mini-mn04` (packaged but for
     mn04_as, see `mini.mn04_file`), whatever lies in the current folder (its own `mini` is
     `./mini` or a Path); a folder written by `save_checkpoint`, or that of the training
-    run around it; a folder or hub id of a transformers ClapModel. mn04: path of the mn04_as file;
+    run around it; a folder or hub id of a transformers ClapModel; a checkpoint file of LAION's CLAP
+    (`clap.laion`). mn04: path of the mn04_as file;
     else it is fetched at first use. offline: use the network for nothing. progress: of fetching
     mn04_as.
 
@@ -177,6 +180,10 @@ def load_checkpoint(
         if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
             logger.warning("%s is the packaged model; the folder of that name is ./%s", name, name)
         return _load_folder(PACKAGED / name, find)
+    if folder.is_file() or folder.suffix in LAION_SUFFIXES:
+        from humanclap.clap.laion import load_laion
+
+        return Checkpoint(load_laion(folder, offline=offline))
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
         from humanclap.clap.hub import cached_identities
@@ -187,7 +194,8 @@ def load_checkpoint(
 
     raise CheckpointError(
         f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
-        f"folder{folder_hint(name)}, or a hub id such as 'laion/clap-htsat-unfused'"
+        f"folder{folder_hint(name)}, a .pt file of LAION's CLAP, or a hub id such as "
+        "'laion/clap-htsat-unfused'"
     )
 
 

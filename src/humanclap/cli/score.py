@@ -53,7 +53,7 @@ Examples:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to score with: mini, mini-mn04, a checkpoint folder, or a hub id.",
+    help="Model to score with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
 )
 @mn04_options
 @click.option(

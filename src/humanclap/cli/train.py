@@ -81,7 +81,7 @@ Then: humanclap score pairs.csv --model runs/first
     "--model",
     default="mini",
     show_default=True,
-    help="What to start from: mini, mini-mn04, a checkpoint folder, or a hub id.",
+    help="What to start from: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
 )
 @mn04_options
 @click.option(

@@ -40,7 +40,7 @@ def xacle() -> None:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to predict with: mini, mini-mn04, a checkpoint folder, or a hub id.",
+    help="Model to predict with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
 )
 @mn04_options
 @click.option(
