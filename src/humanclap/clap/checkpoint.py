@@ -164,12 +164,15 @@ def load_checkpoint(
     mn04_as, see `mini.mn04_file`), whatever lies in the current folder (its own `mini` is
     `./mini` or a Path); a folder written by `save_checkpoint`, or that of the training
     run around it; a folder or hub id of a transformers ClapModel; a checkpoint file of LAION's CLAP
-    (`clap.laion`). mn04: path of the mn04_as file;
-    else it is fetched at first use. offline: use the network for nothing. progress: of fetching
-    mn04_as.
+    (`clap.laion`); the name of an installed plug-in (`clap.plugin`), before a folder of that name.
+    mn04: path of the mn04_as file; else it is fetched at first use. offline: use the network for
+    nothing. progress: of fetching mn04_as.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
+    other = _from_elsewhere(model, offline=offline)
+    if other is not None:
+        return Checkpoint(other)
     find = partial(_find_mn04, mn04, offline=offline, progress=progress)
     folder = Path(model)
     name = str(model)
@@ -180,10 +183,6 @@ def load_checkpoint(
         if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
             logger.warning("%s is the packaged model; the folder of that name is ./%s", name, name)
         return _load_folder(PACKAGED / name, find)
-    if folder.is_file() or folder.suffix in LAION_SUFFIXES:
-        from humanclap.clap.laion import load_laion
-
-        return Checkpoint(load_laion(folder, offline=offline))
     if name.count("/") == 1 and not name.startswith((".", "/")):
         from humanclap.clap.hf import HFCLAP
         from humanclap.clap.hub import cached_identities
@@ -197,6 +196,23 @@ def load_checkpoint(
         f"folder{folder_hint(name)}, a .pt file of LAION's CLAP, or a hub id such as "
         "'laion/clap-htsat-unfused'"
     )
+
+
+def _from_elsewhere(model: str | Path, *, offline: bool) -> Backbone | None:
+    """A model that is no folder or hub id: a plug-in's, or in a file of LAION's CLAP."""
+    path = Path(model)
+    if isinstance(model, str) and model in packaged_names():
+        return None
+    if isinstance(model, str) and "/" not in model:
+        from humanclap.clap.plugin import load_plugin, plugin_names
+
+        if model in plugin_names():
+            return load_plugin(model, offline=offline)
+    if path.is_file() or (path.suffix in LAION_SUFFIXES and not path.is_dir()):
+        from humanclap.clap.laion import load_laion
+
+        return load_laion(path, offline=offline)
+    return None
 
 
 def packaged_names() -> list[str]:
@@ -289,7 +305,14 @@ def _backbone_of_kind(kind: object, folder: Path, find_mn04: Callable[[], Path])
         from humanclap.clap.hf import HFCLAP
 
         return HFCLAP.from_pretrained(folder, offline=True)
-    raise CheckpointError(f"{folder / MANIFEST}: backbone {kind!r} is not known to this version")
+    from humanclap.clap.plugin import load_plugin, plugin_names
+
+    if kind in plugin_names():
+        return load_plugin(str(kind), folder=folder, offline=True)
+    raise CheckpointError(
+        f"{folder / MANIFEST}: backbone {kind!r} is not known to this version, and no installed "
+        "plug-in offers it; is its package missing?"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
