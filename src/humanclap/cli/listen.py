@@ -155,7 +155,7 @@ def _write_starter(design: Path, quiet: bool) -> None:
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on.",
 )
 @click.option(
     "--public-url",
