@@ -221,6 +221,31 @@ def hf_frontend(result: Result) -> list[str]:
     ]
 
 
+def laion_clap_speed(result: Result) -> list[str]:
+    """Files and captions to scores, against `laion_clap`."""
+    rows = [
+        [
+            way,
+            *(" / ".join(f"{value:g}" for value in found[key]) for key in _SPREADS),
+            f"{found['largest_difference']:.0e}",
+        ]
+        for way, found in result["ways"].items()
+    ]
+    return [
+        f"{result['clips']} FLAC clips of 10 s, 44.1 kHz, stereo; one checkpoint of HTSAT-tiny and "
+        f"RoBERTa-base with random weights; {result['rounds']} rounds on {result['cpus']} CPUs "
+        f"(load average before: {result['load_average_before']}). Least / median / most of the "
+        "rounds; ratios are within a round.",
+        "",
+        *table(
+            ["", "seconds", "× ours", "peak MB", "× ours", "largest difference of scores"], rows
+        ),
+    ]
+
+
+_SPREADS = ("seconds", "times_ours", "peak_mb", "memory_times_ours")
+
+
 def listening_load(result: Result) -> list[str]:
     """A listening test under load."""
     per_pair = ", ".join(
@@ -473,6 +498,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "listening_load",
         "python benchmarks/listening_load.py",
         listening_load,
+    ),
+    (
+        "Against laion_clap",
+        "laion_clap_speed",
+        "python benchmarks/laion_clap_speed.py --laion-python LAION/bin/python",
+        laion_clap_speed,
     ),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),
 )

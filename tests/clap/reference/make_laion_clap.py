@@ -31,7 +31,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from laion_weights import BASE, TEXTS, TINY, laion_weights, sounds  # noqa: E402
+from laion_weights import BASE, TEXTS, TINY, Size, laion_weights, sounds  # noqa: E402
 from tiny_hf import write_tokenizer  # noqa: E402
 
 MODELS = {
@@ -42,7 +42,7 @@ MODELS = {
 """Name -> size, fused, seed, and what `laion_clap` calls the audio model."""
 
 
-def stand_in(tokenizer_folder: Path) -> None:
+def stand_in(tokenizer_folder: Path, size: Size) -> None:
     """Put something in the place of what is imported and not needed, or would be downloaded."""
     import transformers
 
@@ -57,11 +57,11 @@ def stand_in(tokenizer_folder: Path) -> None:
     transformers.RobertaTokenizer.from_pretrained = lambda *_: read(tokenizer_folder)
     transformers.BertTokenizer.from_pretrained = lambda *_: None
     transformers.BartTokenizer.from_pretrained = lambda *_: None
-    # the settings of roberta-base, but for two layers instead of twelve and a small vocabulary
+    # the settings of roberta-base, but for the number of words and of layers
     settings = transformers.RobertaConfig(
-        vocab_size=TINY.words,
-        num_hidden_layers=TINY.text_layers,
-        max_position_embeddings=TINY.positions,
+        vocab_size=size.words,
+        num_hidden_layers=size.text_layers,
+        max_position_embeddings=size.positions,
         type_vocab_size=1,
         layer_norm_eps=1e-5,
     )
@@ -77,7 +77,7 @@ def checkpoint(model: torch.nn.Module, weights: dict[str, np.ndarray], path: Pat
     if missing or set(learned) - set(own):
         raise SystemExit(f"missing {sorted(missing)}; unknown {sorted(set(learned) - set(own))}")
     whole = {f"module.{name}": learned.get(name, own[name]) for name in own}
-    whole["module.text_branch.embeddings.position_ids"] = torch.arange(TINY.positions)[None]
+    whole["module.text_branch.embeddings.position_ids"] = torch.arange(514)[None]
     torch.save({"epoch": 1, "state_dict": whole}, path)
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         words = write_tokenizer(folder)
-        stand_in(folder)
+        stand_in(folder, TINY)
         import laion_clap
 
         files = []
