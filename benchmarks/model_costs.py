@@ -5,8 +5,10 @@
 Time: one 10 s clip, waveform to embedding (front end, network, projection), fp32, batch 1, one
 thread. Beside it: the audio tower of transformers' ClapModel at the sizes of its default
 configuration (HTSAT-tiny), random weights, spectrogram to features, without its front end. Each
-round calls every model once, in an order that turns. Times are CPU time of the process, which does
-not count waiting for other processes, and time on the clock; the ratio is taken within a round.
+round times every model once, in an order that turns, each right after a call of the same model that
+is not timed: clips are scored one after the other, and the first call after another model's also
+pays for the memory which that one gave back. Times are CPU time of the process, which does not
+count waiting for other processes, and time on the clock; the ratio is taken within a round.
 Size: a wheel built from this tree, and the weights in it, compressed as they are there. Writes
 benchmarks/results/model_costs.json.
 """
@@ -50,6 +52,7 @@ def interleaved(
     for turn in range(rounds + WARM_UP):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
+            calls[name]()
             begin, start = clock(), cpu()
             calls[name]()
             spent, passed = cpu() - start, clock() - begin

@@ -219,9 +219,11 @@ def model_costs(result: Result) -> list[str]:
     return [
         "One 10 s clip, fp32, batch 1, one thread: waveform to embedding, front end included; "
         "*htsat-tiny*: the audio tower of transformers' ClapModel at its default sizes, random "
-        f"weights, without its front end. {result['rounds']} interleaved rounds, load average "
-        f"before them {result['load_average_before'][0]}, torch {result['torch']}. Ratio of CPU "
-        "times within a round: median [quartiles].",
+        "weights, without its front end. Each is timed right after a call of itself that is not "
+        "timed; the models first shipped were timed without that, when each call also paid for "
+        f"memory that the one before gave back. {result['rounds']} interleaved rounds, load "
+        f"average before them {result['load_average_before'][0]}, torch {result['torch']}. "
+        "Ratio of CPU times within a round: median [quartiles].",
         *_notes(result),
         "",
         *table(

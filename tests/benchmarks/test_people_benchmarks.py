@@ -166,14 +166,14 @@ def test_a_tie_with_the_right_name_counts_by_chance():
     assert found == pytest.approx([1, 1 / 3, 0])
 
 
-def test_each_round_calls_every_model_once_and_warm_up_is_left_out():
+def test_each_round_times_every_model_once_right_after_itself_and_warm_up_is_left_out():
     from model_costs import WARM_UP, interleaved
 
     called = []
     ticks = iter(range(10_000))
     calls = {name: (lambda n=name: called.append(n)) for name in "ab"}
     found = interleaved(calls, 4, cpu=lambda: next(ticks), clock=lambda: 0.0)
-    assert called == ["a", "b", "b", "a"] * ((4 + WARM_UP) // 2) + ["a", "b"] * (WARM_UP % 2)
+    assert called == [*"aabb", *"bbaa"] * ((4 + WARM_UP) // 2) + [*"aabb"] * (WARM_UP % 2)
     assert found["a"] == {"cpu": [1000.0] * 4, "clock": [0.0] * 4}
 
 

@@ -75,7 +75,7 @@ def test_drop_outs_the_median_time_and_the_first_page_are_seen(
 ) -> None:
     page = admin.get("/admin").text
     assert '<dt>Dropped out</dt><dd>0 <span class="soft">of 1 who agreed' in page
-    assert re.search(r"consent to the end, median</dt><dd>\d+\.\d ", page)
+    assert re.search(r"consent to the last sound, median</dt><dd>\d+\.\d ", page)
     assert "The first page says: 9 sounds, about 1 min (from the lengths of the clips" in page
     assert "whom to ask (contact) or what is paid (pay)" in page
     start_session(study)

@@ -106,11 +106,6 @@ def to_first_trial(listener: Listener) -> None:
     listener.at("/trial")
 
 
-def clips_loaded(listener: Listener) -> list[str]:
-    script = "return performance.getEntriesByType('resource').map((item) => item.name)"
-    return [name for name in listener.driver.execute_script(script) if "/clip/" in name]
-
-
 def newest(study: Study) -> dict[int, float | None]:
     """Trial number -> score of the session begun last; every answer is there once."""
     with study.database.read() as connection:
@@ -303,7 +298,7 @@ def test_an_answer_changed_without_network_arrives_after_the_one_it_changes(
 ) -> None:
     to_first_trial(listener)
     listener.play()
-    listener.wait(lambda d: len(clips_loaded(listener)) >= 3, "clips ahead")
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 3, "clips ahead")
     listener.cut_network(off=True)
     listener.rate("4")
     listener.next()
@@ -400,9 +395,9 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
     to_first_trial(listener)
     listener.play()
     listener.rate("1")
-    listener.wait(lambda d: len(clips_loaded(listener)) >= 14, "clips ahead")
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
     listener.next()
-    listener.wait(lambda d: len(clips_loaded(listener)) >= 15, "the way back costs no clip ahead")
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 15, "the way back is extra")
     listener.wait(lambda d: listener.text("#network") == "All answers are saved")
     listener.cut_network(off=True)
     for _ in range(10):

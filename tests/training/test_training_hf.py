@@ -34,7 +34,7 @@ def table(tmp_path_factory):
             wave = generator.uniform(-0.3, 0.3, seconds * RATE)
             soundfile.write(folder / f"{number}.wav", wave, RATE)
             split = "train" if number < 6 else "validation"
-            writer.writerow([f"{number}.wav", f"dog {number}", number / 9, number, 3, split])
+            writer.writerow([f"{number}.wav", f"dog {number}", number / 10, number, 3, split])
     return folder / "targets.csv"
 
 

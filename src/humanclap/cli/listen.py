@@ -155,7 +155,7 @@ def _write_starter(design: Path, quiet: bool) -> None:
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on.",
 )
 @click.option(
     "--public-url",
@@ -294,7 +294,8 @@ def _attendance_text(view: Any) -> list[str]:
         + (f" ({where}; median sounds answered {seen.sounds_at_drop_out:g})" if where else "")
     ]
     if seen.finished and not view.simulated:
-        lines.append(f"median time from consent to the end: {seen.median_minutes:.1f} minutes")
+        minutes = f"{seen.median_minutes:.1f} minutes"
+        lines.append(f"median time from consent to the last sound: {minutes}")
     said = {"design": "stated", "rehearsal": "rehearsed", "clips": "from the clips' lengths"}
     minutes = f"about {length.minutes} minutes ({said[length.source]})"
     return [*lines, f"the first page says: {length.sounds} sounds, {minutes}"]

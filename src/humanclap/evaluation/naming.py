@@ -12,7 +12,7 @@ from humanclap.signature import Signature
 
 
 def model_of(signature: str | None) -> str:
-    """`mini@a2b772da`, model and fingerprint; empty where a table has no signature of ours."""
+    """`mini@d2b10d51`, model and fingerprint; empty where a table has no signature of ours."""
     found = _parsed(signature)
     return "" if found is None else f"{found.model}@{found.fingerprint}"
 

@@ -94,9 +94,9 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
 
     The trial may be of an earlier session of the same listener: what waited in a browser belongs
     to the person. An answer to a trial that was given back meanwhile still counts where its pair
-    has room, else it is kept as surplus. One that revises a session's last answer is stored beside
-    it and counts in its place, until another trial is answered or the session has finished. Raises
-    InputError where the answer does not fit the study.
+    has room, else it is kept as surplus. One that revises the session's last answer is stored
+    beside it and counts in its place, until another trial is answered or the session has finished.
+    Raises InputError where the answer does not fit the study.
     """
     check_answer(answer, study.design)
     with study.database.write() as connection:
@@ -158,7 +158,7 @@ def _revise(connection: Connection, session_id: str, answer: Answer) -> Outcome:
         return "conflict"
     extra = {"number": last["number"] + 1, "revises": answer.revises}
     _insert(connection, answer, into=("revisions", "revision_values", "revision_id"), **extra)
-    _seen(connection, session_id)
+    _after_answer(connection, session_id)
     return "revised"
 
 
@@ -220,17 +220,13 @@ def _close_trial(connection: Connection, session: Session, trial: Mapping[str, A
     )
 
 
-def _seen(connection: Connection, session_id: str) -> None:
+def _after_answer(connection: Connection, session_id: str) -> None:
     run(
         connection,
         "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
         now=time.time(),
         id=session_id,
     )
-
-
-def _after_answer(connection: Connection, session_id: str) -> None:
-    _seen(connection, session_id)
     session = session_of(connection, session_id)
     if session.state == "expired" and not session.excluded:
         take_up(connection, session)  # back without loading a page

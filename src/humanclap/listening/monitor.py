@@ -106,7 +106,8 @@ class Attendance:
 
     dropped_out: where those are who have not finished and were idle for slot_minutes or longer ->
     how many. sounds_at_drop_out: median of the sounds they had answered; median_minutes: from
-    consent to the end, of those who finished and are not excluded. NaN where there is nobody.
+    consent to the last sound, of those who finished and are not excluded. NaN where there is
+    nobody.
     """
 
     agreed: int

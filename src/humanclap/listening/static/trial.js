@@ -18,7 +18,10 @@ const queue = new AnswerQueue({
   url: plan.answers_url,
   csrf: plan.csrf,
   onChange: showNetwork,
-  onElsewhere: leaveOut,
+  onElsewhere: (id) => {
+    forgetLast(); // the answer given last is now another tab's
+    leaveOut(id);
+  },
   onOver: () => window.location.assign(plan.next_url),
 });
 const clips = new Clips({
@@ -81,10 +84,21 @@ function finish() {
   $("rest-text").textContent = count ? say("sending_rest", { count }) : say("refused");
 }
 
+function forgetLast() {
+  last = null;
+  $("back").hidden = true;
+  if (!revising) return;
+  revising = false;
+  audio.pause();
+  show();
+}
+
 /** Go on without a sound that cannot be played, or that another tab has answered. */
 function leaveOut(id) {
   left = left.filter((item) => item.trial_id !== id);
-  if (trial?.trial_id === id) {
+  const here = trial?.trial_id === id;
+  if (last?.trial.trial_id === id) forgetLast();
+  if (here) {
     audio.pause();
     show();
   }
