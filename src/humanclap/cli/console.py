@@ -145,6 +145,18 @@ def mn04_options(command: Command) -> Command:
     return command
 
 
+def cache_option(command: Command) -> Command:
+    """Add --no-cache to a command that embeds clips; it is given to it as `cache`."""
+    return click.option(
+        "--no-cache",
+        "cache",
+        flag_value=False,
+        default=True,
+        help="Compute everything anew; else clips and texts met before come from the user's cache "
+        "(humanclap cache).",
+    )(command)
+
+
 def to_json(result: object) -> str:
     """JSON text of a result; NaN and infinities become null."""
     return json.dumps(_plain(result), ensure_ascii=False, indent=2)

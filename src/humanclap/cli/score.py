@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from humanclap.cli.console import (
+    cache_option,
     emit,
     mn04_options,
     output_options,
@@ -85,6 +86,7 @@ Examples:
     help="Leave out clips of a folder without a text, and texts without a clip.",
 )
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
+@cache_option
 @partial(output_options, report=False)
 def score(
     source: Path,
@@ -101,6 +103,7 @@ def score(
     threads: int | None,
     allow_unmatched: bool,
     restart: bool,
+    cache: bool,
     as_json: bool,
     quiet: bool,
     output: Path | None,
@@ -133,6 +136,7 @@ def score(
         precision=precision,  # type: ignore[arg-type]
         hop_s=hop_s,
         batch_windows=batch_windows,
+        cache=cache,
     )
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import (
+    cache_option,
     format_number,
     mn04_options,
     progress_bar,
@@ -110,8 +111,10 @@ Then: humanclap score pairs.csv --model runs/first
 @click.option(
     "--features",
     type=click.Path(path_type=Path),
-    help="Folder where the output of frozen encoders is kept between runs.",
+    help="Folder where the output of frozen encoders is kept between runs.  "
+    "[default: the user's cache]",
 )
+@cache_option
 @click.option(
     "--log-to",
     multiple=True,

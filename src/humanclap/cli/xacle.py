@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from humanclap.cli.console import (
+    cache_option,
     emit,
     keeps_inputs,
     mn04_options,
@@ -46,6 +47,7 @@ def xacle() -> None:
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
+@cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
 @keeps_inputs
@@ -56,6 +58,7 @@ def predict(
     mn04: Path | None,
     offline: bool,
     device: str,
+    cache: bool,
     quiet: bool,
     output: Path,
 ) -> None:
@@ -74,7 +77,7 @@ def predict(
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(
             model,
-            settings=ScoringSettings(device=device),
+            settings=ScoringSettings(device=device, cache=cache),
             mn04=mn04,
             offline=offline,
             progress=progress,
