@@ -43,6 +43,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/hf_frontend.py
 	$(BIN)/python benchmarks/bootstrap_speed.py
+	$(BIN)/python benchmarks/cache_speed.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache

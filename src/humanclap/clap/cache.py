@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,10 @@ class EmbeddingCache:
 
     Any number of processes and threads may use one file; nothing stays open between calls, so that
     an object may also cross a fork. An entry that is damaged counts as absent, a damaged file is
-    begun anew. The first failure to read or write is logged, and this object is off from then on:
-    `read` finds nothing, `write` keeps nothing. On a network drive too the file is locked by
-    ordinary file locks (SQLite's rollback journal, not its write-ahead log).
+    begun anew. The first failure is logged, and this object keeps nothing from then on; what is
+    there, as in a read-only folder, is still read, unless reading is what failed. On a network
+    drive too the file is locked by ordinary file locks (SQLite's rollback journal, not its
+    write-ahead log).
 
     >>> import tempfile
     >>> cache = EmbeddingCache(Path(tempfile.mkdtemp()) / "c.sqlite", max_bytes=10**6)
@@ -89,13 +90,13 @@ class EmbeddingCache:
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        self._off = False
+        self._reads = self._writes = True
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, NDArray[Any]]]:
         """The entries that are there and whole, by their keys."""
         found: dict[bytes, dict[str, NDArray[Any]]] = {}
         for start in range(0, len(keys), _AT_ONCE):
-            if self._off or not self.path.exists():
+            if not self._reads or not self.path.exists():
                 break
             with self._forgiving("read"):
                 self._read_some(keys[start : start + _AT_ONCE], found)
@@ -121,14 +122,15 @@ class EmbeddingCache:
                 found[key] = arrays
                 if abs(now - used) > USED_AGAIN_S:
                     stale.append((now, key))
-            if stale and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany("UPDATE entries SET used = ? WHERE key = ?", stale)
-                connection.execute("COMMIT")
+            if stale and self._writes:
+                with suppress(sqlite3.OperationalError):  # a read-only folder: read it all the same
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.executemany("UPDATE entries SET used = ? WHERE key = ?", stale)
+                    connection.execute("COMMIT")
 
     def write(self, entries: Mapping[bytes, Arrays], *, kind: str) -> None:
         """Keep entries, in the place of those with the same keys; kind: what `info` counts by."""
-        if self._off or not entries:
+        if not (self._writes and entries):
             return
         rows = []
         for key, arrays in entries.items():
@@ -243,7 +245,11 @@ class EmbeddingCache:
             self._give_up(done, error)
 
     def _give_up(self, done: str, error: Exception) -> None:
-        self._off = True
+        told = not self._writes
+        self._writes = False
+        self._reads = self._reads and done == "written"
+        if told:
+            return
         log.warning(
             "the cache cannot be %s (%s: %s); results are the same without it, only slower. %s "
             "names another folder, %s=0 or --no-cache turns it off",

@@ -33,10 +33,18 @@ _OF_OUR_OWN = frozenset({"mini", "mini-mn04"})
 
 @lru_cache(maxsize=1)
 def pipeline_version() -> str:
-    """8 hex digits over the sources that make an embedding: a change to them finds no old entry."""
-    package = Path(__file__).resolve().parents[1]
+    """`sources_version` of this package: a change to its way of hearing finds no old entry."""
+    return sources_version(Path(__file__).resolve().parents[1])
+
+
+def sources_version(package: Path) -> str:
+    """8 hex digits over the sources that make an embedding, those of the rooms audio and clap."""
     files = sorted(path for room in _ROOMS for path in (package / room).rglob("*.py"))
-    parts = [part for path in files for part in (path.name.encode(), path.read_bytes())]
+    parts = [
+        part
+        for path in files
+        for part in (path.relative_to(package).as_posix().encode(), path.read_bytes())
+    ]
     return fingerprint_bytes(*parts)
 
 
@@ -47,6 +55,7 @@ def arithmetic(backbone: Backbone) -> dict[str, object]:
     found: dict[str, object] = {
         name: getattr(sys.modules.get(name), "__version__", "") for name in libraries
     }
+    found["backbone"] = _code_of(type(backbone))
     soundfile: Any = sys.modules.get("soundfile")
     found["libsndfile"] = getattr(soundfile, "__libsndfile_version__", "")
     found["device"] = device.type
@@ -57,6 +66,16 @@ def arithmetic(backbone: Backbone) -> dict[str, object]:
         found["threads"] = torch.get_num_threads()
         found["capability"] = torch.backends.cpu.get_cpu_capability()
     return found
+
+
+def _code_of(kind: type) -> list[str]:
+    """A class by name, by its module's source and its package's version: it may be a plug-in."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    source = fingerprint_bytes(Path(file).read_bytes()) if file and Path(file).is_file() else ""
+    package = sys.modules.get(kind.__module__.partition(".")[0])
+    version = getattr(package, "__version__", "")
+    return [f"{kind.__module__}.{kind.__qualname__}", source, str(version)]
 
 
 def context_of(backbone: Backbone, **what: object) -> bytes:
