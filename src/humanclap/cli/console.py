@@ -145,6 +145,30 @@ def mn04_options(command: Command) -> Command:
     return command
 
 
+def model_options(command: Command) -> Command:
+    """Add --mn04, --offline, --revision and --processor to a command that loads one model."""
+    for option in (
+        click.option(
+            "--processor",
+            help="Folder or hub id of a transformers CLAP's tokenizer and feature extractor.  "
+            "[default: the model's own]",
+        ),
+        click.option(
+            "--revision",
+            help="Branch, tag or commit of a model of the hub.  [default: the pinned one of a name "
+            "in `humanclap models`, else main]",
+        ),
+    ):
+        command = option(command)
+    return mn04_options(command)
+
+
+MODEL_HELP = (
+    "mini, mini-mn04, a name that `humanclap models` lists, a checkpoint folder, or a hub id."
+)
+"""What a command takes as its model."""
+
+
 def to_json(result: object) -> str:
     """JSON text of a result; NaN and infinities become null."""
     return json.dumps(_plain(result), ensure_ascii=False, indent=2)

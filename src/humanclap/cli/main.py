@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
     "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
+    "models": ("models", "Which models are known, and which are at hand."),
     "push": ("push", "Upload a trained model to the Hugging Face hub."),
     "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),
     "completion": ("completion", "Print the shell completion script."),

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
     emit,
     keeps_inputs,
-    mn04_options,
+    model_options,
     output_options,
     progress_bar,
     remark,
@@ -40,9 +41,9 @@ def xacle() -> None:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to predict with: mini, mini-mn04, a checkpoint folder, or a hub id.",
+    help=f"Model to predict with: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
@@ -55,6 +56,8 @@ def predict(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     device: str,
     quiet: bool,
     output: Path,
@@ -77,6 +80,8 @@ def predict(
             settings=ScoringSettings(device=device),
             mn04=mn04,
             offline=offline,
+            revision=revision,
+            processor=processor,
             progress=progress,
         )
     with progress_bar("scoring", quiet=quiet) as progress:
