@@ -72,6 +72,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         hub = self.server
         hub.asked.append((self.command, self.path))
         parts = self.path.strip("/").split("?")[0].split("/")
+        if parts[:2] == ["api", "models"] and parts[4:5] == ["tree"]:
+            return self.tree("/".join(parts[2:4]), parts[5])
         repo = "/".join(parts[:2])
         if parts[0] == "gated":
             return self.refuse(403, "GatedRepo")
@@ -91,6 +93,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content)
         return None
+
+    def tree(self, repo: str, commit: str) -> None:
+        """The files of a commit."""
+        files = self.server.commits[repo][commit].items()
+        digests = {name: hashlib.sha1(content).hexdigest() for name, content in files}
+        listed = [
+            {"type": "file", "path": name, "size": len(content), "oid": digests[name]}
+            for name, content in files
+        ]
+        self.answer(listed)
 
     def do_POST(self) -> None:
         """Uploads: create a repository, announce files, commit them."""
@@ -137,7 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def answer(self, content: dict[str, Any], status: int = 200) -> None:
+    def answer(self, content: Any, status: int = 200) -> None:
         """JSON."""
         body = json.dumps(content).encode()
         self.send_response(status)

@@ -188,6 +188,22 @@ def test_optional_files_that_are_not_there_are_simply_absent(hub, cache, tmp_pat
     assert loaded.name == REPO
 
 
+def test_of_a_kind_of_another_package_every_file_is_brought(
+    hub, cache, tmp_path, monkeypatch
+) -> None:
+    from humanclap.clap.hub import hub_folder
+
+    manifest = b'{"format": 1, "backbone": "their-clap", "calibration": null}'
+    files = {"humanclap.json": manifest, "theirs.bin": b"1"}
+    hub.commit(REPO, {**files, ".gitattributes": b""})
+    folder = hub_folder(REPO)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
+    with pytest.raises(CheckpointError, match="backbone 'their-clap' is "):
+        load_checkpoint(REPO)
+    use_hub(monkeypatch, NOBODY, cache)
+    assert hub_folder(REPO) == folder
+
+
 def test_weights_that_are_not_there_are_told(hub, cache, tmp_path) -> None:
     folder = mini(tmp_path / "checkpoint")
     (folder / "model.safetensors").unlink()
@@ -237,6 +253,7 @@ def test_a_processor_is_taken_from_a_folder_or_an_id(hub, cache, tmp_path) -> No
     bare = write_clap(tmp_path / "bare", processor=False)
     own = write_clap(tmp_path / "own")
     hub.upload("someone/processor", own)
+    del hub.files("someone/processor")["config.json"]  # nothing but a processor
     expected = load_checkpoint(own).backbone.embed_text(["a dog barks"]).shape
     for processor in (own, str(own), "someone/processor", f"someone/processor@{'0' * 40}"):
         if "@" in str(processor):

@@ -34,6 +34,9 @@ PROBE_S = 5.0
 """Seconds that the hub may take to answer at all; its client would ask for half a minute."""
 
 _NAMED = 5
+_OF_THE_PACKAGE = ("mini", "mini-mn04")
+_ANCHORS = (CONFIG, MANIFEST)
+"""Files of which a model's repository has one: the first that is there tells the commit."""
 _NOT_FOUND = 404
 _EXTRACTOR_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = (
@@ -63,8 +66,10 @@ def hub_folder(repo_id: str, *, revision: str | None = None, offline: bool = Fal
     if kind == "hf":
         repository.fetch_weights()
         repository.fetch_processor()
-    else:
+    elif kind in _OF_THE_PACKAGE:
         repository.fetch_mini()
+    else:
+        repository.fetch_everything()
     return repository.folder
 
 
@@ -161,7 +166,8 @@ def _processor_of_kind(model: Path, *, fused: bool, offline: bool) -> Path:
 
 
 def _fetched_processor(repo_id: str, revision: str | None, *, offline: bool) -> Path:
-    repository = _Repository(repo_id, revision=revision, offline=offline)
+    anchors = (CONFIG, *_EXTRACTOR_FILES)
+    repository = _Repository(repo_id, revision=revision, offline=offline, anchors=anchors)
     repository.fetch_processor()
     return repository.folder
 
@@ -179,7 +185,14 @@ class _Repository:
     without the network.
     """
 
-    def __init__(self, repo_id: str, *, revision: str | None, offline: bool) -> None:
+    def __init__(
+        self,
+        repo_id: str,
+        *,
+        revision: str | None,
+        offline: bool,
+        anchors: tuple[str, ...] = _ANCHORS,
+    ) -> None:
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo_id):
             raise CheckpointError(
                 f"{repo_id}: no such folder, nor a hub id such as {UNFUSED_PROCESSOR!r}"
@@ -187,7 +200,10 @@ class _Repository:
         self.repo_id = repo_id
         self.revision = revision
         self._asked_offline = offline
-        self.folder = self.required(CONFIG).parent
+        self._anchors = anchors
+        found = (self.optional(name) for name in anchors)
+        anchor = next((path for path in found if path is not None), None)
+        self.folder = (anchor or self.required(anchors[0])).parent
         if revision is not None and is_commit(revision) and self.folder.name != revision:
             raise CheckpointError(
                 f"{repo_id}: revision {revision} was asked for, and the hub gave "
@@ -208,7 +224,8 @@ class _Repository:
         reason = _no_answer(self.repo_id)
         if reason is None:
             return False
-        if cached_file(self.repo_id, CONFIG, self.revision) is None:
+        cached = (cached_file(self.repo_id, name, self.revision) for name in self._anchors)
+        if not any(cached):
             raise CheckpointError(
                 f"{self.repo_id}: no such folder{folder_hint(self.repo_id)}, and the hub cannot be "
                 f"reached ({reason}); mend the path, or check the network{self._other_commits()}"
@@ -245,6 +262,21 @@ class _Repository:
         (self.required if has_own else self.optional)(WEIGHTS)
         (self.optional if SHARES in config else self.required)(TOKENIZER)
 
+    def fetch_everything(self) -> None:
+        """Bring all files: what a kind of another package needs, it alone knows."""
+        if self.offline:
+            return
+        hub: Any = require("huggingface_hub", extra="hf")
+        try:
+            names = hub.HfApi().list_repo_files(self.repo_id, revision=self.revision)
+        except Exception as error:  # its HTTP library, and so the kinds of error, change
+            raise CheckpointError(
+                f"{self.repo_id}: its files cannot be listed ({error})"
+            ) from error
+        for name in names:
+            if not name.startswith("."):
+                self.required(name)
+
     def required(self, name: str) -> Path:
         """Local path of a file; CheckpointError where it cannot be had."""
         path = self.optional(name)
@@ -276,7 +308,7 @@ class _Repository:
         try:
             return Path(hub.hf_hub_download(self.repo_id, name, revision=self.revision))
         except errors.LocalEntryNotFoundError as error:
-            if name != CONFIG and _is_not_found(error.__cause__):
+            if _is_not_found(error.__cause__):
                 return None
             raise CheckpointError(
                 f"{self.repo_id}: the hub cannot be reached ({error.__cause__ or error}); check "
@@ -299,7 +331,7 @@ class _Repository:
                 f"lists branches, tags and commits (give --revision {MAIN} for the newest)"
             ) from error
         except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-            if name != CONFIG and _is_not_found(error):
+            if _is_not_found(error):
                 return None
             raise CheckpointError(f"{self.repo_id}: {name} cannot be fetched ({error})") from error
 

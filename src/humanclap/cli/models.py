@@ -40,33 +40,39 @@ def models(as_json: bool, quiet: bool, output: Path | None) -> None:
     emit(_text(found), output=output)
 
 
-_WHAT = {"packaged": "in the package", "file": "file of laion_clap"}
+_HEADINGS = {
+    "packaged": "In the package",
+    "hub": "Of the hub (--model NAME; --revision for another commit)",
+    "file": "Files of laion_clap (--model PATH)",
+}
 
 
 def _text(found: Sequence[ListedModel]) -> str:
     sources = list(dict.fromkeys(m.agreement_source for m in found if m.agreement))
-    columns = [
-        *("name", "what", "revision", "cached", "usable", "parameters", "rate", "licence", "fetch"),
-        "agreement with people",
-    ]
-    rows = [
-        (
-            model.name,
-            _WHAT.get(model.kind, model.source),
-            model.revision[:12] or "–",
-            "yes" if model.cached else "no",
-            model.usable,
-            "–" if model.parameters is None else f"{model.parameters / 1e6:.1f} M",
-            f"{model.sample_rate / 1000:g} kHz",
-            model.licence or "not stated",
-            "–" if model.megabytes is None else f"{model.megabytes} MB",
-            f"{model.agreement} [{sources.index(model.agreement_source) + 1}]"
-            if model.agreement
-            else "–",
-        )
-        for model in found
-    ]
+    parts = []
+    for kind, heading in _HEADINGS.items():
+        rows = [_row(model, sources) for model in found if model.kind == kind]
+        columns = [name for name in rows[0] if any(row[name] for row in rows)]
+        cells = [[row[name] or "–" for name in columns] for row in rows]
+        parts.append(f"{heading}\n\n{text_table(columns, cells)}")
     notes = [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
     pins = dict.fromkeys(m.revision_source for m in found if m.revision_source)
     notes += [f"revisions pinned as in {source}" for source in pins]
-    return "\n".join([text_table(columns, rows), "", *notes])
+    return "\n\n".join([*parts, "\n".join(notes)])
+
+
+def _row(model: ListedModel, sources: Sequence[str]) -> dict[str, str]:
+    """Cells by column; empty where there is nothing to say."""
+    note = f" [{sources.index(model.agreement_source) + 1}]" if model.agreement else ""
+    return {
+        "name": model.name,
+        "repository": model.source if model.kind == "hub" else "",
+        "revision": model.revision[:12] if model.kind == "hub" else "",
+        "cached": "yes" if model.cached else "no",
+        "usable": model.usable,
+        "parameters": "" if model.parameters is None else f"{model.parameters / 1e6:.1f} M",
+        "rate": f"{model.sample_rate / 1000:g} kHz",
+        "licence": model.licence or "unknown",
+        "fetch": "" if model.megabytes is None else f"{model.megabytes} MB",
+        "agreement with people": model.agreement + note,
+    }

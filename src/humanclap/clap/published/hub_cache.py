@@ -26,11 +26,11 @@ def cached_file(repo_id: str, name: str, revision: str | None) -> Path | None:
 
 
 def cached_commits(repo_id: str) -> list[str]:
-    """Commits of a model's repository whose config.json is cached, the one fetched last at the end.
+    """Commits of a model's repository that have files in the cache, the newest at the end.
 
     Raises MissingExtraError without huggingface_hub.
     """
     constants: Any = require("huggingface_hub.constants", extra="hf")
     name = "--".join(["models", *repo_id.split("/")])
-    found = Path(constants.HF_HUB_CACHE).glob(f"{name}/snapshots/*/{CONFIG}")
-    return [path.parent.name for path in sorted(found, key=lambda path: path.lstat().st_mtime)]
+    found = Path(constants.HF_HUB_CACHE).glob(f"{name}/snapshots/*/")
+    return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime)]
