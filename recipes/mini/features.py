@@ -7,29 +7,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bank import SAMPLE_RATE, Clip, source_of
+from bank import Clip, source_of
 from compositions import Scene, load_all, waveform_of
 from torch import nn
 
-from humanclap.audio import windows
+from humanclap.clap.backbone import Backbone
+from humanclap.clap.embedding import encode_clips
+from humanclap.errors import AudioError
 
-WINDOW_S = 10.0
 BATCH = 8
 
 
-@torch.inference_mode()
-def clip_features(encoder: nn.Module, path: Path) -> np.ndarray:
-    """Mean encoder output over the windows of a clip, weighted by their share of sound."""
-    source = source_of(path)
-    parts = list(
-        windows(source, sample_rate=SAMPLE_RATE, window_s=WINDOW_S, hop_s=WINDOW_S, fill="wrap")
-    )
-    batch = torch.from_numpy(np.stack([part.waveform for part in parts]))
-    weights = torch.tensor([part.weight for part in parts])
-    return ((encoder(batch) * weights[:, None]).sum(0) / weights.sum()).numpy()
+def clip_features(backbone: Backbone, encoder: nn.Module, path: Path) -> np.ndarray:
+    """Mean encoder output over the windows of a clip, weighted by their share of sound.
+
+    encoder: of audio, that of the backbone or another that reads the same windows.
+    """
+    (found,) = encode_clips(backbone, [source_of(path)], encoder)
+    if isinstance(found, AudioError):
+        raise found
+    weights = found.weights
+    return ((found.outputs * weights[:, None]).sum(0) / weights.sum()).numpy()
 
 
-def cached_features(encoder: nn.Module, paths: Sequence[Path], cache: Path) -> np.ndarray:
+def cached_features(
+    backbone: Backbone, encoder: nn.Module, paths: Sequence[Path], cache: Path
+) -> np.ndarray:
     """(clips, features) float32, read from `cache` (.npz keyed by path) where it has them all."""
     known = {}
     if cache.exists():
@@ -37,7 +40,7 @@ def cached_features(encoder: nn.Module, paths: Sequence[Path], cache: Path) -> n
             known = dict(zip(stored["paths"].tolist(), stored["features"], strict=True))
     missing = [path for path in dict.fromkeys(paths) if str(path) not in known]
     for path in missing:
-        known[str(path)] = clip_features(encoder, path)
+        known[str(path)] = clip_features(backbone, encoder, path)
     if missing:
         _write(cache, paths=np.array(list(known)), features=np.stack(list(known.values())))
     return np.stack([known[str(path)] for path in paths])

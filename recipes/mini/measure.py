@@ -130,14 +130,16 @@ class Material:
 
 @torch.inference_mode()
 def judge_model(
-    project: Any, embed: Any, encoder: torch.nn.Module, material: Material, cache: Path
+    project: Any, embed: Any, model: MiniCLAP, material: Material, cache: Path
 ) -> dict[str, Any]:
-    """All tasks for one pair of towers. cache: begin of the names of the encoder's outputs."""
+    """All tasks for the model's audio encoder with two projections. cache: begin of the names of
+    the encoder's outputs."""
+    encoder = model.audio_encoder
     clips = cache.with_name(f"{cache.name}-clips.npz")
 
     def audio(chosen: list[Clip]) -> Tensor:
         paths = [clip.path for clip in chosen]
-        return project(torch.from_numpy(cached_features(encoder, paths, clips)))
+        return project(torch.from_numpy(cached_features(model, encoder, paths, clips)))
 
     scenes = scene_features(
         encoder, material.scenes, material.events, cache.with_name(f"{cache.name}-scenes-test.npz")
@@ -163,7 +165,7 @@ def of_backbone(model: MiniCLAP, material: Material, cache: Path) -> dict[str, A
     def embed(texts: list[str]) -> Tensor:
         return model.project_text(encode_texts(model, texts))
 
-    return judge_model(model.project_audio, embed, model.audio_encoder, material, cache)
+    return judge_model(model.project_audio, embed, model, material, cache)
 
 
 def training_free(
@@ -186,7 +188,7 @@ def training_free(
         asked = [text if len(text.split()) > 3 else f"the sound of {text}" for text in texts]
         return torch.from_numpy(teacher.embed(asked))
 
-    return judge_model(project, embed, mn04.audio_encoder, material, cache)
+    return judge_model(project, embed, mn04, material, cache)
 
 
 @torch.inference_mode()
@@ -259,6 +261,7 @@ def main() -> None:
     probes = {
         name: linear_probe(
             cached_features(
+                model,
                 model.audio_encoder,
                 [clip.path for clip in material.esc10],
                 caches[name].with_name(f"{name}-clips.npz"),

@@ -86,7 +86,7 @@ class Data:
         paths = [clip.path for clip in self.clips]
         self.features = torch.stack(
             [
-                torch.from_numpy(cached_features(tower, paths, cache / f"{name}-clips.npz"))
+                torch.from_numpy(cached_features(model, tower, paths, cache / f"{name}-clips.npz"))
                 for name, tower in towers.items()
             ]
         )

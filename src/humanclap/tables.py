@@ -29,6 +29,7 @@ __all__ = [
     "check_distinct",
     "check_output",
     "further_cells",
+    "optional_columns",
     "read_manifest",
     "read_pairs",
     "read_scores",
@@ -154,7 +155,8 @@ def read_table(path: str | Path) -> Table:
 # -- typed tables ---------------------------------------------------------------------------
 
 
-def _optional_columns(row: Row, *columns: str) -> dict[str, Any]:
+def optional_columns(row: Row, *columns: str) -> dict[str, Any]:
+    """The row's text in each of the columns, None where it is empty or there is no such column."""
     return {column: row.optional(column) for column in columns}
 
 
@@ -180,7 +182,7 @@ def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
                 audio=row.text("audio"),
                 text=row.text("text"),
                 pair_id=row.optional("pair_id") or "",
-                **_optional_columns(row, "system", "subset", "split"),
+                **optional_columns(row, "system", "subset", "split"),
             )
         )
         for row in table.rows
@@ -189,10 +191,13 @@ def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
     return pairs, further_cells(table, pairs)
 
 
-def further_cells(table: Table, pairs: Sequence[Pair]) -> Further:
-    """The cells of `table`, whose rows are `pairs`, in columns that a Pair has no place for."""
-    known = {field.name for field in fields(Pair)}
-    names = [column for column in table.columns if column not in known]
+def further_cells(table: Table, pairs: Sequence[Pair], *, known: Sequence[str] = ()) -> Further:
+    """The cells of `table`, whose rows are `pairs`, in columns that a Pair has no place for.
+
+    known: columns that served another purpose and are left out too.
+    """
+    placed = {*known, *(field.name for field in fields(Pair))}
+    names = [column for column in table.columns if column not in placed]
     if not names:
         return {}
     return {
@@ -225,7 +230,7 @@ def read_targets(path: str | Path) -> list[Target]:
             standard_error=row.optional_number("standard_error"),
             pair_id=row.optional("pair_id") or "",
             kind=row.optional("kind") or "rating",
-            **_optional_columns(row, "system", "subset", "split"),
+            **optional_columns(row, "system", "subset", "split"),
         )
 
     targets = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
@@ -254,7 +259,7 @@ def read_scores(path: str | Path) -> list[Score]:
             error=error,
             text_cut=row.optional_count("text_cut"),
             text_unread=row.optional_number("text_unread"),
-            **_optional_columns(
+            **optional_columns(
                 row, "system", "subset", "split", "signature", "rating_covers", "met", "note"
             ),
         )

@@ -26,7 +26,8 @@ def texts(tmp_path: Path, *rows: str) -> Path:
 
 def test_pairs_by_name_whatever_the_order(folder: Path, tmp_path: Path) -> None:
     table = texts(tmp_path, "ünïcode 猫,cat", "sub/a,in sub", "b.wav,bee", "a.flac,top")
-    pairs = pairs_of_folder(folder, table)
+    pairs, further = pairs_of_folder(folder, table)
+    assert further == {}
     assert [(pair.audio, pair.text) for pair in pairs] == [
         ("sub/ünïcode 猫.OGG", "cat"),
         ("sub/a.wav", "in sub"),
@@ -82,7 +83,7 @@ def test_a_name_meets_its_clip_whichever_way_unicode_writes_it(tmp_path: Path) -
         root = tmp_path / f"clips {len(stored)}"
         root.mkdir()
         (root / f"{stored}.wav").touch()
-        (pair,) = pairs_of_folder(root, texts(tmp_path, f"{asked},a café"))
+        ((pair,), _) = pairs_of_folder(root, texts(tmp_path, f"{asked},a café"))
         assert (root / pair.audio).is_file()
 
 
@@ -106,7 +107,7 @@ def test_a_sound_that_cannot_be_decoded_is_paired_so_that_its_row_says_why(
     for name in ("speech.m4a", "b.m4a", "film.webm"):
         (folder / name).touch()
     table = texts(tmp_path, "speech,a voice", "b,bee")
-    assert [p.audio for p in pairs_of_folder(folder, table, allow_unmatched=True)] == [
+    assert [p.audio for p in pairs_of_folder(folder, table, allow_unmatched=True)[0]] == [
         "speech.m4a",
         "b.wav",
     ]
@@ -121,7 +122,7 @@ def test_hidden_clips_are_passed_over_and_counted(
     for name in ("dog.wav", "._dog.wav", "__MACOSX/dog.wav", ".trash/old.wav", ".DS_Store"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    (pair,) = pairs_of_folder(root, texts(tmp_path, "dog,a dog"))
+    ((pair,), _) = pairs_of_folder(root, texts(tmp_path, "dog,a dog"))
     assert pair.audio == "dog.wav"
     assert "3 hidden sounds passed over: ._dog.wav, .trash/old.wav, __MACOSX/dog.wav" in caplog.text
 
@@ -134,7 +135,20 @@ def test_a_clip_whose_name_is_not_utf8_is_named_and_left_out(
     except OSError:
         pytest.skip("this file system holds UTF-8 names only")
     table = texts(tmp_path, "b,bee")
-    assert len(pairs_of_folder(folder, table, allow_unmatched=True)) == 1
+    assert len(pairs_of_folder(folder, table, allow_unmatched=True)[0]) == 1
     assert r"1 names are not UTF-8, so that no table can name them: caf\xe9.wav" in caplog.text
     with pytest.raises(InputError, match=r"clips without a text .*caf\\xe9\.wav"):
         pairs_of_folder(folder, table)
+
+
+def test_further_columns_of_the_texts_come_along_and_the_system_is_known(folder, tmp_path):
+    table = tmp_path / "texts.csv"
+    table.write_text("name,text,system,prompt_id\nb,bee,tango,p7\n")
+    pairs, further = pairs_of_folder(folder, table, allow_unmatched=True)
+    assert [(pair.text, pair.system) for pair in pairs] == [("bee", "tango")]
+    assert further == {pairs[0].pair_id: {"prompt_id": "p7"}}
+
+
+def test_one_clip_and_text_under_two_names_are_told_by_line(folder, tmp_path):
+    with pytest.raises(TableError, match=r"texts.csv:3: pair .* stands already on line 2"):
+        pairs_of_folder(folder, texts(tmp_path, "b,bee", "b.wav,bee"), allow_unmatched=True)

@@ -188,7 +188,7 @@ def _pairs(
     if source.is_dir():
         if texts is None:
             raise InputError(f"{source}: a folder needs its texts: --texts TABLE (name,text)")
-        return pairs_of_folder(source, texts, allow_unmatched=allow_unmatched), {}, source
+        return *pairs_of_folder(source, texts, allow_unmatched=allow_unmatched), source
     if str(source) != STANDARD and suffix_of(source) not in TABLE_SUFFIXES:
         raise InputError(
             f'{source}: give the clip\'s text too (humanclap score {source.name} "a text"), '

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from humanclap.audio.decode import convert
@@ -12,7 +13,14 @@ from humanclap.audio.folder import SOUND_SUFFIXES, FolderClips, list_clips
 from humanclap.audio.names import is_utf8, same_name, shown
 from humanclap.errors import InputError
 from humanclap.records import Pair
-from humanclap.tables import check_distinct, read_table
+from humanclap.tables import (
+    Further,
+    Row,
+    check_distinct,
+    further_cells,
+    optional_columns,
+    read_table,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +30,15 @@ _NAMED = 5
 
 def pairs_of_folder(
     folder: str | Path, texts: str | Path, *, allow_unmatched: bool = False
-) -> list[Pair]:
+) -> tuple[list[Pair], Further]:
     """Pair the clips below `folder` with the texts of a table, by name, never by order.
 
-    texts: columns `name`, `text`. A name is a clip's path below the folder, with or without its
-    suffix, or its bare file name where only one clip has it; names are compared in NFC. Pairs come
-    in the table's order. What is a clip: see `audio.folder`. A name that fits only a sound of a
-    format that is not decoded is paired too: its score says why there is none.
+    texts: columns `name`, `text`, and `system`, `subset`, `split` where it has them; the cells of
+    its other columns come back by pair, as `tables.read_manifest` gives them. A name is a clip's
+    path below the folder, with or without its suffix, or its bare file name where only one clip
+    has it; names are compared in NFC. Pairs come in the table's order. What is a clip: see
+    `audio.folder`. A name that fits only a sound of a format that is not decoded is paired too: its
+    score says why there is none.
     Raises InputError where a name fits no clip or several, or a clip has no text; with
     `allow_unmatched` what fits nothing is left out, and a warning logged that names it. Warnings
     name sounds that are not decoded, and count hidden ones.
@@ -47,14 +57,18 @@ def pairs_of_folder(
         log.warning("%s; left out", message)
     if not match.pairs:
         raise InputError(f"{texts}: no name fits a clip in {shown(folder)}")
-    return list(match.pairs)
+    return list(match.pairs), match.further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderMatch:
-    """Pairs of a folder and a table, names that fit no clip, clips that no name fits."""
+    """Pairs of a folder and a table, names that fit no clip, clips that no name fits.
+
+    further: cells of the table's columns that a Pair has no place for, by `pair_id`.
+    """
 
     pairs: tuple[Pair, ...]
+    further: Further
     no_clip: tuple[str, ...]
     no_text: tuple[str, ...]
     found: FolderClips
@@ -73,7 +87,7 @@ def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
     table.require("name", "text")
     keys = (same_name(row.text("name")) for row in table.rows)
     check_distinct(keys, table.rows, what="name")
-    pairs, no_clip, used = [], [], set()
+    pairs, paired, no_clip, used = [], [], [], set()
     for row in table.rows:
         name = row.text("name")
         fits = names.fitting(name) or other_names.fitting(name)
@@ -83,13 +97,21 @@ def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
             no_clip.append(name)
             continue
         used.add(fits[0])
-        pairs.append(Pair(audio=fits[0].as_posix(), text=row.text("text")))
+        paired.append(row)
+        pairs.append(row.make(partial(_pair, fits[0], row)))
+    check_distinct((pair.pair_id for pair in pairs), paired, what="pair")
     return FolderMatch(
         pairs=tuple(pairs),
+        further=further_cells(replace(table, rows=tuple(paired)), pairs, known=("name",)),
         no_clip=tuple(no_clip),
         no_text=tuple(shown(clip.as_posix()) for clip in found.clips if clip not in used),
         found=found,
     )
+
+
+def _pair(clip: Path, row: Row) -> Pair:
+    columns = optional_columns(row, "system", "subset", "split")
+    return Pair(audio=clip.as_posix(), text=row.text("text"), **columns)
 
 
 class _Names:
