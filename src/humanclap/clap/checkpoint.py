@@ -233,7 +233,8 @@ def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
         )
     repo_id, wanted = hub_id(name, revision)
     if looks_like_folder(name) and (wanted is None or repo_id.count("/") != 1):
-        hint = "" if name.count("/") != 1 else "; if it is a hub id, say so with --revision main"
+        could_be_id = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name)
+        hint = "; if it is a hub id, say so with --revision main" if could_be_id else ""
         raise CheckpointError(f"{name}: no such folder{folder_hint(name)}{hint}")
     if "/" not in repo_id:
         raise CheckpointError(

@@ -226,9 +226,11 @@ class _Repository:
             return False
         cached = (cached_file(self.repo_id, name, self.revision) for name in self._anchors)
         if not any(cached):
+            known = known_repository(self.repo_id) is not None
+            absent = "not fetched before" if known else f"no such folder{folder_hint(self.repo_id)}"
             raise CheckpointError(
-                f"{self.repo_id}: no such folder{folder_hint(self.repo_id)}, and the hub cannot be "
-                f"reached ({reason}); mend the path, or check the network{self._other_commits()}"
+                f"{self.repo_id}: {absent}, and the hub cannot be reached ({reason}); "
+                f"{'' if known else 'mend the path, or '}check the network{self._other_commits()}"
             )
         logger.warning(
             "%s: the hub cannot be reached (%s); the copy in the local cache is used",

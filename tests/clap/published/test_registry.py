@@ -94,6 +94,12 @@ def test_a_short_name_loads_the_pinned_revision_and_an_id_the_newest(published, 
     assert newest.backbone.fingerprint() != own
 
 
+def test_a_name_that_was_never_fetched_is_not_taken_for_a_path(published, tmp_path, monkeypatch):
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path / "other")
+    with pytest.raises(CheckpointError, match="not fetched before, and the hub cannot be reached"):
+        load_checkpoint("published")
+
+
 def test_other_weights_than_the_pinned_ones_are_refused(published, monkeypatch) -> None:
     other = replace(published, sha256="0" * 64)
     monkeypatch.setattr(registry, "KNOWN", (other,))
