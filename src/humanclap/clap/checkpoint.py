@@ -38,6 +38,8 @@ PACKAGED = Path(__file__).parent / "weights"
 """Where the models inside the package are."""
 RUN_CHECKPOINT = "checkpoint"
 """Where a training run's folder keeps its model."""
+LAION_SUFFIXES = (".pt", ".pth", ".ckpt")
+"""A name that ends so is a checkpoint file of LAION's CLAP, there or not (`clap.laion`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,16 +170,21 @@ def load_checkpoint(
     mn04_as, see `mini.mn04_file`), or a published one (`published.registry`), such as `clap`,
     whatever lies in the current folder (its own `mini` is `./mini` or a Path); a folder written by
     `save_checkpoint`, or that of the training run around it, or of a transformers ClapModel; the
-    hub id of any of these, `owner/name` or `owner/name@revision`. mn04: path of the mn04_as file;
-    else it is fetched at first use. offline: use the network for nothing. revision: branch, tag or
-    commit of a hub id; None: the pinned one of a published name, `main` of an id. processor: folder
-    or hub id of tokenizer and feature extractor for a transformers CLAP; None: its own. progress:
-    of fetching mn04_as.
+    hub id of any of these, `owner/name` or `owner/name@revision`; a checkpoint file of LAION's CLAP
+    (`clap.laion`); the name of an installed plug-in (`clap.plugin`), before a folder of that name.
+    mn04: path of the mn04_as file; else it is fetched at first use. offline: use the network for
+    nothing. revision: branch, tag or commit of a hub id; None: the pinned one of a published name,
+    `main` of an id. processor: folder or hub id of tokenizer and feature extractor for a CLAP of
+    transformers or LAION; None: its own. progress: of fetching mn04_as.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
-    place = _place_of(model, revision, offline=offline)
     access = _Access(mn04, offline, processor, progress)
+    other = _from_elsewhere(model, access)
+    if other is not None:
+        _check_no_revision(revision, f"{model} is not of the hub")
+        return Checkpoint(other)
+    place = _place_of(model, revision, offline=offline)
     return _load_folder(place.folder, access, name=place.name, revision=place.revision)
 
 
@@ -204,6 +211,14 @@ class _Access:
         from humanclap.clap.mini.mn04_file import find_mn04
 
         return find_mn04(self.mn04, offline=self.offline, progress=self.progress)
+
+    def refuse_processor(self, where: object, kind: object) -> None:
+        """Raise CheckpointError where a processor is given to a model that has no use for it."""
+        if self.processor is not None:
+            raise CheckpointError(
+                f"{where}: a model of kind {kind!r} brings its own tokenizer and front end; "
+                "processor= (--processor) is for CLAPs of transformers"
+            )
 
 
 def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> _Place:
@@ -240,7 +255,8 @@ def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
         raise CheckpointError(
             f"{name}: no such model{similar_name(name, packaged_names())}; expected "
             f"{', '.join(map(repr, packaged_names()))}, a name that `humanclap models` lists, a "
-            f"checkpoint folder{folder_hint(name)}, or a hub id such as 'laion/clap-htsat-unfused'"
+            f"checkpoint folder{folder_hint(name)}, a .pt file of LAION's CLAP, or a hub id such "
+            "as 'laion/clap-htsat-unfused'"
         )
     folder = hub_folder(repo_id, revision=wanted, offline=offline)
     check_pinned(repo_id, folder)
@@ -250,6 +266,24 @@ def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
 def _check_no_revision(revision: str | None, what: str) -> None:
     if revision is not None:
         raise CheckpointError(f"{what} and has no revisions; --revision is for models of the hub")
+
+
+def _from_elsewhere(model: str | Path, access: _Access) -> Backbone | None:
+    """A model that is no folder or hub id: a plug-in's, or in a file of LAION's CLAP."""
+    path = Path(model)
+    if isinstance(model, str) and (model in packaged_names() or known_model(model) is not None):
+        return None
+    if isinstance(model, str) and "/" not in model:
+        from humanclap.clap.plugin import load_plugin, plugin_names
+
+        if model in plugin_names():
+            access.refuse_processor(model, model)
+            return load_plugin(model, offline=access.offline)
+    if path.is_file() or (path.suffix in LAION_SUFFIXES and not path.is_dir()):
+        from humanclap.clap.laion import load_laion
+
+        return load_laion(path, processor=access.processor, offline=access.offline)
+    return None
 
 
 def packaged_names() -> list[str]:
@@ -340,11 +374,7 @@ def _backbone_of_kind(kind: object, folder: Path, access: _Access, name: str) ->
         return HFCLAP.from_pretrained(
             folder, offline=access.offline, processor=access.processor, name=name or None
         )
-    if access.processor is not None:
-        raise CheckpointError(
-            f"{folder}: a model of kind {kind!r} brings its own tokenizer and front end; "
-            "processor= (--processor) is for CLAPs of transformers"
-        )
+    access.refuse_processor(folder, kind)
     if kind == "mini":
         from humanclap.clap.mini import MiniCLAP
 
@@ -353,7 +383,14 @@ def _backbone_of_kind(kind: object, folder: Path, access: _Access, name: str) ->
         from humanclap.clap.mini import MiniMN04CLAP
 
         return MiniMN04CLAP.from_pretrained(folder, mn04=access.find_mn04())
-    raise CheckpointError(f"{folder / MANIFEST}: backbone {kind!r} is not known to this version")
+    from humanclap.clap.plugin import load_plugin, plugin_names
+
+    if kind in plugin_names():
+        return load_plugin(str(kind), folder=folder, offline=access.offline)
+    raise CheckpointError(
+        f"{folder / MANIFEST}: backbone {kind!r} is not known to this version, and no installed "
+        "plug-in offers it; is its package missing?"
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -125,15 +125,41 @@ class HFCLAP(nn.Module):
                 folder, local_files_only=True, output_loading_info=True
             )
         _check_complete(folder, model, info)
-        source = processor_folder(
-            folder,
-            fused=model.config.audio_config.enable_fusion,
-            processor=processor,
-            offline=offline,
-        )
-        with _loading(source):
-            loaded = transformers.ClapProcessor.from_pretrained(source, local_files_only=True)
-        return cls(model, loaded, name=name)
+        found = _load_processor(folder, model, processor=processor, offline=offline)
+        return cls(model, found, name=name)
+
+    @classmethod
+    def from_weights(
+        cls,
+        configuration: dict[str, Any],
+        weights: dict[str, Tensor],
+        *,
+        file: Path,
+        processor: str | Path | None = None,
+        offline: bool = False,
+    ) -> Self:
+        """Make a model of weights by the names of a ClapModel, called as the file they are from.
+
+        configuration: settings of `transformers.ClapConfig`. processor: as `from_pretrained`; None:
+        what lies beside the file, else that of the LAION checkpoint of its kind. Raises
+        CheckpointError where weights are missing, left over or of other shapes.
+        """
+        transformers: Any = require("transformers", extra="hf")
+        with _loading(file), _no_bars(), _no_report():
+            model, info = transformers.ClapModel.from_pretrained(
+                None,
+                config=transformers.ClapConfig(**configuration),
+                state_dict=weights,
+                output_loading_info=True,
+            )
+        _check_complete(file, model, info)
+        if left_over := sorted(info["unexpected_keys"]):
+            raise CheckpointError(
+                f"{file}: {len(left_over)} weights have no place in a ClapModel, for example "
+                f"{left_over[0]}"
+            )
+        found = _load_processor(file.parent, model, processor=processor, offline=offline)
+        return cls(model, found, name=file.stem)
 
     def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
         """Write a folder that transformers' ClapModel and ClapProcessor load too (safetensors).
@@ -297,6 +323,32 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             log.enable_progress_bar()
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    """Without transformers' table of absent buffers, which are counted and not learned."""
+    log: Any = require("transformers.utils.logging", extra="hf")
+    level = log.get_verbosity()
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+
+
+def _load_processor(
+    folder: Path, model: Any, *, processor: str | Path | None, offline: bool
+) -> Any:
+    source = processor_folder(
+        folder,
+        fused=model.config.audio_config.enable_fusion,
+        processor=processor,
+        offline=offline,
+    )
+    transformers: Any = require("transformers", extra="hf")
+    with _loading(source):
+        return transformers.ClapProcessor.from_pretrained(source, local_files_only=True)
 
 
 def _check_complete(folder: Path, model: Any, info: dict[str, Any]) -> None:

@@ -164,9 +164,21 @@ def model_options(command: Command) -> Command:
 
 
 MODEL_HELP = (
-    "mini, mini-mn04, a name that `humanclap models` lists, a checkpoint folder, or a hub id."
+    "mini, a name that `humanclap models` lists, a checkpoint folder, a hub id, or a LAION .pt."
 )
 """What a command takes as its model."""
+
+
+def cache_option(command: Command) -> Command:
+    """Add --no-cache to a command that embeds clips; it is given to it as `cache`."""
+    return click.option(
+        "--no-cache",
+        "cache",
+        flag_value=False,
+        default=True,
+        help="Compute everything anew; else clips and texts met before come from the user's cache "
+        "(humanclap cache).",
+    )(command)
 
 
 def to_json(result: object) -> str:

@@ -36,6 +36,8 @@ COMMANDS = {
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
     "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
+    "convert": ("convert", "Write a LAION .pt file as a folder of a transformers model."),
+    "cache": ("cache", "What is kept of clips and texts that were scored before."),
     "push": ("push", "Upload a trained model to the Hugging Face hub."),
     "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),
     "completion": ("completion", "Print the shell completion script."),

@@ -25,7 +25,7 @@ Then: humanclap score pairs.csv --model clap
 )
 @output_options
 def models(as_json: bool, quiet: bool, output: Path | None) -> None:
-    """List the models that have a name: packaged, of the hub, and LAION's files.
+    """List the models that have a name: packaged, of the hub, LAION's files, and plug-ins.
 
     cached: loading needs no network. usable: here and now. agreement: the published one with
     people's ratings. A revision of 12 digits is pinned, a name with main follows the newest; the
@@ -44,6 +44,7 @@ _HEADINGS = {
     "packaged": "In the package",
     "hub": "Of the hub (--model NAME; --revision for another commit)",
     "file": "Files of laion_clap (--model PATH)",
+    "plug-in": "Of installed plug-ins (--model NAME)",
 }
 
 
@@ -52,6 +53,8 @@ def _text(found: Sequence[ListedModel]) -> str:
     parts = []
     for kind, heading in _HEADINGS.items():
         rows = [_row(model, sources) for model in found if model.kind == kind]
+        if not rows:
+            continue
         columns = [name for name in rows[0] if any(row[name] for row in rows)]
         cells = [[row[name] or "–" for name in columns] for row in rows]
         parts.append(f"{heading}\n\n{text_table(columns, cells)}")
@@ -67,11 +70,12 @@ def _row(model: ListedModel, sources: Sequence[str]) -> dict[str, str]:
     return {
         "name": model.name,
         "repository": model.source if model.kind == "hub" else "",
+        "package": model.source if model.kind == "plug-in" else "",
         "revision": model.revision[:12] if model.kind == "hub" else "",
-        "cached": "yes" if model.cached else "no",
+        "cached": {True: "yes", False: "no", None: ""}[model.cached],
         "usable": model.usable,
         "parameters": "" if model.parameters is None else f"{model.parameters / 1e6:.1f} M",
-        "rate": f"{model.sample_rate / 1000:g} kHz",
+        "rate": "" if model.sample_rate is None else f"{model.sample_rate / 1000:g} kHz",
         "licence": model.licence or "unknown",
         "fetch": "" if model.megabytes is None else f"{model.megabytes} MB",
         "agreement with people": model.agreement + note,

@@ -12,6 +12,7 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    cache_option,
     emit,
     model_options,
     output_options,
@@ -86,6 +87,7 @@ Examples:
     help="Leave out clips of a folder without a text, and texts without a clip.",
 )
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
+@cache_option
 @partial(output_options, report=False)
 def score(
     source: Path,
@@ -104,6 +106,7 @@ def score(
     threads: int | None,
     allow_unmatched: bool,
     restart: bool,
+    cache: bool,
     as_json: bool,
     quiet: bool,
     output: Path | None,
@@ -136,6 +139,7 @@ def score(
         precision=precision,  # type: ignore[arg-type]
         hop_s=hop_s,
         batch_windows=batch_windows,
+        cache=cache,
     )
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(

@@ -10,6 +10,7 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    cache_option,
     format_number,
     model_options,
     progress_bar,
@@ -111,8 +112,10 @@ Then: humanclap score pairs.csv --model runs/first
 @click.option(
     "--features",
     type=click.Path(path_type=Path),
-    help="Folder where the output of frozen encoders is kept between runs.",
+    help="Folder where the output of frozen encoders is kept between runs.  "
+    "[default: the user's cache]",
 )
+@cache_option
 @click.option(
     "--log-to",
     multiple=True,

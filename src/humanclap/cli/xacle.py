@@ -9,6 +9,7 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    cache_option,
     emit,
     keeps_inputs,
     model_options,
@@ -47,6 +48,7 @@ def xacle() -> None:
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
+@cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
 @keeps_inputs
@@ -59,6 +61,7 @@ def predict(
     revision: str | None,
     processor: str | None,
     device: str,
+    cache: bool,
     quiet: bool,
     output: Path,
 ) -> None:
@@ -77,7 +80,7 @@ def predict(
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(
             model,
-            settings=ScoringSettings(device=device),
+            settings=ScoringSettings(device=device, cache=cache),
             mn04=mn04,
             offline=offline,
             revision=revision,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.cache import default_cache
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.text_account import text_warnings
 from humanclap.errors import InputError, SettingsError
@@ -29,7 +30,7 @@ from humanclap.training.dataset import (
     read_examples,
     with_answers,
 )
-from humanclap.training.features import FeatureFiles
+from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
 from humanclap.training.loop import Outcome, train
 from humanclap.training.met import MetBefore, identities_after, met_before
 from humanclap.training.processes import Processes, processes
@@ -74,6 +75,7 @@ def train_from_tables(
     ratings: str | Path | None = None,
     question: str | None = None,
     features: str | Path | None = None,
+    cache: bool = True,
     log_to: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -95,8 +97,9 @@ def train_from_tables(
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
     the term `listener`, and question: which of theirs the targets are about (`with_answers`);
-    features: a folder where the output of frozen encoders is kept between
-    runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
+    features: a folder where the output of frozen encoders is kept between runs; cache: without that
+    folder, keep it in the user's cache; log_to: `tensorboard`, `wandb`; refuse_trained_on:
+    LeakageError where the base model met a
     caption or a clip of the validation pairs, as far as its checkpoint says; name: of the trained
     model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
     hub's words, the base's where None; whole: store the weights that a packaged base has too;
@@ -137,7 +140,7 @@ def train_from_tables(
         own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
         state = _open(folder, others, resume=resume, overwrite=overwrite)
-        files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
+        files = _feature_store(features, cache, backbone, base["fingerprint"])
         pairs = (*splits.train, *splits.validation)
         audio = audio_tower(backbone, settings, pairs, progress, files=files)
         text = text_tower(backbone, settings, pairs, files=files)
@@ -184,6 +187,16 @@ def train_from_tables(
             calibration=calibration,
             met_before=met,
         )
+
+
+def _feature_store(
+    features: str | Path | None, cache: bool, backbone: Backbone, fingerprint: str
+) -> FeatureStore | None:
+    """Where the output of frozen encoders is kept."""
+    if features is not None:
+        return FeatureFiles(Path(features), fingerprint)
+    kept = default_cache() if cache else None
+    return None if kept is None else FeatureCache(kept, backbone, fingerprint)
 
 
 def base_record(loaded: Checkpoint) -> dict[str, str]:

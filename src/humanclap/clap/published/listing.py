@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from safetensors import safe_open
@@ -21,7 +22,7 @@ from humanclap.clap.checkpoint import (
     read_json,
 )
 from humanclap.clap.published.hub_cache import ANY_WEIGHTS, CONFIG, WEIGHTS, cached_file
-from humanclap.clap.published.registry import KNOWN, MAIN, KnownModel
+from humanclap.clap.published.registry import KNOWN, MAIN, PLUGIN_GROUP, KnownModel
 from humanclap.download.cache import cache_folder
 
 PACKAGED_CARD = "its card: humanclap/clap/weights/{name}/README.md"
@@ -36,11 +37,11 @@ _AGREEMENT = "RELATE validation, screened: SRCC"
 class ListedModel:
     """A row of `humanclap models`.
 
-    kind: `packaged`, `hub` or `file`; source: hub id, or file of one; revision: the pinned commit,
-    `main` where none is pinned, empty where there are none; cached: whether loading needs no
-    network; usable: `yes`, or what it takes, in words; parameters: stored ones (a matrix of zeros
-    is not), None where unknown; sample_rate: Hz; megabytes: to fetch, 0 where nothing is,
-    None where unknown; licence, agreement and the sources: empty where unknown.
+    kind: `packaged`, `hub`, `file` or `plug-in`; source: hub id, file of one, or package; revision:
+    the pinned commit, `main` where none is pinned, empty where there are none; cached: whether
+    loading needs no network; usable: `yes`, or what it takes, in words; parameters: stored ones (a
+    matrix of zeros is not); sample_rate: Hz; megabytes: to fetch, 0 where nothing is. None, or
+    empty, where unknown.
     """
 
     name: str
@@ -48,10 +49,10 @@ class ListedModel:
     source: str
     revision: str
     revision_source: str
-    cached: bool
+    cached: bool | None
     usable: str
     parameters: int | None
-    sample_rate: int
+    sample_rate: int | None
     licence: str
     megabytes: int | None
     agreement: str
@@ -59,12 +60,12 @@ class ListedModel:
 
 
 def listed_models() -> list[ListedModel]:
-    """Every packaged and published model, packaged ones first; asks no network.
+    """Every packaged and published model, and those of plug-ins; asks no network.
 
     >>> [model.usable for model in listed_models() if model.name == "mini"]
     ['yes']
     """
-    return [*_packaged(), *map(_published, KNOWN)]
+    return [*_packaged(), *map(_published, KNOWN), *_plugins()]
 
 
 def _packaged() -> Iterator[ListedModel]:
@@ -89,6 +90,26 @@ def _packaged() -> Iterator[ListedModel]:
             agreement_source=PACKAGED_CARD.format(name=config.get(SHARES, name))
             if agreement
             else "",
+        )
+
+
+def _plugins() -> Iterator[ListedModel]:
+    """What installed packages offer; of what they hold, no more is known before it is loaded."""
+    for entry in sorted(entry_points(group=PLUGIN_GROUP), key=lambda entry: entry.name):
+        yield ListedModel(
+            name=entry.name,
+            kind="plug-in",
+            source=entry.dist.name if entry.dist is not None else entry.value,
+            revision="",
+            revision_source="",
+            cached=None,
+            usable="yes",
+            parameters=None,
+            sample_rate=None,
+            licence="",
+            megabytes=None,
+            agreement="",
+            agreement_source="",
         )
 
 

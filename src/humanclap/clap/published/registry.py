@@ -15,6 +15,8 @@ from typing import Literal
 from humanclap.errors import CheckpointError
 
 Kind = Literal["hub", "file"]
+PLUGIN_GROUP = "humanclap.models"
+"""Group of entry points by which installed packages name further models (`clap.plugin`)."""
 MAIN = "main"
 """The branch of the hub that a name without a pinned revision follows."""
 
