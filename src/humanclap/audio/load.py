@@ -239,12 +239,14 @@ def _mono(block: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     channels = block.shape[1]
     if not 1 <= channels < 8:
-        return block.mean(axis=1).astype(np.float32, copy=False)
+        mean: NDArray[np.float32] = block.mean(axis=1).astype(np.float32, copy=False)
+        return mean
     mono = block[:, 0].copy()
     for channel in range(1, channels):
         mono += block[:, channel]
     mono /= channels
-    return mono.astype(np.float32, copy=False)
+    single: NDArray[np.float32] = mono.astype(np.float32, copy=False)
+    return single
 
 
 def _checked_peak(
