@@ -239,12 +239,12 @@ def _mono(block: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     channels = block.shape[1]
     if not 1 <= channels < 8:
-        return block.mean(axis=1).astype(np.float32, copy=False)
-    mono = block[:, 0].copy()
+        return np.asarray(block.mean(axis=1), dtype=np.float32)
+    total = block[:, 0].copy()
     for channel in range(1, channels):
-        mono += block[:, channel]
-    mono /= channels
-    return mono.astype(np.float32, copy=False)
+        total += block[:, channel]
+    mono: NDArray[np.float32] = (total / channels).astype(np.float32, copy=False)
+    return mono
 
 
 def _checked_peak(
