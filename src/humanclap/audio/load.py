@@ -239,12 +239,14 @@ def _mono(block: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     channels = block.shape[1]
     if not 1 <= channels < 8:
-        return np.asarray(block.mean(axis=1), dtype=np.float32)
-    total = block[:, 0].copy()
+        mean: NDArray[np.float32] = block.mean(axis=1).astype(np.float32, copy=False)
+        return mean
+    mono = block[:, 0].copy()
     for channel in range(1, channels):
-        total += block[:, channel]
-    mono: NDArray[np.float32] = (total / channels).astype(np.float32, copy=False)
-    return mono
+        mono += block[:, channel]
+    mono /= channels
+    single: NDArray[np.float32] = mono.astype(np.float32, copy=False)
+    return single
 
 
 def _checked_peak(

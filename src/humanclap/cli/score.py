@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
     cache_option,
     emit,
-    mn04_options,
+    model_options,
     output_options,
     progress_bar,
     remark,
@@ -54,9 +55,9 @@ Examples:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to score with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"Model to score with: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
@@ -96,6 +97,8 @@ def score(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     device: str,
     precision: str,
     hop_s: float | None,
@@ -140,7 +143,13 @@ def score(
     )
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(
-            model, settings=settings, mn04=mn04, offline=offline, progress=progress
+            model,
+            settings=settings,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
         )
     fitted = scorer.calibration
     if fitted is not None and fitted.guess:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
     cache_option,
     format_number,
-    mn04_options,
+    model_options,
     progress_bar,
     remark,
     text_table,
@@ -82,9 +83,9 @@ Then: humanclap score pairs.csv --model runs/first
     "--model",
     default="mini",
     show_default=True,
-    help="What to start from: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"What to start from: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--settings", type=click.Path(path_type=Path), help="Take settings from this TOML file."
 )

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
     cache_option,
     emit,
     keeps_inputs,
-    mn04_options,
+    model_options,
     output_options,
     progress_bar,
     remark,
@@ -41,9 +42,9 @@ def xacle() -> None:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to predict with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"Model to predict with: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
@@ -57,6 +58,8 @@ def predict(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     device: str,
     cache: bool,
     quiet: bool,
@@ -80,6 +83,8 @@ def predict(
             settings=ScoringSettings(device=device, cache=cache),
             mn04=mn04,
             offline=offline,
+            revision=revision,
+            processor=processor,
             progress=progress,
         )
     with progress_bar("scoring", quiet=quiet) as progress:

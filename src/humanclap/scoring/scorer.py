@@ -64,13 +64,24 @@ class HumanCLAP:
         settings: ScoringSettings | None = None,
         mn04: str | Path | None = None,
         offline: bool = False,
+        revision: str | None = None,
+        processor: str | Path | None = None,
         progress: Progress = silent,
     ) -> Self:
-        """Load `mini`, `mini-mn04`, a checkpoint folder or a hub id; see `load_checkpoint`.
+        """Load a model by name, a checkpoint folder or a hub id; see `load_checkpoint`.
 
         offline: use the network for nothing; CheckpointError where a file would have to be fetched.
+        revision: of a hub id or published name. processor: folder or hub id of a transformers
+        CLAP's tokenizer and feature extractor, where it is not its own.
         """
-        checkpoint = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        checkpoint = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
         return cls(checkpoint, settings)
 
     def _signature(self) -> Signature:
@@ -84,6 +95,7 @@ class HumanCLAP:
             hop_s=self.settings.hop_s or backbone.window_s,
             fill=backbone.fill,
             precision=self.settings.precision,
+            revision=self._checkpoint.revision,
         )
 
     def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float:

@@ -86,6 +86,8 @@ def train_from_tables(
     simulated: bool = False,
     mn04: str | Path | None = None,
     offline: bool = False,
+    revision: str | None = None,
+    processor: str | Path | None = None,
     refuse_trained_on: bool = False,
     scale_stated: bool = False,
     progress: Progress = silent,
@@ -102,6 +104,7 @@ def train_from_tables(
     model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
     hub's words, the base's where None; whole: store the weights that a packaged base has too;
     scale_stated: the settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5.
+    revision, processor: of the base, as `load_checkpoint` takes them.
     Under `accelerate launch` the processes train together and the first of them writes. Everything
     a user can have wrong is refused before the first step: InputError and its kinds.
     """
@@ -118,7 +121,14 @@ def train_from_tables(
         scale_stated,
     )
     with processes(settings.device) as others:
-        loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        loaded = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
         known = loaded.known_identities()
         met = met_before(known, splits.validation)
         if refuse_trained_on:
@@ -192,7 +202,8 @@ def _feature_store(
 def base_record(loaded: Checkpoint) -> dict[str, str]:
     """What a training record says of the model it began with."""
     backbone = loaded.backbone
-    return {"name": loaded.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+    record = {"name": loaded.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+    return record | ({"revision": loaded.revision} if loaded.revision else {})
 
 
 def tuned_name(base: str, folder: Path) -> str:
@@ -241,7 +252,7 @@ def _identity(
 ) -> dict[str, Any]:
     return {
         "settings": settings.as_dict(),
-        "base_model": dict(base),
+        "base_model": {key: value for key, value in base.items() if key != "revision"},
         "targets": splits.fingerprint(),
         "note": note,
         "simulated": simulated,
