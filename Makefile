@@ -44,6 +44,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python benchmarks/hf_frontend.py
 	$(BIN)/python benchmarks/bootstrap_speed.py
 	$(if $(LAION_PYTHON),$(BIN)/python benchmarks/laion_clap_speed.py --laion-python $(LAION_PYTHON))
+	$(BIN)/python benchmarks/cache_speed.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache

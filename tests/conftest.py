@@ -15,9 +15,12 @@ from scipy import signal
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network_for_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whatever a test loads: the user's cache is not touched, and nobody answers."""
+    """Whatever a test loads: the user's cache is not touched, nothing comes out of one that a test
+    did not ask for, and nobody answers.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUMANCLAP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HUMANCLAP_CACHE_MB", "0")
         patch.setenv("HUMANCLAP_MN04_URL", "http://127.0.0.1:9/mn04_as_mAP_432.pt")
         patch.delenv("HUMANCLAP_MN04", raising=False)
         yield

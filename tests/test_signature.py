@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from humanclap.errors import InputError, SignatureMismatchError
-from humanclap.signature import Signature, common_signature
+from humanclap.signature import Signature, common_signature, comparable
 
 SIGNATURE = Signature(
     version="0.1.0",
@@ -49,3 +49,23 @@ def test_mixed_signatures_are_refused_with_two_of_them():
         common_signature(["one", "two", "three"], where="a.csv")
     assert str(caught.value).startswith("a.csv: scores made in 3 ways are mixed, for example\n")
     assert "  one\n  three\n" in str(caught.value)
+
+
+COMMIT = "06788887d254df15db5c0ca9d54da39d46188063"
+
+
+def test_the_commit_of_a_model_of_the_hub_stands_behind_its_fingerprint():
+    pinned = replace(SIGNATURE, revision=COMMIT)
+    assert f"@3f9a1c2d|revision:{COMMIT}|rate:48000|" in str(pinned)
+    assert Signature.parse(str(pinned)) == pinned
+    assert comparable(str(pinned)) == str(SIGNATURE) == comparable(str(SIGNATURE))
+
+
+def test_scores_of_the_same_weights_at_two_commits_are_compared_without_naming_one():
+    pinned, folder = str(replace(SIGNATURE, revision=COMMIT)), str(SIGNATURE)
+    other = str(replace(SIGNATURE, revision=COMMIT[::-1]))
+    assert common_signature([pinned, pinned], where="a.csv") == pinned
+    assert common_signature([pinned, folder, other], where="a.csv") == folder
+    unlike = str(replace(SIGNATURE, fingerprint="00000000", revision=COMMIT))
+    with pytest.raises(SignatureMismatchError, match="made in 2 ways"):
+        common_signature([pinned, unlike], where="a.csv")

@@ -12,6 +12,9 @@ from humanclap.errors import InputError, SignatureMismatchError
 class Signature:
     """How a score was made, written as one line (after sacreBLEU, Post 2018).
 
+    revision: the commit of the hub that the model came from, empty for one from elsewhere. It says
+    where the weights are found again; what they are, the fingerprint says.
+
     >>> str(Signature(version="0.1.0", model="mini", fingerprint="3f9a1c2d", sample_rate=32000,
     ...               window_s=10, hop_s=10, fill="repeat", precision="fp32"))
     'humanclap:0.1.0|model:mini@3f9a1c2d|rate:32000|window:10s|hop:10s|fill:repeat|pool:mean|precision:fp32'
@@ -26,12 +29,14 @@ class Signature:
     fill: str
     pool: str = "mean"
     precision: str = "fp32"
+    revision: str = ""
 
     def __str__(self) -> str:
         return "|".join(
             (
                 f"humanclap:{self.version}",
                 f"model:{self.model}@{self.fingerprint}",
+                *([f"{_REVISION}{self.revision}"] if self.revision else []),
                 f"rate:{self.sample_rate}",
                 f"window:{self.window_s:g}s",
                 f"hop:{self.hop_s:g}s",
@@ -57,17 +62,33 @@ class Signature:
                 fill=fields["fill"],
                 pool=fields["pool"],
                 precision=fields["precision"],
+                revision=fields.get("revision", ""),
             )
         except (KeyError, ValueError) as error:
             raise InputError(f"not a humanclap signature: {text!r}") from error
 
 
+_REVISION = "revision:"
+
+
+def comparable(signature: str) -> str:
+    """A signature without what may differ between scores that can be compared: the revision.
+
+    >>> comparable("model:laion/clap@3f9a1c2d|revision:0123456789abcdef|rate:48000")
+    'model:laion/clap@3f9a1c2d|rate:48000'
+    """
+    return "|".join(part for part in signature.split("|") if not part.startswith(_REVISION))
+
+
 def common_signature(signatures: Iterable[str | None], *, where: str) -> str | None:
     """The one signature shared by all, None where none carries one.
 
-    Raises `SignatureMismatchError` naming two unlike ones.
+    Where only revisions differ, it is without one (`comparable`). Raises `SignatureMismatchError`
+    naming two unlike ones.
     """
     distinct = sorted({signature for signature in signatures if signature})
+    if len(distinct) > 1:
+        distinct = sorted(set(map(comparable, distinct)))
     if len(distinct) > 1:
         raise SignatureMismatchError(
             f"{where}: scores made in {len(distinct)} ways are mixed, for example\n"

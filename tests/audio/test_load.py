@@ -227,3 +227,19 @@ def test_a_file_is_closed_when_its_reader_is_abandoned(noise, wav):
     next(blocks)
     blocks.close()
     path.unlink()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 6, 7, 8, 9, 64])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_the_average_of_channels_has_the_digits_of_numpys_mean(channels, kind):
+    samples = np.random.default_rng(channels).uniform(-1, 1, (4000, channels)).astype(kind)
+    expected = samples.astype(np.float64).mean(axis=1).astype(np.float32)
+    loaded = load_audio(waveform(samples, 32000), sample_rate=32000)
+    assert np.array_equal(loaded, expected)
+
+
+@pytest.mark.parametrize("channels", [2, 6])
+def test_the_average_of_a_files_channels_has_the_digits_of_numpys_mean(channels, wav):
+    samples = np.random.default_rng(channels).uniform(-1, 1, (4000, channels)).astype(np.float32)
+    path = wav(samples, 32000, subtype="FLOAT")
+    assert np.array_equal(load_audio(path, sample_rate=32000), samples.mean(axis=1))

@@ -156,8 +156,10 @@ def test_refuses_torn_json_missing_weights_and_empty_folders(saved: Path, tmp_pa
 
 
 def test_refuses_an_unknown_name() -> None:
-    with pytest.raises(CheckpointError, match=r"expected 'mini', 'mini-mn04', a checkpoint folder"):
-        load_checkpoint("clap")
+    with pytest.raises(CheckpointError, match=r"expected 'mini', 'mini-mn04', a name that"):
+        load_checkpoint("clop")
+    with pytest.raises(CheckpointError, match=r"no such model \(did you mean 'human-clap'\?\)"):
+        load_checkpoint("humanclap")
     with pytest.raises(HumanCLAPError):
         load_checkpoint("./no/such/folder")
 
@@ -189,7 +191,9 @@ def test_weights_in_half_precision_become_a_packaged_model_by_their_manifest(
 
 
 def test_an_unknown_name_is_told_the_packaged_ones(shipped: Path) -> None:
-    with pytest.raises(CheckpointError, match="expected 'base', a checkpoint folder"):
+    with pytest.raises(
+        CheckpointError, match=r"expected 'base', a name that .* lists, a checkpoint folder"
+    ):
         load_checkpoint("mini")
     with pytest.raises(CheckpointError, match="no such model"):
         load_checkpoint("scraps")

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from humanclap.audio import Waveform
+from humanclap.clap import embedding
 from humanclap.clap.embedding import embed_clip, embed_clips, encode_clips
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
@@ -72,3 +73,37 @@ def test_a_clip_that_cannot_be_read_is_an_error_in_its_place(clip, tmp_path):
     assert np.array_equal(found[0], found[2])
     with pytest.raises(AudioError, match=r"gone\.wav"):
         embed_clip(BandEnergies(), missing)
+
+
+def test_the_number_of_threads_that_read_changes_no_digit(clip, tmp_path):
+    random = np.random.default_rng(1)
+    sources = [tmp_path / "gone.wav"]
+    for length in (30, 650, 100, 99, 1310, 5, 220):
+        samples = random.uniform(-1, 1, length).astype(np.float32)
+        sources.append(Waveform(samples=samples, sample_rate=100))
+    one = list(embed_clips(BandEnergies(), sources, batch_windows=4, reading=1))
+    assert [isinstance(found, AudioError) for found in one] == [True] + [False] * 7
+    for threads in (2, 7):
+        found = list(embed_clips(BandEnergies(), sources, batch_windows=4, reading=threads))
+        assert isinstance(found[0], AudioError)
+        for before, now in zip(one[1:], found[1:], strict=True):
+            assert np.array_equal(before, now)
+
+
+def test_every_block_of_a_clip_is_heard_in_order_though_several_threads_read():
+    ramps = [np.linspace(-0.5, 0.5, length, dtype=np.float32) for length in (900, 50, 2500, 400)]
+    sources = [Waveform(samples=ramp, sample_rate=100) for ramp in ramps]
+    heard = {number: [] for number in range(len(ramps))}
+    list(embed_clips(BandEnergies(), sources, reading=4, listen=lambda n, b: heard[n].append(b)))
+    for number, ramp in enumerate(ramps):
+        assert np.array_equal(np.concatenate(heard[number]), ramp)
+
+
+def test_float32_stays_float32_on_a_gpu_and_what_the_caller_allowed_comes_back():
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    assert convolutions.allow_tf32  # torch's own setting
+    with embedding._without_tf32():
+        assert not products.allow_tf32
+        assert not convolutions.allow_tf32
+    assert convolutions.allow_tf32
+    assert not products.allow_tf32

@@ -112,3 +112,15 @@ def test_the_front_end_lets_gradients_through():
     decibel_mel()(waveforms).sum().backward()
     assert waveforms.grad is not None
     assert waveforms.grad.isfinite().all()
+
+
+def test_a_batch_of_spectrograms_has_the_digits_of_each_alone():
+    mel = PowerMel(
+        sample_rate=32000, n_fft=1024, window_length=800, hop_length=320, n_mels=128, f_min=0.0,
+        f_max=15000.0, scale="kaldi", periodic=False,
+    )  # fmt: skip
+    waveforms = torch.rand(5, 32000, generator=torch.Generator().manual_seed(0)) - 0.5
+    batch = mel(waveforms)
+    assert batch.shape == (5, 101, 128)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        assert torch.equal(row, mel(waveform[None])[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -14,13 +13,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from stand_in_hub import running_hub
 from tiny_hf import write_clap
 
 from humanclap.clap.identities import identities_of
 
 pytest.importorskip("transformers")
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 CLIENT = """
 import json, sys, time
@@ -41,66 +39,23 @@ print(json.dumps(results))
 """
 
 
-class Hub(BaseHTTPRequestHandler):
-    """GET and HEAD of /owner/name/resolve/revision/file from folders, as the hub answers them."""
-
-    root: Path
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def answer(self, *, body: bool) -> None:
-        parts = self.path.strip("/").split("?")[0].split("/")
-        repository = self.root.joinpath(*parts[:2])
-        if parts[0] == "gated":
-            return self.refuse(403, "GatedRepo")
-        if len(parts) < 5 or parts[2] != "resolve" or not repository.is_dir():
-            return self.refuse(401, "RepoNotFound")
-        file = repository.joinpath(*parts[4:])
-        if not file.is_file():
-            return self.refuse(404, "EntryNotFound")
-        content = file.read_bytes()
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-        return None
-
-    def refuse(self, status: int, reason: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Error-Code", reason)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("hub")
-    write_clap(root / "someone" / "whole")
-    identities_of([(None, "rain", "tuned")]).save(root / "someone" / "whole")
-    write_clap(root / "someone" / "fine-tuned", fused=True, processor=False)
-    write_clap(root / "someone" / "fine-tuned-unfused", processor=False)
-    write_clap(root / "someone" / "no-weights")
-    (root / "someone" / "no-weights" / "model.safetensors").unlink()
-    (root / "someone" / "no-model").mkdir()
-    write_clap(root / "laion" / "clap-htsat-fused", fused=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Hub,), {"root": root}))
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    whole = write_clap(root / "whole")
+    identities_of([(None, "rain", "tuned")]).save(whole)
+    no_weights = write_clap(root / "no-weights")
+    (no_weights / "model.safetensors").unlink()
+    with running_hub() as running:
+        running.upload("someone/whole", whole)
+        tuned = write_clap(root / "fine-tuned", fused=True, processor=False)
+        running.upload("someone/fine-tuned", tuned)
+        unfused = write_clap(root / "fine-tuned-unfused", processor=False)
+        running.upload("someone/fine-tuned-unfused", unfused)
+        running.upload("someone/no-weights", no_weights)
+        running.commit("someone/no-model", {})
+        running.upload("laion/clap-htsat-fused", write_clap(root / "fused", fused=True))
+        yield running.url
 
 
 def load(
@@ -173,13 +128,16 @@ def test_models_of_the_hub_load_once_online_and_then_offline(hub, tmp_path):
     assert "the hub cannot be reached" in offline["someone/unreachable"]
 
 
-def test_a_misspelt_folder_is_told_at_once_where_the_hub_cannot_be_reached(tmp_path):
+def test_a_misspelt_folder_is_told_at_once_and_the_hub_is_not_asked(tmp_path):
     (tmp_path / "runs" / "relate").mkdir(parents=True)
     client = CLIENT.replace("time.sleep = lambda seconds: None", "started = time.monotonic()")
     client += "assert time.monotonic() - started < 60, 'waited'\n"
     client = f"import os; os.chdir({str(tmp_path)!r})\nimport transformers\n{client}"
     found = load("http://127.0.0.1:9", tmp_path, ("runs/relat", False), client=client)
-    assert "runs/relat: no such folder (runs holds relate), and the hub" in found["runs/relat"]
+    assert found["runs/relat"] == (
+        "runs/relat: no such folder (runs holds relate); if it is a hub id, say so with "
+        "--revision main"
+    )
 
 
 def test_the_command_line_says_once_that_the_hub_cannot_be_reached(tmp_path):

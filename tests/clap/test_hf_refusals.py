@@ -112,7 +112,7 @@ def test_refuses_a_model_without_processor_where_the_usual_one_is_not_at_hand(
     message = refused(folder)
     assert "brings no tokenizer or preprocessor_config.json" in message
     assert "laion/clap-htsat-unfused" in message
-    assert "give processor=, a folder that holds them" in message
+    assert "give processor= (--processor), a folder that holds them" in message
 
 
 def test_a_processor_may_be_given(folder, whole):

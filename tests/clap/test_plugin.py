@@ -187,3 +187,32 @@ def test_the_fingerprint_follows_weights_and_settings():
     assert one.fingerprint() != other.fingerprint()
     other = type("Words", (Words,), {"settings": lambda self: {"words": 2}})()
     assert one.fingerprint() != other.fingerprint()
+
+
+def test_what_was_saved_comes_back_from_the_hub(toy, tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    from stand_in_hub import running_hub, use_hub
+
+    from humanclap.clap.publish import push_to_hub
+
+    model = load_checkpoint(toy).backbone
+    with torch.no_grad():
+        model.log_logit_scale.add_(0.5)
+    save_checkpoint(Checkpoint(model, training={"seed": 4}, name="toy-own"), tmp_path / "own")
+    with running_hub() as hub:
+        use_hub(monkeypatch, hub.url, tmp_path / "cache")
+        push_to_hub(tmp_path / "own", "someone/toy", endpoint=hub.url, token="hf_none")
+        loaded = load_checkpoint("someone/toy")
+    assert (loaded.name, loaded.training) == ("toy-own", {"seed": 4})
+    assert loaded.backbone.fingerprint() == model.fingerprint()
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path / "cache")
+    assert load_checkpoint("someone/toy").backbone.fingerprint() == model.fingerprint()
+
+
+def test_it_is_listed_and_has_neither_revision_nor_processor(toy, capsys):
+    assert run(["models"]) == 0
+    assert f"{toy}  humanclap-toy  yes" in capsys.readouterr().out
+    with pytest.raises(CheckpointError, match="is not of the hub and has no revisions"):
+        load_checkpoint(toy, revision="main")
+    with pytest.raises(CheckpointError, match="brings its own tokenizer and front end"):
+        load_checkpoint(toy, processor="laion/clap-htsat-fused")

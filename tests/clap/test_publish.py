@@ -1,12 +1,10 @@
 """Upload to a stub of the hub on 127.0.0.1."""
 
-import base64
-import http.server
 import json
-import threading
 
 import pytest
 import torch
+from stand_in_hub import running_hub
 
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.errors import CheckpointError
@@ -15,79 +13,10 @@ pytest.importorskip("transformers")
 REPO = "someone/human-clap"
 
 
-class Hub(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.created, self.refuse = {}, [], False
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else self._chunks()
-        hub = self.server
-        if self.path == "/api/repos/create":
-            if hub.refuse:
-                self._answer({"error": "not yours"}, 403)
-                return
-            hub.created.append(json.loads(body))
-            self._answer({"url": f"{hub.url}/{REPO}"})
-        elif self.path.endswith("/preupload/main"):
-            files = [
-                {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
-                for one in json.loads(body)["files"]
-            ]
-            self._answer({"files": files})
-        elif self.path == "/api/validate-yaml":
-            self._answer({"errors": [], "warnings": []})
-        elif f"/api/models/{REPO}/commit/main" in self.path:
-            for line in filter(None, body.split(b"\n")):
-                item = json.loads(line)
-                if item["key"] == "file":
-                    content = base64.b64decode(item["value"]["content"])
-                    hub.files[item["value"]["path"]] = content
-            commit = {"commitUrl": f"{hub.url}/{REPO}/commit/1", "commitOid": "1" * 40}
-            self._answer({**commit, "success": True})
-        else:
-            self._answer({"error": self.path}, 404)
-
-    def _chunks(self):
-        parts = []
-        while size := int(self.rfile.readline(), 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def do_GET(self):
-        self._answer({"error": self.path}, 404)
-
-    def _answer(self, content, status=200):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def hub():
-    with Hub() as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
+    with running_hub() as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +43,10 @@ def test_what_is_uploaded_loads_in_transformers_and_here(hub, run, tmp_path):
     address = push_to_hub(run, REPO, private=True, endpoint=hub.url, token="hf_none")
     assert address == f"{hub.url}/{REPO}"
     assert hub.created[0]["name"] == "human-clap"
-    assert hub.files["README.md"] == b"# A card\n"
+    assert hub.files(REPO)["README.md"] == b"# A card\n"
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name, content in hub.files.items():
+    for name, content in hub.files(REPO).items():
         (copy / name).write_bytes(content)
     there = ClapModel.from_pretrained(copy).state_dict()
     here = load_checkpoint(run)
@@ -151,7 +80,7 @@ def test_what_a_packaged_model_has_is_uploaded_too(hub, tmp_path):
     push_to_hub(tmp_path / "own", REPO, endpoint=hub.url, token="hf_none")
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name, content in hub.files.items():
+    for name, content in hub.files(REPO).items():
         (copy / name).write_bytes(content)
     assert "shares" not in json.loads((copy / "config.json").read_text())
     again = load_checkpoint(copy)

@@ -58,6 +58,30 @@ def test_offline_reaches_every_command_that_loads_a_model(
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--revision", "main", "mini is in the package and has no revisions"),
+        ("--processor", "0.wav", "brings its own tokenizer and front end"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "0.wav", "tone 0"],
+        ["train", "targets.csv", "-o", "run"],
+        ["xacle", "predict", "list.csv", "-o", "sub.csv"],
+        ["demo", "--scenes", "8", "-o", "demo"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_revision_and_processor_reach_every_command_that_loads_one_model(
+    folder, capsys, command, option, value, message
+):
+    assert run([*command, option, value]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_fetching_is_told_on_stderr_unless_quiet(folder, server, monkeypatch, capsys, quiet):
     monkeypatch.setenv("HUMANCLAP_MN04_URL", server.url)

@@ -86,7 +86,10 @@ def test_folder_with_texts_prints_csv(
         (["score", "."], "a folder needs its texts"),
         (["score", "dog.wav"], "give the clip's text too"),
         (["score", "nowhere.csv"], "no such file"),
-        (["score", "dog.wav", "a dog", "-m", "mimi"], "no such model; expected 'mini'"),
+        (
+            ["score", "dog.wav", "a dog", "-m", "mimi"],
+            "no such model (did you mean 'mini'?); expected 'mini'",
+        ),
         (["score", "dog.wav", "a dog", "--hop", "-1"], "hop_s is -1.0"),
         (["score", "dog.wav", " "], "text is empty"),
         (["score", "dog.wav", "a dog", "--batch-windows", "0"], "Invalid value"),

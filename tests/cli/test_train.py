@@ -277,3 +277,18 @@ def test_texts_that_the_model_cannot_read_are_told_before_training(train, target
         line.startswith("1 of 20 texts is in letters that the model does not know") for line in told
     )
     assert any(line.startswith("1 of 20 texts is longer than the model reads") for line in told)
+
+
+def test_with_the_cache_again_and_without_it_training_writes_the_same_weights(
+    train, tmp_path, monkeypatch
+):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("HUMANCLAP_CACHE", str(cache))
+    monkeypatch.delenv("HUMANCLAP_CACHE_MB")
+    written = []
+    for number, options in enumerate((["--no-cache"], [], [])):
+        folder = tmp_path / str(number)
+        assert train(*options, output=folder)[0] == 0
+        written.append((folder / "checkpoint" / "model.safetensors").read_bytes())
+        assert cache.exists() == (number > 0)
+    assert written[0] == written[1] == written[2]

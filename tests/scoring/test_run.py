@@ -120,6 +120,18 @@ def test_a_journal_row_that_lacks_the_error_of_its_rating_is_scored_again(
     check_same(scores, score_table(scorer, pairs, audio_root=clips))
 
 
+def test_a_run_goes_on_where_only_the_commit_of_the_model_is_another(
+    scorer: HumanCLAP, clips: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    output = tmp_path / "scores.csv"
+    journal = interrupted(scorer, clips, pairs, output, 3)
+    head, *rest = journal.read_text().splitlines(keepends=True)
+    older = scorer.signature.replace("|rate:", f"|revision:{'0' * 40}|rate:")
+    journal.write_text(json.dumps({**json.loads(head), "signature": older}) + "\n" + "".join(rest))
+    scores = score_table(scorer, pairs, audio_root=clips, output=output)
+    assert {score.signature for score in scores} == {scorer.signature}
+
+
 def _fail(*_: object, **__: object) -> None:
     raise OSError(28, "the disk is full")
 

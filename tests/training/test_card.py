@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from humanclap.errors import SettingsError
 from humanclap.metrics.agreement import lcc, mse, srcc
 from humanclap.training.card import model_card
 from humanclap.training.dataset import Example
-from humanclap.training.run import check_licence, check_name
+from humanclap.training.run import base_record, check_licence, check_name
 from humanclap.training.validation import validation_intervals
 
 COUNTS = {"pairs": 40, "clips": 40, "captions": 20}
@@ -48,6 +50,18 @@ def test_the_head_is_what_the_hub_reads_and_the_title_is_the_models_own():
     assert head["license"] == "apache-2.0"
     assert (head["base_model"], head["base_model_relation"]) == ('"mini"', "finetune")
     assert "\n# mini-rain\n" in card()
+
+
+def test_the_commit_of_a_base_from_the_hub_is_on_the_card():
+    assert "from `mini` (`3f9a1c2d`) with" in card()
+    base = {**TRAINING["base_model"], "revision": "0" * 40}
+    tuned = Checkpoint(
+        MiniCLAP(MiniConfig.tiny()), CALIBRATION, {**TRAINING, "base_model": base}, name="mini-rain"
+    )
+    text = model_card(tuned, simulated=False)
+    assert f"from `mini` (`3f9a1c2d`, revision `{'0' * 40}`) with" in text
+    assert base_record(replace(tuned, revision="1" * 40))["revision"] == "1" * 40
+    assert "revision" not in base_record(tuned)
 
 
 def test_the_licence_is_said_with_whose_it_is():

@@ -32,16 +32,18 @@ class Level:
     energy: float = 0.0
     mono_energy: float = 0.0
 
-    def add(self, block: NDArray[np.floating], mono: NDArray[np.float32]) -> None:
-        """Hear the next samples: block (frames, channels), mono their average (frames,)."""
+    def add(self, block: NDArray[np.floating], mono: NDArray[np.float32], peak: float) -> None:
+        """Hear the next samples: block (frames, channels) with its greatest absolute sample, mono
+        their average (frames,).
+        """
         if not len(mono):
             return
         self.frames += len(mono)
-        self.mono_peak = max(self.mono_peak, float(np.abs(mono).max()))
+        self.mono_peak = max(self.mono_peak, float(mono.max()), -float(mono.min()))
         if block.shape[1] == 1:
             self.peak = self.mono_peak
             return
-        self.peak = max(self.peak, float(np.abs(block).max()))
+        self.peak = max(self.peak, peak)
         self.energy += float(np.mean(block**2, dtype=np.float64)) * len(mono)
         self.mono_energy += float(np.mean(mono**2, dtype=np.float64)) * len(mono)
 

@@ -220,9 +220,9 @@ def _resampled(
     if source_rate != sample_rate:
         resampler = soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
     for block in raw:
-        _check_values(block, name, level.frames, source_rate)
-        mono = block.mean(axis=1).astype(np.float32)  # (frames,)
-        level.add(block, mono)
+        peak = _checked_peak(block, name, level.frames, source_rate)
+        mono = _mono(block)
+        level.add(block, mono, peak)
         out = resampler.resample_chunk(mono) if resampler else mono
         if len(out):
             yield out
@@ -231,24 +231,44 @@ def _resampled(
         yield rest
 
 
-def _check_values(
+def _mono(block: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Mean of the channels, (frames, channels) to (frames,); the same digits as `block.mean`.
+
+    Adding whole channels is twenty times as fast as adding two numbers for each frame. From eight
+    channels on numpy adds in another order.
+    """
+    channels = block.shape[1]
+    if not 1 <= channels < 8:
+        mean: NDArray[np.float32] = block.mean(axis=1).astype(np.float32, copy=False)
+        return mean
+    mono = block[:, 0].copy()
+    for channel in range(1, channels):
+        mono += block[:, channel]
+    mono /= channels
+    single: NDArray[np.float32] = mono.astype(np.float32, copy=False)
+    return single
+
+
+def _checked_peak(
     block: NDArray[np.floating], name: str | Path, frames_before: int, source_rate: int
-) -> None:
-    finite = np.isfinite(block).all(axis=1)  # (frames,)
-    if not finite.all():
+) -> float:
+    """The greatest absolute sample; AudioError where one is NaN, infinite or absurdly large."""
+    peak = max(float(block.max()), -float(block.min())) if block.size else 0.0
+    if not math.isfinite(peak):  # NaN goes through both, infinity through one
+        finite = np.isfinite(block).all(axis=1)  # (frames,)
         at = frames_before + int(np.argmin(finite))
         raise AudioError(
             name,
             f"sample {at} (at {at / source_rate:.3f} s) is NaN or infinite; "
             "export the clip again, or replace such samples by 0",
         )
-    peak = float(np.abs(block).max(initial=0.0))
     if peak > PEAK_LIMIT:
         raise AudioError(
             name,
             f"samples reach {peak:g}, full scale is 1.0 (are these integers stored as floats? "
             "divide 16-bit values by 32768)",
         )
+    return peak
 
 
 def _check_duration(name: str | Path, frames: int, source_rate: int) -> None:

@@ -9,21 +9,23 @@ import re
 import shutil
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 
-from humanclap.clap.backbone import Backbone
 from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
+from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
 from humanclap.progress import Progress, silent
 from humanclap.tables import atomic_writer
+
+if TYPE_CHECKING:
+    from humanclap.clap.backbone import Backbone
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +127,8 @@ class Checkpoint:
     identities: of what it was trained, tuned and calibrated on, or the file they are in, read when
     they are asked for; None where nothing is known. name: its own, for signatures; the backbone's
     where none is given. licence: as its model card says, in the hub's words, such as `apache-2.0`;
-    empty where it says nothing.
+    empty where it says nothing. revision: the commit of the hub it came from; empty for one from
+    elsewhere.
     """
 
     backbone: Backbone
@@ -134,6 +137,7 @@ class Checkpoint:
     identities: Identities | Path | None = None
     name: str = ""
     licence: str = ""
+    revision: str = ""
 
     def __post_init__(self) -> None:
         name = self.name or self.backbone.name
@@ -156,62 +160,129 @@ def load_checkpoint(
     *,
     mn04: str | Path | None = None,
     offline: bool = False,
+    revision: str | None = None,
+    processor: str | Path | None = None,
     progress: Progress = silent,
 ) -> Checkpoint:
     """Load a model by name.
 
     model: a packaged name (`packaged_names`), such as `mini`, or `mini-mn04` (packaged but for
-    mn04_as, see `mini.mn04_file`), whatever lies in the current folder (its own `mini` is
-    `./mini` or a Path); a folder written by `save_checkpoint`, or that of the training
-    run around it; a folder or hub id of a transformers ClapModel; a checkpoint file of LAION's CLAP
+    mn04_as, see `mini.mn04_file`), or a published one (`published.registry`), such as `clap`,
+    whatever lies in the current folder (its own `mini` is `./mini` or a Path); a folder written by
+    `save_checkpoint`, or that of the training run around it, or of a transformers ClapModel; the
+    hub id of any of these, `owner/name` or `owner/name@revision`; a checkpoint file of LAION's CLAP
     (`clap.laion`); the name of an installed plug-in (`clap.plugin`), before a folder of that name.
     mn04: path of the mn04_as file; else it is fetched at first use. offline: use the network for
-    nothing. progress: of fetching mn04_as.
+    nothing. revision: branch, tag or commit of a hub id; None: the pinned one of a published name,
+    `main` of an id. processor: folder or hub id of tokenizer and feature extractor for a CLAP of
+    transformers or LAION; None: its own. progress: of fetching mn04_as.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
-    other = _from_elsewhere(model, offline=offline)
+    access = _Access(mn04, offline, processor, progress)
+    other = _from_elsewhere(model, access)
     if other is not None:
+        _check_no_revision(revision, f"{model} is not of the hub")
         return Checkpoint(other)
-    find = partial(_find_mn04, mn04, offline=offline, progress=progress)
-    folder = Path(model)
-    name = str(model)
-    packaged = name in packaged_names()
-    if folder.is_dir() and not (packaged and isinstance(model, str)):
-        return _load_folder(folder, find)
+    place = _place_of(model, revision, offline=offline)
+    return _load_folder(place.folder, access, name=place.name, revision=place.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Folder of a model; of one from the hub also its id and the commit."""
+
+    folder: Path
+    name: str = ""
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What loading may use beside the folder itself."""
+
+    mn04: str | Path | None
+    offline: bool
+    processor: str | Path | None
+    progress: Progress
+
+    def find_mn04(self) -> Path:
+        """Path of the mn04_as file, fetched at first use."""
+        from humanclap.clap.mini.mn04_file import find_mn04
+
+        return find_mn04(self.mn04, offline=self.offline, progress=self.progress)
+
+    def refuse_processor(self, where: object, kind: object) -> None:
+        """Raise CheckpointError where a processor is given to a model that has no use for it."""
+        if self.processor is not None:
+            raise CheckpointError(
+                f"{where}: a model of kind {kind!r} brings its own tokenizer and front end; "
+                "processor= (--processor) is for CLAPs of transformers"
+            )
+
+
+def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> _Place:
+    """Where a model lies, fetched from the hub if need be."""
+    folder, name = Path(model), str(model)
+    packaged, known = name in packaged_names(), known_model(name.partition("@")[0])
+    by_name = isinstance(model, str) and (packaged or known is not None)
+    if folder.is_dir() and not by_name:
+        _check_no_revision(revision, f"{name} is a folder")
+        return _Place(folder)
+    if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
+        what = "the packaged model" if packaged else f"{known.source} of the hub" if known else ""
+        logger.warning("%s is %s; the folder of that name is ./%s", name, what, name)
     if packaged:
-        if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
-            logger.warning("%s is the packaged model; the folder of that name is ./%s", name, name)
-        return _load_folder(PACKAGED / name, find)
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        from humanclap.clap.hf import HFCLAP
-        from humanclap.clap.hub import cached_identities
-
-        backbone = HFCLAP.from_pretrained(name, offline=offline)
-        return Checkpoint(backbone, identities=cached_identities(name))
-    from humanclap.clap.hub import folder_hint
-
-    raise CheckpointError(
-        f"{name}: no such model; expected {', '.join(map(repr, packaged_names()))}, a checkpoint "
-        f"folder{folder_hint(name)}, a .pt file of LAION's CLAP, or a hub id such as "
-        "'laion/clap-htsat-unfused'"
-    )
+        _check_no_revision(revision, f"{name} is in the package")
+        return _Place(PACKAGED / name)
+    return _place_on_hub(name, revision, offline=offline)
 
 
-def _from_elsewhere(model: str | Path, *, offline: bool) -> Backbone | None:
+def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
+    from humanclap.clap.hub import check_pinned, folder_hint, hub_folder, hub_id, looks_like_folder
+
+    known = known_model(name.partition("@")[0])
+    if known is not None and known.kind == "file":
+        raise CheckpointError(
+            f"{name}: a weights file of laion_clap; bring it from {known.address} and give its path"
+        )
+    repo_id, wanted = hub_id(name, revision)
+    if looks_like_folder(name) and (wanted is None or repo_id.count("/") != 1):
+        could_be_id = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name)
+        hint = "; if it is a hub id, say so with --revision main" if could_be_id else ""
+        raise CheckpointError(f"{name}: no such folder{folder_hint(name)}{hint}")
+    if "/" not in repo_id:
+        raise CheckpointError(
+            f"{name}: no such model{similar_name(name, packaged_names())}; expected "
+            f"{', '.join(map(repr, packaged_names()))}, a name that `humanclap models` lists, a "
+            f"checkpoint folder{folder_hint(name)}, a .pt file of LAION's CLAP, or a hub id such "
+            "as 'laion/clap-htsat-unfused'"
+        )
+    folder = hub_folder(repo_id, revision=wanted, offline=offline)
+    check_pinned(repo_id, folder)
+    return _Place(folder, repo_id, folder.name)
+
+
+def _check_no_revision(revision: str | None, what: str) -> None:
+    if revision is not None:
+        raise CheckpointError(f"{what} and has no revisions; --revision is for models of the hub")
+
+
+def _from_elsewhere(model: str | Path, access: _Access) -> Backbone | None:
     """A model that is no folder or hub id: a plug-in's, or in a file of LAION's CLAP."""
     path = Path(model)
-    if isinstance(model, str) and model in packaged_names():
+    if isinstance(model, str) and (model in packaged_names() or known_model(model) is not None):
         return None
     if isinstance(model, str) and "/" not in model:
         from humanclap.clap.plugin import load_plugin, plugin_names
 
         if model in plugin_names():
-            return load_plugin(model, offline=offline)
+            access.refuse_processor(model, model)
+            return load_plugin(model, offline=access.offline)
     if path.is_file() or (path.suffix in LAION_SUFFIXES and not path.is_dir()):
         from humanclap.clap.laion import load_laion
 
-        return load_laion(path, offline=offline)
+        return load_laion(path, processor=access.processor, offline=access.offline)
     return None
 
 
@@ -220,39 +291,43 @@ def packaged_names() -> list[str]:
     return sorted(path.parent.name for path in PACKAGED.glob(f"*/{MANIFEST}"))
 
 
-def _find_mn04(given: str | Path | None, *, offline: bool, progress: Progress) -> Path:
-    from humanclap.clap.mini.mn04_file import find_mn04
-
-    return find_mn04(given, offline=offline, progress=progress)
-
-
-def _load_folder(folder: Path, find_mn04: Callable[[], Path]) -> Checkpoint:
+def _load_folder(
+    folder: Path, access: _Access, *, name: str = "", revision: str = ""
+) -> Checkpoint:
+    """Load a model's folder. name: where the folder's own says nothing; revision: its commit."""
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
         if (folder / RUN_CHECKPOINT / MANIFEST).is_file():
-            return _load_folder(folder / RUN_CHECKPOINT, find_mn04)
-        if _read_json(folder / "config.json").get("model_type") == "clap":
-            from humanclap.clap.hf import HFCLAP
-
+            return _load_folder(folder / RUN_CHECKPOINT, access, name=name, revision=revision)
+        if read_json(folder / "config.json").get("model_type") == "clap":
             return Checkpoint(
-                HFCLAP.from_pretrained(folder, offline=True), licence=card_licence(folder)
+                _backbone_of_kind("hf", folder, access, name),
+                identities=_identities_file(folder),
+                licence=card_licence(folder),
+                revision=revision,
             )
         raise CheckpointError(
             f"{folder}: neither {MANIFEST} nor a transformers config.json of model_type 'clap'"
         )
-    manifest = _read_json(manifest_path)
+    manifest = read_json(manifest_path)
     if manifest.get("format") != FORMAT:
         raise CheckpointError(
             f"{manifest_path}: format {manifest.get('format')!r}, this version reads {FORMAT}"
         )
     calibration = _calibration(manifest, manifest_path)
-    backbone = _backbone_of_kind(manifest.get("backbone"), folder, find_mn04)
+    backbone = _backbone_of_kind(manifest.get("backbone"), folder, access, name)
     training = manifest.get("training", {})
-    name = manifest.get("name", "")
-    if not isinstance(name, str):
-        raise CheckpointError(f"{manifest_path}: name is {name!r}; expected a text")
+    own_name = manifest.get("name", "")
+    if not isinstance(own_name, str):
+        raise CheckpointError(f"{manifest_path}: name is {own_name!r}; expected a text")
     return Checkpoint(
-        backbone, calibration, training, _identities_file(folder), name, card_licence(folder)
+        backbone,
+        calibration,
+        training,
+        _identities_file(folder),
+        own_name,
+        card_licence(folder),
+        revision,
     )
 
 
@@ -270,7 +345,7 @@ def card_licence(folder: Path) -> str:
 
 def _identities_file(folder: Path) -> Path | None:
     """The folder's own, or that of the packaged model whose tensors it shares."""
-    shared = _read_json(folder / "config.json").get(SHARES)
+    shared = read_json(folder / "config.json").get(SHARES)
     for place in (folder, *([PACKAGED / str(shared)] if shared else [])):
         if (place / IDENTITIES_FILE).is_file():
             return place / IDENTITIES_FILE
@@ -292,7 +367,14 @@ def _calibration(manifest: Mapping[str, Any], path: Path) -> Calibration | None:
         ) from error
 
 
-def _backbone_of_kind(kind: object, folder: Path, find_mn04: Callable[[], Path]) -> Backbone:
+def _backbone_of_kind(kind: object, folder: Path, access: _Access, name: str) -> Backbone:
+    if kind == "hf":
+        from humanclap.clap.hf import HFCLAP
+
+        return HFCLAP.from_pretrained(
+            folder, offline=access.offline, processor=access.processor, name=name or None
+        )
+    access.refuse_processor(folder, kind)
     if kind == "mini":
         from humanclap.clap.mini import MiniCLAP
 
@@ -300,22 +382,19 @@ def _backbone_of_kind(kind: object, folder: Path, find_mn04: Callable[[], Path])
     if kind == "mini-mn04":
         from humanclap.clap.mini import MiniMN04CLAP
 
-        return MiniMN04CLAP.from_pretrained(folder, mn04=find_mn04())
-    if kind == "hf":
-        from humanclap.clap.hf import HFCLAP
-
-        return HFCLAP.from_pretrained(folder, offline=True)
+        return MiniMN04CLAP.from_pretrained(folder, mn04=access.find_mn04())
     from humanclap.clap.plugin import load_plugin, plugin_names
 
     if kind in plugin_names():
-        return load_plugin(str(kind), folder=folder, offline=True)
+        return load_plugin(str(kind), folder=folder, offline=access.offline)
     raise CheckpointError(
         f"{folder / MANIFEST}: backbone {kind!r} is not known to this version, and no installed "
         "plug-in offers it; is its package missing?"
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no such file; CheckpointError where it is damaged."""
     if not path.is_file():
         return {}
     try:
@@ -363,13 +442,13 @@ def as_whole(folder: Path) -> Iterator[Path]:
     """A checkpoint's folder with all its weights: itself, or inside the block a copy that also has
     those it shares with a packaged model. Raises CheckpointError where these are not to be had.
     """
-    if SHARES not in _read_json(folder / "config.json"):
+    if SHARES not in read_json(folder / "config.json"):
         yield folder
         return
     from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
     from humanclap.clap.mini.storage import write_whole
 
-    kind = _read_json(folder / MANIFEST).get("backbone")
+    kind = read_json(folder / MANIFEST).get("backbone")
     left_out = MiniMN04CLAP.left_out if kind == MiniMN04CLAP.kind else MiniCLAP.left_out
     with tempfile.TemporaryDirectory() as copy:
         for file in folder.iterdir():

@@ -6,19 +6,18 @@ go through `encode_clips`, what comes of them through `pooling`.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from humanclap.audio.ahead import read_ahead, reading_threads
 from humanclap.audio.load import Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
@@ -27,9 +26,6 @@ from humanclap.errors import AudioError
 
 Embedding = NDArray[np.float32]
 """Shape (embedding_dim,), unit length."""
-
-Item = TypeVar("Item")
-
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Waveforms (batch, window_samples) to one row each, (batch, features)."""
@@ -74,15 +70,19 @@ def embed_clips(
     precision: Literal["fp32", "bf16"] = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
     remark: Callable[[int, str], None] | None = None,
+    reading: int | None = None,
 ) -> Iterator[Embedding | AudioError]:
     """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
 
     Every window of a clip is embedded; their mean, weighted by unfilled length, is renormalised.
     At most `batch_windows` windows and as many again read ahead are held, whatever a clip's
     length. The embedding does not depend on `batch_windows` or on the other clips (fp32: 1e-6).
-    listen: gets the number of a clip and its samples, block by block as they are decoded, in the
-    thread that reads ahead; it has them all when the clip's embedding comes.
+    listen: gets the number of a clip and its samples, block by block as they are decoded, in one
+    of the threads that read ahead, clips beside each other; it has them all when the clip's
+    embedding comes.
     remark: gets, likewise, the number of a clip and what is to be said of it (`audio_blocks`).
+    reading: threads that decode, None: as many as are of use here. Batches, and so all digits, are
+    the same whatever their number.
     """
     for found in encode_clips(
         backbone,
@@ -93,6 +93,7 @@ def embed_clips(
         precision=precision,
         listen=listen,
         remark=remark,
+        reading=reading,
     ):
         if isinstance(found, AudioError):
             yield found
@@ -122,6 +123,7 @@ def encode_clips(
     precision: Literal["fp32", "bf16"] = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
     remark: Callable[[int, str], None] | None = None,
+    reading: int | None = None,
 ) -> Iterator[ClipWindows | AudioError]:
     """Every window of clips through `encode`, clips in their order: `ClipWindows`, or why not.
 
@@ -137,59 +139,52 @@ def encode_clips(
             _encode_batch(encode, backbone.logit_scale.device, batch, precision)
             batch.clear()
 
-    events = _window_events(backbone, sources, hop_s, listen, remark)
-    for item in _read_ahead(events, depth=batch_windows):
-        if item == "start":
-            clips.append(_Clip())
-        elif isinstance(item, Window):
-            clips[-1].waiting += 1
-            batch.append((clips[-1], item))
-            if len(batch) >= batch_windows:
-                flush()
-        else:
-            clips[-1].ended = True
-            clips[-1].error = item if isinstance(item, AudioError) else None
-        while clips and clips[0].done:
-            yield clips.popleft().result()
+    def read(number: int, source: Source) -> Iterator[Window]:
+        return windows(
+            source,
+            sample_rate=backbone.sample_rate,
+            window_s=backbone.window_s,
+            hop_s=hop_s or backbone.window_s,
+            fill=backbone.fill,
+            listen=None if listen is None else partial(listen, number),
+            remark=None if remark is None else partial(remark, number),
+        )
+
+    threads = reading_threads() if reading is None else reading
+    with closing(read_ahead(sources, read, threads=threads, items=batch_windows)) as clips_read:
+        for windows_read in clips_read:
+            clip = _Clip()
+            clips.append(clip)
+            for window in _until_error(windows_read, clip):
+                clip.waiting += 1
+                batch.append((clip, window))
+                if len(batch) >= batch_windows:
+                    flush()
+                while clips[0].done:
+                    yield clips.popleft().result()
+            clip.ended = True
+            while clips and clips[0].done:
+                yield clips.popleft().result()
     flush()
     for clip in clips:
         yield clip.result()
 
 
-_Event = Window | AudioError | Literal["start", "end"]
-
-
-def _window_events(
-    backbone: Backbone,
-    sources: Iterable[Source],
-    hop_s: float | None,
-    listen: Callable[[int, NDArray[np.float32]], None] | None,
-    remark: Callable[[int, str], None] | None,
-) -> Iterator[_Event]:
-    for number, source in enumerate(sources):
-        yield "start"
-        try:
-            yield from windows(
-                source,
-                sample_rate=backbone.sample_rate,
-                window_s=backbone.window_s,
-                hop_s=hop_s or backbone.window_s,
-                fill=backbone.fill,
-                listen=None if listen is None else partial(listen, number),
-                remark=None if remark is None else partial(remark, number),
-            )
-        except AudioError as error:
-            yield error
-        else:
-            yield "end"
+def _until_error(windows_read: Iterator[Window], clip: _Clip) -> Iterator[Window]:
+    try:
+        yield from windows_read
+    except AudioError as error:
+        clip.error = error
 
 
 def _encode_batch(
     encode: Encode, device: torch.device, batch: Sequence[tuple[_Clip, Window]], precision: str
 ) -> None:
     waveforms = torch.from_numpy(np.stack([window.waveform for _, window in batch]))
+    if device.type == "cuda":
+        waveforms = waveforms.pin_memory()  # copied while the host goes on
     with inference(device, precision):
-        outputs = encode(waveforms.to(device)).float().cpu()
+        outputs = encode(waveforms.to(device, non_blocking=True)).float().cpu()
     for (clip, window), output in zip(batch, outputs, strict=True):
         clip.outputs.append(output)
         clip.weights.append(window.weight)
@@ -217,58 +212,28 @@ def embed_texts(
     return np.stack([rows[place[text]] for text in texts])
 
 
-class inference:  # noqa: N801 - used as a context manager
-    """No gradients, and bf16 arithmetic where asked for."""
-
-    def __init__(self, device: torch.device, precision: str) -> None:
-        self._no_gradients = torch.inference_mode()
-        self._arithmetic: AbstractContextManager[object] = (
-            torch.autocast(device.type, dtype=torch.bfloat16)
-            if precision == "bf16"
-            else nullcontext()
-        )
-
-    def __enter__(self) -> None:
-        self._no_gradients.__enter__()
-        self._arithmetic.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._arithmetic.__exit__(*error)  # type: ignore[arg-type]
-        self._no_gradients.__exit__(*error)
+@contextmanager
+def inference(device: torch.device, precision: str) -> Iterator[None]:
+    """No gradients; bf16 arithmetic where asked for, else float32 with all its digits."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        if precision == "bf16":
+            stack.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
+        elif device.type == "cuda":
+            stack.enter_context(_without_tf32())
+        yield
 
 
-def _read_ahead(items: Iterator[Item], *, depth: int) -> Iterator[Item]:
-    """Run `items` in a thread, at most `depth` ahead, so that decoding overlaps with the model."""
-    end = object()
-    ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-    failure: list[BaseException] = []
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Matrix products and convolutions of float32 in float32, whatever the caller has allowed.
 
-    def put(item: object) -> bool:
-        while not stopped.is_set():
-            try:
-                ahead.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-        except BaseException as error:
-            failure.append(error)
-        put(end)
-
-    thread = threading.Thread(target=work, name="humanclap-read-ahead", daemon=True)
-    thread.start()
+    TensorFloat-32 keeps 10 of 23 binary digits; torch allows it for convolutions by itself.
+    """
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = False
     try:
-        while (item := ahead.get()) is not end:
-            yield item  # type: ignore[misc]
+        yield
     finally:
-        stopped.set()
-        thread.join()
-    if failure:
-        raise failure[0]
+        products.allow_tf32, convolutions.allow_tf32 = before

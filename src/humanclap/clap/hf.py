@@ -103,17 +103,22 @@ class HFCLAP(nn.Module):
         *,
         offline: bool = False,
         processor: str | Path | None = None,
+        revision: str | None = None,
+        name: str | None = None,
     ) -> Self:
         """Load a hub id or a folder of a transformers ClapModel, weights as float32.
 
         offline: use the hub's local cache only. processor: hub id or folder of the tokenizer and
         feature extractor; None: the model's own, else that of the LAION checkpoint of its kind.
+        revision: branch, tag or commit of a hub id; None: `main`. name: for signatures; None: the
+        hub id, or the folder's name.
         Raises CheckpointError where anything is missing, damaged or no CLAP, MissingExtraError
         without transformers.
         """
         transformers: Any = require("transformers", extra="hf")
-        folder = model_folder(name_or_path, offline=offline)
-        name = folder.resolve().name if Path(name_or_path).is_dir() else str(name_or_path)
+        folder = model_folder(name_or_path, offline=offline, revision=revision)
+        if name is None:
+            name = folder.resolve().name if Path(name_or_path).is_dir() else str(name_or_path)
         _check_config(folder)
         with _loading(folder), _no_bars():
             model, info = transformers.ClapModel.from_pretrained(

@@ -26,11 +26,12 @@ from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.published.registry import PLUGIN_GROUP
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import CheckpointError
 from humanclap.fingerprint import fingerprint_bytes
 
-GROUP = "humanclap.models"
+GROUP = PLUGIN_GROUP
 """Group of entry points that name models."""
 
 _WEIGHTS = "model.safetensors"

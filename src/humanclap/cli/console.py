@@ -145,6 +145,42 @@ def mn04_options(command: Command) -> Command:
     return command
 
 
+def model_options(command: Command) -> Command:
+    """Add --mn04, --offline, --revision and --processor to a command that loads one model."""
+    for option in (
+        click.option(
+            "--processor",
+            help="Folder or hub id of a transformers CLAP's tokenizer and feature extractor.  "
+            "[default: the model's own]",
+        ),
+        click.option(
+            "--revision",
+            help="Branch, tag or commit of a model of the hub.  [default: the pinned one of a name "
+            "in `humanclap models`, else main]",
+        ),
+    ):
+        command = option(command)
+    return mn04_options(command)
+
+
+MODEL_HELP = (
+    "mini, a name that `humanclap models` lists, a checkpoint folder, a hub id, or a LAION .pt."
+)
+"""What a command takes as its model."""
+
+
+def cache_option(command: Command) -> Command:
+    """Add --no-cache to a command that embeds clips; it is given to it as `cache`."""
+    return click.option(
+        "--no-cache",
+        "cache",
+        flag_value=False,
+        default=True,
+        help="Compute everything anew; else clips and texts met before come from the user's cache "
+        "(humanclap cache).",
+    )(command)
+
+
 def to_json(result: object) -> str:
     """JSON text of a result; NaN and infinities become null."""
     return json.dumps(_plain(result), ensure_ascii=False, indent=2)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import made_here, mn04_options, progress_bar, remark, text_table
+from humanclap.cli.console import made_here, model_options, progress_bar, remark, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
     help="Most epochs to train.",
 )
 @click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")
-@mn04_options
+@model_options
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -73,6 +73,8 @@ def demo(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     seed: int,
     folder: Path,
     quiet: bool,
@@ -90,8 +92,10 @@ def demo(
     remark(NOTE, quiet=quiet)
     targets = _rated_set(folder, scenes, ratings_per_pair, seed, quiet)
     scorer = partial(_scorer, mn04=mn04, offline=offline, quiet=quiet)
-    _score(folder, targets, scorer(model), BASE, quiet)
-    checkpoint = _train(folder, model, mn04, offline, epochs, seed, quiet)
+    named: dict[str, Any] = {"revision": revision, "processor": processor}
+    _score(folder, targets, scorer(model, **named), BASE, quiet)
+    access = {"mn04": mn04, "offline": offline, **named}
+    checkpoint = _train(folder, model, access, epochs, seed, quiet)
     _score(folder, targets, scorer(checkpoint), ALIGNED, quiet)
     comparison = _evaluate(folder, quiet)
     click.echo((folder / "report.json").read_text().rstrip() if as_json else _table(comparison))
@@ -136,11 +140,26 @@ def _rated_set(
     return test
 
 
-def _scorer(model: str | Path, *, mn04: Path | None, offline: bool, quiet: bool) -> HumanCLAP:
+def _scorer(
+    model: str | Path,
+    *,
+    mn04: Path | None,
+    offline: bool,
+    quiet: bool,
+    revision: str | None = None,
+    processor: str | None = None,
+) -> HumanCLAP:
     from humanclap.scoring.scorer import HumanCLAP
 
     with progress_bar("fetching", quiet=quiet) as progress:
-        return HumanCLAP.from_pretrained(model, mn04=mn04, offline=offline, progress=progress)
+        return HumanCLAP.from_pretrained(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
 
 
 def _score(
@@ -168,8 +187,7 @@ def _scores_path(folder: Path, name: str) -> Path:
 def _train(
     folder: Path,
     model: str,
-    mn04: Path | None,
-    offline: bool,
+    access: dict[str, Any],
     epochs: int,
     seed: int,
     quiet: bool,
@@ -183,8 +201,7 @@ def _train(
         trained = train_from_tables(
             folder / "targets.csv",
             model=model,
-            mn04=mn04,
-            offline=offline,
+            **access,
             output=folder / "run",
             settings=settings,
             audio_root=folder / "audio",

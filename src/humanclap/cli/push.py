@@ -14,9 +14,9 @@ import click
 def push(run: Path, repo_id: str, private: bool) -> None:
     """Upload the model of RUN (a run's folder or a checkpoint) to the hub as REPO_ID.
 
-    Its model card goes with it. A transformers CLAP is then loaded by
-    ClapModel.from_pretrained(REPO_ID), and by humanclap score --model REPO_ID. Needs
-    humanclap[hf] and a login (hf auth login).
+    Its model card goes with it. humanclap score --model REPO_ID then loads it with its
+    calibration, card and record of training; a transformers CLAP also
+    ClapModel.from_pretrained(REPO_ID). Needs humanclap[hf] and a login (hf auth login).
     """
     from humanclap.clap.publish import push_to_hub
 

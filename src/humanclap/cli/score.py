@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
+    cache_option,
     emit,
-    mn04_options,
+    model_options,
     output_options,
     progress_bar,
     remark,
@@ -53,9 +55,9 @@ Examples:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to score with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"Model to score with: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
@@ -85,6 +87,7 @@ Examples:
     help="Leave out clips of a folder without a text, and texts without a clip.",
 )
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
+@cache_option
 @partial(output_options, report=False)
 def score(
     source: Path,
@@ -94,6 +97,8 @@ def score(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     device: str,
     precision: str,
     hop_s: float | None,
@@ -101,6 +106,7 @@ def score(
     threads: int | None,
     allow_unmatched: bool,
     restart: bool,
+    cache: bool,
     as_json: bool,
     quiet: bool,
     output: Path | None,
@@ -133,10 +139,17 @@ def score(
         precision=precision,  # type: ignore[arg-type]
         hop_s=hop_s,
         batch_windows=batch_windows,
+        cache=cache,
     )
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(
-            model, settings=settings, mn04=mn04, offline=offline, progress=progress
+            model,
+            settings=settings,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
         )
     fitted = scorer.calibration
     if fitted is not None and fitted.guess:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
+    cache_option,
     format_number,
-    mn04_options,
+    model_options,
     progress_bar,
     remark,
     text_table,
@@ -81,9 +83,9 @@ Then: humanclap score pairs.csv --model runs/first
     "--model",
     default="mini",
     show_default=True,
-    help="What to start from: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"What to start from: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--settings", type=click.Path(path_type=Path), help="Take settings from this TOML file."
 )
@@ -110,8 +112,10 @@ Then: humanclap score pairs.csv --model runs/first
 @click.option(
     "--features",
     type=click.Path(path_type=Path),
-    help="Folder where the output of frozen encoders is kept between runs.",
+    help="Folder where the output of frozen encoders is kept between runs.  "
+    "[default: the user's cache]",
 )
+@cache_option
 @click.option(
     "--log-to",
     multiple=True,

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from humanclap.cli.console import (
+    MODEL_HELP,
+    cache_option,
     emit,
     keeps_inputs,
-    mn04_options,
+    model_options,
     output_options,
     progress_bar,
     remark,
@@ -40,12 +42,13 @@ def xacle() -> None:
     "--model",
     default="mini",
     show_default=True,
-    help="Model to predict with: mini, mini-mn04, a checkpoint folder, a hub id, or a LAION .pt.",
+    help=f"Model to predict with: {MODEL_HELP}",
 )
-@mn04_options
+@model_options
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
 )
+@cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
 @keeps_inputs
@@ -55,7 +58,10 @@ def predict(
     model: str,
     mn04: Path | None,
     offline: bool,
+    revision: str | None,
+    processor: str | None,
     device: str,
+    cache: bool,
     quiet: bool,
     output: Path,
 ) -> None:
@@ -74,9 +80,11 @@ def predict(
     with progress_bar("fetching", quiet=quiet) as progress:
         scorer = HumanCLAP.from_pretrained(
             model,
-            settings=ScoringSettings(device=device),
+            settings=ScoringSettings(device=device, cache=cache),
             mn04=mn04,
             offline=offline,
+            revision=revision,
+            processor=processor,
             progress=progress,
         )
     with progress_bar("scoring", quiet=quiet) as progress:

@@ -12,7 +12,7 @@ from humanclap.errors import InputError, SignatureMismatchError
 from humanclap.evaluation.settings import Key
 from humanclap.grouping import Paired
 from humanclap.records import Score, Target
-from humanclap.signature import common_signature
+from humanclap.signature import common_signature, comparable
 from humanclap.tables import read_scores, read_table
 
 MAX_NAMED = 5
@@ -189,7 +189,7 @@ def _cover(
         failed=tuple(n.pair_id for k, n in rows.items() if k in wanted and _failed(n)),
         extra=tuple(row.pair_id for name, row in rows.items() if name not in known),
         signature=signature,
-        signatures=len(signatures),
+        signatures=len(set(map(comparable, signatures))),
         unsigned=unsigned,
     )
 

@@ -14,6 +14,7 @@ from humanclap.audio.names import existing
 from humanclap.errors import InputError, naming_file
 from humanclap.fingerprint import fingerprint_text
 from humanclap.records import Pair, Score
+from humanclap.signature import comparable
 
 SUFFIX = ".partial.jsonl"
 
@@ -86,7 +87,7 @@ class Journal:
 
     def _check_head(self, head: dict[str, Any]) -> None:
         for key, what in (("signature", "model or settings"), ("manifest", "table of pairs")):
-            if head.get(key) != self._head[key]:
+            if comparable(str(head.get(key))) != comparable(self._head[key]):
                 raise InputError(
                     f"{self.path}: an unfinished run with another {what}; "
                     "finish it as it was begun, or start over with --restart"

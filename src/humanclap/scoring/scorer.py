@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -14,8 +14,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.audio.identity import Hearing
 from humanclap.audio.load import Source, Waveform, tell
+from humanclap.clap.cache import default_cache
+from humanclap.clap.cache_keys import Weights, context_of
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import embed_clips, embed_texts
@@ -24,6 +25,7 @@ from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.records import UNKNOWN_MET, Pair, Score, check_text
+from humanclap.scoring.heard import LAYOUT, Ears, Heard, Shelf, embed_texts_once
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 from humanclap.version import __version__
@@ -50,7 +52,9 @@ class HumanCLAP:
         self._checkpoint = checkpoint
         self.backbone = checkpoint.backbone.to(resolve_device(self.settings.device))
         self.backbone.module().eval()
+        self._weights = Weights(self.backbone, self.backbone.fingerprint())
         self.signature = str(self._signature())
+        self._cache = default_cache() if self.settings.cache else None
 
     @classmethod
     def from_pretrained(
@@ -60,13 +64,24 @@ class HumanCLAP:
         settings: ScoringSettings | None = None,
         mn04: str | Path | None = None,
         offline: bool = False,
+        revision: str | None = None,
+        processor: str | Path | None = None,
         progress: Progress = silent,
     ) -> Self:
-        """Load `mini`, `mini-mn04`, a checkpoint folder or a hub id; see `load_checkpoint`.
+        """Load a model by name, a checkpoint folder or a hub id; see `load_checkpoint`.
 
         offline: use the network for nothing; CheckpointError where a file would have to be fetched.
+        revision: of a hub id or published name. processor: folder or hub id of a transformers
+        CLAP's tokenizer and feature extractor, where it is not its own.
         """
-        checkpoint = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        checkpoint = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
         return cls(checkpoint, settings)
 
     def _signature(self) -> Signature:
@@ -74,12 +89,13 @@ class HumanCLAP:
         return Signature(
             version=__version__,
             model=self._checkpoint.name,
-            fingerprint=backbone.fingerprint(),
+            fingerprint=self._weights.fingerprint(),
             sample_rate=backbone.sample_rate,
             window_s=backbone.window_s,
             hop_s=self.settings.hop_s or backbone.window_s,
             fill=backbone.fill,
             precision=self.settings.precision,
+            revision=self._checkpoint.revision,
         )
 
     def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float:
@@ -130,13 +146,11 @@ class HumanCLAP:
         """Embed clips: (n, embedding_dim), unit rows; raises AudioError at the first bad one."""
         rows: list[NDArray[np.float32]] = []
         sources = [_source(item, sample_rate) for item in audio]
-        remarks = _Remarks()
-        for number, embedding in enumerate(self._embed_clips(sources, remark=remarks.add)):
-            if isinstance(embedding, AudioError):
-                raise embedding
-            rows.append(embedding)
-            for said in remarks.take(number):
-                source = sources[number]
+        for source, heard in zip(sources, self._ears().hear(sources), strict=True):
+            if isinstance(heard, AudioError):
+                raise heard
+            rows.append(heard.embedding)
+            for said in heard.notes:
                 name = source.name if isinstance(source, Waveform) else source
                 tell(name, said, None, stacklevel=_outside())
         return np.stack(rows) if rows else np.zeros((0, self.backbone.embedding_dim), np.float32)
@@ -161,12 +175,38 @@ class HumanCLAP:
         return dict(zip(distinct, self.backbone.text_accounts(distinct), strict=True))
 
     def _embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return embed_texts(
-            self.backbone,
-            texts,
-            batch_texts=self.settings.batch_texts,
-            precision=self.settings.precision,
+        def embed(missing: Sequence[str]) -> NDArray[np.float32]:
+            return embed_texts(
+                self.backbone,
+                missing,
+                batch_texts=self.settings.batch_texts,
+                precision=self.settings.precision,
+            )
+
+        return embed_texts_once(texts, embed, self._shelf("text"))
+
+    def _ears(self, identities: Identities | None = None) -> Ears:
+        return Ears(
+            self._embed_clips,
+            self.backbone.sample_rate,
+            identities=identities,
+            shelf=self._shelf("clip"),
         )
+
+    def _shelf(self, kind: str) -> Shelf | None:
+        """Where embeddings of the model as it now is, and of all these settings, are kept."""
+        if self._cache is None:
+            return None
+        settings = asdict(self.settings)
+        del settings["cache"]
+        context = context_of(
+            self.backbone,
+            kind=kind,
+            layout=LAYOUT,
+            signature=str(self._signature()),
+            settings=settings,
+        )
+        return Shelf(self._cache, context)
 
     @cached_property
     def identities(self) -> Identities:
@@ -203,8 +243,6 @@ class HumanCLAP:
         `pair_id`.
         """
         check_pair_ids(pairs)
-        met = _MetBefore(self.identities, self.backbone.sample_rate)
-        remarks = _Remarks()
         accounts = self._accounts(pair.text for pair in pairs)
         texts = [text for text, account in accounts.items() if account.readable]
         text_rows = dict(zip(texts, self._embed_texts(texts), strict=True))
@@ -216,21 +254,33 @@ class HumanCLAP:
             else:
                 yield replace(self._blank(pair, account), error=account.refusal())
         sources = [Path(audio_root) / audio for audio in by_audio]
-        embeddings = self._embed_clips(sources, met.listen, remarks.add)
-        for number, (group, embedding) in enumerate(
-            zip(by_audio.values(), embeddings, strict=True)
-        ):
-            words = met.words(number, [pair.text for pair in group])
-            of_clip = remarks.take(number)
-            for pair, said in zip(group, words, strict=True):
-                account = accounts[pair.text]
-                blank = self._blank(pair, account)
-                if isinstance(embedding, AudioError):
-                    yield replace(blank, error=embedding.reason)
-                    continue
-                notes = [*of_clip, *filter(None, [account.remark()])]
-                score = self._score_of(blank, embedding, text_rows[pair.text])
-                yield replace(score, met=said, note="; ".join(notes) or None)
+        known = self.identities if self.identities.any_known else None
+        clips = self._ears(known).hear(sources)
+        for group, heard in zip(by_audio.values(), clips, strict=True):
+            yield from self._scores_of(group, heard, text_rows, accounts)
+
+    def _scores_of(
+        self,
+        group: Sequence[Pair],
+        heard: Heard | AudioError,
+        text_rows: Mapping[str, NDArray[np.float32]],
+        accounts: Mapping[str, TextAccount],
+    ) -> Iterator[Score]:
+        """Scores of the pairs of one clip."""
+        if isinstance(heard, AudioError):
+            for pair in group:
+                yield replace(self._blank(pair, accounts[pair.text]), error=heard.reason)
+            return
+        words = [UNKNOWN_MET] * len(group)
+        if heard.roles is not None:
+            words = self.identities.met_of([pair.text for pair in group], heard.roles)
+        for pair, said in zip(group, words, strict=True):
+            account = accounts[pair.text]
+            notes = [*heard.notes, *filter(None, [account.remark()])]
+            score = self._score_of(
+                self._blank(pair, account), heard.embedding, text_rows[pair.text]
+            )
+            yield replace(score, met=said, note="; ".join(notes) or None)
 
     def _blank(self, pair: Pair, account: TextAccount) -> Score:
         return Score(
@@ -273,52 +323,12 @@ def check_pair_ids(pairs: Iterable[Pair]) -> None:
             )
 
 
-class _Remarks:
-    """What is said of clips while they are read, until it is asked for."""
-
-    def __init__(self) -> None:
-        self._said: dict[int, list[str]] = {}
-
-    def add(self, number: int, said: str) -> None:
-        """Something about a clip."""
-        self._said.setdefault(number, []).append(said)
-
-    def take(self, number: int) -> list[str]:
-        """All that was said about a clip, which was read to its end."""
-        return self._said.pop(number, [])
-
-
 def _outside() -> int:
     """The `stacklevel` at which a warning of the calling function points out of this module."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
         frame, level = frame.f_back, level + 1
     return level
-
-
-class _MetBefore:
-    """Codes of clips as they are read, and what the model met of their pairs.
-
-    Where nothing is known of the model, nothing is computed.
-    """
-
-    def __init__(self, identities: Identities, sample_rate: int) -> None:
-        self._identities = identities
-        self._known = bool(identities.captions or identities.clips or identities.complete)
-        self._rate = sample_rate
-        self._hearings: dict[int, Hearing] = {}
-
-    def listen(self, number: int, block: NDArray[np.float32]) -> None:
-        """Take the next samples of a clip, (n,)."""
-        if self._known:
-            self._hearings.setdefault(number, Hearing(self._rate)).add(block)
-
-    def words(self, number: int, texts: Sequence[str]) -> list[str]:
-        """`Score.met` of a clip, all of which was heard, with each of its texts."""
-        if not self._known:
-            return [UNKNOWN_MET] * len(texts)
-        hearing = self._hearings.pop(number, None) or Hearing(self._rate)
-        return self._identities.met(texts, hearing.codes())
 
 
 def _cosine(audio: NDArray[np.float32], text: NDArray[np.float32]) -> float:

@@ -17,7 +17,9 @@ class ScoringSettings:
     hop_s: seconds between window starts, None = the model's window (no overlap);
     precision: arithmetic of the encoders; device: a torch device, `auto` = cuda where there is
     one; batch_windows: windows per forward pass (memory and speed only, never the score);
-    batch_texts: likewise for texts.
+    batch_texts: likewise for texts; cache: keep what the model makes of files and texts in the
+    user's cache folder (`clap.cache.default_cache`) and take it from there when they are scored
+    again; speed only.
     """
 
     hop_s: float | None = None
@@ -25,6 +27,7 @@ class ScoringSettings:
     device: str = "auto"
     batch_windows: int = 8
     batch_texts: int = 32
+    cache: bool = True
 
     def __post_init__(self) -> None:
         if self.hop_s is not None and not self.hop_s > 0:

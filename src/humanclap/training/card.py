@@ -40,6 +40,7 @@ def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool =
         else ""
     )
     settings = "\n".join(f"- {key}: `{value}`" for key, value in training["settings"].items())
+    revision = f", revision `{base['revision']}`" if base.get("revision") else ""
     return f"""---
 license: {checkpoint.licence or "unknown"}
 library_name: humanclap
@@ -52,7 +53,7 @@ tags: [CLAP, audio-text, human-ratings]
 # {checkpoint.name}
 
 {simulation}{note}A CLAP tuned on human ratings: fine-tuned by humanclap {training["humanclap"]} \
-from `{base["name"]}` (`{base["fingerprint"]}`) with the objective \
+from `{base["name"]}` (`{base["fingerprint"]}`{revision}) with the objective \
 `{training["settings"]["objective"]}`, seed {training["settings"]["seed"]}.
 
 Use: `humanclap score --model FOLDER sound.wav "a dog barks"`

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.cache import default_cache
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.text_account import text_warnings
 from humanclap.errors import InputError, SettingsError
@@ -29,7 +30,7 @@ from humanclap.training.dataset import (
     read_examples,
     with_answers,
 )
-from humanclap.training.features import FeatureFiles
+from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
 from humanclap.training.loop import Outcome, train
 from humanclap.training.met import MetBefore, identities_after, met_before
 from humanclap.training.processes import Processes, processes
@@ -74,6 +75,7 @@ def train_from_tables(
     ratings: str | Path | None = None,
     question: str | None = None,
     features: str | Path | None = None,
+    cache: bool = True,
     log_to: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -84,6 +86,8 @@ def train_from_tables(
     simulated: bool = False,
     mn04: str | Path | None = None,
     offline: bool = False,
+    revision: str | None = None,
+    processor: str | Path | None = None,
     refuse_trained_on: bool = False,
     scale_stated: bool = False,
     progress: Progress = silent,
@@ -93,12 +97,14 @@ def train_from_tables(
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
     `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
     the term `listener`, and question: which of theirs the targets are about (`with_answers`);
-    features: a folder where the output of frozen encoders is kept between
-    runs; log_to: `tensorboard`, `wandb`; refuse_trained_on: LeakageError where the base model met a
+    features: a folder where the output of frozen encoders is kept between runs; cache: without that
+    folder, keep it in the user's cache; log_to: `tensorboard`, `wandb`; refuse_trained_on:
+    LeakageError where the base model met a
     caption or a clip of the validation pairs, as far as its checkpoint says; name: of the trained
     model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
     hub's words, the base's where None; whole: store the weights that a packaged base has too;
     scale_stated: the settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5.
+    revision, processor: of the base, as `load_checkpoint` takes them.
     Under `accelerate launch` the processes train together and the first of them writes. Everything
     a user can have wrong is refused before the first step: InputError and its kinds.
     """
@@ -115,7 +121,14 @@ def train_from_tables(
         scale_stated,
     )
     with processes(settings.device) as others:
-        loaded = load_checkpoint(model, mn04=mn04, offline=offline, progress=progress)
+        loaded = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
         known = loaded.known_identities()
         met = met_before(known, splits.validation)
         if refuse_trained_on:
@@ -127,7 +140,7 @@ def train_from_tables(
         own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
         state = _open(folder, others, resume=resume, overwrite=overwrite)
-        files = None if features is None else FeatureFiles(Path(features), base["fingerprint"])
+        files = _feature_store(features, cache, backbone, base["fingerprint"])
         pairs = (*splits.train, *splits.validation)
         audio = audio_tower(backbone, settings, pairs, progress, files=files)
         text = text_tower(backbone, settings, pairs, files=files)
@@ -176,10 +189,21 @@ def train_from_tables(
         )
 
 
+def _feature_store(
+    features: str | Path | None, cache: bool, backbone: Backbone, fingerprint: str
+) -> FeatureStore | None:
+    """Where the output of frozen encoders is kept."""
+    if features is not None:
+        return FeatureFiles(Path(features), fingerprint)
+    kept = default_cache() if cache else None
+    return None if kept is None else FeatureCache(kept, backbone, fingerprint)
+
+
 def base_record(loaded: Checkpoint) -> dict[str, str]:
     """What a training record says of the model it began with."""
     backbone = loaded.backbone
-    return {"name": loaded.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+    record = {"name": loaded.name, "kind": backbone.kind, "fingerprint": backbone.fingerprint()}
+    return record | ({"revision": loaded.revision} if loaded.revision else {})
 
 
 def tuned_name(base: str, folder: Path) -> str:
@@ -228,7 +252,7 @@ def _identity(
 ) -> dict[str, Any]:
     return {
         "settings": settings.as_dict(),
-        "base_model": dict(base),
+        "base_model": {key: value for key, value in base.items() if key != "revision"},
         "targets": splits.fingerprint(),
         "note": note,
         "simulated": simulated,

@@ -21,7 +21,7 @@ from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.clips import ClipStore, training_window
 from humanclap.training.dataset import Example
-from humanclap.training.features import FeatureFiles, read_features, write_features
+from humanclap.training.features import FeatureStore, encoded_texts
 from humanclap.training.parameters import encoder_learns
 from humanclap.training.settings import TrainingSettings
 
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 _SAME = 1e-5
 """How far encoder and projection, called apart, may be from `embed_audio` and `embed_text`."""
 _PROBE = "a dog barks"
-TEXTS_PER_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +104,7 @@ class FrozenTower:
         examples: Sequence[Example],
         progress: Progress = silent,
         *,
-        files: FeatureFiles | None = None,
+        files: FeatureStore | None = None,
     ) -> None:
         """Encode every distinct clip, or read its features from `files`.
 
@@ -115,13 +114,11 @@ class FrozenTower:
         self._clips: dict[Path, ClipWindows] = {}
         distinct = {item.path: item for item in reversed(examples)}
         backbone.module().eval()
-        missing: list[Path] = []
-        for path in sorted(distinct):
-            kept = None if files is None else read_features(files.of_clip(path))
-            if kept is None:
-                missing.append(path)
-            else:
-                self._clips[path] = ClipWindows(kept["features"], kept["weights"])
+        wanted = sorted(distinct)
+        kept = {} if files is None else files.read_clips(wanted)
+        for path, tensors in kept.items():
+            self._clips[path] = ClipWindows(tensors["features"], tensors["weights"])
+        missing = [path for path in wanted if path not in kept]
         progress(len(self._clips), len(distinct), "clips encoded")
         encoded = encode_clips(backbone, missing, self._backbone.encode_audio, batch_windows=1)
         for path, found in zip(missing, encoded, strict=True):
@@ -129,8 +126,7 @@ class FrozenTower:
                 raise InputError(f"{distinct[path].where}: {found}") from found
             self._clips[path] = found
             if files is not None:
-                kept = {"features": found.outputs, "weights": found.weights}
-                write_features(files.of_clip(path), kept)
+                files.keep_clip(path, {"features": found.outputs, "weights": found.weights})
             progress(len(self._clips), len(distinct), "clips encoded")
 
     def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
@@ -178,27 +174,22 @@ class FrozenTextTower:
     """Encoder output of every caption, computed once; only the projection runs."""
 
     def __init__(
-        self, backbone: Backbone, texts: Sequence[str], *, files: FeatureFiles | None = None
+        self, backbone: Backbone, texts: Sequence[str], *, files: FeatureStore | None = None
     ) -> None:
         """Encode every distinct caption, or read its features from `files`."""
         self._backbone = cast(Any, backbone)  # has encode_text, project_text: `can_keep_features`
-        self._features: dict[str, Tensor] = {}
         backbone.module().eval()
-        missing = []
-        for text in sorted(set(texts)):
-            kept = None if files is None else read_features(files.of_text(text))
-            if kept is None:
-                missing.append(text)
-            else:
-                self._features[text] = kept["features"]
-        for start in range(0, len(missing), TEXTS_PER_BATCH):
-            batch = missing[start : start + TEXTS_PER_BATCH]
-            with torch.no_grad():
-                encoded: Tensor = self._backbone.encode_text(batch).float().cpu()
-            for text, features in zip(batch, encoded, strict=True):
-                self._features[text] = features
-                if files is not None:
-                    write_features(files.of_text(text), {"features": features})
+        distinct = sorted(set(texts))
+        self._features: dict[str, Tensor] = (
+            encoded_texts(distinct, self._encode)
+            if files is None
+            else files.texts(distinct, self._encode)
+        )
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        with torch.no_grad():
+            encoded: Tensor = self._backbone.encode_text(texts).float().cpu()
+        return encoded
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Captions met before -> (batch, dim)."""
@@ -239,7 +230,7 @@ def audio_tower(
     examples: Sequence[Example],
     progress: Progress = silent,
     *,
-    files: FeatureFiles | None = None,
+    files: FeatureStore | None = None,
 ) -> AudioTower:
     """The audio side for these settings; every clip of `examples` is read once, and so checked.
 
@@ -258,7 +249,7 @@ def text_tower(
     settings: TrainingSettings,
     examples: Sequence[Example],
     *,
-    files: FeatureFiles | None = None,
+    files: FeatureStore | None = None,
 ) -> TextTower:
     """The text side for these settings; see `audio_tower`."""
     if can_keep_features(backbone, settings, "text"):

@@ -1,0 +1,159 @@
+"""By what an entry of the cache is known: everything that changes a digit of it, and no name.
+
+A file is known by all its bytes, a text by its letters; the model by its fingerprint; the way by
+the settings, this package's own sources, the libraries that decode and compute, and the machine's
+arithmetic. So an entry is what would be computed here and now, or it is not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from humanclap.audio.names import existing
+from humanclap.clap.backbone import Backbone
+from humanclap.fingerprint import fingerprint_bytes, sha256_file
+
+_ROOMS = ("audio", "clap")
+"""Whose sources make an embedding."""
+_LIBRARIES = ("torch", "numpy", "scipy", "soxr", "soundfile", "tokenizers")
+_OF_OUR_OWN = frozenset({"mini", "mini-mn04"})
+"""Kinds of backbone that do without transformers."""
+
+
+@lru_cache(maxsize=1)
+def pipeline_version() -> str:
+    """`sources_version` of this package: a change to its way of hearing finds no old entry."""
+    return sources_version(Path(__file__).resolve().parents[1])
+
+
+def sources_version(package: Path) -> str:
+    """8 hex digits over the sources that make an embedding, those of the rooms audio and clap."""
+    files = sorted(path for room in _ROOMS for path in (package / room).rglob("*.py"))
+    parts = [
+        part
+        for path in files
+        for part in (path.relative_to(package).as_posix().encode(), path.read_bytes())
+    ]
+    return fingerprint_bytes(*parts)
+
+
+def arithmetic(backbone: Backbone) -> dict[str, object]:
+    """What changes the last digits of an embedding: libraries, device, threads."""
+    device = backbone.logit_scale.device
+    libraries = [*_LIBRARIES, *([] if backbone.kind in _OF_OUR_OWN else ["transformers"])]
+    found: dict[str, object] = {
+        name: getattr(sys.modules.get(name), "__version__", "") for name in libraries
+    }
+    found["backbone"] = _code_of(type(backbone))
+    soundfile: Any = sys.modules.get("soundfile")
+    found["libsndfile"] = getattr(soundfile, "__libsndfile_version__", "")
+    found["device"] = device.type
+    if device.type == "cuda":
+        found["device"] = torch.cuda.get_device_name(device)
+        found["tf32"] = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    else:
+        found["threads"] = torch.get_num_threads()
+        found["capability"] = torch.backends.cpu.get_cpu_capability()
+    return found
+
+
+def _code_of(kind: type) -> list[str]:
+    """A class by name, by its module's source and its package's version: it may be a plug-in."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    source = fingerprint_bytes(Path(file).read_bytes()) if file and Path(file).is_file() else ""
+    package = sys.modules.get(kind.__module__.partition(".")[0])
+    version = getattr(package, "__version__", "")
+    return [f"{kind.__module__}.{kind.__qualname__}", source, str(version)]
+
+
+def context_of(backbone: Backbone, **what: object) -> bytes:
+    """A digest of what all entries of a run have in common; what: further values by name."""
+    whole = {"pipeline": pipeline_version(), "arithmetic": arithmetic(backbone), **what}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).digest()
+
+
+class Weights:
+    """The fingerprint of a backbone, computed again only where its weights have changed."""
+
+    def __init__(self, backbone: Backbone, fingerprint: str) -> None:
+        """fingerprint: as it is now."""
+        self._backbone = backbone
+        self._mark = _mark(backbone.module())
+        self._fingerprint = fingerprint
+
+    def fingerprint(self) -> str:
+        """That of the weights as they are now."""
+        mark = _mark(self._backbone.module())
+        if mark is None or mark != self._mark:
+            self._mark, self._fingerprint = mark, self._backbone.fingerprint()
+        return self._fingerprint
+
+
+def _mark(module: nn.Module) -> Mapping[str, object] | None:
+    """Place and count of changes of every tensor; None where torch counts none."""
+    state: dict[str, torch.Tensor] = module.state_dict(keep_vars=True)
+    if any(tensor.is_inference() for tensor in state.values()):
+        return None
+    return {name: (tensor.data_ptr(), tensor._version) for name, tensor in state.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file by its content: all its bytes hashed, at a moment.
+
+    stamp: inode, size and times at that moment. path: where it lies.
+    """
+
+    path: Path
+    sha256: str
+    stamp: tuple[int, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the file is still the one that was hashed."""
+        return _stamp(self.path) == self.stamp
+
+    def key(self, context: bytes) -> bytes:
+        """Its key. The name's suffix is in it: libsndfile goes by some of them (.raw)."""
+        return text_key(context, f"{self.path.suffix.lower()}|{self.sha256}")
+
+
+def known_file(path: str | Path) -> KnownFile | None:
+    """A file's content; None where it is no plain file or cannot be read, which decoding tells."""
+    found = existing(Path(path))
+    before = _stamp(found)
+    if before is None:
+        return None
+    try:
+        digest = sha256_file(found)
+    except OSError:
+        return None
+    known = KnownFile(found, digest, before)
+    return known if known.unchanged else None
+
+
+def text_key(context: bytes, text: str) -> bytes:
+    """The key of a text."""
+    return hashlib.sha256(context + text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
