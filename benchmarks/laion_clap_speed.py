@@ -108,8 +108,10 @@ def theirs(folder: Path, batch: int) -> tuple[float, list[float]]:
 def ours(folder: Path) -> tuple[float, list[float]]:
     """Seconds and scores of `HumanCLAP.score_many`."""
     from humanclap import HumanCLAP
+    from humanclap.scoring.settings import ScoringSettings
 
-    scorer = HumanCLAP.from_pretrained(folder / "one.pt", offline=True)
+    settings = ScoringSettings(cache=False)  # every round from the files
+    scorer = HumanCLAP.from_pretrained(folder / "one.pt", settings=settings, offline=True)
     files, texts = pairs(folder)
     scorer.score(files[0], texts[0])
     start = time.perf_counter()
