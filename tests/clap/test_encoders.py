@@ -85,11 +85,15 @@ def test_there_are_never_more_than_eight():
 
 def test_torchs_threads_come_back_with_the_last_of_several_users_and_after_an_error():
     first, second = Encoders(mini()), Encoders(mini())
-    with pytest.raises(RuntimeError, match="stop"), second:
-        first.__enter__()
-        assert second.workers == 2
-        assert first.workers == 2
-        raise RuntimeError("stop")
+
+    def fail():
+        with second:
+            first.__enter__()
+            assert (first.workers, second.workers) == (2, 2)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
     assert torch.get_num_threads() == 1
     first.__exit__(None, None, None)
     assert torch.get_num_threads() == 2
