@@ -13,7 +13,7 @@ from humanclap.errors import AudioError
 class BandEnergies(nn.Module):
     """A backbone whose embedding is the mean power of four stretches of the window."""
 
-    sample_rate, window_s, fill = 100, 1.0, "zero"
+    kind, sample_rate, window_s, fill = "mini", 100, 1.0, "zero"
 
     def __init__(self):
         super().__init__()

@@ -4,13 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from humanclap.errors import InputError
 from humanclap.records import Pair, Score
 from humanclap.scoring.run import replaced_columns, score_table
 from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import read_manifest, read_scores, read_table
 
 
@@ -40,8 +44,8 @@ class Killed(BaseException):
 def stop_after(scorer: HumanCLAP, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = HumanCLAP.score_pairs
 
-    def cut(self: HumanCLAP, pairs: list[Pair], *, audio_root: Path) -> Iterator[Score]:
-        for number, score in enumerate(whole(self, pairs, audio_root=audio_root)):
+    def cut(self: HumanCLAP, pairs: list[Pair], **options: Any) -> Iterator[Score]:
+        for number, score in enumerate(whole(self, pairs, **options)):
             if number == n:
                 raise Killed
             yield score
@@ -200,3 +204,17 @@ def test_unlike_pairs_of_one_id_never_come_back_as_one_of_them_twice(
     pairs = [Pair(audio="clip0.wav", text=text, pair_id="x") for text in ("rain", "a dog")]
     with pytest.raises(InputError, match="stands for two pairs"):
         score_table(scorer, pairs, audio_root=clips)
+
+
+def test_how_far_a_long_clip_is_read_is_told_before_it_is_scored(tiny_checkpoint, tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 130 * 8000)
+    soundfile.write(tmp_path / "long.wav", noise, 8000)
+    soundfile.write(tmp_path / "short.wav", noise[:8000], 8000)
+    scorer = HumanCLAP(tiny_checkpoint, ScoringSettings(device="cpu", cache=False))
+    pairs = [Pair(audio="short.wav", text="rain"), Pair(audio="long.wav", text="rain")]
+    told: list[tuple[int, int, str]] = []
+    score_table(scorer, pairs, audio_root=tmp_path, progress=lambda *row: told.append(row))
+    notes = [note for _, _, note in told if note]
+    assert notes[0] == "1 min of long.wav read"
+    assert notes[-1] == "2 min of long.wav read"
+    assert told[-1] == (2, 2, "")

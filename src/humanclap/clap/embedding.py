@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from humanclap.audio.ahead import read_ahead, reading_threads
 from humanclap.audio.load import Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.encoders import Encoders
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
 
@@ -75,8 +77,9 @@ def embed_clips(
     """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
 
     Every window of a clip is embedded; their mean, weighted by unfilled length, is renormalised.
-    At most `batch_windows` windows and as many again read ahead are held, whatever a clip's
-    length. The embedding does not depend on `batch_windows` or on the other clips (fp32: 1e-6).
+    At most `batch_windows` windows for each encoding thread, and as many again read ahead, are
+    held, whatever a clip's length. The embedding does not depend on `batch_windows` or on the other
+    clips (fp32: 1e-6), and on the number of threads not by a digit (`encoders`).
     listen: gets the number of a clip and its samples, block by block as they are decoded, in one
     of the threads that read ahead, clips beside each other; it has them all when the clip's
     embedding comes.
@@ -131,13 +134,6 @@ def encode_clips(
     Batches run across clips; with `batch_windows` 1 the last digit does not depend on them either.
     Else as `embed_clips`.
     """
-    clips: deque[_Clip] = deque()
-    batch: list[tuple[_Clip, Window]] = []
-
-    def flush() -> None:
-        if batch:
-            _encode_batch(encode, backbone.logit_scale.device, batch, precision)
-            batch.clear()
 
     def read(number: int, source: Source) -> Iterator[Window]:
         return windows(
@@ -150,24 +146,74 @@ def encode_clips(
             remark=None if remark is None else partial(remark, number),
         )
 
+    device = backbone.logit_scale.device
     threads = reading_threads() if reading is None else reading
-    with closing(read_ahead(sources, read, threads=threads, items=batch_windows)) as clips_read:
-        for windows_read in clips_read:
-            clip = _Clip()
-            clips.append(clip)
-            for window in _until_error(windows_read, clip):
-                clip.waiting += 1
-                batch.append((clip, window))
-                if len(batch) >= batch_windows:
-                    flush()
-                while clips[0].done:
+    clips: deque[_Clip] = deque()
+    with Encoders(backbone) as encoders:
+        ahead = batch_windows * encoders.workers
+        batches = _Batches(
+            lambda waveforms: _encoded(encode, waveforms, device, precision),
+            encoders,
+            batch_windows,
+        )
+        with closing(read_ahead(sources, read, threads=threads, items=ahead)) as clips_read:
+            for windows_read in clips_read:
+                clip = _Clip()
+                clips.append(clip)
+                for window in _until_error(windows_read, clip):
+                    batches.add(clip, window)
+                    while clips[0].done:
+                        yield clips.popleft().result()
+                clip.ended = True
+                while clips and clips[0].done:
                     yield clips.popleft().result()
-            clip.ended = True
-            while clips and clips[0].done:
-                yield clips.popleft().result()
-    flush()
+        batches.finish()
     for clip in clips:
         yield clip.result()
+
+
+class _Batches:
+    """Windows on their way through an encoder, in batches of one size, a few batches at once."""
+
+    def __init__(
+        self,
+        encode: Callable[[NDArray[np.float32]], torch.Tensor],
+        encoders: Encoders,
+        batch_windows: int,
+    ) -> None:
+        self._encode = encode
+        self._encoders = encoders
+        self._size = batch_windows
+        self._next: list[tuple[_Clip, Window]] = []
+        self._running: deque[tuple[list[tuple[_Clip, Window]], Future[torch.Tensor]]] = deque()
+
+    def add(self, clip: _Clip, window: Window) -> None:
+        """One more window of a clip; what is ready is handed to the clips it is of."""
+        clip.waiting += 1
+        self._next.append((clip, window))
+        if len(self._next) >= self._size:
+            self._begin()
+            self._collect(self._encoders.workers - 1)
+
+    def finish(self) -> None:
+        """The last batch, and all that is still running."""
+        if self._next:
+            self._begin()
+        self._collect(0)
+
+    def _begin(self) -> None:
+        waveforms = np.stack([window.waveform for _, window in self._next])
+        self._running.append((self._next, self._encoders.submit(lambda: self._encode(waveforms))))
+        self._next = []
+
+    def _collect(self, leave: int) -> None:
+        """Wait until at most `leave` batches run, the oldest first."""
+        while len(self._running) > leave or (self._running and self._running[0][1].done()):
+            batch, future = self._running.popleft()
+            for (clip, window), output in zip(batch, future.result(), strict=True):
+                clip.outputs.append(output)
+                clip.weights.append(window.weight)
+                clip.waiting -= 1
 
 
 def _until_error(windows_read: Iterator[Window], clip: _Clip) -> Iterator[Window]:
@@ -177,18 +223,15 @@ def _until_error(windows_read: Iterator[Window], clip: _Clip) -> Iterator[Window
         clip.error = error
 
 
-def _encode_batch(
-    encode: Encode, device: torch.device, batch: Sequence[tuple[_Clip, Window]], precision: str
-) -> None:
-    waveforms = torch.from_numpy(np.stack([window.waveform for _, window in batch]))
+def _encoded(
+    encode: Encode, waveforms: NDArray[np.float32], device: torch.device, precision: str
+) -> torch.Tensor:
+    """(batch, window_samples) to (batch, features), float32 on the CPU."""
+    tensor = torch.from_numpy(waveforms)
     if device.type == "cuda":
-        waveforms = waveforms.pin_memory()  # copied while the host goes on
+        tensor = tensor.pin_memory()  # copied while the host goes on
     with inference(device, precision):
-        outputs = encode(waveforms.to(device, non_blocking=True)).float().cpu()
-    for (clip, window), output in zip(batch, outputs, strict=True):
-        clip.outputs.append(output)
-        clip.weights.append(window.weight)
-        clip.waiting -= 1
+        return encode(tensor.to(device, non_blocking=True)).float().cpu()
 
 
 def embed_texts(
@@ -198,14 +241,23 @@ def embed_texts(
     batch_texts: int = 32,
     precision: Literal["fp32", "bf16"] = "fp32",
 ) -> NDArray[np.float32]:
-    """Embed texts, each distinct one once; returns (len(texts), embedding_dim), unit rows."""
+    """Embed texts, each distinct one once; returns (len(texts), embedding_dim), unit rows.
+
+    Texts of like length share a batch, as the shorter are padded.
+    """
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
     device = backbone.logit_scale.device
-    rows: list[NDArray[np.float32]] = []
-    for start in range(0, len(distinct), batch_texts):
+
+    def embed(start: int) -> NDArray[np.float32]:
         with inference(device, precision):
             embedded = backbone.embed_text(distinct[start : start + batch_texts])
-        rows.extend(embedded.float().cpu().numpy())
+        rows: NDArray[np.float32] = embedded.float().cpu().numpy()
+        return rows
+
+    with Encoders(backbone) as encoders:
+        starts = range(0, len(distinct), batch_texts)
+        running = [encoders.submit(partial(embed, start)) for start in starts]
+        rows = [row for future in running for row in future.result()]
     place = {text: index for index, text in enumerate(distinct)}
     if not rows:
         return np.zeros((0, backbone.embedding_dim), dtype=np.float32)

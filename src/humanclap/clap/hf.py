@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,8 @@ _PROBES = (
     "",
 )
 """Texts whose tokens stand for how a tokenizer splits, joins and frames."""
+_tokenizing = threading.Lock()
+"""A call of transformers' tokenizers sets their padding and cutting anew: one at a time."""
 
 
 class HFCLAP(nn.Module):
@@ -218,20 +221,22 @@ class HFCLAP(nn.Module):
         if not texts:
             return []
         tokenizer = self.processor.tokenizer
-        encodings = tokenizer(list(texts), verbose=False).encodings
+        with _tokenizing:
+            encodings = tokenizer(list(texts), verbose=False).encodings
         return [
             account_of(text, encoding, unknown=tokenizer.unk_token_id, positions=self._max_tokens)
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
     def _text_inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        tokens = self.processor.tokenizer(
-            list(texts),
-            padding="longest",
-            truncation=True,
-            max_length=self._max_tokens,
-            return_tensors="pt",
-        ).to(self.logit_scale.device)
+        with _tokenizing:
+            tokens = self.processor.tokenizer(
+                list(texts),
+                padding="longest",
+                truncation=True,
+                max_length=self._max_tokens,
+                return_tensors="pt",
+            ).to(self.logit_scale.device)
         return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
     @property

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -301,8 +302,13 @@ class _Bar:
         self._last_line = self._start
         self._rich: Any = None
         self._task: Any = None
+        self._drawing = threading.RLock()
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
+        with self._drawing:  # threads that read tell how far they are too
+            self._show(done, total, note)
+
+    def _show(self, done: int, total: int, note: str) -> None:
         if total == 0 and note:
             self._announce(note)
             return
@@ -314,7 +320,8 @@ class _Bar:
         elif now - self._last_line >= self.LINE_EVERY_S:
             self._last_line = now
             left_s = (now - self._start) / max(done, 1) * (total - done)
-            click.echo(f"{self._label}: {done}/{total}, {left_s:.0f} s left {note}", err=True)
+            left = f", {left_s:.0f} s left" if done else ""
+            click.echo(f"{self._label}: {done}/{total}{left} {note}".rstrip(), err=True)
 
     def _announce(self, note: str) -> None:
         if self._rich is None:

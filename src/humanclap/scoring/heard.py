@@ -74,6 +74,7 @@ class _Asked:
     file: KnownFile | None = None
     heard: Heard | None = None
     hearing: Hearing | None = None
+    samples: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -82,7 +83,8 @@ class Ears:
 
     identities: what the model met; where given, the roles of every clip are told. shelf: where what
     is heard of files is kept, and looked for by their content; None: everything is heard now.
-    Errors are not kept, nor is what is heard of arrays, or of a file that changed meanwhile.
+    Errors are not kept, nor is what is heard of arrays, or of a file that changed meanwhile. told:
+    called with a clip and the seconds of it read so far, in a thread that reads.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class Ears:
         *,
         identities: Identities | None = None,
         shelf: Shelf | None = None,
+        told: Callable[[Source, float], None] | None = None,
     ) -> None:
+        self._told = told
         self._embed = embed
         self._rate = sample_rate
         self._identities = identities
@@ -120,7 +124,7 @@ class Ears:
         running: dict[int, _Asked] = {}
 
         def unknown() -> Iterator[Source]:
-            """In the thread that reads ahead."""
+            """In the threads that read ahead, one at a time."""
             numbers = count()
             now: list[_Asked] | None = chunk
             while now is not None:
@@ -133,14 +137,19 @@ class Ears:
 
         def listen(number: int, block: NDArray[np.float32]) -> None:
             asked = running[number]
-            if asked.hearing is None:
-                asked.hearing = Hearing(self._rate)
-            asked.hearing.add(block)
+            if self._identities is not None:
+                if asked.hearing is None:
+                    asked.hearing = Hearing(self._rate)
+                asked.hearing.add(block)
+            asked.samples += len(block)
+            if self._told is not None:
+                self._told(asked.source, asked.samples / self._rate)
 
         def remark(number: int, said: str) -> None:
             running[number].notes.append(said)
 
-        embedded = self._embed(unknown(), None if self._identities is None else listen, remark)
+        deaf = self._identities is None and self._told is None
+        embedded = self._embed(unknown(), None if deaf else listen, remark)
         with closing(cast(Generator[Embedding | AudioError], embedded)):
             for number, found in enumerate(embedded):
                 yield from _known_in_front(waiting)

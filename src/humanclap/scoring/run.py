@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from humanclap.audio.load import Source, Waveform
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
 from humanclap.scoring.scorer import HumanCLAP, check_pair_ids
 from humanclap.tables import Further, check_output, write_rows
+
+LONG_S = 60.0
+"""Seconds of a clip from which on it is told how much of it was read."""
 
 
 def score_table(
@@ -75,7 +79,13 @@ def _score_rest(
     progress: Progress,
 ) -> dict[str, Score]:
     rest = [pair for pair in pairs if pair.pair_id not in finished]
-    for score in scorer.score_pairs(rest, audio_root=audio_root):
+
+    def told(source: Source, seconds: float) -> None:
+        if seconds >= LONG_S:
+            name = source.name if isinstance(source, Waveform) else Path(source).name
+            progress(len(finished), len(pairs), f"{seconds / 60:.0f} min of {name} read")
+
+    for score in scorer.score_pairs(rest, audio_root=audio_root, told=told):
         finished[score.pair_id] = score
         if journal is not None:
             journal.add(score)

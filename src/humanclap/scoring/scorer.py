@@ -185,12 +185,17 @@ class HumanCLAP:
 
         return embed_texts_once(texts, embed, self._shelf("text"))
 
-    def _ears(self, identities: Identities | None = None) -> Ears:
+    def _ears(
+        self,
+        identities: Identities | None = None,
+        told: Callable[[Source, float], None] | None = None,
+    ) -> Ears:
         return Ears(
             self._embed_clips,
             self.backbone.sample_rate,
             identities=identities,
             shelf=self._shelf("clip"),
+            told=told,
         )
 
     def _shelf(self, kind: str) -> Shelf | None:
@@ -230,7 +235,11 @@ class HumanCLAP:
         )
 
     def score_pairs(
-        self, pairs: Sequence[Pair], *, audio_root: str | Path = "."
+        self,
+        pairs: Sequence[Pair],
+        *,
+        audio_root: str | Path = ".",
+        told: Callable[[Source, float], None] | None = None,
     ) -> Iterator[Score]:
         """Score a manifest; each distinct clip and text is embedded once.
 
@@ -238,7 +247,8 @@ class HumanCLAP:
         first, then scores grouped by clip, clips in order of first appearance. The first, and
         clips that cannot be used, give scores of NaN with their `error`. Of
         the others `met` says whether the model was trained, tuned or calibrated on their caption or
-        on a copy of their clip, and `note` that the clip is silent or the text cut. Raises
+        on a copy of their clip, and `note` that the clip is silent or the text cut. told: called
+        with a clip and the seconds of it read so far, in a thread that reads. Raises
         CheckpointError where that record is damaged, InputError where two unlike pairs have one
         `pair_id`.
         """
@@ -255,7 +265,7 @@ class HumanCLAP:
                 yield replace(self._blank(pair, account), error=account.refusal())
         sources = [Path(audio_root) / audio for audio in by_audio]
         known = self.identities if self.identities.any_known else None
-        clips = self._ears(known).hear(sources)
+        clips = self._ears(known, told).hear(sources)
         for group, heard in zip(by_audio.values(), clips, strict=True):
             yield from self._scores_of(group, heard, text_rows, accounts)
 

@@ -1,0 +1,99 @@
+"""Batches through a model on several CPU threads: one thread to a batch, several batches at once.
+
+torch's own way is all threads on one batch, step by step. Its threads then wait for each other at
+every step, busily, also for one that a decoder keeps from its processor; and a sum shared by other
+numbers of threads has other last digits. A batch on one thread has the same digits whatever the
+number of threads, and threads that share nothing wait for nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+import torch
+
+from humanclap.clap.backbone import Backbone
+
+_T = TypeVar("_T")
+
+_KINDS = frozenset({"mini", "mini-mn04", "hf"})
+"""Backbones known to be of use to several threads at once; those of other packages may not be."""
+MOST_WORKERS = 8
+"""Each holds a batch and what its encoder makes of it on the way."""
+
+
+class _OneThread:
+    """While any user is inside, torch computes on one thread; then on as many as before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 1
+
+    def enter(self) -> int:
+        """Begin; returns the number of threads torch has when nobody is inside."""
+        with self._lock:
+            if self._users == 0:
+                self._before = torch.get_num_threads()
+                if self._before > 1:
+                    torch.set_num_threads(1)
+            self._users += 1
+            return self._before
+
+    def leave(self) -> None:
+        """End."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._before > 1:
+                torch.set_num_threads(self._before)
+
+
+_one_thread = _OneThread()
+
+
+class Encoders:
+    """Runs calls of an encoder, on the CPU as many at once as torch has threads (at most eight).
+
+    Between `with` and its end torch then computes on one thread. On other devices, for other
+    packages' backbones, and where torch has one thread, a call runs at once where it is submitted.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        on_cpu = backbone.logit_scale.device.type == "cpu"
+        self._beside = on_cpu and backbone.kind in _KINDS
+        self._pool: ThreadPoolExecutor | None = None
+        self.workers = 1
+
+    def __enter__(self) -> Self:
+        if self._beside:
+            self.workers = min(MOST_WORKERS, _one_thread.enter())
+            if self.workers > 1:
+                self._pool = ThreadPoolExecutor(self.workers, "humanclap-encode")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        if self._beside:
+            _one_thread.leave()
+
+    def submit(self, call: Callable[[], _T]) -> Future[_T]:
+        """Begin a call; its result, or what it raised, is the future's."""
+        if self._pool is not None:
+            return self._pool.submit(call)
+        done: Future[_T] = Future()
+        try:
+            done.set_result(call())
+        except Exception as error:
+            done.set_exception(error)
+        return done
