@@ -42,6 +42,7 @@ test-slow: $(VENV)/.dev-installed
 bench: $(VENV)/.dev-installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/hf_frontend.py
+	$(BIN)/python benchmarks/scoring_speed.py
 	$(BIN)/python benchmarks/bootstrap_speed.py
 	$(if $(LAION_PYTHON),$(BIN)/python benchmarks/laion_clap_speed.py --laion-python $(LAION_PYTHON))
 	$(BIN)/python benchmarks/cache_speed.py

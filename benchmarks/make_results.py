@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -245,6 +246,46 @@ def laion_clap_speed(result: Result) -> list[str]:
 
 
 _SPREADS = ("seconds", "times_ours", "peak_mb", "memory_times_ours")
+
+
+def scoring_speed(result: Result) -> list[str]:
+    """Scoring against transformers' pipeline, and memory on long work."""
+    found, work, encoder = result["compared"], result["long_work"], result["encoder"]
+    batch = found["their_batch"]
+    rows = [
+        [
+            name,
+            f"{statistics.median(found['seconds'][name]):.2f}",
+            *(f"{ratio[end]:.2f}" for end in ("median", "min", "max")),
+            f"{found['least_cosine'][name]:.6f}" if name in found["least_cosine"] else "–",
+        ]
+        for name, ratio in found["times_as_fast"].items()
+    ]
+    long = [
+        [name, item["clips"], item["seconds"], item["peak_gb"]]
+        for name, item in (
+            ("few", work["few"]),
+            ("many", work["many"]),
+            (f"one file of {work['long_hours']:g} h", work["long"]),
+        )
+    ]
+    captions = result["captions"]
+    return [
+        f"{found['clips']} clips from disk to scores, {result['rounds']} rounds in one run, "
+        f"{result['threads']} threads on {result['processors']} processors (load average "
+        f"{result['load_average_before']} before, {result['load_average_after']} after: other work "
+        f"ran beside it). Theirs loads by {found['loader']}, batch {batch['fp32']} (bf16: "
+        f"{batch['bf16']}). Cosine: the least, of clips and texts, to theirs at fp32.",
+        "",
+        *table(["way", "median s", "times as fast", "least", "most", "cosine"], rows),
+        "",
+        f"Audio encoder on one thread: {encoder['encoder_gflop_s']} GFLOP/s of the "
+        f"{encoder['matrix_product_gflop_s']} that a product of matrices reaches here "
+        f"({encoder['share']:.0%}). {captions['pairs']} pairs of five systems with the same "
+        f"{captions['captions']} captions: {captions['embedded']} texts embedded. With `mini`:",
+        "",
+        *table(["work", "clips", "seconds", "peak GB"], long),
+    ]
 
 
 def listening_load(result: Result) -> list[str]:
@@ -545,6 +586,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "hf_frontend",
         "python benchmarks/hf_frontend.py",
         hf_frontend,
+    ),
+    (
+        "Scoring speed",
+        "scoring_speed",
+        "python benchmarks/scoring_speed.py",
+        scoring_speed,
     ),
     (
         "A listening test under load (simulated listeners)",

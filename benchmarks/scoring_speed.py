@@ -4,13 +4,13 @@
 
 Clips: generated FLAC of 10 s, 44.1 kHz, stereo, read from disk; 40 distinct captions. Model: a
 ClapModel of the size of laion/clap-htsat-unfused with random weights (nothing is downloaded), and
-`mini`. Theirs, as documented: every clip by librosa.load (where librosa is not installed, by
-soundfile and soxr, which is what it does), ClapProcessor and ClapModel, batch by batch, at the
-quickest of several batch sizes. Ours: `HumanCLAP.score_pairs`, the cache off. Every round runs
-each way once, in an order that turns; ratios are taken within a round. Then, each in a process of
-its own with `mini`: peak memory and time of 200 clips, of 2,000 (links to the same files, each
-decoded) and of one file of an hour. Last: the audio encoder on one thread against this machine's
-product of matrices.
+`mini`; with OpenVINO where it is installed. Theirs, as documented: every clip by librosa.load
+(where librosa is not installed, by soundfile and soxr, which is what it does), ClapProcessor and
+ClapModel, batch by batch, at the quickest of several batch sizes. Ours: `HumanCLAP.score_pairs`,
+the cache off. Every round runs each way once, in an order that turns; ratios are taken within a
+round. Then, each in a process of its own with `mini`: peak memory and time of 200 clips, of 2,000
+(links to the same files, each decoded) and of one file of an hour. Last: the audio encoder on one
+thread against this machine's product of matrices.
 
 Writes benchmarks/results/scoring_speed.json.
 """
@@ -20,12 +20,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ import soundfile
 import soxr
 import torch
 from cache_speed import spread, timed, write_clips
-from full_size_steps import peak_gb, write_model
+from full_size_steps import write_model
 
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
@@ -106,6 +108,9 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
         "ours, bf16": _scorer(model, "bf16"),
         "mini": _scorer("mini", "fp32"),
     }
+    if find_spec("openvino") is not None:
+        ours["ours, OpenVINO fp32"] = _scorer(model, "fp32", "openvino")
+        ours["ours, OpenVINO bf16"] = _scorer(model, "bf16", "openvino")
     few, said = paths[:TRIED], texts[:TRIED]
     plain = quickest_batch(lambda batch: theirs.embed(few, said, batch))
     half = quickest_batch(lambda batch: theirs.embed(few, said, batch, bf16=True))
@@ -145,8 +150,8 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
     }
 
 
-def _scorer(model: Path | str, precision: Any) -> HumanCLAP:
-    settings = ScoringSettings(device="cpu", cache=False, precision=precision)
+def _scorer(model: Path | str, precision: Any, engine: Any = "torch") -> HumanCLAP:
+    settings = ScoringSettings(device="cpu", cache=False, precision=precision, engine=engine)
     return HumanCLAP.from_pretrained(model, settings=settings)
 
 
@@ -177,6 +182,12 @@ def memory(folder: Path, names: Sequence[str]) -> dict[str, float]:
     if any(score.error for score in scores):
         raise SystemExit(f"cannot be scored: {scores[0].error}")
     return {"clips": len(names), "seconds": round(spent, 2), "peak_gb": round(peak_gb(), 3)}
+
+
+def peak_gb() -> float:
+    """Most memory this program had resident; getrusage would begin with that of who started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024**2
 
 
 def in_own_process(folder: Path, names: Sequence[str]) -> dict[str, float]:
@@ -264,7 +275,7 @@ def main() -> None:
         write_model(folder / "model")
         pairs = write_clips(folder, arguments.clips)
         result: dict[str, Any] = {
-            "command": "python benchmarks/scoring_speed.py",
+            "command": shlex.join(["python", "benchmarks/scoring_speed.py", *sys.argv[1:]]),
             "threads": torch.get_num_threads(),
             "processors": os.cpu_count(),
             "torch": torch.__version__,

@@ -69,3 +69,16 @@ def test_scores_of_the_same_weights_at_two_commits_are_compared_without_naming_o
     unlike = str(replace(SIGNATURE, fingerprint="00000000", revision=COMMIT))
     with pytest.raises(SignatureMismatchError, match="made in 2 ways"):
         common_signature([pinned, unlike], where="a.csv")
+
+
+def test_the_engine_stands_in_a_signature_where_it_is_not_torch():
+    plain = Signature(
+        version="0.1.0", model="clap", fingerprint="3f9a1c2d", sample_rate=48000, window_s=10,
+        hop_s=10, fill="repeat",
+    )  # fmt: skip
+    other = replace(plain, engine="openvino")
+    assert str(other) == f"{plain}|engine:openvino"
+    assert Signature.parse(str(other)) == other
+    assert Signature.parse(str(plain)).engine == "torch"
+    with pytest.raises(SignatureMismatchError):
+        common_signature([str(plain), str(other)], where="table")

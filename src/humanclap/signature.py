@@ -13,7 +13,8 @@ class Signature:
     """How a score was made, written as one line (after sacreBLEU, Post 2018).
 
     revision: the commit of the hub that the model came from, empty for one from elsewhere. It says
-    where the weights are found again; what they are, the fingerprint says.
+    where the weights are found again; what they are, the fingerprint says. engine: what ran the
+    audio tower; torch is not written.
 
     >>> str(Signature(version="0.1.0", model="mini", fingerprint="3f9a1c2d", sample_rate=32000,
     ...               window_s=10, hop_s=10, fill="repeat", precision="fp32"))
@@ -30,6 +31,7 @@ class Signature:
     pool: str = "mean"
     precision: str = "fp32"
     revision: str = ""
+    engine: str = "torch"
 
     def __str__(self) -> str:
         return "|".join(
@@ -43,6 +45,7 @@ class Signature:
                 f"fill:{self.fill}",
                 f"pool:{self.pool}",
                 f"precision:{self.precision}",
+                *([f"engine:{self.engine}"] if self.engine != "torch" else []),
             )
         )
 
@@ -63,6 +66,7 @@ class Signature:
                 pool=fields["pool"],
                 precision=fields["precision"],
                 revision=fields.get("revision", ""),
+                engine=fields.get("engine", "torch"),
             )
         except (KeyError, ValueError) as error:
             raise InputError(f"not a humanclap signature: {text!r}") from error

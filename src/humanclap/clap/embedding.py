@@ -73,6 +73,7 @@ def embed_clips(
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
     remark: Callable[[int, str], None] | None = None,
     reading: int | None = None,
+    encode: Encode | None = None,
 ) -> Iterator[Embedding | AudioError]:
     """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
 
@@ -86,11 +87,12 @@ def embed_clips(
     remark: gets, likewise, the number of a clip and what is to be said of it (`audio_blocks`).
     reading: threads that decode, None: as many as are of use here. Batches, and so all digits, are
     the same whatever their number.
+    encode: what embeds windows, None: the backbone's own `embed_audio` (`engines`).
     """
     for found in encode_clips(
         backbone,
         sources,
-        backbone.embed_audio,
+        encode or backbone.embed_audio,
         hop_s=hop_s,
         batch_windows=batch_windows,
         precision=precision,

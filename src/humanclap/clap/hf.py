@@ -190,13 +190,18 @@ class HFCLAP(nn.Module):
         """Pooled output (batch, hidden) -> (batch, embedding_dim), unit length."""
         return _unit(self.model.audio_projection(features))
 
-    def _audio_inputs(self, waveforms: Tensor) -> dict[str, Tensor]:
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """(batch, window_samples) -> mels in dB as the audio model takes them, (batch, 1, ...)."""
         if waveforms.ndim != 2 or waveforms.shape[1] != self.window_samples:
             raise InputError(
                 f"waveforms have shape {tuple(waveforms.shape)}; expected (batch, "
                 f"{self.window_samples}), {self.window_s:g} s at {self.sample_rate} Hz"
             )
-        mels = self.frontend(waveforms)[:, None]  # (batch, 1, frames, n_mels)
+        mels: Tensor = self.frontend(waveforms)[:, None]  # (batch, 1, frames, n_mels)
+        return mels
+
+    def _audio_inputs(self, waveforms: Tensor) -> dict[str, Tensor]:
+        mels = self.spectrogram(waveforms)
         # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
         not_longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
         return {"input_features": mels, "is_longer": not_longer}

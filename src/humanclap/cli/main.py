@@ -37,6 +37,7 @@ COMMANDS = {
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
     "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
     "convert": ("convert", "Write a LAION .pt file as a folder of a transformers model."),
+    "bench": ("bench", "How fast does each engine score your clips here?"),
     "cache": ("cache", "What is kept of clips and texts that were scored before."),
     "push": ("push", "Upload a trained model to the Hugging Face hub."),
     "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),

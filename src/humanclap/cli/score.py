@@ -68,6 +68,14 @@ Examples:
     show_default=True,
     help="Precision of the model's arithmetic; part of the signature.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["torch", "openvino"]),
+    default="torch",
+    show_default=True,
+    help="What runs a transformers CLAP's audio tower (openvino: humanclap[openvino], on the CPU, "
+    "faster; compare by humanclap bench); part of the signature.",
+)
 @click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: a window]")
 @click.option(
     "--batch-windows",
@@ -101,6 +109,7 @@ def score(
     processor: str | None,
     device: str,
     precision: str,
+    engine: str,
     hop_s: float | None,
     batch_windows: int,
     threads: int | None,
@@ -137,6 +146,7 @@ def score(
     settings = ScoringSettings(
         device=device,
         precision=precision,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]
         hop_s=hop_s,
         batch_windows=batch_windows,
         cache=cache,

@@ -19,7 +19,8 @@ from humanclap.clap.cache import default_cache
 from humanclap.clap.cache_keys import Weights, context_of
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.clap.device import resolve_device
-from humanclap.clap.embedding import embed_clips, embed_texts
+from humanclap.clap.embedding import Encode, embed_clips, embed_texts
+from humanclap.clap.engines import audio_encoder, engine_version
 from humanclap.clap.identities import Identities
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
@@ -53,6 +54,8 @@ class HumanCLAP:
         self.backbone = checkpoint.backbone.to(resolve_device(self.settings.device))
         self.backbone.module().eval()
         self._weights = Weights(self.backbone, self.backbone.fingerprint())
+        self._engine: tuple[str, Encode] | None = None
+        self._audio_encoder()
         self.signature = str(self._signature())
         self._cache = default_cache() if self.settings.cache else None
 
@@ -96,7 +99,16 @@ class HumanCLAP:
             fill=backbone.fill,
             precision=self.settings.precision,
             revision=self._checkpoint.revision,
+            engine=self.settings.engine,
         )
+
+    def _audio_encoder(self) -> Encode:
+        """What embeds windows, of the weights as they are now."""
+        weights = self._weights.fingerprint()
+        if self._engine is None or self._engine[0] != weights:
+            made = audio_encoder(self.backbone, self.settings.engine, self.settings.precision)
+            self._engine = weights, made
+        return self._engine[1]
 
     def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float:
         """Cosine of one clip and one text, in [-1, 1].
@@ -210,6 +222,7 @@ class HumanCLAP:
             layout=LAYOUT,
             signature=str(self._signature()),
             settings=settings,
+            engine=engine_version(self.settings.engine),
         )
         return Shelf(self._cache, context)
 
@@ -232,6 +245,7 @@ class HumanCLAP:
             precision=self.settings.precision,
             listen=listen,
             remark=remark,
+            encode=None if self.settings.engine == "torch" else self._audio_encoder(),
         )
 
     def score_pairs(

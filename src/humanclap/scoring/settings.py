@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from humanclap.errors import SettingsError
 
 Precision = Literal["fp32", "bf16"]
+Engine = Literal["torch", "openvino"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,8 @@ class ScoringSettings:
     one; batch_windows: windows per forward pass (memory and speed only, never the score);
     batch_texts: likewise for texts; cache: keep what the model makes of files and texts in the
     user's cache folder (`clap.cache.default_cache`) and take it from there when they are scored
-    again; speed only.
+    again; speed only. engine: what runs a transformers CLAP's audio tower; scores differ a little
+    from torch's (docs/speed.md), so it is part of the signature.
     """
 
     hop_s: float | None = None
@@ -28,12 +30,15 @@ class ScoringSettings:
     batch_windows: int = 8
     batch_texts: int = 32
     cache: bool = True
+    engine: Engine = "torch"
 
     def __post_init__(self) -> None:
         if self.hop_s is not None and not self.hop_s > 0:
             raise SettingsError(f"hop_s is {self.hop_s}; expected seconds above 0")
         if self.precision not in get_args(Precision):
             raise SettingsError(f"precision is {self.precision!r}; expected fp32 or bf16")
+        if self.engine not in get_args(Engine):
+            raise SettingsError(f"engine is {self.engine!r}; expected torch or openvino")
         for name in ("batch_windows", "batch_texts"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")

@@ -1,0 +1,152 @@
+"""`humanclap bench`: clips per second and drift of each engine, on the user's own files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from humanclap.cli.console import (
+    MODEL_HELP,
+    emit,
+    model_options,
+    output_options,
+    progress_bar,
+    remark,
+    text_table,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    from humanclap.scoring.bench import Timing
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap bench clips/
+  humanclap bench pairs.csv --model clap --clips 200
+"""
+)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--audio-root",
+    type=click.Path(path_type=Path),
+    help="Where relative audio paths start.  [default: the table's folder]",
+)
+@click.option(
+    "-m", "--model", default="mini", show_default=True, help=f"Model to measure: {MODEL_HELP}"
+)
+@model_options
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
+)
+@click.option(
+    "--clips",
+    "most",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="At most so many clips, evenly over all.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Times each way runs; the median counts.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Number of CPU threads.  [default: torch's choice]",
+)
+@output_options
+def bench(
+    source: Path,
+    audio_root: Path | None,
+    model: str,
+    mn04: Path | None,
+    offline: bool,
+    revision: str | None,
+    processor: str | None,
+    device: str,
+    most: int,
+    rounds: int,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+) -> None:
+    """Measure how fast each engine and precision is here, and how far its scores drift.
+
+    SOURCE is a folder of clips, or a table with the columns audio,text. Every way embeds the same
+    clips, in turns; clips_per_s counts decoding too. least_cosine is that of the worst clip to
+    torch fp32; score_drift the greatest change of a score, of a table with texts. The cache is left
+    out.
+    """
+    clips, texts = _clips(source, audio_root, most)
+    from humanclap.clap.checkpoint import load_checkpoint
+    from humanclap.clap.device import use_threads
+    from humanclap.scoring.bench import bench as measure
+
+    if threads:
+        use_threads(threads)
+    with progress_bar("fetching", quiet=quiet) as progress:
+        checkpoint = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
+    with progress_bar("measuring", quiet=quiet) as progress:
+        found = measure(checkpoint, clips, texts, device=device, rounds=rounds, progress=progress)
+    if as_json:
+        emit(to_json([asdict(item) for item in found]), output=output)
+        return
+    emit(_text(found), output=output)
+    for told in dict.fromkeys(item.unusable for item in found if item.unusable):
+        remark(told, quiet=quiet)
+
+
+def _clips(
+    source: Path, audio_root: Path | None, most: int
+) -> tuple[Sequence[Path], Sequence[str]]:
+    from humanclap.audio.folder import list_clips
+    from humanclap.scoring.bench import spread_over
+    from humanclap.tables import read_manifest
+
+    if source.is_dir():
+        files = [source / name for name in list_clips(source).clips]
+        return [files[number] for number in spread_over(len(files), most)], []
+    pairs, _ = read_manifest(source)
+    by_clip = list({pair.audio: pair for pair in pairs}.values())
+    chosen = [by_clip[number] for number in spread_over(len(by_clip), most)]
+    root = audio_root or source.parent
+    return [root / pair.audio for pair in chosen], [pair.text for pair in chosen]
+
+
+def _text(found: Sequence[Timing]) -> str:
+    columns = ("engine", "precision", "clips_per_s", "least_cosine", "score_drift")
+    rows = [
+        (
+            item.engine,
+            item.precision,
+            *("not here" if item.unusable else _cell(item, name) for name in columns[2:]),
+        )
+        for item in found
+    ]
+    return text_table(columns, rows)
+
+
+def _cell(item: Timing, name: str) -> str:
+    value: float = getattr(item, name)
+    if math.isnan(value):
+        return "–"
+    return f"{value:.1f}" if name == "clips_per_s" else f"{value:.7f}"
