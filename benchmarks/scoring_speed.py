@@ -178,7 +178,7 @@ def memory(folder: Path, names: Sequence[str]) -> dict[str, float]:
     """Seconds of scoring with `mini`, and this process's peak memory in GB."""
     scorer = _scorer("mini", "fp32")
     pairs = [Pair(audio=name, text="a dog barks") for name in names]
-    spent, scores = timed(lambda: list(scorer.score_pairs(pairs, audio_root=folder)))
+    spent, _, scores = timed(lambda: list(scorer.score_pairs(pairs, audio_root=folder)))
     if any(score.error for score in scores):
         raise SystemExit(f"cannot be scored: {scores[0].error}")
     return {"clips": len(names), "seconds": round(spent, 2), "peak_gb": round(peak_gb(), 3)}
