@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
 
 
 class HumanCLAPError(Exception):
@@ -72,3 +75,22 @@ def naming_file(path: str | Path, *, always: bool = False) -> Iterator[None]:
         if cause is error and cause.filename is not None and not always:
             raise
         raise OSError(cause.errno, cause.strerror, str(path)) from error
+
+
+def listed(
+    items: Sequence[_Item],
+    most: int = 5,
+    *,
+    show: Callable[[_Item], str] = str,
+    between: str = ", ",
+    rest: str = " and {} more",
+) -> str:
+    """The first few items for a message, and how many more there are.
+
+    show: the words of an item; rest: what is said where there are more than `most`, {} of them.
+
+    >>> listed(["a", "b", "c", "d", "e", "f", "g"]), listed(["a", "b", "c"], 2, show=repr)
+    ('a, b, c, d, e and 2 more', "'a', 'b' and 1 more")
+    """
+    more = len(items) - most
+    return between.join(map(show, items[:most])) + (rest.format(more) if more > 0 else "")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from humanclap.errors import InputError, LeakageError, SettingsError
+from humanclap.errors import InputError, LeakageError, SettingsError, listed
 
 MAX_NAMED = 3
 """How many shared clips or captions a leakage error names."""
@@ -201,11 +201,10 @@ def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
                 if home != name:
                     shared.setdefault((home, name), {})[key] = None
         for (home, name), keys in shared.items():
-            named = ", ".join(map(repr, list(keys)[:MAX_NAMED]))
-            more = f" and {len(keys) - MAX_NAMED} more" if len(keys) > MAX_NAMED else ""
             raise LeakageError(
                 f"splits {home!r} and {name!r} share {len(keys)} {kind}"
-                f"{'s' if len(keys) > 1 else ''}: {named}{more} "
+                f"{'s' if len(keys) > 1 else ''}: "
+                f"{listed(list(keys), MAX_NAMED, show=repr)} "
                 "(make splits by clip and caption: humanclap ratings split)"
             )
 

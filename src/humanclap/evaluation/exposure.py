@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from humanclap.errors import LeakageError
+from humanclap.errors import LeakageError, listed
 from humanclap.records import UNKNOWN_MET, Score, roles_met
 
 MAX_NAMED = 3
@@ -62,10 +62,15 @@ def refuse_met(tables: Mapping[str, Sequence[Score]]) -> None:
     for name, scores in tables.items():
         met = [row for row in scores if roles_met(row.met)]
         if met:
-            named = "; ".join(f"{row.audio} | {row.text}: {row.met}" for row in met[:MAX_NAMED])
-            more = f"; and {len(met) - MAX_NAMED} more" if len(met) > MAX_NAMED else ""
+            named = listed(
+                met,
+                MAX_NAMED,
+                show=lambda row: f"{row.audio} | {row.text}: {row.met}",
+                between="; ",
+                rest="; and {} more",
+            )
             raise LeakageError(
-                f"{name}: its model met {len(met)} of {len(scores)} pairs before: {named}{more} "
+                f"{name}: its model met {len(met)} of {len(scores)} pairs before: {named} "
                 "(leave them out of the table of pairs, or go without --refuse-trained-on and "
                 "read the figures without them)"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from humanclap.errors import InputError, SignatureMismatchError
+from humanclap.errors import InputError, SignatureMismatchError, listed
 from humanclap.evaluation.settings import Key
 from humanclap.grouping import Paired
 from humanclap.records import Score, Target
@@ -242,6 +242,4 @@ def _count(names: Iterable[str], noun: str) -> str:
 
 
 def _named(names: Iterable[str]) -> str:
-    listed = list(names)
-    rest = f" and {len(listed) - MAX_NAMED} more" if len(listed) > MAX_NAMED else ""
-    return ", ".join(map(repr, listed[:MAX_NAMED])) + rest
+    return listed(list(names), MAX_NAMED, show=repr)

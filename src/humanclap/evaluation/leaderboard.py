@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from humanclap.errors import InputError
+from humanclap.errors import InputError, listed
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
 from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.noted import noted
@@ -249,11 +249,14 @@ def _shared_prompts(
 
 
 def _who_has_which(prompts_of: Mapping[str, frozenset[str]]) -> str:
-    groups = _groups_of_prompts(prompts_of)
-    lines = [f"\n  {group.prompts}: {', '.join(group.systems)}" for group in groups[:MAX_GROUPS]]
-    if len(groups) > MAX_GROUPS:
-        lines.append(f"\n  and {len(groups) - MAX_GROUPS} more sets of systems")
-    return f"Prompts, and the systems that have them:{''.join(lines)}"
+    groups = listed(
+        _groups_of_prompts(prompts_of),
+        MAX_GROUPS,
+        show=lambda group: f"\n  {group.prompts}: {', '.join(group.systems)}",
+        between="",
+        rest="\n  and {} more sets of systems",
+    )
+    return f"Prompts, and the systems that have them:{groups}"
 
 
 def _matrix(clips: Sequence[Clip], systems: Sequence[str], prompts: Sequence[str]) -> Floats:

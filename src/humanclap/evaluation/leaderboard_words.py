@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from humanclap.errors import listed
 from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
@@ -97,11 +98,13 @@ def caveats(board: Leaderboard) -> list[str]:
 
 
 def _who_has_which(board: Leaderboard) -> str:
-    groups = [
-        f"{group.prompts:,} {', '.join(group.systems)}" for group in board.prompts_of[:MAX_GROUPS]
-    ]
-    more = len(board.prompts_of) - len(groups)
-    return "; ".join([*groups, *([f"{more} more sets of systems"] if more else [])])
+    return listed(
+        board.prompts_of,
+        MAX_GROUPS,
+        show=lambda group: f"{group.prompts:,} {', '.join(group.systems)}",
+        between="; ",
+        rest="; {} more sets of systems",
+    )
 
 
 def _several_tables(board: Leaderboard) -> list[str]:

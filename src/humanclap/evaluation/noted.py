@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from humanclap.errors import listed
 from humanclap.records import Score
 
 MAX_NAMED = 5
@@ -35,7 +36,12 @@ def noted_in_words(found: Sequence[Noted], total: int) -> str:
     """A sentence that counts and names them; empty where there are none."""
     if not found:
         return ""
-    named = "; ".join(f"{item.audio} ({item.where}): {item.note}" for item in found[:MAX_NAMED])
-    more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    named = listed(
+        found,
+        MAX_NAMED,
+        show=lambda item: f"{item.audio} ({item.where}): {item.note}",
+        between="; ",
+        rest="; and {} more",
+    )
     of = f"{len(found):,} of {total:,} judged pairs {'has' if len(found) == 1 else 'have'} a note"
-    return f"{of}: {named}{more}. They count as the others do."
+    return f"{of}: {named}. They count as the others do."

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from humanclap.errors import AudioError, InputError
+from humanclap.errors import AudioError, InputError, listed
 from humanclap.fingerprint import fingerprint_text
 from humanclap.listening.anchors import make_anchors
 from humanclap.listening.assignment import Stimulus
@@ -167,8 +167,7 @@ def _clip_notes(examined: Mapping[str, Examined]) -> Iterator[str]:
         if clip.note:
             by_note.setdefault(clip.note, []).append(audio)
     for note, clips in by_note.items():
-        more = f" and {len(clips) - _MAX_NAMED} more" if len(clips) > _MAX_NAMED else ""
-        yield f"{', '.join(clips[:_MAX_NAMED])}{more}: {note}"
+        yield f"{listed(clips, _MAX_NAMED)}: {note}"
 
 
 def _enough_anchors(
@@ -198,10 +197,10 @@ def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dic
             bad.append(f"{audio}: {error.reason}")
         progress(number, len(clips), "")
     if bad:
-        more = f"\n  and {len(bad) - _MAX_NAMED} more" if len(bad) > _MAX_NAMED else ""
+        named = listed(bad, _MAX_NAMED, between="\n  ", rest="\n  and {} more")
         raise InputError(
             f"{len(bad)} clips under {audio_root} cannot be used (--audio-root says where "
-            "relative paths start):\n  " + "\n  ".join(bad[:_MAX_NAMED]) + more
+            f"relative paths start):\n  {named}"
         )
     return examined
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from humanclap.audio.decode import convert
 from humanclap.audio.folder import SOUND_SUFFIXES, FolderClips, list_clips
 from humanclap.audio.names import is_utf8, same_name, shown
-from humanclap.errors import InputError
+from humanclap.errors import InputError, listed
 from humanclap.records import Pair
 from humanclap.tables import (
     Further,
@@ -23,9 +23,6 @@ from humanclap.tables import (
 )
 
 log = logging.getLogger(__name__)
-
-_NAMED = 5
-"""How many names an error lists before it only counts."""
 
 
 def pairs_of_folder(
@@ -92,7 +89,7 @@ def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
         name = row.text("name")
         fits = names.fitting(name) or other_names.fitting(name)
         if len(fits) > 1:
-            raise row.error(f"name {name!r} fits several clips: {listed(list(map(shown, fits)))}")
+            raise row.error(f"name {name!r} fits several clips: {listed(fits, show=shown)}")
         if not fits:
             no_clip.append(name)
             continue
@@ -145,16 +142,6 @@ def _warn_of_others(match: FolderMatch) -> None:
         (foreign, "names are not UTF-8, so that no table can name them", "; rename them"),
     ):
         if paths:
-            names = listed([shown(path) for path in paths])
+            names = listed(paths, show=shown)
             told = remedy.format(convert=convert(paths[0]))
             log.warning("%s: %d %s: %s%s", shown(found.folder), len(paths), what, names, told)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more.
-
-    >>> listed(["a", "b", "c", "d", "e", "f", "g"])
-    'a, b, c, d, e and 2 more'
-    """
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from humanclap.errors import InputError, TableError
+from humanclap.errors import InputError, TableError, listed
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import check_leakage, grouped_split
 from humanclap.metrics.agreement import MIN_PAIRS
@@ -300,10 +300,14 @@ def check_files(examples: Sequence[Example]) -> None:
         if item.path not in missing and not item.path.is_file():
             missing[item.path] = item
     if missing:
-        named = [f"  {item.where}: {path}" for path, item in list(missing.items())[:MAX_NAMED]]
-        if len(missing) > MAX_NAMED:
-            named.append(f"  and {len(missing) - MAX_NAMED} more")
+        named = listed(
+            list(missing.values()),
+            MAX_NAMED,
+            show=lambda item: f"  {item.where}: {item.path}",
+            between="\n",
+            rest="\n  and {} more",
+        )
         raise InputError(
             f"{len(missing)} audio file{'s are' if len(missing) > 1 else ' is'} missing "
-            "(is the audio root right?):\n" + "\n".join(named)
+            f"(is the audio root right?):\n{named}"
         )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
-from humanclap.errors import HumanCLAPError, SettingsError
+from humanclap.errors import HumanCLAPError, SettingsError, listed
 from humanclap.progress import Progress, silent
 from humanclap.training.averaging import mean_weights, put_in, update_average
 from humanclap.training.batches import Batch, Plan, batches_per_epoch, load_batches, plan_epoch
@@ -336,6 +336,10 @@ def _groups(plans: Sequence[Plan], size: int) -> list[Sequence[Plan]]:
 
 
 def _named(batch: Batch) -> str:
-    named = [f"{item.where} ({item.audio}, {item.text!r})" for item in batch.examples[:MAX_NAMED]]
-    more = len(batch.examples) - MAX_NAMED
-    return "; ".join(named) + (f" and {more} more pairs" if more > 0 else "")
+    return listed(
+        batch.examples,
+        MAX_NAMED,
+        show=lambda item: f"{item.where} ({item.audio}, {item.text!r})",
+        between="; ",
+        rest=" and {} more pairs",
+    )

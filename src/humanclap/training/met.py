@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from humanclap.audio.identity import clip_codes
 from humanclap.clap.identities import Identities, identities_of
-from humanclap.errors import AudioError, InputError, LeakageError
+from humanclap.errors import AudioError, InputError, LeakageError, listed
 from humanclap.records import UNKNOWN_MET, roles_met
 from humanclap.training.dataset import Example, Splits
 
@@ -39,9 +39,13 @@ class MetBefore:
 
     def named(self) -> str:
         """The first few pairs with what was met of them."""
-        first = [f"{item.audio} | {item.text}: {met}" for item, met in self.pairs[:MAX_NAMED]]
-        more = len(self.pairs) - MAX_NAMED
-        return "; ".join(first) + (f"; and {more} more" if more > 0 else "")
+        return listed(
+            self.pairs,
+            MAX_NAMED,
+            show=lambda pair: f"{pair[0].audio} | {pair[0].text}: {pair[1]}",
+            between="; ",
+            rest="; and {} more",
+        )
 
     def refuse(self) -> None:
         """Raise LeakageError where any pair was met."""
