@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
 from humanclap.clap.text_account import TextAccount
+from humanclap.fingerprint import fingerprint_bytes
 
 
 @runtime_checkable
@@ -61,3 +63,23 @@ class Backbone(Protocol):
 
     def to(self, device: str) -> Self:
         """Move to a torch device."""
+
+
+def fingerprint_of(settings: Mapping[str, object], module: nn.Module, *more: bytes) -> str:
+    """8 hex digits over settings, every tensor of a module as float32, and what else is given."""
+    parts = [json.dumps(settings, sort_keys=True).encode()]
+    for name, tensor in sorted(module.state_dict().items()):
+        parts += [name.encode(), tensor.detach().cpu().float().contiguous().numpy().tobytes()]
+    return fingerprint_bytes(*parts, *more)
+
+
+def weights_mark(module: nn.Module) -> Mapping[str, tuple[int, int]] | None:
+    """Place and count of changes of every tensor: the same where no weight has changed since.
+
+    None where torch counts none, as of tensors made in inference mode. Batch normalisation changes
+    its statistics without a new version, but not its counter.
+    """
+    state: dict[str, Tensor] = module.state_dict(keep_vars=True)
+    if any(tensor.is_inference() for tensor in state.values()):
+        return None
+    return {name: (tensor.data_ptr(), tensor._version) for name, tensor in state.items()}

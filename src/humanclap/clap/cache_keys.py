@@ -11,17 +11,15 @@ import hashlib
 import json
 import stat
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from humanclap.audio.names import existing
-from humanclap.clap.backbone import Backbone
+from humanclap.clap.backbone import Backbone, weights_mark
 from humanclap.fingerprint import fingerprint_bytes, sha256_file
 
 _ROOMS = ("audio", "clap")
@@ -90,23 +88,15 @@ class Weights:
     def __init__(self, backbone: Backbone, fingerprint: str) -> None:
         """fingerprint: as it is now."""
         self._backbone = backbone
-        self._mark = _mark(backbone.module())
+        self._mark = weights_mark(backbone.module())
         self._fingerprint = fingerprint
 
     def fingerprint(self) -> str:
         """That of the weights as they are now."""
-        mark = _mark(self._backbone.module())
+        mark = weights_mark(self._backbone.module())
         if mark is None or mark != self._mark:
             self._mark, self._fingerprint = mark, self._backbone.fingerprint()
         return self._fingerprint
-
-
-def _mark(module: nn.Module) -> Mapping[str, object] | None:
-    """Place and count of changes of every tensor; None where torch counts none."""
-    state: dict[str, torch.Tensor] = module.state_dict(keep_vars=True)
-    if any(tensor.is_inference() for tensor in state.values()):
-        return None
-    return {name: (tensor.data_ptr(), tensor._version) for name, tensor in state.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio.window import Fill
+from humanclap.clap.backbone import weights_mark
 from humanclap.clap.frontend import DecibelMel
 from humanclap.clap.hub import model_folder, processor_folder
 from humanclap.clap.text_account import TextAccount, account_of
@@ -266,12 +267,9 @@ class HFCLAP(nn.Module):
         The same for a hub id and a copy of it, and on transformers 4.5x and 5. Computed again
         after the weights changed.
         """
-        state: dict[str, Tensor] = self.model.state_dict(keep_vars=True)
-        # Batch normalisation changes its statistics without a new version, but not its counter.
-        # Tensors made in inference mode keep no version: nothing is remembered of those.
-        versions = [None if t.is_inference() else t._version for t in state.values()]
-        key = tuple(zip((tensor.data_ptr() for tensor in state.values()), versions, strict=True))
-        if self._fingerprint is None or self._fingerprint[0] != key or None in versions:
+        mark = weights_mark(self.model)
+        if self._fingerprint is None or mark is None or self._fingerprint[0] != mark:
+            state: dict[str, Tensor] = self.model.state_dict()
             parts = [
                 _architecture(self.model.config),
                 _front_end(self.processor.feature_extractor),
@@ -282,7 +280,7 @@ class HFCLAP(nn.Module):
                     if state[name].is_floating_point()
                 ),
             ]
-            self._fingerprint = (key, fingerprint_text(parts))
+            self._fingerprint = (mark, fingerprint_text(parts))
         return self._fingerprint[1]
 
     def module(self) -> nn.Module:

@@ -13,7 +13,6 @@ a folder that its `save_pretrained` wrote. `PluginCLAP` brings all but the two e
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -25,11 +24,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
-from humanclap.clap.backbone import Backbone
+from humanclap.clap.backbone import Backbone, fingerprint_of
 from humanclap.clap.published.registry import PLUGIN_GROUP
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import CheckpointError
-from humanclap.fingerprint import fingerprint_bytes
 
 GROUP = PLUGIN_GROUP
 """Group of entry points that name models."""
@@ -86,10 +84,7 @@ class PluginCLAP(nn.Module):
 
     def fingerprint(self) -> str:
         """8 hex digits over the settings and the weights (as float32); computed on each call."""
-        parts = [json.dumps(self.settings(), sort_keys=True).encode()]
-        for name, tensor in sorted(self.state_dict().items()):
-            parts += [name.encode(), tensor.detach().float().cpu().contiguous().numpy().tobytes()]
-        return fingerprint_bytes(*parts)
+        return fingerprint_of(self.settings(), self)
 
     def text_accounts(self, texts: Sequence[str]) -> list[TextAccount]:
         """Every word taken as one piece that is read: all that is known without a tokenizer."""

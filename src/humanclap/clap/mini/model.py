@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio import Fill
+from humanclap.clap.backbone import fingerprint_of
 from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.projection import AudioProjection, TextProjection
@@ -30,7 +30,6 @@ from humanclap.clap.mini.tagger import FRAME_SAMPLES, Tagger
 from humanclap.clap.mini.text import UNKNOWN, TextEncoder, encode, tiny_tokenizer
 from humanclap.clap.text_account import TextAccount, account_of
 from humanclap.errors import CheckpointError, InputError, SettingsError
-from humanclap.fingerprint import fingerprint_bytes
 
 _INITIAL_SCALE = math.log(1 / 0.07)
 
@@ -166,10 +165,7 @@ class MiniCLAP(nn.Module):
 
     def fingerprint(self) -> str:
         """8 hex digits over settings, tensors (as float32) and tokenizer; computed on each call."""
-        parts = [json.dumps(self.settings(), sort_keys=True).encode()]
-        for name, tensor in sorted(self.state_dict().items()):
-            parts += [name.encode(), tensor.detach().cpu().float().contiguous().numpy().tobytes()]
-        return fingerprint_bytes(*parts, self.tokenizer.to_str().encode())
+        return fingerprint_of(self.settings(), self, self.tokenizer.to_str().encode())
 
     def save_pretrained(
         self, directory: str | Path, *, half: bool = False, whole: bool = True
