@@ -37,11 +37,11 @@ from humanclap.audio.load import load_audio
 from humanclap.clap.cache import cache_of_user
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.fingerprint import sha256_file
+from humanclap.formats import atomic_writer
 from humanclap.records import Pair
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
-from humanclap.tables import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "cache_speed.json"
 CAPTIONS, RATE, SECONDS = 40, 44_100, 10

@@ -22,8 +22,9 @@ from objectives_esc import targets_of, tie_ceiling
 
 from humanclap.cli.console import progress_bar, to_json
 from humanclap.experiments.run import run_experiment
+from humanclap.formats import atomic_writer
 from humanclap.records import Target
-from humanclap.tables import atomic_writer, write_records
+from humanclap.tables import write_records
 
 RESULT = Path(__file__).parent / "results" / "efficiency_esc.json"
 RECIPE = Path(__file__).parents[1] / "recipes" / "esc-efficiency.toml"

@@ -32,11 +32,12 @@ from numpy.typing import NDArray
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.cli.console import format_number, to_json
+from humanclap.formats import atomic_writer
 from humanclap.metrics.agreement import lcc, srcc
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap, paired_difference
 from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.records import Target
-from humanclap.tables import atomic_writer, read_table, write_records
+from humanclap.tables import read_table, write_records
 from humanclap.training.dataset import Example, Splits, make_splits, read_examples
 from humanclap.training.loop import train
 from humanclap.training.settings import TrainingSettings

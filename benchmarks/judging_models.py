@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from humanclap.errors import InputError
 from humanclap.evaluation.result import plain
+from humanclap.formats import atomic_writer
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.tables import atomic_writer
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = ("mini", "mini-mn04")

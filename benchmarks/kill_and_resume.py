@@ -31,7 +31,7 @@ import torch
 from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.fingerprint import sha256_file
-from humanclap.tables import atomic_writer
+from humanclap.formats import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "kill_and_resume.json"
 RATE, PAIRS, EPOCHS = 32_000, 120, 12

@@ -33,8 +33,9 @@ from humanclap.cli.console import progress_bar, to_json
 from humanclap.experiments.run import run_experiment
 from humanclap.experiments.summary import summarise
 from humanclap.experiments.tables import as_json
+from humanclap.formats import atomic_writer
 from humanclap.records import Target
-from humanclap.tables import atomic_writer, read_table, write_records
+from humanclap.tables import read_table, write_records
 
 RESULT = Path(__file__).parent / "results" / "objectives_esc.json"
 RECIPE = Path(__file__).parents[1] / "recipes" / "esc-objectives.toml"

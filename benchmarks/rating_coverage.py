@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from objectives_esc import targets_of as esc_targets
 
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint
+from humanclap.formats import atomic_writer
 from humanclap.grouping import without_shared
 from humanclap.metrics.bootstrap import cluster_bootstrap
 from humanclap.metrics.calibration import coverage
 from humanclap.records import Target
-from humanclap.tables import atomic_writer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "mini"))
 from rating_map import FOLDER, calibration, rated_pairs, scores_of, variance_of

@@ -29,9 +29,9 @@ from human_tuning_esc import TEN_WAY, balanced, examples_of
 from numpy.typing import NDArray
 
 from humanclap.clap.checkpoint import Calibration, load_checkpoint
+from humanclap.formats import atomic_writer
 from humanclap.metrics import rating_map
 from humanclap.metrics.calibration import coverage
-from humanclap.tables import atomic_writer
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.towers import audio_tower
 from humanclap.training.validation import cosines

@@ -38,10 +38,10 @@ import torch
 from cache_speed import spread, timed, write_clips
 from full_size_steps import write_model
 
+from humanclap.formats import atomic_writer
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
-from humanclap.tables import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "scoring_speed.json"
 BATCHES = (1, 4, 8, 16)

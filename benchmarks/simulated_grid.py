@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.cli.console import to_json
+from humanclap.formats import atomic_writer
 from humanclap.metrics.agreement import ktau, lcc, srcc
 from humanclap.metrics.reliability import icc1
 from humanclap.ratings.aggregate import aggregate
@@ -43,7 +44,6 @@ from humanclap.ratings.screening import screen
 from humanclap.ratings.standardise import standardise_on_scale
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
-from humanclap.tables import atomic_writer
 from humanclap.training.dataset import Example, Splits
 from humanclap.training.loop import train
 from humanclap.training.settings import TrainingSettings

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from humanclap.errors import TableError
+from humanclap.formats import atomic_writer
 from humanclap.records import Pair, Score, Target
 from humanclap.tables import (
-    atomic_writer,
     read_pairs,
     read_scores,
     read_table,

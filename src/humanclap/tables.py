@@ -13,33 +13,11 @@ from typing import Any, TypeVar
 from humanclap.errors import InputError, TableError
 from humanclap.formats import (
     STANDARD,
-    atomic_writer,
-    check_output,
     read_cells,
     write_cells,
     write_delimited,
 )
 from humanclap.records import Pair, Score, Target
-
-__all__ = [
-    "Further",
-    "Row",
-    "Table",
-    "atomic_writer",
-    "check_distinct",
-    "check_output",
-    "further_cells",
-    "optional_columns",
-    "read_manifest",
-    "read_pairs",
-    "read_scores",
-    "read_table",
-    "read_targets",
-    "records_as_csv",
-    "rows_as_csv",
-    "write_records",
-    "write_rows",
-]
 
 Record = TypeVar("Record")
 

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
+from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer
 
 if TYPE_CHECKING:
     from humanclap.clap.backbone import Backbone

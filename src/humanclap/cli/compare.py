@@ -97,7 +97,8 @@ def compare(
     from humanclap.evaluation.leaderboard import leaderboard
     from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
     from humanclap.evaluation.standings import LeaderboardSettings
-    from humanclap.tables import atomic_writer, read_scores
+    from humanclap.formats import atomic_writer
+    from humanclap.tables import read_scores
 
     if len({path.stem for path in scores}) < len(scores):
         raise click.UsageError("two score tables have one file name; give each system's its own")

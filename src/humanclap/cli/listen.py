@@ -15,7 +15,7 @@ import click
 from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table, to_json
 from humanclap.errors import InputError
 from humanclap.extras import require
-from humanclap.tables import atomic_writer
+from humanclap.formats import atomic_writer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"

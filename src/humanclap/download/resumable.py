@@ -16,8 +16,8 @@ from typing import Any
 
 from humanclap.errors import InputError
 from humanclap.fingerprint import sha256_file
+from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer
 
 log = logging.getLogger(__name__)
 

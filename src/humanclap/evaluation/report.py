@@ -19,8 +19,8 @@ from humanclap.evaluation.result import (
     Evaluation,
     Group,
 )
+from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
-from humanclap.tables import atomic_writer
 
 
 def write_reports(

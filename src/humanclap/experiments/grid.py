@@ -19,12 +19,13 @@ from humanclap.experiments.judge import Figures, figures
 from humanclap.experiments.parts import Part, fewer_pairs, only_systems
 from humanclap.experiments.recipe import Recipe
 from humanclap.fingerprint import fingerprint_text
+from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
 from humanclap.records import Score
 from humanclap.scale import RatingScale
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
-from humanclap.tables import atomic_writer, read_scores, write_records
+from humanclap.tables import read_scores, write_records
 from humanclap.training.card import model_card
 from humanclap.training.dataset import Example, check_files
 from humanclap.training.features import FeatureFiles

@@ -19,9 +19,10 @@ from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, Row, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
+from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer, write_rows
+from humanclap.tables import write_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

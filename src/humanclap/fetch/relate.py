@@ -11,8 +11,9 @@ from pathlib import Path
 
 from humanclap.download.resumable import download
 from humanclap.errors import InputError, naming_file
+from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
-from humanclap.tables import atomic_writer, read_table
+from humanclap.tables import read_table
 
 README_ADDRESS = "https://sarulab.sakura.ne.jp/kanamori/RELATE_open_dataset/RELATE_wave.zip"
 """What the dataset's README says under "Download wave files"."""

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
+from humanclap.formats import atomic_writer
 from humanclap.listening.answered import (
     Answered,
     anchor_means,
@@ -28,7 +29,7 @@ from humanclap.listening.listener_questions import relate_code
 from humanclap.listening.monitor import repeat_difference
 from humanclap.listening.study import Study
 from humanclap.records import Question
-from humanclap.tables import atomic_writer, write_rows
+from humanclap.tables import write_rows
 from humanclap.version import __version__
 
 RATING_COLUMNS = (

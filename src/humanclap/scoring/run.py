@@ -7,11 +7,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from humanclap.audio.load import Source, Waveform
+from humanclap.formats import check_output
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
 from humanclap.scoring.scorer import HumanCLAP, check_pair_ids
-from humanclap.tables import Further, check_output, write_rows
+from humanclap.tables import Further, write_rows
 
 LONG_S = 60.0
 """Seconds of a clip from which on it is told how much of it was read."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from humanclap.clap.checkpoint import RUN_CHECKPOINT
 from humanclap.errors import CheckpointError, SettingsError, naming_file
-from humanclap.tables import atomic_writer, write_rows
+from humanclap.formats import atomic_writer
+from humanclap.tables import write_rows
 
 IDENTITY_FILE = "run.json"
 STATE_FILE = "state.pt"
