@@ -12,6 +12,8 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    audio_root_option,
+    device_option,
     emit,
     model_options,
     output_options,
@@ -33,18 +35,12 @@ Examples:
 """
 )
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--audio-root",
-    type=click.Path(path_type=Path),
-    help="Where relative audio paths start.  [default: the table's folder]",
-)
+@audio_root_option
 @click.option(
     "-m", "--model", default="mini", show_default=True, help=f"Model to measure: {MODEL_HELP}"
 )
 @model_options
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
-)
+@device_option
 @click.option(
     "--clips",
     "most",

@@ -170,6 +170,22 @@ MODEL_HELP = (
 """What a command takes as its model."""
 
 
+def device_option(command: Command) -> Command:
+    """Add --device to a command that computes."""
+    return click.option(
+        "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
+    )(command)
+
+
+def audio_root_option(command: Command) -> Command:
+    """Add --audio-root to a command that reads a table of clips."""
+    return click.option(
+        "--audio-root",
+        type=click.Path(path_type=Path),
+        help="Where relative audio paths start.  [default: the table's folder]",
+    )(command)
+
+
 def cache_option(command: Command) -> Command:
     """Add --no-cache to a command that embeds clips; it is given to it as `cache`."""
     return click.option(

@@ -22,6 +22,11 @@ TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
 URL_VARIABLE = "HUMANCLAP_STUDY"
 
 _study_argument = click.argument("study", envvar=URL_VARIABLE)
+_audio_root_option = click.option(
+    "--audio-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where relative audio paths start.  [default: as the study was made]",
+)
 
 
 @click.group(
@@ -163,11 +168,7 @@ def _write_starter(design: Path, quiet: bool) -> None:
     help="Address listeners use, where a proxy is in front.  [default: host and port]",
 )
 @click.option("--proxies", default="", help="Proxy addresses whose forwarded headers are trusted.")
-@click.option(
-    "--audio-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where relative audio paths start.  [default: as the study was made]",
-)
+@_audio_root_option
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
@@ -393,11 +394,7 @@ def close(study: str, reopen: bool) -> None:
     show_default=True,
     help="Share of bots that answer at random.",
 )
-@click.option(
-    "--audio-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where relative audio paths start.  [default: as the study was made]",
-)
+@_audio_root_option
 @output_options
 def simulate(
     study: str,

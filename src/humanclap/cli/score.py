@@ -12,7 +12,9 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    audio_root_option,
     cache_option,
+    device_option,
     emit,
     model_options,
     output_options,
@@ -45,11 +47,7 @@ Examples:
 @click.option(
     "--texts", type=click.Path(path_type=Path), help="Table name,text of the clips in a folder."
 )
-@click.option(
-    "--audio-root",
-    type=click.Path(path_type=Path),
-    help="Where relative audio paths start.  [default: the table's folder]",
-)
+@audio_root_option
 @click.option(
     "-m",
     "--model",
@@ -58,9 +56,7 @@ Examples:
     help=f"Model to score with: {MODEL_HELP}",
 )
 @model_options
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
-)
+@device_option
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16"]),

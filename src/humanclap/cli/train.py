@@ -10,6 +10,7 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    audio_root_option,
     cache_option,
     format_number,
     model_options,
@@ -73,11 +74,7 @@ Then: humanclap score pairs.csv --model runs/first
     required=True,
     help="Folder of the run: log.csv, state, and at the end checkpoint/.",
 )
-@click.option(
-    "--audio-root",
-    type=click.Path(path_type=Path),
-    help="Where relative audio paths start.  [default: the table's folder]",
-)
+@audio_root_option
 @click.option(
     "-m",
     "--model",

@@ -10,6 +10,7 @@ import click
 from humanclap.cli.console import (
     MODEL_HELP,
     cache_option,
+    device_option,
     emit,
     keeps_inputs,
     model_options,
@@ -45,9 +46,7 @@ def xacle() -> None:
     help=f"Model to predict with: {MODEL_HELP}",
 )
 @model_options
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
-)
+@device_option
 @cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
