@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from humanclap.clap.checkpoint import Checkpoint
 from humanclap.errors import InputError, MissingExtraError, SettingsError
@@ -16,7 +18,10 @@ from humanclap.progress import Progress, silent
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import Engine, Precision, ScoringSettings
 
-WAYS: tuple[tuple[Engine, Precision], ...] = (
+Rows = NDArray[np.float32]
+"""Embeddings (n, embedding_dim)."""
+Way = tuple[Engine, Precision]
+WAYS: tuple[Way, ...] = (
     ("torch", "fp32"),
     ("torch", "bf16"),
     ("openvino", "fp32"),
@@ -37,9 +42,9 @@ class Timing:
 
     engine: str
     precision: str
-    clips_per_s: float = float("nan")
-    least_cosine: float = float("nan")
-    score_drift: float = float("nan")
+    clips_per_s: float = math.nan
+    least_cosine: float = math.nan
+    score_drift: float = math.nan
     unusable: str = ""
 
 
@@ -62,56 +67,48 @@ def bench(
         raise InputError("no clips to measure with")
     if texts and len(texts) != len(clips):
         raise InputError(f"{len(clips)} clips and {len(texts)} texts; expected as many, or none")
-    scorers: dict[tuple[Engine, Precision], HumanCLAP] = {}
-    unusable: dict[tuple[Engine, Precision], str] = {}
-    rows: dict[tuple[Engine, Precision], tuple[np.ndarray, np.ndarray | None]] = {}
-    for engine, precision in WAYS:
+    scorers: dict[Way, HumanCLAP] = {}
+    unusable: dict[Way, str] = {}
+    for way in WAYS:
+        engine, precision = way
         settings = ScoringSettings(engine=engine, precision=precision, device=device, cache=False)
         try:
-            scorer = HumanCLAP(checkpoint, settings)
+            scorers[way] = HumanCLAP(checkpoint, settings)
         except (MissingExtraError, SettingsError) as error:
             if engine == "torch":
                 raise
-            unusable[engine, precision] = str(error)
-            continue
-        scorer.embed_audio(clips[:1])
-        scorers[engine, precision] = scorer
-        rows[engine, precision] = (np.zeros(0), scorer.embed_text(texts) if texts else None)
-    seconds: dict[tuple[Engine, Precision], list[float]] = {way: [] for way in scorers}
+            unusable[way] = str(error)
+        else:
+            scorers[way].embed_audio(clips[:1])
+    said = {way: scorer.embed_text(texts) for way, scorer in scorers.items()} if texts else {}
+    heard: dict[Way, Rows] = {}
+    seconds: dict[Way, list[float]] = {way: [] for way in scorers}
     for turn in range(rounds):
         for number, (way, scorer) in enumerate(scorers.items()):
             progress(turn * len(scorers) + number, rounds * len(scorers), " ".join(way))
             begin = time.perf_counter()
-            found = scorer.embed_audio(clips)
+            heard[way] = scorer.embed_audio(clips)
             seconds[way].append(time.perf_counter() - begin)
-            rows[way] = (found, rows[way][1])
+    scores = {way: _products(heard[way], rows) for way, rows in said.items()}
+    first = WAYS[0]
     return [
-        Timing(engine=way[0], precision=way[1], unusable=unusable[way])
-        if way in unusable
-        else _timing(way, len(clips) / statistics.median(seconds[way]), rows[way], rows[WAYS[0]])
+        Timing(
+            engine=way[0],
+            precision=way[1],
+            clips_per_s=len(clips) / statistics.median(seconds[way]),
+            least_cosine=min(1.0, float(_products(heard[way], heard[first]).min())),
+            score_drift=float(np.abs(scores[way] - scores[first]).max()) if scores else math.nan,
+        )
+        if way in scorers
+        else Timing(engine=way[0], precision=way[1], unusable=unusable[way])
         for way in WAYS
     ]
 
 
-def _timing(
-    way: tuple[Engine, Precision],
-    clips_per_s: float,
-    rows: tuple[np.ndarray, np.ndarray | None],
-    reference: tuple[np.ndarray, np.ndarray | None],
-) -> Timing:
-    cosines = np.sum(rows[0].astype(np.float64) * reference[0], axis=1)
-    drift = float("nan")
-    if rows[1] is not None and reference[1] is not None:
-        scores = np.sum(rows[0].astype(np.float64) * rows[1], axis=1)
-        before = np.sum(reference[0].astype(np.float64) * reference[1], axis=1)
-        drift = float(np.abs(scores - before).max())
-    return Timing(
-        engine=way[0],
-        precision=way[1],
-        clips_per_s=clips_per_s,
-        least_cosine=min(1.0, float(cosines.min())),
-        score_drift=drift,
-    )
+def _products(one: Rows, other: Rows) -> NDArray[np.float64]:
+    """Scalar product of each row with the one at its place, (n,)."""
+    products: NDArray[np.float64] = np.sum(one.astype(np.float64) * other, axis=1)
+    return products
 
 
 def spread_over(count: int, most: int) -> list[int]:
