@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from humanclap.errors import InputError, TableError
-from humanclap.records import ANCHOR, Answer, Choice, Side, Votes
+from humanclap.records import Answer, Choice, Side, Votes
 from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -
     judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
     count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
     every = [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
-    kept = [votes for votes in every if include_anchors or votes.kind != ANCHOR]
+    kept = [votes for votes in every if include_anchors or not votes.is_check]
     _tell_checks(path, len(every) - len(kept), "attention checks")
     return _joined(path, kept)
 
