@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("split", "kind", "questions", "votes", "listeners", "decided", "equal")
 AGREEMENT = ("one judge", "95 %", "of", "alpha", "95 %")
-HABITS = ("split", "kind", "sides", "first", "95 %", "p", "repeats", "same", "95 %")
+HABITS = ("split", "kind", "for a side", "first shown", "95 %", "p", "repeats", "same", "95 %")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,16 @@ def _with_ends(found: Estimate) -> tuple[object, str]:
 
 
 def _undefined(groups: Sequence[ChoiceSummary], *, by_listener: bool) -> list[str]:
-    """`one judge undefined (– all): why`, a line for each reason and where it holds."""
+    """`alpha undefined (– all): why`, a line for each reason and where it holds.
+
+    by_listener: without listeners nobody can be shown a side first, or answer twice.
+    """
     places: dict[tuple[str, str], list[str]] = {}
     for group in groups:
         for name, found in (
             ("one judge", group.one_judge),
             ("alpha", group.alpha_ordinal),
-            ("first", group.shown_first),
+            ("first shown", group.shown_first),
             ("same", group.repeats),
         ):
             if found.reason and (by_listener or name in ("one judge", "alpha")):

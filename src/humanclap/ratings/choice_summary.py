@@ -227,5 +227,5 @@ def _listener(listener_id: str, own: Sequence[Choice]) -> ChoosingListener:
         p_one_side=sides.p_value,
         n_repeats=len(alike),
         n_same=sum(alike),
-        median_s=statistics.median(times) if times else math.nan,
+        median_s=round(statistics.median(times), 3) if times else math.nan,
     )
