@@ -76,17 +76,21 @@ def read_choices(path: str | Path) -> list[Choice]:
 
 def read_choice_files(paths: Sequence[str | Path]) -> list[Choice]:
     """As `read_choices`, of several files, end to end; a repeat may stand in another file."""
+    return _choices_in([read_table(path) for path in paths])
+
+
+def _choices_in(tables: Sequence[Table]) -> list[Choice]:
     answered: dict[tuple[str, str], list[tuple[Path, Choice]]] = {}
     read = []
-    for path in map(Path, paths):
-        table = read_table(path)
+    for table in tables:
         if choice_form(table.columns) != "choices":
-            raise TableError(path, _not_choices(table.columns), 1)
+            raise TableError(table.path, _not_choices(table.columns), 1)
+        sides = _sides_of(table)
         for row in table.rows:
-            choice = row.make(partial(_choice, row, _sides_of(table)))
+            choice = row.make(partial(_choice, row, sides))
             if not choice.repeat:
                 before = answered.setdefault((choice.listener_id, choice.choice_id), [])
-                before.append((path, choice))
+                before.append((table.path, choice))
                 choice = _answered_before(row, choice, before[:-1])
             read.append(choice)
     return read
@@ -106,7 +110,7 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
     table = read_table(path)
     form = choice_form(table.columns)
     if form == "choices":
-        choices = read_choices(path)
+        choices = _choices_in([table])
         asked = [one for one in choices if include_anchors or not one.is_check]
         _tell_checks(path, len(choices) - len(asked), "answers to attention checks")
         votes = votes_of(asked, include_anchors=include_anchors, path=path)
@@ -139,15 +143,18 @@ def votes_of(
     Raises InputError where a question has two kinds, splits or systems, naming the lines.
     path: of the table, for that message.
     """
-    counted = [one for one in choices if include_anchors or not one.is_check]
-    answered = {(one.listener_id, one.choice_id) for one in counted if not one.repeat}
+    counted = [
+        (one, (one.listener_id, one.choice_id))
+        for one in choices
+        if include_anchors or not one.is_check
+    ]
+    answered = {key for one, key in counted if not one.repeat}
     questions: dict[str, list[Choice]] = {}
-    for one in counted:
-        key = (one.listener_id, one.choice_id)
+    for one, key in counted:
         if one.repeat and key in answered:
             continue
         answered.add(key)
-        of_question = questions.setdefault(one.choice_id, [])
+        of_question = questions.setdefault(key[1], [])
         turned = bool(of_question) and of_question[0].pair_id_a != one.pair_id_a
         of_question.append(one.swapped() if turned else one)
     return [_votes(of_question, path) for of_question in questions.values()]
