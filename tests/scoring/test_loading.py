@@ -1,4 +1,4 @@
-"""`HumanCLAP.from_pretrained`, what it shows of itself, and its ways to other processes and threads."""
+"""`HumanCLAP.from_pretrained`, its `repr`, and its ways to other processes and threads."""
 
 from __future__ import annotations
 
