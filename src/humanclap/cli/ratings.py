@@ -24,13 +24,14 @@ from humanclap.cli.ratings_options import (
     reading_options,
     screening_options,
     table_output_options,
+    tell_split,
 )
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:
     from humanclap.ratings.screening import Screened
     from humanclap.ratings.summary import GroupSummary
-    from humanclap.records import Rating
+    from humanclap.records import Rating, Target
 
 SUMMARY_COLUMNS = (
     *("question", "split", "system", "ratings", "pairs", "listeners", "mean", "MOS"),
@@ -118,8 +119,7 @@ def summary(
     stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash is
     undefined; the reason stands below the table.
 
-    Of choices: one judge against the rest, Krippendorff's alpha, what stood first, repeats; see
-    docs/choices.md.
+    Of choices: one judge against the rest, Krippendorff's alpha, what stood first, repeats.
     """
     from humanclap.ratings.summary import summarise
 
@@ -260,9 +260,7 @@ def aggregate(
     A single table of XACLE averages is taken as it is (4 listeners a pair). Of choices: the votes
     on a question a row, the share of the side a, and its interval.
     """
-    from humanclap.ratings.aggregate import aggregate
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.standardise import standardise_on_scale
     from humanclap.ratings.xacle import read_targets_xacle
     from humanclap.records import Target
     from humanclap.tables import write_records
@@ -280,20 +278,36 @@ def aggregate(
         targets = read_targets_xacle(files[0], scale=on_scale)
     else:
         read = _read(files, question, scale, quiet)
-        ask_for_scale(
-            [rating.score for rating in read], on_scale, where=str(files[0]), option="--scale"
-        )
-        kept = list(_screened(read, rules, quiet).kept)
-        if standardise:
-            kept, n_clipped = standardise_on_scale(kept, on_scale)
-            remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
+        scores = [rating.score for rating in read]
+        ask_for_scale(scores, on_scale, where=str(files[0]), option="--scale")
+        kept = _standardised(_screened(read, rules, quiet).kept, on_scale, standardise, quiet)
         chosen = chosen_of(kept, splits, without, quiet)
-        _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
-        # The whole table has left no doubt of its scale; a part of it need not ask again.
-        stated = RatingScale(low=on_scale.low, high=on_scale.high)
-        targets = aggregate(chosen, scale=stated, include_anchors=include_anchors)
+        targets = _targets(chosen, on_scale, include_anchors, quiet)
     write_records(output, targets, record_type=Target)
     print_counts(targets, as_json)
+
+
+def _standardised(
+    kept: Sequence[Rating], scale: RatingScale, asked: bool, quiet: bool
+) -> Sequence[Rating]:
+    from humanclap.ratings.standardise import standardise_on_scale
+
+    if not asked:
+        return kept
+    standardised, n_clipped = standardise_on_scale(kept, scale)
+    remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
+    return standardised
+
+
+def _targets(
+    chosen: Sequence[Rating], scale: RatingScale, include_anchors: bool, quiet: bool
+) -> list[Target]:
+    from humanclap.ratings.aggregate import aggregate
+
+    _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
+    # The whole table has left no doubt of its scale; a part of it need not ask again.
+    stated = RatingScale(low=scale.low, high=scale.high)
+    return aggregate(chosen, scale=stated, include_anchors=include_anchors)
 
 
 @ratings.command(epilog="Example: humanclap ratings split targets.csv --seed 1 -o split.csv")
@@ -326,12 +340,7 @@ def split(
     """
     from humanclap.ratings.plain import write_plain
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.split import (
-        assign_splits,
-        parse_fractions,
-        split_shares,
-        unmet_shares,
-    )
+    from humanclap.ratings.split import assign_splits, parse_fractions
     from humanclap.records import Target
     from humanclap.tables import read_targets, write_records
 
@@ -340,16 +349,11 @@ def split(
         from humanclap.cli import ratings_choices as choices
 
         choices.split(choices.Read(files, quiet=quiet), output, shares, seed, as_json=as_json)
-        return
-    if len(files) == 1 and table_kind(files[0]) == "targets":
+    elif len(files) == 1 and table_kind(files[0]) == "targets":
         targets = assign_splits(read_targets(files[0]), shares, seed)
         write_records(output, targets, record_type=Target)
-        held, unmet = split_shares(targets), unmet_shares(targets, shares)
-        print_counts(targets, as_json, shares=held)
+        tell_split(targets, shares, as_json=as_json, quiet=quiet)
     else:
         split_ratings = assign_splits(_read(files, question, scale, quiet), shares, seed)
         write_plain(output, split_ratings)
-        held, unmet = split_shares(split_ratings), unmet_shares(split_ratings, shares)
-        print_counts(split_ratings, as_json, shares=held)
-    for sentence in unmet:
-        remark(sentence, quiet=quiet)
+        tell_split(split_ratings, shares, as_json=as_json, quiet=quiet)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from humanclap.cli.console import emit, remark, text_table, to_json
-from humanclap.cli.ratings_options import chosen_of, print_counts
+from humanclap.cli.ratings_options import chosen_of, print_counts, tell_split
 
 if TYPE_CHECKING:
     from humanclap.ratings.choice_screening import ScreenedChoices
@@ -196,18 +196,14 @@ def split(
     """Write the choices or votes with splits that share no clip and no caption."""
     from humanclap.choices import write_choices
     from humanclap.ratings.choices import write_aggregate
-    from humanclap.ratings.split import assign_splits, split_shares, unmet_shares
+    from humanclap.ratings.split import assign_splits
 
     answers, votes = read.tables()
     if answers:
         answers = assign_splits(answers, shares, seed)
         write_choices(output, answers)
-        held, unmet = split_shares(answers), unmet_shares(answers, shares)
-        print_counts(answers, as_json, shares=held)
+        tell_split(answers, shares, as_json=as_json, quiet=read.quiet)
     else:
         votes = assign_splits(votes, shares, seed)
         write_aggregate(output, votes)
-        held, unmet = split_shares(votes), unmet_shares(votes, shares)
-        print_counts(votes, as_json, shares=held)
-    for sentence in unmet:
-        remark(sentence, quiet=read.quiet)
+        tell_split(votes, shares, as_json=as_json, quiet=read.quiet)

@@ -11,6 +11,7 @@ import click
 from humanclap.cli.console import Command, emit, keeps_inputs, remark, text_table, to_json
 
 if TYPE_CHECKING:
+    from humanclap.ratings.split import Splittable
     from humanclap.records import Choice, Rating, Target, Votes
 
     Labelled = TypeVar("Labelled", Rating, Choice, Votes)
@@ -126,3 +127,14 @@ def print_counts(
         rows = [(*row, shares[str(row[0]), str(row[1])]) for row in rows]
     as_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
     emit(to_json(as_dicts) if as_json else text_table(columns, rows), output=None)
+
+
+def tell_split(
+    records: Sequence[Splittable], shares: Mapping[str, float], *, as_json: bool, quiet: bool
+) -> None:
+    """Print what each split holds, and remark where that is not the share asked for."""
+    from humanclap.ratings.split import split_shares, unmet_shares
+
+    print_counts(records, as_json, shares=split_shares(records))
+    for sentence in unmet_shares(records, shares):
+        remark(sentence, quiet=quiet)
