@@ -3,8 +3,8 @@
 The long form is `audio,text_a,text_b,choice,listener_id` for two texts of one clip and
 `text,audio_a,audio_b,choice,listener_id` for two clips of one text; a table that has both kinds
 has `audio_a,text_a,audio_b,text_b`. Votes stand in `n_first,n_second,n_equal` in the place of
-`choice,listener_id`, or as FENSE publishes them: `judge1`, `judge2`, ... (1 the first, -1 the
-second, 0 neither) and `sum`.
+`choice,listener_id`, or in `judge1`, `judge2`, ... (1 the first, -1 the second, 0 neither) and
+`sum`; FENSE's own JSON (`fense`) is read as votes too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from humanclap.errors import InputError, TableError
+from humanclap.fense import is_fense, read_fense
 from humanclap.records import Answer, Choice, Side, Votes
 from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
 
@@ -42,16 +43,18 @@ _WORDS: dict[str, Answer] = {
 }
 """What others write, and the word it most likely stands for."""
 
-Form = Literal["choices", "votes", "judges"]
+Form = Literal["choices", "votes", "judges", "fense"]
 
 
 def choice_form(columns: Iterable[str]) -> Form | None:
-    """What a table with these columns holds: an answer a row, votes, FENSE's judges, or neither.
+    """What a table with these columns holds: an answer a row, votes, judges, FENSE's JSON, or none.
 
     >>> choice_form(["audio", "text_a", "text_b", "judge1", "judge2", "sum"])
     'judges'
     """
     columns = set(columns)
+    if is_fense(columns):
+        return "fense"
     if not any(columns.issuperset(sides) for sides in SIDES.values()):
         return None
     if columns.issuperset(ANSWER_COLUMNS):
@@ -124,13 +127,17 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
 
 
 def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -> list[Votes]:
-    sides = _sides_of(table)
-    judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
-    count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
-    every = [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
+    every = read_fense(path) if form == "fense" else _counted_rows(table, form)
     kept = [votes for votes in every if include_anchors or not votes.is_check]
     _tell_checks(path, len(every) - len(kept), "attention checks")
     return _joined(path, kept)
+
+
+def _counted_rows(table: Table, form: Form) -> list[Votes]:
+    sides = _sides_of(table)
+    judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
+    count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
+    return [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
 
 
 def votes_of(
@@ -187,7 +194,7 @@ def write_votes(
 
 
 def _not_choices(columns: Sequence[str]) -> str:
-    if choice_form(columns) in ("votes", "judges"):
+    if choice_form(columns) is not None:
         return "these are votes, without the listeners who gave them; read_votes reads them"
     return (
         f"not a table of choices: the table has {', '.join(columns)}. Known forms:\n"

@@ -48,7 +48,8 @@ def ratings() -> None:
 
     Choices: audio, text_a, text_b, choice, listener_id, or text, audio_a, audio_b, choice,
     listener_id [, kind, system_a, system_b, split, expected, shown_first, duration_s, repeat], with
-    first, second or equal as the choice; or votes as FENSE publishes them (judge1, judge2, ...).
+    first, second or equal as the choice; or votes: n_first, n_second, n_equal, or judge1, judge2,
+    ..., or FENSE's JSON.
     """
 
 
