@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from humanclap.choices import read_votes
 from humanclap.errors import InputError
+from humanclap.metrics.vote_agreement import KrippendorffAlpha
 from humanclap.ratings.choice_summary import (
     repeats_alike,
     summarise_choices,
@@ -85,6 +87,17 @@ def test_agreement_does_not_rest_on_which_side_is_called_a():
     assert one.alpha_ordinal.value == pytest.approx(other.alpha_ordinal.value)
     assert one.alpha_nominal.value == pytest.approx(other.alpha_nominal.value)
     assert one.one_judge == other.one_judge
+
+
+def test_alpha_of_fenses_pairs_whose_first_is_right_needs_both_orders(shared):
+    """151 of 152 votes are for a: plain alpha calls that chance."""
+    votes = [one for one in read_votes(shared / "data/fense/pairs.csv") if one.kind == "HI"]
+    assert sum(one.n_first for one in votes) == 151
+    counts = [(one.n_first, one.n_equal, one.n_second) for one in votes]
+    plain = KrippendorffAlpha(counts)(np.ones((1, len(votes))))["alpha"][0]
+    (found,) = summarise_choices(votes)
+    assert plain == pytest.approx(0, abs=5e-4)
+    assert round(found.alpha_ordinal.value, 3) == 0.974
 
 
 def test_splits_and_kinds_have_their_totals_first():
