@@ -171,15 +171,16 @@ def test_a_clip_is_never_written_over(
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_further_columns_come_along_and_replaced_ones_are_told(
+def test_further_columns_come_along_and_renamed_ones_are_told(
     folder: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = written(folder, "audio,text,prompt_id,score\ndog.wav,a dog,p1,7\n")
     assert run(["score", str(manifest), "-m", model]) == 0
     shown = capsys.readouterr()
     header, row = shown.out.strip().split("\n")
-    assert (header.rpartition(",")[2], row.rpartition(",")[2]) == ("prompt_id", "p1")
-    assert "columns of the table replaced by new ones: score" in shown.err
+    assert header.endswith(",prompt_id,score_before")
+    assert row.endswith(",p1,7")
+    assert "columns of the table that have new values are kept: score as score_before" in shown.err
     assert run(["score", str(manifest), "-m", model, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["prompt_id"] == "p1"
 
