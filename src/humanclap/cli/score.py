@@ -264,6 +264,9 @@ def _summarise(
         met = sum(bool(roles_met(item.met)) for item in scores)
         table = paper_table(found, signature=scorer.signature, covers=covers, met=met)
         emit(typeset([table], paper), output=output)
+        if output is not None:
+            told = "the scores of the pairs are not kept; -o scores.csv --latex prints the table "
+            remark(f"{told}and keeps them", quiet=quiet)
     else:
         remark("\n".join([*lines(found), method(found, covers=covers)]), quiet=quiet)
     if figures is not None:
