@@ -36,14 +36,22 @@ WIDTH = 6.4
 """Inches; text is 9 points high there, and 5 where a figure fills one column of two."""
 _LABEL = 28
 """Characters of a label in one line."""
-_TITLE = 64
+_TITLE = 50
 """Characters of an axis' title in one line."""
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "humanclap",
     "svg.fonttype": "path",
     "pdf.fonttype": 42,
     "text.parse_math": False,
-    "font.family": ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans", "sans-serif"],
+    "font.family": [
+        "DejaVu Sans",
+        "Noto Sans CJK JP",
+        "Hiragino Sans",
+        "Microsoft YaHei",
+        "Malgun Gothic",
+        "Arial Unicode MS",
+        "sans-serif",
+    ],
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
