@@ -269,9 +269,9 @@ def metric_overhead(result: Result) -> list[str]:
         f"{result['batch']}, {result['texts']} texts, the cache off, one thread, "
         f"{result['rounds']} rounds in turns on {result['processors']} CPUs (load average before: "
         f"{result['load_average_before']}); torch {result['torch']}, torchmetrics "
-        f"{result['torchmetrics']}. Least / median / most of the rounds. *Within*: the whole run by "
-        "the time that was spent inside `score_many` in that same run. *Of the round*: by a run of "
-        "`score_many` alone, which other work on the machine moves. Target: 1.03.",
+        f"{result['torchmetrics']}. Least / median / most of the rounds. *Within*: the whole run "
+        "by the time that was spent inside `score_many` in that same run. *Of the round*: by a run "
+        "of `score_many` alone, which other work on the machine moves. Target: 1.03.",
         "",
         *table(
             [

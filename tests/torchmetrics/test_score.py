@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,17 @@ def test_states_and_model_move_with_the_metric(model: HumanCLAP, batches: list[A
     with pytest.raises(SettingsError, match="cannot be used here"):
         model.to("cuda:99")
     assert model.settings.device == "cpu"
+
+
+def test_a_model_whose_engine_is_of_the_cpu_stays_there(model: HumanCLAP) -> None:
+    own = pickle.loads(pickle.dumps(model))
+    own.settings = replace(own.settings, engine="openvino")
+    with pytest.raises(SettingsError, match="engine 'openvino' computes on the CPU, not on meta"):
+        own.to("meta")
+    metric = HumanCLAPScore(own)
+    metric.to("meta")
+    assert metric.device.type == "meta"
+    assert own.backbone.logit_scale.device.type == "cpu"
 
 
 def test_merged_metrics_are_one(model: HumanCLAP, batches: list[Any]) -> None:
