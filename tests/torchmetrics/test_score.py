@@ -311,9 +311,12 @@ def test_plot_of_now_of_one_value_and_of_several(model: HumanCLAP, batches: list
     pyplot.switch_backend("agg")
     metric = HumanCLAPScore(model, confidence=0.9)
     values = [metric(*batch, RATE) for batch in batches[:2]]
-    for given in (None, values[0], values):
+    for given, shown in ((None, [metric.compute()]), (values[0], values[:1]), (values, values)):
         figure, axes = metric.plot(given)
-        assert {line.get_label() for line in axes.lines} >= {"mean", "low", "high"}
+        assert axes.lines[0].get_ydata() == pytest.approx([float(step["mean"]) for step in shown])
+        bars = np.concatenate(axes.collections[-1].get_segments())[:, 1]
+        ends = [float(step[end]) for step in shown for end in ("low", "high")]
+        assert bars == pytest.approx(ends, nan_ok=True)
         pyplot.close(figure)
     scalar = updated(HumanCLAPScore(model), batches[:1])
     figure, axes = scalar.plot()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,7 +103,7 @@ class HumanCLAPScore(Metric):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """`update`, and the value of this batch; an error leaves what came before as it was."""
-        states = {name: list(getattr(self, name)) for name in _STATES}
+        states = {name: copy(getattr(self, name)) for name in _STATES}
         before = {name: getattr(self, name) for name in _CHANGED_BY_FORWARD}
         try:
             return super().forward(*args, **kwargs)
@@ -135,12 +135,21 @@ class HumanCLAPScore(Metric):
         | None = None,
         ax: Any = None,
     ) -> Any:
-        """Plot a value, or several as steps: (figure, axes) of matplotlib.
+        """Plot a value, or several as steps: (figure, axes) of matplotlib; intervals as bars.
 
         val: of `compute` or `forward`, or a list of them; None: of `compute` now. ax: axes to draw
-        on. Raises ModuleNotFoundError without matplotlib.
+        on; the figure is then None. Raises ModuleNotFoundError without matplotlib.
         """
-        return self._plot(val, ax)
+        val = self.compute() if val is None else val
+        steps = [val] if isinstance(val, Tensor | dict) else val
+        intervals = [step for step in steps if isinstance(step, dict)]
+        if not intervals:
+            return self._plot(val, ax)
+        means = [step["mean"] for step in intervals]
+        figure, axes = self._plot(means if len(means) > 1 else means[0], ax)
+        low, high = ([float(step[end]) for step in intervals] for end in ("low", "high"))
+        axes.vlines(range(len(means)), low, high, linewidth=3, alpha=0.5)
+        return figure, axes
 
     def extra_repr(self) -> str:
         """The signature, for `repr`."""
