@@ -23,6 +23,7 @@ from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
 from humanclap.tables import write_rows
+from humanclap.training.dataset import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,29 @@ def run_experiment(
     recipe = read_recipe(recipe_path)
     folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
     output = Path(output)
-    shared = recipe.settings.allow_shared_captions
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
     examples = read_data(recipe.data, folder, root, recipe.rating_scale)
+    found = run_recipe(
+        recipe, examples, output, mn04=mn04, offline=offline, progress=progress, made=made
+    )
+    if recipe.data.submit:
+        table = folder / recipe.data.submit
+        write_submission(recipe, table, root, found.done, output, mn04=mn04, offline=offline)
+    return found
+
+
+def run_recipe(
+    recipe: Recipe,
+    examples: Sequence[Example],
+    output: Path,
+    *,
+    mn04: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+    made: Made | None = None,
+) -> Experiment:
+    """As `run_experiment`, of rated pairs that were read already; writes no submission."""
+    shared = recipe.settings.allow_shared_captions
     parts = make_parts(examples, recipe.data, shared_captions=shared)
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
@@ -76,9 +97,6 @@ def run_experiment(
     _write(output / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
-    if recipe.data.submit:
-        table = folder / recipe.data.submit
-        write_submission(recipe, table, root, done, output, mn04=mn04, offline=offline)
     return Experiment(
         recipe=recipe,
         parts=tuple(parts),
