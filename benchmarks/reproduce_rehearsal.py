@@ -53,26 +53,32 @@ MODELS = {
 random ones are refused, which is tried too.
 """
 NOTE = "Rehearsal with synthesised sound and random weights."
-SAMPLE_S = 1.0
+SAMPLE_S, SOUNDS = 3.0, 200
 SEED = 0
 
 
 def write_archive(scores: Path, archive: Path) -> int:
-    """A synthesised clip for each rated one: three gliding tones in noise, by its number."""
+    """A clip for each rated one: three gliding tones in noise, `SOUNDS` of them, turned and scaled."""
     with open(scores, newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["in RELATE dataset"] != "excluded"]
     names = sorted({row["wavname"] for row in rows if row["anchor label"] == "False"})
-    clock = np.arange(round(SECONDS * RATE)) / RATE
+    sounds = [_sound(number) for number in range(SOUNDS)]
     with zipfile.ZipFile(archive, "w") as packed:
         for number, name in enumerate(names):
-            rng = np.random.default_rng(number)
-            sound = 0.02 * rng.standard_normal(len(clock))
-            for _ in range(3):
-                low, high = rng.uniform(100, 4000, 2)
-                phase = low * clock + (high - low) * clock**2 / (2 * SECONDS)
-                sound += 0.2 * np.sin(2 * np.pi * phase) * (rng.uniform(0, 9) < clock)
-            packed.writestr(f"RELATE_wave{name}", wav(np.clip(sound, -1, 1)))
+            turned = np.roll(sounds[number % SOUNDS], 997 * (number // SOUNDS))
+            packed.writestr(f"RELATE_wave{name}", wav((0.5 + number / 20_000) * turned))
     return len(names)
+
+
+def _sound(number: int) -> Any:
+    rng = np.random.default_rng(number)
+    clock = np.arange(round(SECONDS * RATE)) / RATE
+    sound = 0.02 * rng.standard_normal(len(clock))
+    for _ in range(3):
+        low, high = rng.uniform(100, 4000, 2)
+        phase = low * clock + (high - low) * clock**2 / (2 * SECONDS)
+        sound += 0.2 * np.sin(2 * np.pi * phase) * (rng.uniform(0, 9) < clock)
+    return np.clip(sound, -1, 1)
 
 
 def write_models(folder: Path) -> None:

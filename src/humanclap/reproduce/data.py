@@ -88,7 +88,7 @@ def read_pairs(request: Request, folder: Path) -> RatedPairs:
     Raises InputError and its kinds as the readers do, where a clip is missing or is no sound, and
     where too few pairs are left.
     """
-    pairs = _own_pairs(request) if request.own else _relate_pairs(folder)
+    pairs = own_pairs(request) if request.own else _relate_pairs(folder)
     if request.quick:
         pairs = _fewer(pairs)
     for split, least in ((TRAIN, 20), (JUDGED, 10)):
@@ -115,8 +115,11 @@ def _relate_pairs(folder: Path) -> RatedPairs:
     )
 
 
-def _own_pairs(request: Request) -> RatedPairs:
-    """Of the user's table: attention checks screen listeners, splits are made where none are."""
+def own_pairs(request: Request) -> RatedPairs:
+    """Of the user's table: attention checks screen listeners, splits are made where none are.
+
+    Raises InputError and its kinds as `ratings.read`.
+    """
     if request.ratings is None or request.audio_root is None:
         raise InputError("no ratings of the user's own are named")
     scale = RatingScale.parse(request.scale)

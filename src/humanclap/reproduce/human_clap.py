@@ -50,6 +50,7 @@ def reproduce_human_clap(
     ledger = Ledger(output, request.as_dict(), resume=resume)
     if plan is not None:
         plan.refuse()
+        ledger.note_times(plan.times)
     with ledger.stage("fetch the ratings and clips", progress) as told:
         fetch_data(request, output / "data", told)
     with ledger.stage("read and screen", progress):

@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.formats import atomic_writer
 from humanclap.progress import Progress
+from humanclap.training.timing import StepTimes
 
 LEDGER = "reproduction.json"
 _BEAT_S = 5.0
@@ -46,6 +47,11 @@ class Ledger:
         elif output.is_dir() and any(output.iterdir()):
             raise SettingsError(f"{output}: is not empty and holds no reproduction; name another")
         output.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def note_times(self, times: StepTimes) -> None:
+        """Keep how long steps took, so that they are not timed again."""
+        self._content["times"] = asdict(times)
         self._write()
 
     def _known(self, request: dict[str, Any], *, resume: bool) -> dict[str, Any]:
@@ -104,6 +110,15 @@ class Ledger:
     def _write(self) -> None:
         with atomic_writer(self.path) as file:
             file.write(json.dumps(self._content, indent=2, ensure_ascii=False) + "\n")
+
+
+def known_times(output: Path) -> StepTimes | None:
+    """The steps that were timed when a reproduction was begun; None where there are none."""
+    try:
+        content = json.loads((output / LEDGER).read_text(encoding="utf-8"))
+        return StepTimes(**content["times"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def peak_mb() -> float:

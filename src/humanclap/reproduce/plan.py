@@ -13,7 +13,9 @@ from humanclap.clap.published.hub_cache import ANY_WEIGHTS, cached_file
 from humanclap.clap.published.registry import KnownModel, known_model
 from humanclap.errors import InputError, MissingExtraError
 from humanclap.fetch.relate import ARCHIVE, ARCHIVE_BYTES, FOLDER
+from humanclap.reproduce.data import own_pairs
 from humanclap.reproduce.grids import VALIDATION_FRACTION, runs_planned
+from humanclap.reproduce.ledger import known_times
 from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_EPOCHS, QUICK_PAIRS, Request
 from humanclap.training.timing import StepTimes, time_steps
 
@@ -43,14 +45,15 @@ class Need:
 class Plan:
     """fetch: what comes over the network; keep: what lies on the disk at the most, MB by what.
 
-    free_mb: on the disk of the output; hub_free_mb: on that of the hub's cache, the same number
-    where they are one disk; memory_mb: of this machine, NaN where unknown; needed_memory_mb: about,
-    in training; runs: training runs by grid; hours: estimated, by part.
+    there_mb: of what is kept, what lies there already; free_mb: on the disk of the output;
+    memory_mb: of this machine, NaN where unknown; needed_memory_mb: about, in training; runs:
+    training runs by grid; hours: estimated, by part, from the beginning.
     """
 
     request: Request
     fetch: tuple[Need, ...]
     keep: tuple[Need, ...]
+    there_mb: float
     free_mb: float
     memory_mb: float
     needed_memory_mb: float
@@ -61,7 +64,8 @@ class Plan:
     @property
     def needed_mb(self) -> float:
         """Disk that is needed beyond what is there: what is fetched and what is kept."""
-        return sum(need.megabytes for need in (*self.fetch, *self.keep))
+        kept = sum(need.megabytes for need in self.keep) - self.there_mb
+        return sum(need.megabytes for need in self.fetch) + max(0.0, kept)
 
     def refuse(self) -> None:
         """Raise InputError where disk or memory are too small."""
@@ -85,24 +89,59 @@ class Plan:
 def make_plan(request: Request, output: Path, *, timer: TimeSteps | None = None) -> Plan:
     """Look at the machine and time a few steps; asks no network.
 
+    Steps that were timed when `output` was begun are not timed again.
+
     Raises MissingExtraError without transformers, SettingsError for a device that is not here.
     """
-    times = (timer or time_steps)(
+    size = _size_of(request)
+    known = known_times(output)
+    times = known or (timer or time_steps)(
         device=request.device, precision=request.precision, batch=request.batch_size
     )
-    systems = RELATE_SYSTEMS if not request.own else 0
-    runs = runs_planned(request, systems)
+    runs = runs_planned(request, size.systems)
     return Plan(
         request=request,
         fetch=tuple(_to_fetch(request, output)),
-        keep=tuple(_to_keep(request, runs)),
+        keep=tuple(_to_keep(request, runs, size)),
+        there_mb=_there_mb(output),
         free_mb=shutil.disk_usage(_existing(output)).free / 1e6,
         memory_mb=_memory_mb(),
         needed_memory_mb=_needed_memory_mb(request),
         runs=runs,
         times=times,
-        hours=_hours(request, times, runs),
+        hours=_hours(request, times, runs, size),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Size:
+    """Rated pairs that train and that judge, and systems that can be left out."""
+
+    train: int
+    judged: int
+    systems: int
+
+
+def _size_of(request: Request) -> _Size:
+    """Of RELATE by its README, of the user's own ratings by reading them."""
+    train, judged, systems = RELATE_TRAIN, RELATE_JUDGED, RELATE_SYSTEMS
+    if request.own:
+        pairs = own_pairs(request)
+        train, judged = len(pairs.train), len(pairs.judged)
+        names = {target.system for target in pairs.targets} - {None}
+        systems = len(names) if len(names) > 1 else 0
+    if request.quick:
+        train, judged = min(train, QUICK_PAIRS), min(judged, QUICK_PAIRS)
+    return _Size(train=train, judged=judged, systems=systems)
+
+
+def _there_mb(output: Path) -> float:
+    """What of the plan lies in the output already, the archive not counted."""
+    found = 0
+    for path in output.rglob("*"):
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(ARCHIVE):
+            found += path.stat().st_size
+    return found / 1e6
 
 
 def _to_fetch(request: Request, output: Path) -> list[Need]:
@@ -134,24 +173,24 @@ def _is_cached(known: KnownModel) -> bool:
     return any(path is not None for path in found)
 
 
-def _to_keep(request: Request, runs: dict[str, int]) -> list[Need]:
+def _to_keep(request: Request, runs: dict[str, int], size: _Size) -> list[Need]:
     """What is written beside what is fetched."""
     weights = PARAMETERS * 4 / 1e6
-    pairs = QUICK_PAIRS * 2 if request.quick else RELATE_TRAIN + RELATE_JUDGED
     needs = [] if request.own else [_need("the clips unpacked", "", ARCHIVE_BYTES / 1e6)]
     return [
         *needs,
         _need(f"{runs['grid'] + 1} checkpoints", "", (runs["grid"] + 1) * weights),
         _need("the state of the run in progress", "", 3 * weights),
-        _need("tables, logs and features", "", 50 + pairs * _FEATURES_MB),
+        _need("tables, logs and features", "", 50 + (size.train + size.judged) * _FEATURES_MB),
     ]
 
 
-def _hours(request: Request, times: StepTimes, runs: dict[str, int]) -> dict[str, float]:
+def _hours(
+    request: Request, times: StepTimes, runs: dict[str, int], size: _Size
+) -> dict[str, float]:
     """By part: scoring published models; the grid; fewer ratings; systems left out."""
-    train, judged, epochs = RELATE_TRAIN, RELATE_JUDGED, request.epochs
-    if request.quick:
-        train, judged, epochs = QUICK_PAIRS, QUICK_PAIRS, QUICK_EPOCHS
+    train, judged = size.train, size.judged
+    epochs = QUICK_EPOCHS if request.quick else request.epochs
     models = len({*request.plain, *request.released} - {request.base})
     per_epoch = train * (
         (1 - VALIDATION_FRACTION) * times.train_s + VALIDATION_FRACTION * times.embed_s
