@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import people_results
+import reproduce_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -544,6 +545,18 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "kill_and_resume",
         "python benchmarks/kill_and_resume.py",
         of_training("kill_and_resume"),
+    ),
+    (
+        "The paper in one command: a rehearsal at full size",
+        "reproduce_rehearsal",
+        "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
+        reproduce_results.rehearsal,
+    ),
+    (
+        "The paper in one command: verdicts on simulated ratings",
+        "reproduce_verdicts",
+        "python benchmarks/reproduce_verdicts.py",
+        reproduce_results.verdicts,
     ),
     (
         "RELATE's tables from its public CSVs",

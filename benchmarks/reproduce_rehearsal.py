@@ -58,7 +58,7 @@ SEED = 0
 
 
 def write_archive(scores: Path, archive: Path) -> int:
-    """A clip for each rated one: three gliding tones in noise, `SOUNDS` of them, turned and scaled."""
+    """A clip for each rated one: one of `SOUNDS` sounds, turned and scaled."""
     with open(scores, newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["in RELATE dataset"] != "excluded"]
     names = sorted({row["wavname"] for row in rows if row["anchor label"] == "False"})
