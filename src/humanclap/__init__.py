@@ -1,6 +1,7 @@
 """humanclap: does a sound match its text, as people hear it?
 
-Importing this package loads neither torch nor transformers; `HumanCLAP` is fetched on first use.
+Importing this package loads neither torch nor transformers; `HumanCLAP` and `reward` are fetched
+on first use.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from humanclap.scale import RatingScale
 from humanclap.version import __version__
 
 if TYPE_CHECKING:
+    from humanclap.scoring.reward import reward
     from humanclap.scoring.scorer import HumanCLAP
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Score",
     "Target",
     "__version__",
+    "reward",
 ]
 
 
@@ -33,4 +36,8 @@ def __getattr__(name: str) -> Any:
         from humanclap.scoring.scorer import HumanCLAP
 
         return HumanCLAP
+    if name == "reward":
+        from humanclap.scoring.reward import reward
+
+        return reward
     raise AttributeError(f"module 'humanclap' has no attribute {name!r}")

@@ -274,12 +274,12 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
         elif device.type == "cuda":
-            stack.enter_context(_without_tf32())
+            stack.enter_context(without_tf32())
         yield
 
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
+def without_tf32() -> Iterator[None]:
     """Matrix products and convolutions of float32 in float32, whatever the caller has allowed.
 
     TensorFloat-32 keeps 10 of 23 binary digits; torch allows it for convolutions by itself.
