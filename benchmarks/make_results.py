@@ -460,6 +460,14 @@ def cache_speed(result: Result) -> list[str]:
 WAYS = ("without", "first", "again")
 
 
+def reward_gradient(result: Result) -> list[str]:
+    """The reward against `score` and finite differences, rendered by its own script."""
+    sys.path.insert(0, str(HERE))
+    from reward_gradient import markdown
+
+    return markdown(result)
+
+
 SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Agreement with people: RELATE validation",
@@ -604,6 +612,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "laion_clap_speed",
         "python benchmarks/laion_clap_speed.py --laion-python LAION/bin/python",
         laion_clap_speed,
+    ),
+    (
+        "The score as a reward: values, gradients, memory",
+        "reward_gradient",
+        "python benchmarks/reward_gradient.py --mn04 MN04",
+        reward_gradient,
     ),
     ("Scoring again", "cache_speed", "python benchmarks/cache_speed.py", cache_speed),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),

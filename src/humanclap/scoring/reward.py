@@ -207,8 +207,9 @@ def reward(
     """A model as a reward whose gradient reaches every sample (`Reward`).
 
     model: a name, folder or hub id as `HumanCLAP.from_pretrained` takes it, or a HumanCLAP, whose
-    weights, `hop_s` and device are shared: `to`, `double` and freezing then act on both. device:
-    for a name; None: CUDA where there is one. freeze: no parameter of the model takes a gradient,
+    weights, `hop_s` and device are shared: `to`, `double` and freezing then act on both. Its
+    precision and engine are not: the reward runs in torch, at the precision of the caller's
+    autocast. device: for a name; None: CUDA where there is one. freeze: no parameter of the model takes a gradient,
     which saves memory and keeps an optimiser from changing the judge.
 
     >>> judge = reward("mini", device="cpu")
