@@ -209,8 +209,8 @@ def reward(
     model: a name, folder or hub id as `HumanCLAP.from_pretrained` takes it, or a HumanCLAP, whose
     weights, `hop_s` and device are shared: `to`, `double` and freezing then act on both. Its
     precision and engine are not: the reward runs in torch, at the precision of the caller's
-    autocast. device: for a name; None: CUDA where there is one. freeze: no parameter of the model takes a gradient,
-    which saves memory and keeps an optimiser from changing the judge.
+    autocast. device: for a name; None: CUDA where there is one. freeze: no parameter of the model
+    takes a gradient, which saves memory and keeps an optimiser from changing the judge.
 
     >>> judge = reward("mini", device="cpu")
     >>> sound = torch.full((1, 16000), 0.01, requires_grad=True)
