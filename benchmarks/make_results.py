@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import people_results
+import reward_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -460,14 +461,6 @@ def cache_speed(result: Result) -> list[str]:
 WAYS = ("without", "first", "again")
 
 
-def reward_gradient(result: Result) -> list[str]:
-    """The reward against `score` and finite differences, rendered by its own script."""
-    sys.path.insert(0, str(HERE))
-    from reward_gradient import markdown
-
-    return markdown(result)
-
-
 SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Agreement with people: RELATE validation",
@@ -617,7 +610,7 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "The score as a reward: values, gradients, memory",
         "reward_gradient",
         "python benchmarks/reward_gradient.py --mn04 MN04",
-        reward_gradient,
+        reward_results.markdown,
     ),
     ("Scoring again", "cache_speed", "python benchmarks/cache_speed.py", cache_speed),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),
