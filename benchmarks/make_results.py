@@ -19,6 +19,7 @@ from typing import Any
 
 import people_results
 import reproduce_results
+import reward_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -617,6 +618,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "laion_clap_speed",
         "python benchmarks/laion_clap_speed.py --laion-python LAION/bin/python",
         laion_clap_speed,
+    ),
+    (
+        "The score as a reward: values, gradients, memory",
+        "reward_gradient",
+        "python benchmarks/reward_gradient.py --mn04 MN04",
+        reward_results.markdown,
     ),
     ("Scoring again", "cache_speed", "python benchmarks/cache_speed.py", cache_speed),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),

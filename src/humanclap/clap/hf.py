@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio.window import Fill
-from humanclap.clap.backbone import weights_mark
+from humanclap.clap.backbone import at_least_float32, weights_mark
 from humanclap.clap.frontend import DecibelMel
 from humanclap.clap.hub import model_folder, processor_folder
 from humanclap.clap.text_account import TextAccount, account_of
@@ -289,8 +289,8 @@ class HFCLAP(nn.Module):
 
 
 def _unit(output: Any) -> Tensor:
-    """Features of get_*_features as float32 rows of unit length."""
-    return F.normalize(_features(output).float(), dim=-1)
+    """Features of get_*_features as rows of unit length, float32 unless float64."""
+    return F.normalize(at_least_float32(_features(output)), dim=-1)
 
 
 def _features(output: Any) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from humanclap.errors import InputError, listed
+from humanclap.errors import InputError
 from humanclap.fetch.relate import fetch_relate, fetch_scores
 from humanclap.grouping import grouped_split
 from humanclap.progress import Progress, silent
@@ -65,21 +65,12 @@ def fetch_data(request: Request, folder: Path, progress: Progress = silent) -> N
     """Bring RELATE's ratings and clips into `folder`; nothing for the user's own ratings."""
     if request.own:
         return
-    scores = fetch_scores(
+    fetch_scores(
         folder, url=request.scores_url, sha256=request.scores_sha256, progress=progress
     )
-    found = fetch_relate(
-        folder,
-        url=request.archive_url,
-        sha256=request.archive_sha256,
-        scores=scores,
-        progress=progress,
+    fetch_relate(
+        folder, url=request.archive_url, sha256=request.archive_sha256, progress=progress
     )
-    if found.missing:
-        raise InputError(
-            f"{found.folder}: {len(found.missing)} rated clips are missing from the archive: "
-            + listed(found.missing)
-        )
 
 
 def read_pairs(request: Request, folder: Path) -> RatedPairs:
