@@ -45,7 +45,8 @@ def test_mini_has_no_int8():
 
 
 @pytest.mark.parametrize(
-    ("engine", "precision"), [("openvino", "int8"), ("onnxruntime", "int8"), ("onnxruntime", "bf16")]
+    ("engine", "precision"),
+    [("openvino", "int8"), ("onnxruntime", "int8"), ("onnxruntime", "bf16")],
 )
 def test_a_precision_that_an_engine_has_not_is_refused(backbone, engine, precision):
     with pytest.raises(SettingsError, match=f"engine {engine} has no precision {precision}"):

@@ -74,7 +74,9 @@ def test_gives_what_transformers_gives(fused, frames):
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=2e-5)
 
 
-@pytest.mark.parametrize("changes", [{"qkv_bias": False}, {"mlp_ratio": 2.0}, {"hidden_act": "relu"}])
+@pytest.mark.parametrize(
+    "changes", [{"qkv_bias": False}, {"mlp_ratio": 2.0}, {"hidden_act": "relu"}]
+)
 def test_gives_what_transformers_gives_with_other_parts(changes, mels):
     model = audio_model(**changes)
     with torch.no_grad():

@@ -195,9 +195,7 @@ class HFCLAP(nn.Module):
             return tower(mels)
         # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
         longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
-        pooled: Tensor = self.model.audio_model(
-            input_features=mels, is_longer=longer
-        ).pooler_output
+        pooled: Tensor = self.model.audio_model(input_features=mels, is_longer=longer).pooler_output
         return pooled
 
     def project_audio(self, features: Tensor) -> Tensor:

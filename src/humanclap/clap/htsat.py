@@ -289,7 +289,8 @@ def _mask(side: int, window: int, shift: int) -> Tensor:
     region = (along >= side - window).long() + (along >= side - shift).long()
     regions = _in_windows(3 * region[:, None] + region[None, :], window)  # (windows, n)
     unlike = regions[:, None, :] != regions[:, :, None]
-    return (unlike * _APART)[:, None]
+    mask: Tensor = unlike * _APART
+    return mask[:, None]
 
 
 def _window_order(side: int, window: int, shift: int) -> Tensor:

@@ -15,13 +15,13 @@ Engine = Literal["torch", "openvino", "onnxruntime"]
 class ScoringSettings:
     """Settings of a scorer.
 
-    hop_s: seconds between window starts, None = the model's window (no overlap);
-    precision: arithmetic of the encoders, int8 of a transformers CLAP's audio tower only; device: a torch device, `auto` = cuda where there is
-    one; batch_windows: windows per forward pass (memory and speed only, never the score);
-    batch_texts: likewise for texts; cache: keep what the model makes of files and texts in the
-    user's cache folder (`clap.cache.default_cache`) and take it from there when they are scored
-    again; speed only. engine: what runs a transformers CLAP's audio tower; scores differ a little
-    from torch's (docs/speed.md), so it is part of the signature.
+    hop_s: seconds between window starts, None = the model's window (no overlap); precision:
+    arithmetic of the encoders, int8 of a transformers CLAP's audio tower only; device: a torch
+    device, `auto` = cuda where there is one; batch_windows: windows per forward pass (memory and
+    speed only, never the score); batch_texts: likewise for texts; cache: keep what the model makes
+    of files and texts in the user's cache folder (`clap.cache.default_cache`) and take it from
+    there when they are scored again; speed only. engine: what runs a transformers CLAP's audio
+    tower; scores differ a little from torch's (docs/speed.md), so it is part of the signature.
     """
 
     hop_s: float | None = None
@@ -37,8 +37,7 @@ class ScoringSettings:
             raise SettingsError(f"hop_s is {self.hop_s}; expected seconds above 0")
         if self.precision not in get_args(Precision):
             raise SettingsError(
-                f"precision is {self.precision!r}; expected "
-                f"{', '.join(get_args(Precision))}"
+                f"precision is {self.precision!r}; expected {', '.join(get_args(Precision))}"
             )
         if self.engine not in get_args(Engine):
             raise SettingsError(
