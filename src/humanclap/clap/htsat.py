@@ -119,9 +119,9 @@ class _Block:
         windows = count // size
         split = qkv.view(batch * windows, size, 3, heads, width // heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch * windows, heads, size, depth)
-        bias = self.bias.expand(windows, -1, -1, -1)
-        if batch > 1:
-            bias = bias.repeat(batch, 1, 1, 1)
+        shifted = len(self.bias) > 1 and batch > 1  # else one bias, or one clip, is all there is
+        bias = self.bias.repeat(batch, 1, 1, 1) if shifted else self.bias
+        bias = bias.expand(batch * windows, -1, -1, -1)
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return found.transpose(1, 2).reshape(batch, count, width)
 

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from humanclap.audio.decode import SoundBytes
 from humanclap.audio.identity import Codes, Hearing
 from humanclap.audio.load import Source, Waveform
 from humanclap.clap.cache import EmbeddingCache
-from humanclap.clap.cache_keys import KnownFile, known_file, text_key
+from humanclap.clap.cache_keys import KnownBytes, KnownFile, known_bytes, known_file, text_key
 from humanclap.clap.identities import ClipRoles, Identities
 from humanclap.errors import AudioError
 
@@ -32,6 +33,8 @@ _KEPT_AT_ONCE = 32
 _HASHING_THREADS = min(4, os.cpu_count() or 1)
 
 Embedding = NDArray[np.float32]
+Known = KnownFile | KnownBytes
+"""A sound file by its content, on the disk or in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +75,7 @@ class _Asked:
     """A clip on its way: its file by content where it may be kept, and what was heard so far."""
 
     source: Source
-    file: KnownFile | None = None
+    file: Known | None = None
     heard: Heard | None = None
     hearing: Hearing | None = None
     samples: int = 0
@@ -84,8 +87,9 @@ class Ears:
 
     identities: what the model met; where given, the roles of every clip are told. shelf: where what
     is heard of files is kept, and looked for by their content; None: everything is heard now.
-    Errors are not kept, nor is what is heard of arrays, or of a file that changed meanwhile. told:
-    called with a clip and the seconds of it read so far, in a thread that reads.
+    Errors are not kept, nor is what is heard of arrays (which are mostly generated and seldom come
+    again), or of a file that changed meanwhile. told: called with a clip and the seconds of it read
+    so far, in a thread that reads.
     """
 
     def __init__(
@@ -203,7 +207,7 @@ class Ears:
                 part, hashed = following, hashed_next
 
     def _looked_up(
-        self, shelf: Shelf, sources: Sequence[Source], files: Sequence[KnownFile | None]
+        self, shelf: Shelf, sources: Sequence[Source], files: Sequence[Known | None]
     ) -> list[_Asked]:
         keys = [None if file is None else file.key(shelf.context) for file in files]
         found = shelf.cache.read([key for key in keys if key is not None])
@@ -264,8 +268,10 @@ def _transform(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
     return spectra
 
 
-def _known(source: Source) -> KnownFile | None:
-    return None if isinstance(source, Waveform) else known_file(source)
+def _known(source: Source) -> Known | None:
+    if isinstance(source, Waveform):
+        return None
+    return known_bytes(source.data) if isinstance(source, SoundBytes) else known_file(source)
 
 
 def _known_in_front(waiting: deque[_Asked]) -> Iterator[Heard]:
