@@ -112,6 +112,12 @@ def test_shorter_numbers_drift_a_little(kind, near, mels):
     assert near < least < 1 - 1e-7
 
 
+def test_no_digit_of_an_embedding_depends_on_its_neighbours(clap, waveforms):
+    with torch.inference_mode():
+        together, alone = clap.embed_audio(waveforms), clap.embed_audio(waveforms[1:])
+    assert torch.equal(together[1:], alone)
+
+
 def test_gradients_go_through_transformers(clap, waveforms):
     plain = clap.embed_audio(waveforms)
     plain.sum().backward()

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.device import Precision
 from humanclap.clap.encoders import MOST_WORKERS
-from humanclap.clap.htsat import HTSAT, ByteProduct, runs_here
+from humanclap.clap.htsat import HTSAT, ByteProduct, one_by_one, runs_here
 from humanclap.download.cache import cache_folder
 from humanclap.errors import SettingsError
 from humanclap.extras import require
@@ -91,10 +91,8 @@ class _InBytes:
         self._tower = HTSAT(encoder, ByteProduct)
 
     def __call__(self, waveforms: Tensor) -> Tensor:
-        found: Tensor = self._backbone.project_audio(
-            self._tower(self._backbone.spectrogram(waveforms))
-        )
-        return found
+        pooled = self._tower(self._backbone.spectrogram(waveforms))
+        return one_by_one(self._backbone.project_audio, pooled)
 
 
 class _OnOpenVINO:

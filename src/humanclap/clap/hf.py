@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from humanclap.audio.window import Fill
 from humanclap.clap.backbone import weights_mark
 from humanclap.clap.frontend import DecibelMel
-from humanclap.clap.htsat import KeptTower
+from humanclap.clap.htsat import KeptTower, one_by_one
 from humanclap.clap.hub import model_folder, processor_folder
 from humanclap.clap.text_account import TextAccount, account_of
 from humanclap.errors import CheckpointError, InputError
@@ -182,7 +182,10 @@ class HFCLAP(nn.Module):
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
         """(batch, window_samples) float32 in [-1, 1] -> (batch, embedding_dim), unit length."""
-        return self.project_audio(self.encode_audio(waveforms))
+        pooled = self.encode_audio(waveforms)
+        if torch.is_grad_enabled():
+            return self.project_audio(pooled)
+        return one_by_one(self.project_audio, pooled)
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
         """(batch, window_samples) -> the audio model's pooled output (batch, hidden).

@@ -163,9 +163,7 @@ class HTSAT:
     def __call__(self, mels: Tensor) -> Tensor:
         """Mels in dB (batch, 1, frames, n_mels) -> pooled output (batch, hidden), float32."""
         with torch.autocast(mels.device.type, enabled=False):
-            if mels.device.type == "cpu" and len(mels) > 1:
-                return torch.cat([self._of_batch(mel[None]) for mel in mels])
-            return self._of_batch(mels)
+            return one_by_one(self._of_batch, mels)
 
     def _of_batch(self, mels: Tensor) -> Tensor:
         encoder = self._encoder
@@ -176,6 +174,13 @@ class HTSAT:
             tokens = step(tokens)
         pooled: Tensor = encoder.norm(tokens).mean(dim=1)
         return pooled
+
+
+def one_by_one(call: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`call` of a batch, on the CPU of each row by itself: no digit then depends on the others."""
+    if rows.device.type == "cpu" and len(rows) > 1:
+        return torch.cat([call(row[None]) for row in rows])
+    return call(rows)
 
 
 class KeptTower:
@@ -273,7 +278,7 @@ def _merge(downsample: Any, places: Tensor, make: MakeProduct) -> _Merge:
 def _position_bias(attention: Any, window: int) -> Tensor:
     """What the relative position of two tokens of a window adds, (1, heads, n, n)."""
     size = window * window
-    table = attention.relative_position_bias_table.detach()
+    table: Tensor = attention.relative_position_bias_table.detach()
     rows = table[attention.relative_position_index.view(-1)]
     return rows.view(size, size, -1).permute(2, 0, 1)[None].contiguous()
 
