@@ -196,10 +196,11 @@ class KeptTower:
         None where transformers' own way is needed: for gradients, for parts that `runs_here` does
         not know, and for other arithmetic than float32 and bfloat16.
         """
-        if torch.is_grad_enabled() or not runs_here(encoder):
+        weight = encoder.norm.weight
+        if torch.is_grad_enabled() or weight.dtype != torch.float32 or not runs_here(encoder):
             return None
         make: MakeProduct = FullProduct
-        device = encoder.norm.weight.device.type
+        device = weight.device.type
         if torch.is_autocast_enabled(device):
             if torch.get_autocast_dtype(device) != torch.bfloat16:
                 return None
