@@ -255,7 +255,7 @@ class _Bench:
         found = figures(run.part.test, scores, predicted)
         write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
         if outcome is not None and self.recipe.keep_checkpoints:
-            intervals = validation_intervals(before, after, run.part.validation)
+            intervals = validation_intervals(before, after, run.part.splits())
             self._save(run, settings, outcome, checkpoint, folder, intervals)
         done = Done(
             run=run,

@@ -26,7 +26,8 @@ from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Rating, Target
 from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 from humanclap.tables import read_targets
-from humanclap.training.dataset import Example, Splits, example_of
+from humanclap.training.dataset import Example, example_of
+from humanclap.training.splits import Splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
