@@ -34,7 +34,7 @@ class ChoiceExample:
     """A question that people answered, all of them together, and where its clips lie.
 
     share: of the votes for the first side, an equal one counting half, in [0, 1]; votes: how many
-    there are; where: table and question, for errors.
+    there are; where: table and question, for errors; systems: what made the sides, where named.
     """
 
     first: Side
@@ -44,6 +44,7 @@ class ChoiceExample:
     where: str
     split: str | None = None
     kind: str | None = None
+    systems: tuple[str, ...] = ()
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -99,6 +100,7 @@ def choice_example_of(votes: Votes, *, root: Path, table: str | Path) -> ChoiceE
         where=where,
         split=votes.split,
         kind=votes.kind,
+        systems=tuple(filter(None, (votes.system_a, votes.system_b))),
     )
 
 
