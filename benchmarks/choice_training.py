@@ -16,6 +16,7 @@ benchmarks/results/choice_training.json.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from judging_models import REPLICATES, Floats, arguments_of, spans, write_json
 
+from humanclap.audio.identity import clip_codes
 from humanclap.choices import read_votes
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.grouping import grouped_folds, grouped_split
@@ -156,7 +158,8 @@ class Bench:
 
     def __init__(self, data: Data, model: str) -> None:
         self.data = data
-        self.backbone = load_checkpoint(model).backbone
+        loaded = load_checkpoint(model)
+        self.backbone, self.known = loaded.backbone, loaded.known_identities()
         self.fingerprint = self.backbone.fingerprint()
         state = self.backbone.module().state_dict()
         self._start = {name: tensor.clone() for name, tensor in state.items()}
@@ -200,6 +203,18 @@ class Bench:
             gaps[choice_fold == fold] = gap[choice_fold == fold]
             epochs.append(epoch)
         return {"rated": rated, "gaps": gaps, "epochs": epochs}
+
+
+def met_by_base(bench: Bench) -> dict[str, int]:
+    """How many pairs, rated and sides of choices, the base met before, by what and for what."""
+    every = (*bench.data.rated, *sides_of(bench.data.choices))
+    by_clip: dict[Path, set[str]] = {}
+    for item in every:
+        by_clip.setdefault(item.path, set()).add(item.text)
+    counts: Counter[str] = Counter()
+    for path, texts in sorted(by_clip.items()):
+        counts.update(bench.known.met(sorted(texts), clip_codes(path)))
+    return dict(counts.most_common())
 
 
 Scores = Mapping[str, Sequence[tuple[Floats, Floats]]]
@@ -303,6 +318,7 @@ def main() -> None:
             "rated_recordings": len(set(data.rated_of)),
             "recordings_in_both": len(set(data.rated_of) & set(data.chosen_of)),
         },
+        "met_by_base": met_by_base(bench),
         "folds": FOLDS,
         "validation": VALIDATION,
         "seeds": list(SEEDS),

@@ -270,7 +270,7 @@ def choice_training(result: Result) -> list[str]:
         "recording and no caption, in ratings and choices together; of what is outside a fold a "
         "fifth, by the same groups, chooses the epoch (by SRCC where ratings teach, else by "
         f"accuracy). Base `{result['model']['name']}@{result['model']['fingerprint'][:8]}`, "
-        "projections only, the default settings; *rate 0.001* is ten times the default learning "
+        f"projections only{_met(result['met_by_base'])}, the default settings; *rate 0.001* is ten times the default learning "
         "rate. Each pair and choice is scored by the model of the fold it is in, which did not "
         f"meet it; mean over {len(result['seeds'])} seeds. Accuracy: equal scores count half. SRCC "
         "over all rated pairs, across the models of the folds. Δ before: against the model as it "
@@ -281,6 +281,16 @@ def choice_training(result: Result) -> list[str]:
         "",
         *_table(["taught by", "epoch kept", *heads], rows),
     ]
+
+
+def _met(met: Result) -> str:
+    """What the base met of these pairs, in words."""
+    trained = sum(count for said, count in met.items() if "trained" in said or "tuned" in said)
+    calibrated = sum(count for said, count in met.items() if "calibrated" in said)
+    return (
+        f" (its embeddings met {trained} of the {sum(met.values())} distinct pairs by clip or "
+        f"caption, its map to ratings, which plays no part here, {calibrated})"
+    )
 
 
 def _kept(epochs: Sequence[int] | None) -> str:

@@ -130,9 +130,11 @@ def test_choices_alone_give_a_model_without_calibration_that_says_so(
     assert loaded.calibration is None
     assert loaded.training["best_by"] == "accuracy"
     card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
-    assert "They order pairs and predict no rating" in card
+    assert "None: scores are cosines only. They order pairs" in card
     assert "A CLAP tuned on human choices:" in card
     assert "SRCC |" not in card
+    assert "| | pairs | clips | captions |" not in card
+    assert "| validation (split 'validation') | 4 | 3 | 16 | 4 | 8 |" in card
     clip = str(folder / "c0.wav")
     assert run(["score", clip, "a dog", "-m", str(tmp_path / "run"), "-q"]) == 0
     assert " of 10" not in capsys.readouterr().out

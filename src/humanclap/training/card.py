@@ -21,9 +21,8 @@ def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool =
     taught = _taught_by(training)
     data, base = training["data"], training["base_model"]
     simulation = (
-        f"**The {taught} this model was trained on are simulated, not given by "
-        "people.** Its scores "
-        "say nothing about human hearing.\n\n"
+        f"**The {taught} this model was trained on are simulated, not given by people.** Its "
+        "scores say nothing about human hearing.\n\n"
         if simulated
         else ""
     )
@@ -132,7 +131,7 @@ def _with_interval(value: float, ends: tuple[float, float] | None, *, signed: bo
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return (
-            "None: scores are cosines only. They order pairs and predict no rating, as no rated "
+            "None: scores are cosines only. They order pairs and predict no rating, as no rated\n"
             "pair was there to fit a map on, and choices say which is better, not how good."
         )
     rows = "\n".join(
@@ -174,20 +173,25 @@ def _fingerprinted(data: Mapping[str, Any]) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
-    """One table of rated pairs and, where there are any, one of choices."""
-    rated = f"""| | pairs | clips | captions |
+    """A table of rated pairs and one of choices, each where there are any."""
+    tables = []
+    named = f"validation ({data['validation_name']})"
+    if data["train"]["pairs"] or data["validation"]["pairs"]:
+        tables.append(
+            f"""| | pairs | clips | captions |
 |---|---|---|---|
 | training | {_counts(data["train"])} |
-| validation ({data["validation_name"]}) | {_counts(data["validation"])} |"""
-    if "train_choices" not in data:
-        return rated
-    columns = ("choices", "decided", "votes", "clips", "captions")
-    lines = [
-        f"| {name} | {' | '.join(str(data[key][column]) for column in columns)} |"
-        for name, key in (("training", "train_choices"), ("validation", "validation_choices"))
-    ]
-    head = f"| people's choices | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
-    return "\n".join((rated, "", head, *lines))
+| {named} | {_counts(data["validation"])} |"""
+        )
+    if "train_choices" in data:
+        columns = ("choices", "decided", "votes", "clips", "captions")
+        lines = [
+            f"| {name} | {' | '.join(str(data[key][column]) for column in columns)} |"
+            for name, key in (("training", "train_choices"), (named, "validation_choices"))
+        ]
+        head = f"| people's choices | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
+        tables.append("\n".join((head, *lines)))
+    return "\n\n".join(tables)
 
 
 def _validation(training: Mapping[str, Any]) -> str:
@@ -200,21 +204,21 @@ def _validation(training: Mapping[str, Any]) -> str:
         drawn.append("captions drawn whole")
     if choices:
         of.append(
-            f"Accuracy: share of the {choices} decided choices in which the model sides with most "
-            "people, equal cosines counting half"
+            f"Accuracy: share of the {choices} decided choices in which\n"
+            "the model sides with most people, equal cosines counting half"
         )
-        drawn.append("for choices the clip or text that both sides share")
+        drawn.append("what the sides of a choice share drawn whole")
     by = "accuracy" if training.get("best_by") == "accuracy" else "SRCC"
-    epoch = f"{training['best_epoch']} of {training['epochs']}"
+    epoch = f"{training['best_epoch']} of {training['epochs']}, by {by}"
     fitted = (
-        " and the calibration, so the figures are optimistic and the standard errors of\n"
-        "predicted ratings a little too small"
+        " and the calibration, so the figures are optimistic\nand the standard errors of predicted "
+        "ratings a little too small"
         if rated
-        else ", so the figures are optimistic"
+        else ", so the figures are\noptimistic"
     )
     return (
         f"{'. '.join(of)}; in brackets 95 % intervals,\n{', '.join(drawn)}. These pairs chose the "
-        f"epoch ({epoch}, by {by}){fitted}; judge the model on pairs it has not met."
+        f"epoch ({epoch}){fitted}; judge the model on pairs it has not met."
     )
 
 
