@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.choices import read_votes
+from humanclap.metrics.choice_accuracy import credit
 from humanclap.records import Votes, pair_id_of
 from humanclap.training.dataset import audio_folder
 
@@ -125,8 +126,8 @@ def credits(
     """
     shares = np.array([choice.share for choice in choices], dtype=np.float64)
     decided = np.array([choice.decided for choice in choices], dtype=bool)
-    earned = (1 + np.sign(gaps) * np.sign(shares - 0.5)) / 2
-    return earned[decided], [choice.cluster for choice in choices if choice.decided]
+    earned = credit(gaps[decided], shares[decided] - 0.5)
+    return earned, [choice.cluster for choice in choices if choice.decided]
 
 
 def accuracy(gaps: NDArray[np.float64], choices: Sequence[ChoiceExample]) -> float:

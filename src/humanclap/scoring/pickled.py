@@ -1,0 +1,51 @@
+"""A scorer on its way to another process: a packaged model goes by name, and is loaded there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from humanclap.clap.checkpoint import packaged_names
+from humanclap.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from humanclap.scoring.scorer import HumanCLAP
+    from humanclap.scoring.settings import ScoringSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a packaged model was loaded, and the fingerprint it had."""
+
+    model: str
+    fingerprint: str
+    mn04: str | Path | None = None
+    offline: bool = False
+
+    def made(self, fingerprint: str) -> bool:
+        """Whether weights of this fingerprint are those that were loaded."""
+        return self.fingerprint == fingerprint
+
+
+def origin_of(
+    model: str | Path, fingerprint: str, mn04: str | Path | None, offline: bool
+) -> Origin | None:
+    """Of a packaged model; None for any other, which may not be found again where it is loaded."""
+    if not isinstance(model, str) or model not in packaged_names():
+        return None
+    return Origin(model, fingerprint, mn04, offline)
+
+
+def reloaded(kind: type[HumanCLAP], origin: Origin, settings: ScoringSettings) -> HumanCLAP:
+    """The scorer, loaded again; CheckpointError where the package now has another model."""
+    scorer = kind.from_pretrained(
+        origin.model, settings=settings, mn04=origin.mn04, offline=origin.offline
+    )
+    found = scorer.backbone.fingerprint()
+    if not origin.made(found):
+        raise CheckpointError(
+            f"pickled with {origin.model}@{origin.fingerprint}, and this humanclap has "
+            f"{origin.model}@{found}; install the same version in both places"
+        )
+    return scorer
