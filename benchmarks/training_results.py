@@ -272,12 +272,13 @@ def choice_training(result: Result) -> list[str]:
         f"accuracy). Base `{result['model']['name']}@{result['model']['fingerprint'][:8]}`, "
         f"projections only{_met(result['met_by_base'])}, the default settings; *rate 0.001* is ten "
         "times the default learning rate. Each pair and choice is scored by the model of the fold "
-        f"it is in, which did not meet it; mean over {len(result['seeds'])} seeds. Accuracy: equal scores count half. SRCC "
-        "over all rated pairs, across the models of the folds. Δ before: against the model as it "
-        "came; Δ ratings: against training on ratings alone, at the same rate. 95 % bootstrap "
-        f"intervals, recordings drawn whole, {result['replicates']:,} replicates, without the "
-        "variance of the seeds and without a correction for the number of differences. *Epoch "
-        "kept*: mean over folds and seeds, and how often no epoch beat the model as it came.",
+        f"it is in, which did not meet it; mean over {len(result['seeds'])} seeds. Accuracy: equal "
+        "scores count half. SRCC over all rated pairs, across the models of the folds. Δ before: "
+        "against the model as it came; Δ ratings: against training on ratings alone, at the same "
+        f"rate. 95 % bootstrap intervals, recordings drawn whole, {result['replicates']:,} "
+        "replicates, without the variance of the seeds and without a correction for the number of "
+        "differences. *Epoch kept*: mean over folds and seeds, and how often no epoch beat the "
+        "model as it came.",
         "",
         *_table(["taught by", "epoch kept", *heads], rows),
     ]
