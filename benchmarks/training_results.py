@@ -281,7 +281,22 @@ def choice_training(result: Result) -> list[str]:
         "model as it came.",
         "",
         *_table(["taught by", "epoch kept", *heads], rows),
+        "",
+        f"Differences from before whose interval leaves 0 out: {_apart(everything, srcc)}. So few "
+        "answers can show large effects only.",
     ]
+
+
+def _apart(everything: Result, srcc: Result) -> str:
+    """The differences from before training that are not 0 by their intervals."""
+    found = [
+        f"{what} of {name.removesuffix(base)} {span(value, '+.3f')}"
+        for what, of in (("accuracy", everything), ("SRCC", srcc))
+        for base in (" - before training",)
+        for name, value in of.items()
+        if name.endswith(base) and None not in value and (value[1] > 0 or value[2] < 0)
+    ]
+    return "; ".join(found) if found else "none"
 
 
 def _met(met: Result) -> str:

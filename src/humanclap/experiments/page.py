@@ -106,5 +106,5 @@ def _tables(rows: Sequence[Row], baseline: str) -> list[str]:
         found.append(html.table([*heads, f"Δ SRCC against {baseline}"] if gains else heads, lines))
     if any(row.accuracy for row in rows):
         lines = [[row.objective, accuracy_cell(row)] for row in rows]
-        found.append(html.table(["", "accuracy on choices"], lines))
+        found.append(html.table(["accuracy", "choices"], lines))
     return found

@@ -145,9 +145,12 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[R
         decided = sum(choice.decided for part in parts for choice in part.test_choices)
         lines.append(
             f"Accuracy: share of {decided} decided choices, none met in training, in which the "
-            "model sides with most people, equal scores counting half; mean over parts and seeds. "
-            f"{sum(part.choices_left_out for part in parts)} choices could have trained but share "
-            "a clip, a caption or a system with what is judged."
+            "model sides with most people, equal scores counting half; mean over parts and seeds."
+        )
+    without = sum(part.choices_left_out for part in parts)
+    if without:
+        lines.append(
+            f"{without} choices could have trained but share a clip or caption with those judged."
         )
     left_out = sum(part.left_out for part in parts)
     if left_out:
