@@ -528,6 +528,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("objectives_esc"),
     ),
     (
+        "Ratings and choices as teachers",
+        "choice_training",
+        "python benchmarks/choice_training.py --shared SHARED",
+        of_training("choice_training"),
+    ),
+    (
         "How many answers to buy: ESC-10",
         "efficiency_esc",
         "python benchmarks/efficiency_esc.py SHARED/data/esc",
