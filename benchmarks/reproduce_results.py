@@ -36,8 +36,8 @@ def rehearsal(result: Result) -> list[str]:
         f"SIGKILL {len(result['killed_in'])} times, in: {', '.join(result['killed_in'])}. Resumed, "
         f"its figures and its {result['tables_compared']} tables of scores and predictions were "
         + ("the same to the byte" if same else "**not the same**")
-        + " as those of the unbroken run. Random weights under the name `human-clap`, whose hash is "
-        f"pinned, were refused: `{result['other_weights_under_a_pinned_hash']}`",
+        + " as those of the unbroken run. Random weights under the name `human-clap`, whose hash "
+        f"is pinned, were refused: `{result['other_weights_under_a_pinned_hash']}`",
     ]
 
 

@@ -65,12 +65,8 @@ def fetch_data(request: Request, folder: Path, progress: Progress = silent) -> N
     """Bring RELATE's ratings and clips into `folder`; nothing for the user's own ratings."""
     if request.own:
         return
-    fetch_scores(
-        folder, url=request.scores_url, sha256=request.scores_sha256, progress=progress
-    )
-    fetch_relate(
-        folder, url=request.archive_url, sha256=request.archive_sha256, progress=progress
-    )
+    fetch_scores(folder, url=request.scores_url, sha256=request.scores_sha256, progress=progress)
+    fetch_relate(folder, url=request.archive_url, sha256=request.archive_sha256, progress=progress)
 
 
 def read_pairs(request: Request, folder: Path) -> RatedPairs:
