@@ -189,8 +189,8 @@ def _check_floor(
 
 
 def _with_trivial(
-    joined: Joined, train: Sequence[Target], settings: EvaluationSettings, where: str
-) -> tuple[Joined, tuple[str, ...]]:
+    joined: Joined[Target], train: Sequence[Target], settings: EvaluationSettings, where: str
+) -> tuple[Joined[Target], tuple[str, ...]]:
     """The joined tables with those of the trivial predictors behind them, and their names."""
     systems = _of_level(joined, "system")
     judged = [
@@ -212,7 +212,7 @@ class _Comparing:
 
     def __init__(
         self,
-        joined: Joined,
+        joined: Joined[Target],
         trivial: tuple[str, ...],
         intervals: Mapping[str, Mapping[str, tuple[float, float]]],
         settings: EvaluationSettings,
@@ -377,7 +377,7 @@ def _without(members: Members) -> dict[tuple[str, str], NDArray[np.intp]]:
 
 
 def _members(
-    joined: Joined, settings: EvaluationSettings
+    joined: Joined[Target], settings: EvaluationSettings
 ) -> dict[tuple[str, str], NDArray[np.intp]]:
     """Rows of each group; a level of which all pairs share one value is no group."""
     everyone = np.arange(len(joined.targets))
@@ -396,7 +396,7 @@ def _members(
     return found
 
 
-def _of_level(joined: Joined, level: str) -> list[str]:
+def _of_level(joined: Joined[Target], level: str) -> list[str]:
     """What the target says of each pair, else what the first table that says anything does."""
     columns: list[Sequence[Target] | Sequence[Score]] = [joined.targets, *joined.scores.values()]
     return [
@@ -406,7 +406,7 @@ def _of_level(joined: Joined, level: str) -> list[str]:
 
 
 def _pairs(
-    name: str, joined: Joined, mapped: ScaleMap, scale: RatingScale
+    name: str, joined: Joined[Target], mapped: ScaleMap, scale: RatingScale
 ) -> tuple[JudgedPair, ...]:
     levels = zip(
         *(_of_level(joined, level) for level in ("system", "subset", "split")), strict=True

@@ -34,7 +34,7 @@ from humanclap.evaluation.standings import (
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
-from humanclap.metrics.permutation import holm
+from humanclap.metrics.permutation import holm, sign_flip_p
 from humanclap.records import Score, roles_met
 from humanclap.signature import common_signature
 
@@ -313,25 +313,19 @@ def _duels(values: Floats, systems: Sequence[str], settings: LeaderboardSettings
     """Every two systems, the better first; Holm over all."""
     order = np.argsort(-values.mean(axis=0), kind="stable")
     pairs = list(combinations(order, 2))
-    p_values = [_sign_flip_p(values[:, a] - values[:, b], settings) for a, b in pairs]
+    p_values = [
+        sign_flip_p(
+            values[:, a] - values[:, b],
+            rng=np.random.default_rng(settings.seed),
+            permutations=settings.permutations,
+        )
+        for a, b in pairs
+    ]
     corrected = holm(p_values)
     return [
         _duel(values[:, a] - values[:, b], systems[a], systems[b], p, p_holm, settings)
         for (a, b), p, p_holm in zip(pairs, p_values, corrected, strict=True)
     ]
-
-
-def _sign_flip_p(difference: Floats, settings: LeaderboardSettings) -> float:
-    """Two-sided sign-flip permutation test that the mean difference over prompts is 0."""
-    rng = np.random.default_rng(settings.seed)
-    observed = abs(float(difference.sum()))
-    reached = 0
-    for start in range(0, settings.permutations, 500):
-        size = min(500, settings.permutations - start)
-        signs = 2.0 * rng.integers(2, size=(size, difference.size)) - 1
-        flipped = np.abs(signs @ difference)
-        reached += int(np.count_nonzero(flipped >= observed * (1 - 1e-12)))
-    return (1 + reached) / (1 + settings.permutations)
 
 
 def _duel(
