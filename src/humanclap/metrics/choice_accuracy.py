@@ -59,6 +59,23 @@ def most_votes(n_first: ArrayLike, n_second: ArrayLike) -> Floats:
     return found
 
 
+def one_judge(n_first: ArrayLike, n_second: ArrayLike) -> tuple[Floats, Floats]:
+    """Votes that side with the sum of the question's other votes, and votes that can: (n,) each.
+
+    A vote cannot where the others' sum is 0; equal votes count for nothing here.
+    Source of the measure: Zhou et al. 2022 (FENSE).
+
+    >>> agree, counted = one_judge([3, 1], [1, 1])
+    >>> agree.tolist(), counted.tolist()
+    ([3.0, 0.0], [4.0, 2.0])
+    """
+    first, second = (np.asarray(votes, dtype=np.float64) for votes in (n_first, n_second))
+    rest = first - second - 1, second - first - 1
+    agree: Floats = first * (rest[0] > 0) + second * (rest[1] > 0)
+    counted: Floats = first * (rest[0] != 0) + second * (rest[1] != 0)
+    return agree, counted
+
+
 class MajorityCeiling:
     """Accuracy of a choice that knows which side all people together would prefer.
 
