@@ -6,10 +6,15 @@ this one says what they were judged by and how.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from humanclap.evaluation.result import Comparison
 from humanclap.evaluation.standings import Leaderboard
 from humanclap.fingerprint import fingerprint_text
 from humanclap.version import __version__
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.judged import JudgedChoices
 
 
 def judgement_signature(comparison: Comparison) -> str:
@@ -23,6 +28,21 @@ def judgement_signature(comparison: Comparison) -> str:
         ("anchors", "yes" if settings.include_anchors else "no"),
         ("scale", settings.rating_scale),
         ("cluster", "caption"),
+        ("interval", f"{settings.interval}-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("permutations", settings.permutations),
+        ("seed", settings.seed),
+    )
+
+
+def choices_signature(judged: JudgedChoices) -> str:
+    """One line: version, questions with their votes by fingerprint and number, and how judged."""
+    settings = judged.settings
+    return _line(
+        ("humanclap", __version__),
+        ("chosen-by", f"{judged.counts.judged}@{judged.questions}"),
+        ("anchors", "yes" if settings.include_anchors else "no"),
+        ("cluster", judged.cluster.replace(" or ", "/")),
         ("interval", f"{settings.interval}-{100 * settings.confidence:g}%"),
         ("replicates", settings.replicates),
         ("permutations", settings.permutations),

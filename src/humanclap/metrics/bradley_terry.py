@@ -72,8 +72,8 @@ def fit_bradley_terry(wins: ArrayLike, ties: ArrayLike | None = None) -> Strengt
     shape = won.shape[:-2]
     won, tied = won.reshape(-1, *won.shape[-2:]), tied.reshape(-1, *tied.shape[-2:])
     compared = (won + _turned(won) + tied) > 0
-    apart: Truths = ~_reaching(compared).all(axis=(1, 2))
-    weak: Truths = ~apart & ~_reaching(won > 0).all(axis=(1, 2))
+    apart = np.asarray(~_reaching(compared).all(axis=(1, 2)))
+    weak = np.asarray(~apart & ~_reaching(won > 0).all(axis=(1, 2)))
     won = won + HALF_A_WIN * (weak[:, None, None] & compared)
     theta, tie = _newton(won[~apart], tied[~apart])
     log_strengths = np.full((len(won), won.shape[-1]), np.nan)

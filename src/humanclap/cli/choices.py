@@ -1,0 +1,61 @@
+"""What `evaluate` and `compare` print of people's choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from humanclap.cli.console import emit, made_here, text_table
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.judged import JudgedChoices
+    from humanclap.evaluation.join import ScoreTable
+    from humanclap.evaluation.settings import EvaluationSettings
+
+
+def evaluate_choices(
+    tables: Sequence[ScoreTable],
+    path: Path,
+    settings: EvaluationSettings,
+    *,
+    notes: Sequence[str],
+    markdown: Path | None,
+    html: Path | None,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Judge score tables by the choices of `path` alone; write and print the reports."""
+    from humanclap.choices import read_votes
+    from humanclap.evaluation.choices import judge_choices
+    from humanclap.evaluation.choices.report import json_choices, write_choice_reports
+    from humanclap.evaluation.naming import choices_by_model
+
+    votes = read_votes(path, include_anchors=settings.include_anchors)
+    judged = judge_choices(tables, votes, settings, where=str(path), notes=notes)
+    made = made_here()
+    write_choice_reports(
+        choices_by_model(judged), markdown_path=markdown, html_path=html, made=made
+    )
+    emit(
+        json_choices(judged, made=made).rstrip() if as_json else choices_text(judged), output=output
+    )
+
+
+def choices_text(judged: JudgedChoices) -> str:
+    """The whole judgement for the terminal."""
+    from humanclap.evaluation.choices import words
+
+    parts = list(judged.notes)
+    parts += [f"warning: {warning}" for warning in words.warnings(judged)]
+    parts += choices_tables(judged)
+    return "\n\n".join([*parts, "\n".join([words.coverage(judged), *words.facts(judged)])])
+
+
+def choices_tables(judged: JudgedChoices) -> list[str]:
+    """Each table below its title."""
+    from humanclap.evaluation.choices import words
+
+    return [
+        f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in words.sections(judged)
+    ]
