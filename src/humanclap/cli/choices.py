@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from humanclap.cli.console import emit, made_here, text_table
+from humanclap.cli.console import emit, made_here, text_table, to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.choices.judged import JudgedChoices
     from humanclap.evaluation.join import ScoreTable
     from humanclap.evaluation.settings import EvaluationSettings
+    from humanclap.evaluation.standings import LeaderboardSettings
 
 
 def evaluate_choices(
@@ -59,3 +60,38 @@ def choices_tables(judged: JudgedChoices) -> list[str]:
     return [
         f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in words.sections(judged)
     ]
+
+
+def compare_choices(
+    path: Path,
+    settings: LeaderboardSettings,
+    *,
+    notes: Sequence[str],
+    markdown: Path | None,
+    html: Path | None,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Rank systems by the choices of `path` alone; write and print the reports."""
+    from humanclap.choices import read_votes
+    from humanclap.evaluation.choices import ranking_words
+    from humanclap.evaluation.choices.rank import rank_by_choices
+    from humanclap.evaluation.choices.ranking_report import facts, html_ranking, markdown_ranking
+    from humanclap.formats import atomic_writer
+
+    ranking = rank_by_choices(read_votes(path), settings, where=str(path), notes=notes)
+    made = made_here()
+    for file, render in ((markdown, markdown_ranking), (html, html_ranking)):
+        if file is not None:
+            text = render(ranking, made=made)
+            with atomic_writer(file) as written:
+                written.write(text)
+    warnings = ranking_words.warnings(ranking)
+    if as_json:
+        found = {"made": made.to_dict(), "notes": list(notes), "warnings": warnings}
+        emit(to_json({**found, "people": ranking.to_dict()}), output=output)
+        return
+    told = [*notes, *(f"warning: {one}" for one in warnings)]
+    told += [*ranking_words.summary(ranking), *ranking_words.caveats(ranking)]
+    tables = [f"{name}\n{text_table(*rows)}" for name, rows in ranking_words.sections(ranking)]
+    emit("\n\n".join(["\n".join(told), *tables, "\n".join(facts(ranking))]), output=output)

@@ -21,9 +21,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 Examples:
   humanclap compare scores.csv --html leaderboard.html
   humanclap compare tango.csv audioldm.csv --shared-only
+  humanclap compare scores.csv --choices choices.csv --html leaderboard.html
 """
 )
-@click.argument("scores", nargs=-1, required=True, type=_PATH)
+@click.argument("scores", nargs=-1, type=_PATH)
+@click.option(
+    "--choices",
+    type=_PATH,
+    help="Table of people's choices between the systems' clips: ranks the systems by them too; "
+    "SCORES may then be left out.",
+)
 @click.option(
     "--system",
     "systems",
@@ -74,6 +81,7 @@ Examples:
 @output_options
 def compare(
     scores: tuple[Path, ...],
+    choices: Path | None,
     notes: tuple[str, ...],
     markdown: Path | None,
     html: Path | None,
@@ -91,8 +99,11 @@ def compare(
     are compared on the same prompts: mean with interval, paired tests, win matrix, how many more
     prompts would settle a tie, the lowest clips, and means by caption type. Where the column met
     says that the metric's model met clips or prompts in training, that is warned of, and the
-    systems are ranked without those prompts too.
+    systems are ranked without those prompts too. With --choices systems are ranked by what people
+    chose as well, and the metric's ranking stands beside theirs.
     """
+    from humanclap.choices import read_votes
+    from humanclap.cli.choices import compare_choices
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
     from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
@@ -102,9 +113,20 @@ def compare(
 
     if len({path.stem for path in scores}) < len(scores):
         raise click.UsageError("two score tables have one file name; give each system's its own")
+    settings = LeaderboardSettings.from_mapping(given)
+    if not scores:
+        if choices is None:
+            raise click.UsageError("Missing argument 'SCORES...' (only --choices does without).")
+        compare_choices(choices, settings, notes=notes, markdown=markdown, html=html,
+                        as_json=as_json, output=output)  # fmt: skip
+        for path in filter(None, (markdown, html, output)):
+            remark(f"wrote {path}", quiet=quiet)
+        return
     board = leaderboard(
         {path.stem: read_scores(path) for path in scores},
-        LeaderboardSettings.from_mapping(given),
+        settings,
+        votes=None if choices is None else read_votes(choices),
+        votes_where=str(choices),
         notes=notes,
     )
     made = made_here()

@@ -15,6 +15,7 @@ from humanclap.version import __version__
 
 if TYPE_CHECKING:
     from humanclap.evaluation.choices.judged import JudgedChoices
+    from humanclap.evaluation.choices.ranked import PeopleRanking
 
 
 def judgement_signature(comparison: Comparison) -> str:
@@ -50,9 +51,24 @@ def choices_signature(judged: JudgedChoices) -> str:
     )
 
 
+def ranking_signature(ranking: PeopleRanking) -> str:
+    """One line: version, questions with their votes, systems, model, intervals."""
+    settings = ranking.settings
+    return _line(
+        ("humanclap", __version__),
+        ("chosen-by", f"{ranking.questions}@{ranking.asked}"),
+        ("systems", len(ranking.systems)),
+        ("model", "bradley-terry-davidson"),
+        ("cluster", ranking.cluster.replace(" or ", "/")),
+        ("interval", f"percentile-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("seed", settings.seed),
+    )
+
+
 def leaderboard_signature(board: Leaderboard) -> str:
     """One line: version, prompts by fingerprint and number, systems, value, intervals, tests."""
-    settings = board.settings
+    settings, people = board.settings, board.people
     return _line(
         ("humanclap", __version__),
         ("prompts", f"{board.prompts}@{board.prompts_fingerprint}"),
@@ -63,6 +79,7 @@ def leaderboard_signature(board: Leaderboard) -> str:
         ("replicates", settings.replicates),
         ("permutations", settings.permutations),
         ("seed", settings.seed),
+        *([] if people is None else [("chosen-by", f"{people.questions}@{people.asked}")]),
     )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from humanclap.evaluation import html
 from humanclap.evaluation import leaderboard_words as words
 from humanclap.evaluation.charts import Bar, chart
+from humanclap.evaluation.choices.ranking_report import picture
+from humanclap.evaluation.choices.ranking_words import RANKING
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.players import Card, Players
@@ -42,6 +44,8 @@ def html_leaderboard(
     )
     for name, (heads, rows) in words.sections(board):
         body.append(f"<h2>{escape(name)}</h2>{html.table(heads, rows)}")
+        if name == RANKING and board.people is not None:
+            body.append(picture(board.people))
         if name == "Leaderboard" and further:
             body.append(html.bullets("findings", further))
     if players.root is not None and board.worst:

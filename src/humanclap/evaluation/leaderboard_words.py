@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from humanclap.errors import listed
 from humanclap.evaluation.captions import CAPTION_TYPES
+from humanclap.evaluation.choices import ranking_words
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
@@ -42,7 +43,7 @@ def summary(board: Leaderboard) -> list[str]:
         f"{len(settled)} of {len(board.standings) - 1} other systems."
     ]
     told += [_open(duel, board) for duel in _neighbours(board) if not duel.settled]
-    return told
+    return told + ([] if board.people is None else ranking_words.summary(board.people))
 
 
 def warnings(board: Leaderboard) -> list[str]:
@@ -65,7 +66,7 @@ def warnings(board: Leaderboard) -> list[str]:
         )
     if board.noted:
         found.append(noted_in_words(board.noted, board.exposure.total))
-    return found
+    return found + ([] if board.people is None else ranking_words.warnings(board.people))
 
 
 def caveats(board: Leaderboard) -> list[str]:
@@ -94,7 +95,7 @@ def caveats(board: Leaderboard) -> list[str]:
         found.append("Systems have unlike numbers of clips a prompt; a prompt counts their mean.")
     if board.signature is None:
         found.append("The scores carry no signature, so how they were made is not known here.")
-    return found
+    return found + ([] if board.people is None else ranking_words.caveats(board.people))
 
 
 def _who_has_which(board: Leaderboard) -> str:
@@ -235,13 +236,15 @@ def noted_rows(board: Leaderboard) -> Rows:
 def method_line(board: Leaderboard) -> str:
     """How the numbers were made."""
     s = board.settings
-    return (
+    told = (
         f"{100 * s.confidence:g} % expanded percentile intervals, bootstrap of "
         f"{s.replicates:,} replicates over prompts; p: two-sided sign-flip permutation test over "
         f"prompts, {s.permutations:,} permutations, Holm over "
         f"{counted(len(board.duels), 'test')}; prompts needed for {100 * s.power:g} % power at "
         f"alpha {s.alpha:g}, normal approximation; seed {s.seed}"
     )
+    people = [] if board.people is None else ranking_words.method_lines(board.people)
+    return ". ".join([told, *people])
 
 
 def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
@@ -257,7 +260,8 @@ def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
         found.insert(1, (name, standing_rows(board, board.unmet)))
     if board.noted:
         found.append(("Clips with a note", noted_rows(board)))
-    return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
+    found += [("Lowest clips", worst_rows(board))] if board.worst else []
+    return found if board.people is None else [*ranking_words.sections(board.people), *found]
 
 
 def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str:
