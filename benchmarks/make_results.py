@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import choice_results
 import people_results
 from results_text import table
 
@@ -472,6 +473,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "fense_choices",
         "python benchmarks/fense_choices.py --shared SHARED --mn04 MN04",
         people_results.fense_choices,
+    ),
+    (
+        "Simulated A/B studies: does the ranking hold what it says?",
+        "choice_simulation",
+        "python benchmarks/choice_simulation.py",
+        choice_results.choice_simulation,
     ),
     (
         "Retrieval among AudioCaps clips",
