@@ -32,6 +32,7 @@ from humanclap.scoring.scorer import HumanCLAP
 
 EASY = "HI"
 PERMUTATIONS = 10_000
+SETTINGS = EvaluationSettings(replicates=REPLICATES, permutations=PERMUTATIONS)
 
 
 def span(found: Statistic) -> list[float]:
@@ -66,9 +67,12 @@ def group_of(name: str, found: ChoiceGroup, judged: JudgedChoices) -> dict[str, 
     }
 
 
-def groups_of(tables: Sequence[ScoreTable], votes: Sequence[Votes]) -> list[dict[str, Any]]:
+def groups_of(
+    tables: Sequence[ScoreTable],
+    votes: Sequence[Votes],
+    settings: EvaluationSettings = SETTINGS,
+) -> list[dict[str, Any]]:
     """All pairs, those without foreign captions, each kind, and those no model met."""
-    settings = EvaluationSettings(replicates=REPLICATES, permutations=PERMUTATIONS)
     everything = judge_choices(tables, votes, settings)
     hard = judge_choices(tables, [one for one in votes if one.kind != EASY], settings)
     kinds = [group for group in everything.groups if group.level == "kind"]

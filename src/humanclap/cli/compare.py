@@ -152,10 +152,12 @@ def compare(
 
 
 def _text(board: Leaderboard) -> str:
+    from humanclap.evaluation.choices.ranking_words import method_lines
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard_words import method_line, sections, text_sections
 
     parts = [f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in sections(board)]
     ending = f"signature    {board.signature or 'none in the tables'}\n"
     ending += f"compared as  {leaderboard_signature(board)}\n{method_line(board)}"
+    ending = "\n".join([ending, *([] if board.people is None else method_lines(board.people))])
     return "\n\n".join(["\n".join(text_sections(board)), *parts, ending])

@@ -43,7 +43,12 @@ def summary(board: Leaderboard) -> list[str]:
         f"{len(settled)} of {len(board.standings) - 1} other systems."
     ]
     told += [_open(duel, board) for duel in _neighbours(board) if not duel.settled]
-    return told + ([] if board.people is None else ranking_words.summary(board.people))
+    return told
+
+
+def of_people(board: Leaderboard) -> list[str]:
+    """What people's choices say of the same systems, in sentences; nothing without choices."""
+    return [] if board.people is None else ranking_words.summary(board.people)
 
 
 def warnings(board: Leaderboard) -> list[str]:
@@ -236,15 +241,13 @@ def noted_rows(board: Leaderboard) -> Rows:
 def method_line(board: Leaderboard) -> str:
     """How the numbers were made."""
     s = board.settings
-    told = (
+    return (
         f"{100 * s.confidence:g} % expanded percentile intervals, bootstrap of "
         f"{s.replicates:,} replicates over prompts; p: two-sided sign-flip permutation test over "
         f"prompts, {s.permutations:,} permutations, Holm over "
         f"{counted(len(board.duels), 'test')}; prompts needed for {100 * s.power:g} % power at "
         f"alpha {s.alpha:g}, normal approximation; seed {s.seed}"
     )
-    people = [] if board.people is None else ranking_words.method_lines(board.people)
-    return ". ".join([told, *people])
 
 
 def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
@@ -271,14 +274,17 @@ def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str
         lines += [f"> **{markdown_cell(note)}**", ""]
     for warning in warnings(board):
         lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
-    lines += [f"- {markdown_cell(sentence)}" for sentence in summary(board)]
+    lines += [f"- {markdown_cell(sentence)}" for sentence in (*of_people(board), *summary(board))]
     lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
     for name, (heads, rows) in sections(board):
         lines += [f"## {name}", "", *markdown_table(heads, rows)]
     lines.append(f"Signature: {markdown_cell(board.signature or 'none')}; compared as ")
     lines.append(markdown_cell(leaderboard_signature(board)))
     models = [model_of(board.signature) or "not known, the scores carry no signature"]
-    lines += ["", f"{method_line(board)}.", "", "How this was made:", ""]
+    people = [] if board.people is None else ranking_words.method_lines(board.people)
+    for line in (method_line(board), *people):
+        lines += ["", f"{line}."]
+    lines += ["", "How this was made:", ""]
     return "\n".join([*lines, *made_lines(made or made_now(), models), ""])
 
 
@@ -286,4 +292,4 @@ def text_sections(board: Leaderboard) -> Sequence[str]:
     """Warnings, summary and caveats for the terminal; the tables are the caller's."""
     told = [f"warning: {warning}" for warning in warnings(board)]
     notes = [f"note: {caveat}" for caveat in caveats(board)]
-    return [*board.notes, *told, *summary(board), *notes]
+    return [*board.notes, *told, *of_people(board), *summary(board), *notes]
