@@ -225,9 +225,6 @@ KEPT = (
     Look("overview", 390, height=1700),
     Look("compare", 1280, "dark", height=1500),
     Look("compare", 390, height=1700),
-    Look("choices", 1280, height=1400),
-    Look("people", 1280, "dark", height=1500),
-    Look("people", 390, height=1700),
     Look("experiment", 768, height=1100),
     Look("experiment", PRINT_WIDTH, media="print", height=970),
 )

@@ -60,7 +60,7 @@ def ranking_signature(ranking: PeopleRanking) -> str:
         ("systems", len(ranking.systems)),
         ("model", "bradley-terry-davidson"),
         ("cluster", ranking.cluster.replace(" or ", "/")),
-        ("interval", f"percentile-{100 * settings.confidence:g}%"),
+        ("interval", f"t-{100 * settings.confidence:g}%"),
         ("replicates", settings.replicates),
         ("seed", settings.seed),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -23,7 +23,7 @@ from humanclap.evaluation.result import Statistic
 from humanclap.evaluation.standings import LeaderboardSettings
 from humanclap.fingerprint import fingerprint_text
 from humanclap.metrics.agreement import ktau_rows
-from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap, standard_error
 from humanclap.metrics.bradley_terry import (
     Strengths,
     compared_groups,
@@ -61,7 +61,9 @@ def rank_by_choices(
 
     Every vote counts once. Attention checks and questions between two clips of one system are left
     out, and so are, with `systems`, those of others. A replicate draws prompts whole (clips, of
-    choices between texts), with all their votes and the metric's values.
+    choices between texts), with all their votes and the metric's values. Intervals of strengths and
+    differences are value ± t · standard error of the replicates (their percentiles would double the
+    estimate's outward bias), of ranks and tau expanded percentiles.
     Raises InputError for a side without a system, fewer than two systems, systems that were never
     compared with the rest, and where the metric's systems are not those people chose between.
     """
@@ -196,12 +198,20 @@ class _Ranking:
             return found
 
         intervals = self._bootstrap(kept, self._count)
-        spread = {name: _spread(np.concatenate(values)) for name, values in drawn.items()}
+        errors = {
+            name: standard_error(np.concatenate(values), self._count)
+            for name, values in drawn.items()
+        }
         weak = bool(fitted.regularised[0])
         unbeaten = unbeaten_groups(self._wins.sum(axis=0)) if weak else []
+        for name in intervals:
+            if not name.startswith("rank/"):
+                intervals[name] = self._t_interval(
+                    float(observed[name][0]), errors[name], intervals[name]
+                )
         return PeopleRanking(
             systems=tuple(self._standings(observed, intervals)),
-            duels=tuple(self._duels(observed, intervals, spread)),
+            duels=tuple(self._duels(observed, intervals, errors)),
             tie=float(fitted.tie[0]),
             unbeaten=tuple(tuple(self._systems[i] for i in group) for group in unbeaten),
             regularised=self._regularised,
@@ -258,11 +268,11 @@ class _Ranking:
         self,
         observed: Mapping[str, Floats],
         intervals: Mapping[str, Interval],
-        spread: Mapping[str, float],
+        errors: Mapping[str, float],
     ) -> list[PeopleDuel]:
         pairs = list(combinations(range(len(self._systems)), 2))
         p_values = [
-            _t_test(observed[name][0], spread[name], self._count)
+            _t_test(observed[name][0], errors[name], self._count)
             for name in (f"difference/{a}/{b}" for a, b in pairs)
         ]
         found = [
@@ -331,6 +341,14 @@ class _Ranking:
             prompts_both=int(values[: self._count, -1].sum()),
         )
 
+    def _t_interval(self, value: float, error: float, drawn: Interval) -> Interval:
+        """value ± t · standard error, so that it holds 0 where the test's p is above alpha."""
+        if math.isnan(drawn.low):
+            return drawn
+        quantile = stats.t.ppf((1 + self._settings.confidence) / 2, self._count - 1)
+        reach = float(quantile) * error
+        return replace(drawn, low=value - reach, high=value + reach)
+
     def _bootstrap(self, statistics: Statistics, clusters: int) -> dict[str, Interval]:
         return bootstrap(
             statistics,
@@ -349,17 +367,10 @@ def _means(values: Floats, times: Floats | None) -> Floats:
     return found
 
 
-def _spread(values: Floats) -> float:
-    """Standard deviation over replicates that have a value."""
-    defined = values[np.isfinite(values)]
-    return float(defined.std(ddof=1)) if defined.size > 1 else math.nan
-
-
-def _t_test(difference: float, spread: float, clusters: int) -> float:
-    """Two-sided p; the bootstrap's standard error is too small by sqrt((C - 1) / C)."""
-    if clusters < 2 or not spread > 0:
+def _t_test(difference: float, error: float, clusters: int) -> float:
+    """Two-sided p of a difference; NaN where it has no standard error."""
+    if not error > 0:
         return math.nan
-    error = spread * math.sqrt(clusters / (clusters - 1))
     return float(2 * stats.t.sf(abs(difference) / error, clusters - 1))
 
 
@@ -369,16 +380,7 @@ def _whole(value: float) -> int:
 
 
 def _negative(found: Statistic) -> Statistic:
-    return Statistic(
-        value=-found.value,
-        low=-found.high,
-        high=-found.low,
-        n=found.n,
-        captions=found.captions,
-        replicates=found.replicates,
-        undefined=found.undefined,
-        reason=found.reason,
-    )
+    return replace(found, value=-found.value, low=-found.high, high=-found.low)
 
 
 def _statistic(value: float, interval: Interval, votes: Sequence[Votes]) -> Statistic:

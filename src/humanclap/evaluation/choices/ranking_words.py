@@ -191,9 +191,9 @@ def method_lines(ranking: PeopleRanking) -> list[str]:
         "People's ranking: Bradley–Terry model by maximum likelihood, ties by Davidson "
         f"(v = {number(ranking.tie)}); log strengths are natural logarithms with mean 0, chance is "
         "the share of the votes for one of the two that the better would get",
-        f"{100 * settings.confidence:g} % expanded percentile intervals, bootstrap of "
-        f"{settings.replicates:,} replicates over {ranking.cluster}s, seed {settings.seed}; p: "
-        "two-sided t-test of the difference by its bootstrap standard error, Holm over "
+        f"{100 * settings.confidence:g} % intervals: estimate ± t · standard error by bootstrap of "
+        f"{settings.replicates:,} replicates over {ranking.cluster}s, of ranks expanded "
+        f"percentiles, seed {settings.seed}; p: two-sided t-test of the difference, Holm over "
         f"{counted(len(ranking.duels), 'test')}",
     ]
     if ranking.agreement:
