@@ -76,6 +76,7 @@ def fense_choices(result: Result) -> list[str]:
         ),
         "",
         "Met before: " + "; ".join(f"{name} {told}" for name, told in result["met"].items()) + ".",
+        "",
         f"p: paired sign-flip test, whole clips, {result['permutations']:,} permutations.",
         *_signatures(result),
     ]

@@ -117,6 +117,8 @@ def compare(
     if not scores:
         if choices is None:
             raise click.UsageError("Missing argument 'SCORES...' (only --choices does without).")
+        if audio_root is not None:
+            raise click.UsageError("--audio-root plays the clips of SCORES; give some")
         compare_choices(choices, settings, notes=notes, markdown=markdown, html=html,
                         as_json=as_json, output=output)  # fmt: skip
         for path in filter(None, (markdown, html, output)):

@@ -160,7 +160,7 @@ def evaluate(
     from humanclap.evaluation.naming import by_model
     from humanclap.tables import read_targets
 
-    _check_what_is_given(scores, targets, choices, ceiling, floor, per_pair)
+    _check_what_is_given(scores, targets, choices, ceiling, floor, per_pair, audio_root)
     stated = {name: value for name, value in given.items() if value is not None}
     settings = EvaluationSettings.from_mapping({**stated, "by": given["by"] or _LEVELS})
     if targets is None and choices is not None:
@@ -210,13 +210,16 @@ def _check_what_is_given(
     ceiling: Path | None,
     floor: Path | None,
     per_pair: Path | None,
+    audio_root: Path | None,
 ) -> None:
     """Raise UsageError where there is nothing to judge, or nothing to judge it by."""
     if targets is None and choices is None:
         raise click.UsageError("Missing option '--targets' (or '--choices').")
     if not scores and floor is None and targets is not None:
         raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
-    for name, path in (("--ceiling", ceiling), ("--floor", floor), ("--per-pair", per_pair)):
+    of_ratings = {"--ceiling": ceiling, "--floor": floor, "--per-pair": per_pair,
+                  "--audio-root": audio_root}  # fmt: skip
+    for name, path in of_ratings.items():
         if path is not None and targets is None:
             raise click.UsageError(f"{name} is of ratings: it needs --targets")
     if per_pair is not None and len(scores) != 1:
