@@ -108,12 +108,15 @@ def test_two_systems_have_the_interval_and_test_of_a_paired_share():
     assert duel.p < 1e-6
 
 
-def test_p_values_follow_from_the_bootstraps_spread(ranking):
-    duel = ranking.duels[-1]
-    wide = (duel.difference.high - duel.difference.low) / 2
-    about = 2 * stats.t.sf(duel.difference.value / (wide / stats.t.ppf(0.975, 39)), 39)
-    assert duel.p == pytest.approx(about, rel=1.5, abs=1e-4)
-    assert duel.p_holm >= duel.p
+def test_the_test_goes_with_the_interval(ranking):
+    """Both are of the t distribution with a prompt less one degree of freedom."""
+    for duel in ranking.duels:
+        found = duel.difference
+        error = (found.high - found.low) / 2 / stats.t.ppf(0.975, 39)
+        assert (found.high + found.low) / 2 == pytest.approx(found.value)
+        assert duel.p == pytest.approx(2 * stats.t.sf(found.value / error, 39))
+        assert (found.low <= 0) == (duel.p >= 0.05)
+        assert duel.p_holm >= duel.p
 
 
 def test_swapped_sides_and_another_order_of_rows_change_nothing(votes, ranking):
