@@ -120,3 +120,21 @@ def test_compare_ranks_by_choices_alone(folder, capsys):
     assert "2 systems ranked" in (folder / "p.md").read_text(encoding="utf-8")
     assert run(["compare", "--choices", "choices.csv", *QUICK, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["people"]["votes"] == 102
+
+
+def test_tables_and_figures_for_a_paper_have_choices_too(folder, capsys):
+    given = {
+        "judged": ["evaluate", "ours.csv", "--choices", "choices.csv"],
+        "both": ["evaluate", "ours.csv", "--choices", "choices.csv", "--targets", "targets.csv"],
+        "ranked": ["compare", "--choices", "choices.csv"],
+        "compared": ["compare", "ours.csv", "--choices", "choices.csv"],
+    }
+    for name, arguments in given.items():
+        assert run([*arguments, *QUICK, "--latex", "--figures", name]) == 0
+        out = capsys.readouterr().out
+        what = "choices" if arguments[0] == "evaluate" else "ranking"
+        assert f"tab:people-{what}" in out
+        assert (folder / name / f"people-{what}.svg").is_file()
+        assert (folder / name / f"people-{what}.pdf").is_file()
+    assert run([*given["ranked"], *QUICK, "--markdown"]) == 0
+    assert "| tango |" in capsys.readouterr().out

@@ -10,9 +10,11 @@ from humanclap.cli.console import emit, made_here, text_table, to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.choices.judged import JudgedChoices
+    from humanclap.evaluation.choices.ranked import PeopleRanking
     from humanclap.evaluation.join import ScoreTable
     from humanclap.evaluation.settings import EvaluationSettings
     from humanclap.evaluation.standings import LeaderboardSettings
+    from humanclap.typeset import Format
 
 
 def evaluate_choices(
@@ -21,26 +23,29 @@ def evaluate_choices(
     settings: EvaluationSettings,
     *,
     notes: Sequence[str],
+    paper: Format | None,
+    figures: Path | None,
     markdown: Path | None,
     html: Path | None,
     as_json: bool,
     output: Path | None,
-) -> None:
-    """Judge score tables by the choices of `path` alone; write and print the reports."""
+) -> list[Path]:
+    """Judge score tables by the choices of `path` alone; write and print; the figures drawn."""
     from humanclap.choices import read_votes
     from humanclap.evaluation.choices import judge_choices
+    from humanclap.evaluation.choices.paper import choice_tables, draw_choices
     from humanclap.evaluation.choices.report import json_choices, write_choice_reports
     from humanclap.evaluation.naming import choices_by_model
+    from humanclap.typeset import typeset
 
     votes = read_votes(path, include_anchors=settings.include_anchors)
     judged = judge_choices(tables, votes, settings, where=str(path), notes=notes)
     made = made_here()
-    write_choice_reports(
-        choices_by_model(judged), markdown_path=markdown, html_path=html, made=made
-    )
-    emit(
-        json_choices(judged, made=made).rstrip() if as_json else choices_text(judged), output=output
-    )
+    named = choices_by_model(judged)
+    write_choice_reports(named, markdown_path=markdown, html_path=html, made=made)
+    text = json_choices(judged, made=made).rstrip() if as_json else choices_text(judged)
+    emit(typeset(choice_tables(named), paper) if paper else text, output=output)
+    return [] if figures is None else draw_choices(named, figures)
 
 
 def choices_text(judged: JudgedChoices) -> str:
@@ -67,17 +72,21 @@ def compare_choices(
     settings: LeaderboardSettings,
     *,
     notes: Sequence[str],
+    paper: Format | None,
+    figures: Path | None,
     markdown: Path | None,
     html: Path | None,
     as_json: bool,
     output: Path | None,
-) -> None:
-    """Rank systems by the choices of `path` alone; write and print the reports."""
+) -> list[Path]:
+    """Rank systems by the choices of `path` alone; write and print; the figures drawn."""
     from humanclap.choices import read_votes
     from humanclap.evaluation.choices import ranking_words
+    from humanclap.evaluation.choices.paper import draw_ranking, ranking_tables
     from humanclap.evaluation.choices.rank import rank_by_choices
-    from humanclap.evaluation.choices.ranking_report import facts, html_ranking, markdown_ranking
+    from humanclap.evaluation.choices.ranking_report import html_ranking, markdown_ranking
     from humanclap.formats import atomic_writer
+    from humanclap.typeset import typeset
 
     ranking = rank_by_choices(read_votes(path), settings, where=str(path), notes=notes)
     made = made_here()
@@ -86,12 +95,22 @@ def compare_choices(
             text = render(ranking, made=made)
             with atomic_writer(file) as written:
                 written.write(text)
-    warnings = ranking_words.warnings(ranking)
     if as_json:
-        found = {"made": made.to_dict(), "notes": list(notes), "warnings": warnings}
-        emit(to_json({**found, "people": ranking.to_dict()}), output=output)
-        return
-    told = [*notes, *(f"warning: {one}" for one in warnings)]
+        found = {"made": made.to_dict(), "notes": list(notes)}
+        found |= {"warnings": ranking_words.warnings(ranking), "people": ranking.to_dict()}
+        emit(to_json(found), output=output)
+    else:
+        text = typeset(ranking_tables(ranking), paper) if paper else ranking_text(ranking)
+        emit(text, output=output)
+    return [] if figures is None else draw_ranking(ranking, figures)
+
+
+def ranking_text(ranking: PeopleRanking) -> str:
+    """The whole ranking for the terminal."""
+    from humanclap.evaluation.choices import ranking_words
+    from humanclap.evaluation.choices.ranking_report import facts
+
+    told = [*ranking.notes, *(f"warning: {one}" for one in ranking_words.warnings(ranking))]
     told += [*ranking_words.summary(ranking), *ranking_words.caveats(ranking)]
     tables = [f"{name}\n{text_table(*rows)}" for name, rows in ranking_words.sections(ranking)]
-    emit("\n\n".join(["\n".join(told), *tables, "\n".join(facts(ranking))]), output=output)
+    return "\n\n".join(["\n".join(told), *tables, "\n".join(facts(ranking))])

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
+from humanclap.cli.paper import (
+    check_figures,
+    figures_option,
+    is_flag,
+    paper_format,
+    report_options,
+    written,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.standings import Leaderboard
@@ -22,6 +30,7 @@ Examples:
   humanclap compare scores.csv --html leaderboard.html
   humanclap compare tango.csv audioldm.csv --shared-only
   humanclap compare scores.csv --choices choices.csv --html leaderboard.html
+  humanclap compare scores.csv --figures figures/ --latex > systems.tex
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
@@ -70,7 +79,8 @@ Examples:
 @click.option(
     "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
 )
-@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
+@report_options
+@figures_option
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
 @click.option(
     "--audio-root",
@@ -83,7 +93,9 @@ def compare(
     scores: tuple[Path, ...],
     choices: Path | None,
     notes: tuple[str, ...],
+    latex: bool,
     markdown: Path | None,
+    figures: Path | None,
     html: Path | None,
     audio_root: Path | None,
     link_audio: bool,
@@ -104,13 +116,18 @@ def compare(
     """
     from humanclap.choices import read_votes
     from humanclap.cli.choices import compare_choices
+    from humanclap.evaluation.figures import draw_leaderboard
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
     from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
+    from humanclap.evaluation.paper import leaderboard_tables
     from humanclap.evaluation.standings import LeaderboardSettings
     from humanclap.formats import atomic_writer
     from humanclap.tables import read_scores
+    from humanclap.typeset import typeset
 
+    paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
+    check_figures(figures)
     if len({path.stem for path in scores}) < len(scores):
         raise click.UsageError("two score tables have one file name; give each system's its own")
     settings = LeaderboardSettings.from_mapping(given)
@@ -119,9 +136,11 @@ def compare(
             raise click.UsageError("Missing argument 'SCORES...' (only --choices does without).")
         if audio_root is not None:
             raise click.UsageError("--audio-root plays the clips of SCORES; give some")
-        compare_choices(choices, settings, notes=notes, markdown=markdown, html=html,
-                        as_json=as_json, output=output)  # fmt: skip
-        for path in filter(None, (markdown, html, output)):
+        drawn = compare_choices(
+            choices, settings, notes=notes, paper=paper, figures=figures, html=html,
+            markdown=None if is_flag(markdown) else markdown, as_json=as_json, output=output,
+        )  # fmt: skip
+        for path in filter(written, (markdown, html, output, *drawn)):
             remark(f"wrote {path}", quiet=quiet)
         return
     board = leaderboard(
@@ -132,7 +151,7 @@ def compare(
         notes=notes,
     )
     made = made_here()
-    if markdown is not None:
+    if markdown is not None and not is_flag(markdown):
         with atomic_writer(markdown) as file:
             file.write(markdown_leaderboard(board, made=made))
     if html is not None:
@@ -148,8 +167,10 @@ def compare(
         "warnings": warnings(board),
         **board.to_dict(),
     }
-    emit(to_json(found) if as_json else _text(board), output=output)
-    for path in filter(None, (markdown, html, output)):
+    text = typeset(leaderboard_tables(board), paper) if paper else _text(board)
+    emit(to_json(found) if as_json else text, output=output)
+    drawn = [] if figures is None else draw_leaderboard(board, figures)
+    for path in filter(written, (markdown, html, output, *drawn)):
         remark(f"wrote {path}", quiet=quiet)
 
 

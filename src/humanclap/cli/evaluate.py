@@ -16,6 +16,14 @@ from humanclap.cli.console import (
     remark,
     text_table,
 )
+from humanclap.cli.paper import (
+    check_figures,
+    figures_option,
+    is_flag,
+    paper_format,
+    report_options,
+    written,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.join import ScoreTable
@@ -35,6 +43,7 @@ Examples:
   humanclap evaluate clapscore.csv ours.csv --targets targets.csv --by subset
   humanclap evaluate ours.csv --targets test.csv --ceiling kept.csv --floor train.csv
   humanclap evaluate clapscore.csv ours.csv --choices choices.csv
+  humanclap evaluate ours.csv --targets test.csv -o agreement.tex --figures figures/
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
@@ -65,8 +74,13 @@ Examples:
     help="Where relative audio paths start: adds players to the HTML report.",
 )
 @click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
-@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
-@click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
+@report_options
+@figures_option
+@click.option(
+    "--per-pair",
+    type=_FILE,
+    help="Write score and MOS of each pair with all columns of both tables (one score table).",
+)
 @click.option(
     "--key",
     type=click.Choice(["pair_id", "audio+text", "audio-name+text"]),
@@ -135,7 +149,9 @@ def evaluate(
     html: Path | None,
     audio_root: Path | None,
     link_audio: bool,
+    latex: bool,
     markdown: Path | None,
+    figures: Path | None,
     per_pair: Path | None,
     notes: tuple[str, ...],
     as_json: bool,
@@ -157,16 +173,24 @@ def evaluate(
     from humanclap.choices import read_votes
     from humanclap.cli.choices import evaluate_choices
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
+    from humanclap.evaluation.figures import draw_evaluation
     from humanclap.evaluation.naming import by_model
-    from humanclap.tables import read_targets
+    from humanclap.evaluation.paper import evaluation_tables
+    from humanclap.evaluation.per_pair import pair_rows
+    from humanclap.tables import read_targets, write_rows
+    from humanclap.typeset import typeset
 
     _check_what_is_given(scores, targets, choices, ceiling, floor, per_pair, audio_root)
+    paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
+    check_figures(figures)
     stated = {name: value for name, value in given.items() if value is not None}
     settings = EvaluationSettings.from_mapping({**stated, "by": given["by"] or _LEVELS})
     if targets is None and choices is not None:
-        evaluate_choices(_read(scores), choices, settings, notes=notes, markdown=markdown,
-                         html=html, as_json=as_json, output=output)  # fmt: skip
-        for path in filter(None, (html, markdown, output)):
+        drawn = evaluate_choices(
+            _read(scores), choices, settings, notes=notes, paper=paper, figures=figures, html=html,
+            markdown=None if is_flag(markdown) else markdown, as_json=as_json, output=output,
+        )  # fmt: skip
+        for path in filter(written, (html, markdown, output, *drawn)):
             remark(f"wrote {path}", quiet=quiet)
         return
     with progress_bar("bootstrap", quiet=quiet) as progress:
@@ -190,16 +214,21 @@ def evaluate(
     write_reports(
         by_model(comparison),
         html_path=html,
-        markdown_path=markdown,
+        markdown_path=None if is_flag(markdown) else markdown,
         audio_root=audio_root,
         link_audio=link_audio,
         made=made,
     )
     if per_pair is not None:
-        _write_pairs(per_pair, comparison.evaluations[0])
-    text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
+        columns = (scores[0], str(targets), settings.key)
+        write_rows(per_pair, *pair_rows(comparison.evaluations[0].per_pair, *columns))
+    if paper:
+        text = typeset(evaluation_tables(by_model(comparison)), paper)
+    else:
+        text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
     emit(text, output=output)
-    for path in filter(None, (html, markdown, per_pair, output)):
+    drawn = [] if figures is None else draw_evaluation(by_model(comparison), figures)
+    for path in filter(written, (html, markdown, per_pair, output, *drawn)):
         remark(f"wrote {path}", quiet=quiet)
 
 
@@ -241,13 +270,6 @@ def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
     from humanclap.ratings.read import read_ratings
 
     return read_ratings(path, scale=scale)
-
-
-def _write_pairs(path: Path, evaluation: Evaluation) -> None:
-    from humanclap.evaluation.result import JudgedPair
-    from humanclap.tables import write_records
-
-    write_records(path, evaluation.per_pair, record_type=JudgedPair)
 
 
 def _text(comparison: Comparison) -> str:

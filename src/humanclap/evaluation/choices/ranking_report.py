@@ -7,8 +7,8 @@ from humanclap.evaluation.charts import Bar, chart
 from humanclap.evaluation.choices import ranking_words as words
 from humanclap.evaluation.choices.ranked import PeopleRanking
 from humanclap.evaluation.identity import ranking_signature
-from humanclap.evaluation.report import markdown_cell, markdown_table
 from humanclap.made import Made, made_now
+from humanclap.typeset import markdown_cell, markdown_table
 
 
 def picture(ranking: PeopleRanking) -> str:

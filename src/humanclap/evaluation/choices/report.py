@@ -9,9 +9,10 @@ from humanclap.evaluation.choices import words
 from humanclap.evaluation.choices.judged import JudgedChoices
 from humanclap.evaluation.choices.page import html_choices
 from humanclap.evaluation.identity import choices_signature
-from humanclap.evaluation.report import made_lines, markdown_cell, markdown_table
+from humanclap.evaluation.report import made_lines
 from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
+from humanclap.typeset import markdown_cell, markdown_table
 
 
 def write_choice_reports(
