@@ -1,15 +1,17 @@
-"""The nouns every stage shares: Pair, Rating, Target, Score. Each checks itself."""
+"""The nouns every stage shares: Pair, Rating, Target, Score, Choice, Votes. Each checks itself."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from humanclap.errors import InputError
+from humanclap.pairs import check_one_of, check_pair, check_utf8, same_clip
+from humanclap.pairs import check_text as check_text
+from humanclap.pairs import pair_id_of as pair_id_of
 
 Question = Literal["REL", "IS", "OS"]
 """REL: overall relevance; IS: inclusion of sound events; OS: order of sound events (RELATE)."""
@@ -28,21 +30,23 @@ ROLES: tuple[Role, ...] = get_args(Role)
 NOT_MET, UNKNOWN_MET = "nothing", "unknown"
 """`Score.met` of a pair of which the model met nothing, and of one of which that cannot be told."""
 
+Answer = Literal["first", "second", "equal"]
+"""What a listener chose: the first side (a), the second (b), or neither."""
+
+Side = Literal["a", "b"]
+
+Between = Literal["texts", "clips"]
+"""What a choice was between: two texts of one clip, or two clips of one text."""
+
+ANCHOR = "anchor"
+"""`kind` of a choice that is an attention check."""
+
+_ANSWERS: tuple[str, ...] = get_args(Answer)
+_OTHER_SIDE: dict[Side | None, Side | None] = {"a": "b", "b": "a", None: None}
+_OTHER_ANSWER: dict[Answer, Answer] = {"first": "second", "second": "first", "equal": "equal"}
 _QUESTIONS: tuple[str, ...] = get_args(Question)
 _KINDS: tuple[str, ...] = get_args(Kind)
 _SUBSETS: tuple[str, ...] = get_args(Subset)
-
-
-def pair_id_of(audio: str, text: str) -> str:
-    """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
-
-    A clip has one name whether its path came composed (NFC) or decomposed (NFD, from macOS).
-
-    >>> pair_id_of("dog.wav", "a dog barks") == pair_id_of("dog.wav", "a dog barks ")
-    False
-    """
-    audio = unicodedata.normalize("NFC", audio)
-    return hashlib.sha256(f"{audio}\0{text}".encode()).hexdigest()[:12]
 
 
 def met_in_words(caption: Sequence[str], clip: Sequence[str]) -> str:
@@ -76,51 +80,6 @@ def roles_met(met: str | None) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def check_text(text: object, *, what: str = "text") -> None:
-    """Raise InputError unless `text` is a string that holds more than spaces.
-
-    >>> check_text(["rain", "wind"])
-    Traceback (most recent call last):
-    humanclap.errors.InputError: text is a list (['rain', 'wind']); expected a string
-    """
-    if not isinstance(text, str):
-        shown = f" ({text!r})" if text is not None and len(repr(text)) <= 40 else ""
-        kind = "None" if text is None else f"a {type(text).__name__}"
-        raise InputError(f"{what} is {kind}{shown}; expected a string")
-    if not text.strip():
-        raise InputError(f"{what} is empty")
-
-
-def _check_utf8(audio: str, text: str) -> None:
-    for name, value, remedy in (
-        ("audio", audio, "rename the file"),
-        ("text", text, "write it in UTF-8"),
-    ):
-        if not value.isascii() and _has_lone_surrogates(value):
-            told = value.encode("utf-8", "backslashreplace").decode()
-            raise InputError(f"{name} '{told}' is not UTF-8, as tables and reports are; {remedy}")
-
-
-def _has_lone_surrogates(value: str) -> bool:
-    """Whether a text holds bytes that were not UTF-8 (as Python keeps them) or half characters."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _check_pair(audio: str, text: str) -> None:
-    check_text(audio, what="audio")
-    check_text(text)
-    _check_utf8(audio, text)
-
-
-def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
-    if value is not None and value not in choices:
-        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """One clip with one text. `audio` is the path as the table writes it."""
@@ -133,8 +92,8 @@ class Pair:
     split: str | None = None
 
     def __post_init__(self) -> None:
-        _check_pair(self.audio, self.text)
-        _check_choice("subset", self.subset, _SUBSETS)
+        check_pair(self.audio, self.text)
+        check_one_of("subset", self.subset, _SUBSETS)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
 
@@ -161,16 +120,16 @@ class Rating:
     excluded: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_pair(self.audio, self.text)
+        check_pair(self.audio, self.text)
         if not self.listener_id.strip():
             raise InputError("listener_id is empty")
         if not math.isfinite(self.score):
             raise InputError(f"score is {self.score}; a rating is a finite number")
         if self.expected is not None and not math.isfinite(self.expected):
             raise InputError(f"expected is {self.expected}; give a finite number or nothing")
-        _check_choice("question", self.question, _QUESTIONS)
-        _check_choice("kind", self.kind, _KINDS)
-        _check_choice("subset", self.subset, _SUBSETS)
+        check_one_of("question", self.question, _QUESTIONS)
+        check_one_of("kind", self.kind, _KINDS)
+        check_one_of("subset", self.subset, _SUBSETS)
 
     @property
     def pair_id(self) -> str:
@@ -207,15 +166,15 @@ class Target:
     split: str | None = None
 
     def __post_init__(self) -> None:
-        _check_pair(self.audio, self.text)
+        check_pair(self.audio, self.text)
         if not 0.0 <= self.target <= 1.0:
             raise InputError(f"target {self.target:g} is outside 0..1 (is this column a rating?)")
         if not math.isfinite(self.mos):
             raise InputError(f"mos is {self.mos}; expected a finite number")
         if self.n < 1:
             raise InputError(f"n is {self.n}; a target stands on at least one rating")
-        _check_choice("kind", self.kind, _KINDS)
-        _check_choice("subset", self.subset, _SUBSETS)
+        check_one_of("kind", self.kind, _KINDS)
+        check_one_of("subset", self.subset, _SUBSETS)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
 
@@ -252,7 +211,7 @@ class Score:
     error: str | None = None
 
     def __post_init__(self) -> None:
-        _check_utf8(self.audio, self.text)
+        check_utf8(self.audio, self.text)
         if not self.pair_id:
             object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
         if not math.isfinite(self.score) and self.error is None:
@@ -263,3 +222,168 @@ class Score:
                 f"rating_error is {self.rating_error:g}; a standard error is above 0 (leave it "
                 "empty where there is none)"
             )
+
+
+class _Sides:
+    """What Choice and Votes share: two pairs with one clip or one text between them."""
+
+    __slots__ = ()
+    audio_a: str
+    text_a: str
+    audio_b: str
+    text_b: str
+
+    @property
+    def pair_id_a(self) -> str:
+        """Name of the first pair."""
+        return pair_id_of(self.audio_a, self.text_a)
+
+    @property
+    def pair_id_b(self) -> str:
+        """Name of the second pair."""
+        return pair_id_of(self.audio_b, self.text_b)
+
+    @property
+    def between(self) -> Between:
+        """texts: one clip, two texts; clips: one text, two clips; texts where nothing differs."""
+        return "texts" if same_clip(self.audio_a, self.audio_b) else "clips"
+
+    @property
+    def choice_id(self) -> str:
+        """Name of the question, the same when a and b are swapped: 12 hex digits of a SHA-256."""
+        both = "\0".join(sorted((self.pair_id_a, self.pair_id_b)))
+        return hashlib.sha256(both.encode()).hexdigest()[:12]
+
+    def _check_sides(self, *, same: bool = False) -> None:
+        """same: whether both sides may be the same pair."""
+        check_pair(self.audio_a, self.text_a)
+        check_pair(self.audio_b, self.text_b)
+        clips, texts = same_clip(self.audio_a, self.audio_b), self.text_a == self.text_b
+        if not clips and not texts:
+            raise InputError(
+                f"both the clips ({self.audio_a!r}, {self.audio_b!r}) and the texts "
+                f"({self.text_a!r}, {self.text_b!r}) differ; a choice is between two clips of one "
+                "text or two texts of one clip"
+            )
+        if clips and texts and not same:
+            raise InputError(
+                f"both sides are {self.audio_a!r} with {self.text_a!r}; a choice is between two "
+                "clips of one text or two texts of one clip"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(_Sides):
+    """One listener's choice between two pairs that share their clip or their text.
+
+    choice: first is the pair a, second the pair b. kind: a free label, such as FENSE's HC, HI, HM
+    and MM; `anchor` is an attention check, whose right answer is `expected`. shown_first: the side
+    that stood first (left) on the page, None where a stood first or that is unknown. duration_s:
+    from the start of the trial to the answer, NaN where unknown. repeat: the listener had answered
+    this question before. line: of its table.
+    """
+
+    audio_a: str
+    text_a: str
+    audio_b: str
+    text_b: str
+    choice: Answer
+    listener_id: str
+    kind: str | None = None
+    system_a: str | None = None
+    system_b: str | None = None
+    split: str | None = None
+    expected: Answer | None = None
+    shown_first: Side | None = None
+    duration_s: float = math.nan
+    repeat: bool = False
+    line: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check_sides()
+        if not self.listener_id.strip():
+            raise InputError("listener_id is empty")
+        check_one_of("choice", str(self.choice), _ANSWERS)
+        check_one_of("expected", self.expected, _ANSWERS)
+        check_one_of("shown_first", self.shown_first, ("a", "b"))
+        if self.duration_s < 0 or math.isinf(self.duration_s):
+            raise InputError(f"duration_s is {self.duration_s:g}; expected seconds from 0 up")
+
+    @property
+    def is_check(self) -> bool:
+        """Whether this is an attention check: of kind anchor, or with a right answer."""
+        return self.kind == ANCHOR or self.expected is not None
+
+    @property
+    def shown(self) -> Answer:
+        """The answer by place on the page: `first` is the side that stood first (a unless told)."""
+        return _OTHER_ANSWER[self.choice] if self.shown_first == "b" else self.choice
+
+    def swapped(self) -> Choice:
+        """The same answer to the same question with a and b exchanged."""
+        return replace(
+            self,
+            **_exchanged(self),
+            choice=_OTHER_ANSWER[self.choice],
+            expected=_OTHER_ANSWER[self.expected] if self.expected else None,
+            shown_first=_OTHER_SIDE[self.shown_first],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Votes(_Sides):
+    """What people chose of one question, all listeners together.
+
+    n_first, n_second, n_equal: votes for a, for b and for neither, from 0 up, one at least. Both
+    sides may be the same pair, as in two of FENSE's rows; such a question is never decided.
+    """
+
+    audio_a: str
+    text_a: str
+    audio_b: str
+    text_b: str
+    n_first: int
+    n_second: int
+    n_equal: int = 0
+    kind: str | None = None
+    system_a: str | None = None
+    system_b: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        self._check_sides(same=True)
+        for name in ("n_first", "n_second", "n_equal"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; votes are counted from 0 up")
+        if not self.n:
+            raise InputError("nobody voted; leave the question out")
+
+    @property
+    def n(self) -> int:
+        """All votes."""
+        return self.n_first + self.n_second + self.n_equal
+
+    @property
+    def share(self) -> float:
+        """Share of the votes for a, in [0, 1], with equal counted as half."""
+        return (self.n_first + self.n_equal / 2) / self.n
+
+    @property
+    def sum(self) -> int:
+        """Votes for a less those for b."""
+        return self.n_first - self.n_second
+
+    @property
+    def decided(self) -> bool:
+        """Whether more people chose one side than the other, and the sides differ."""
+        return self.sum != 0 and self.pair_id_a != self.pair_id_b
+
+    def swapped(self) -> Votes:
+        """The same votes with a and b exchanged."""
+        return replace(self, **_exchanged(self), n_first=self.n_second, n_second=self.n_first)
+
+
+def _exchanged(record: Choice | Votes) -> dict[str, Any]:
+    names = ("audio", "text", "system")
+    taken = {f"{name}_a": getattr(record, f"{name}_b") for name in names}
+    return taken | {f"{name}_b": getattr(record, f"{name}_a") for name in names}

@@ -1,0 +1,385 @@
+"""Tables of people's choices: one answer a row, or the votes of all listeners a row.
+
+The long form is `audio,text_a,text_b,choice,listener_id` for two texts of one clip and
+`text,audio_a,audio_b,choice,listener_id` for two clips of one text; a table that has both kinds
+has `audio_a,text_a,audio_b,text_b`. Votes stand in `n_first,n_second,n_equal` in the place of
+`choice,listener_id`, or as FENSE publishes them: `judge1`, `judge2`, ... (1 the first, -1 the
+second, 0 neither) and `sum`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from humanclap.errors import InputError, TableError
+from humanclap.records import ANCHOR, Answer, Choice, Side, Votes
+from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
+
+logger = logging.getLogger(__name__)
+
+SIDES: dict[str, tuple[str, ...]] = {
+    "texts": ("audio", "text_a", "text_b"),
+    "clips": ("text", "audio_a", "audio_b"),
+    "both": ("audio_a", "text_a", "audio_b", "text_b"),
+}
+"""Columns of the two sides, by what is chosen between."""
+ANSWER_COLUMNS = ("choice", "listener_id")
+VOTE_COLUMNS = ("n_first", "n_second", "n_equal")
+LABELS = ("kind", "system_a", "system_b", "split")
+CHOICE_OPTIONS = (*LABELS, "expected", "shown_first", "duration_s", "repeat")
+_JUDGE = re.compile(r"judge\d+")
+_WORDS: dict[str, Answer] = {
+    **dict.fromkeys(("1", "a", "left", "text_a", "audio_a"), "first"),
+    **dict.fromkeys(("2", "-1", "b", "right", "text_b", "audio_b"), "second"),
+    **dict.fromkeys(("0", "=", "tie", "same", "both", "neither", "none"), "equal"),
+}
+"""What others write, and the word it most likely stands for."""
+
+Form = Literal["choices", "votes", "judges"]
+
+
+def choice_form(columns: Iterable[str]) -> Form | None:
+    """What a table with these columns holds: an answer a row, votes, FENSE's judges, or neither.
+
+    >>> choice_form(["audio", "text_a", "text_b", "judge1", "judge2", "sum"])
+    'judges'
+    """
+    columns = set(columns)
+    if not any(columns.issuperset(sides) for sides in SIDES.values()):
+        return None
+    if columns.issuperset(ANSWER_COLUMNS):
+        return "choices"
+    if columns.issuperset(VOTE_COLUMNS):
+        return "votes"
+    return "judges" if any(map(_JUDGE.fullmatch, columns)) else None
+
+
+def read_choices(path: str | Path) -> list[Choice]:
+    """Read a long table of choices, in the order of its rows.
+
+    Further columns: `kind`, `system_a`, `system_b`, `split`, `expected`, `shown_first` (a or b),
+    `duration_s`, `repeat` (true or false). `choice` and `expected` are first (a), second (b) or
+    equal. A listener's second answer to a question is a repeat where the sides were exchanged, or
+    where the table says so.
+    Raises TableError (file:line) for another form, a cell that is empty, NaN or unknown, a row in
+    which nothing or both differ, and for a question that a listener answers twice.
+    """
+    return read_choice_files([path])
+
+
+def read_choice_files(paths: Sequence[str | Path]) -> list[Choice]:
+    """As `read_choices`, of several files, end to end; a repeat may stand in another file."""
+    answered: dict[tuple[str, str], list[tuple[Path, Choice]]] = {}
+    read = []
+    for path in map(Path, paths):
+        table = read_table(path)
+        if choice_form(table.columns) != "choices":
+            raise TableError(path, _not_choices(table.columns), 1)
+        for row in table.rows:
+            choice = row.make(partial(_choice, row, _sides_of(table)))
+            if not choice.repeat:
+                before = answered.setdefault((choice.listener_id, choice.choice_id), [])
+                before.append((path, choice))
+                choice = _answered_before(row, choice, before[:-1])
+            read.append(choice)
+    return read
+
+
+def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes]:
+    """Read any table of choices as votes, one record a question, in order of first appearance.
+
+    Answers of the long form are counted by `votes_of`, of all listeners. Rows of votes whose sides
+    are exchanged and whose labels are the same are joined. Rows with the sides in the same order
+    stay apart, as FENSE counts them, and are told in the log. Attention checks (kind anchor, or a
+    right answer in `expected`) are left out unless asked for; so much is told in the log.
+    Raises TableError as `read_choices`, and where `sum` or `share` is not that of the votes, or
+    where nothing is left.
+    """
+    path = Path(path)
+    table = read_table(path)
+    form = choice_form(table.columns)
+    if form == "choices":
+        choices = read_choices(path)
+        asked = [one for one in choices if include_anchors or not one.is_check]
+        _tell_checks(path, len(choices) - len(asked), "answers to attention checks")
+        votes = votes_of(asked, include_anchors=include_anchors, path=path)
+    elif form is None:
+        raise TableError(path, _not_choices(table.columns), 1)
+    else:
+        votes = _read_counted(path, table, form, include_anchors)
+    if not votes:
+        raise TableError(path, "holds attention checks only")
+    return votes
+
+
+def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -> list[Votes]:
+    sides = _sides_of(table)
+    judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
+    count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
+    every = [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
+    kept = [votes for votes in every if include_anchors or votes.kind != ANCHOR]
+    _tell_checks(path, len(every) - len(kept), "attention checks")
+    return _joined(path, kept)
+
+
+def votes_of(
+    choices: Sequence[Choice], *, include_anchors: bool = False, path: str | Path | None = None
+) -> list[Votes]:
+    """Count choices by question, in order of first appearance; sides as where it first stood.
+
+    Rows of one question with exchanged sides are joined. A repeat does not count, unless its
+    listener's first answer is not among `choices`; attention checks neither, unless asked for.
+    Raises InputError where a question has two kinds, splits or systems, naming the lines.
+    path: of the table, for that message.
+    """
+    counted = [one for one in choices if include_anchors or not one.is_check]
+    answered = {(one.listener_id, one.choice_id) for one in counted if not one.repeat}
+    questions: dict[str, list[Choice]] = {}
+    for one in counted:
+        key = (one.listener_id, one.choice_id)
+        if one.repeat and key in answered:
+            continue
+        answered.add(key)
+        of_question = questions.setdefault(one.choice_id, [])
+        turned = bool(of_question) and of_question[0].pair_id_a != one.pair_id_a
+        of_question.append(one.swapped() if turned else one)
+    return [_votes(of_question, path) for of_question in questions.values()]
+
+
+def write_choices(path: str | Path, choices: Sequence[Choice]) -> None:
+    """Write choices so that `read_choices` reads them; whole or not at all."""
+    columns = (*SIDES[_form_of_sides(choices)], *ANSWER_COLUMNS, *CHOICE_OPTIONS)
+    rows = ({**_row_of(one), "repeat": "true" if one.repeat else None} for one in choices)
+    write_rows(path, columns, rows)
+
+
+def write_votes(
+    path: str | Path, votes: Sequence[Votes], further: Mapping[str, Sequence[float]] | None = None
+) -> None:
+    """Write votes so that `read_votes` reads them; whole or not at all.
+
+    further: more columns behind `share`, such as the ends of its interval, shape (votes,) each.
+    """
+    further = further or {}
+    columns = (*SIDES[_form_of_sides(votes)], *VOTE_COLUMNS, "n", "share", *further, *LABELS)
+    rows = (
+        {**_row_of(one), **{name: values[number] for name, values in further.items()}}
+        for number, one in enumerate(votes)
+    )
+    write_rows(path, columns, rows)
+
+
+# -- reading rows ---------------------------------------------------------------------------
+
+
+def _not_choices(columns: Sequence[str]) -> str:
+    if choice_form(columns) in ("votes", "judges"):
+        return "these are votes, without the listeners who gave them; read_votes reads them"
+    return (
+        f"not a table of choices: the table has {', '.join(columns)}. Known forms:\n"
+        f"  two texts of a clip: {', '.join((*SIDES['texts'], *ANSWER_COLUMNS))}\n"
+        f"  two clips of a text: {', '.join((*SIDES['clips'], *ANSWER_COLUMNS))}\n"
+        f"  either, with votes: {', '.join(VOTE_COLUMNS)}, or judge1, judge2, ... [, sum] in the "
+        f"place of {', '.join(ANSWER_COLUMNS)}\n"
+        f"  further columns: {', '.join(CHOICE_OPTIONS)}"
+    )
+
+
+def _sides_of(table: Table) -> str:
+    found = [name for name, sides in SIDES.items() if set(sides) <= set(table.columns)]
+    return "both" if "both" in found else found[0]
+
+
+def _cells_of_sides(row: Row, sides: str) -> dict[str, Any]:
+    cells = {column: present(row, column) for column in SIDES[sides]}
+    if sides == "texts":
+        cells["audio_a"] = cells["audio_b"] = cells.pop("audio")
+    if sides == "clips":
+        cells["text_a"] = cells["text_b"] = cells.pop("text")
+    return cells
+
+
+def present(row: Row, column: str) -> str:
+    """The cell; raises TableError where it is empty or the word that stands for a missing one."""
+    value = row.text(column)
+    if value.casefold() in ("nan", "<na>", "null"):
+        raise row.error(f"column {column!r} is {value!r}, which stands for a missing value")
+    return value
+
+
+def _choice(row: Row, sides: str) -> Choice:
+    expected = None if row.optional("expected") is None else _answer(row, "expected")
+    return Choice(
+        **_cells_of_sides(row, sides),
+        choice=_answer(row, "choice"),
+        listener_id=present(row, "listener_id"),
+        expected=expected,
+        shown_first=cast("Side | None", row.optional("shown_first")),
+        duration_s=row.optional_number("duration_s"),
+        repeat=_truth(row, "repeat"),
+        line=row.line,
+        **optional_columns(row, *LABELS),
+    )
+
+
+def _answer(row: Row, column: str) -> Answer:
+    word = present(row, column)
+    if word in ("first", "second", "equal"):
+        return cast(Answer, word)
+    likely = _WORDS.get(word.casefold())
+    if word.casefold() in ("first", "second", "equal"):
+        likely = cast(Answer, word.casefold())
+    hint = f" (did you mean {likely}?)" if likely else ""
+    raise row.error(
+        f"{column} is {word!r}; expected first (the side a), second (the side b) or equal{hint}"
+    )
+
+
+def _truth(row: Row, column: str) -> bool:
+    word = row.optional(column)
+    if word is None or word.casefold() in ("false", "0", "no"):
+        return False
+    if word.casefold() in ("true", "1", "yes"):
+        return True
+    raise row.error(f"{column} is {word!r}; expected true or false")
+
+
+def _answered_before(row: Row, choice: Choice, before: Sequence[tuple[Path, Choice]]) -> Choice:
+    """The choice, marked as a repeat where its sides are exchanged; raises where it is doubled."""
+    if not before:
+        return choice
+    same_order = [(path, one) for path, one in before if _in_front(one) == _in_front(choice)]
+    if not same_order:
+        return replace(choice, repeat=True)
+    path, same = same_order[0]
+    where = f"line {same.line}" if path == row.path else f"{path}:{same.line}"
+    raise row.error(
+        f"listener {choice.listener_id!r} has answered this question already on {where} "
+        f"({choice.audio_a!r}, {choice.text_a!r} against {choice.audio_b!r}, {choice.text_b!r}); "
+        "keep one of the two, or mark one as a repeat: column repeat, true"
+    )
+
+
+def _in_front(choice: Choice) -> str:
+    return choice.pair_id_b if choice.shown_first == "b" else choice.pair_id_a
+
+
+def _votes_in(row: Row, sides: str, count: Callable[[Row], dict[str, int]]) -> Votes:
+    labels: dict[str, Any] = optional_columns(row, *LABELS)
+    counts: dict[str, Any] = count(row)
+    votes = Votes(**_cells_of_sides(row, sides), **counts, **labels)
+    for name, true, tolerance in (("n", votes.n, 0.0), ("share", votes.share, 5e-3)):
+        if row.optional(name) is not None and abs(row.number(name) - true) > tolerance:
+            raise row.error(
+                f"{name} is {row.text(name)}, the votes {votes.n_first}, {votes.n_second} and "
+                f"{votes.n_equal} make {true:.4g}"
+            )
+    return votes
+
+
+def _counted(row: Row) -> dict[str, int]:
+    return {column: row.count(column) for column in VOTE_COLUMNS}
+
+
+def _judged(row: Row, judges: Sequence[str]) -> dict[str, int]:
+    votes = Counter(row.number(judge) for judge in judges)
+    unknown = votes.keys() - {1, -1, 0}
+    if unknown:
+        judge = next(judge for judge in judges if row.number(judge) in unknown)
+        raise row.error(
+            f"{judge} is {row.text(judge)!r}; expected 1 (the first), -1 (the second) or 0 (equal)"
+        )
+    if row.optional("sum") is not None and row.number("sum") != votes[1] - votes[-1]:
+        raise row.error(f"sum is {row.text('sum')}, the votes make {votes[1] - votes[-1]}")
+    return {"n_first": votes[1], "n_second": votes[-1], "n_equal": votes[0]}
+
+
+# -- counting -------------------------------------------------------------------------------
+
+
+def _votes(choices: Sequence[Choice], path: str | Path | None) -> Votes:
+    first, counts = choices[0], Counter(one.choice for one in choices)
+    return Votes(
+        audio_a=first.audio_a,
+        text_a=first.text_a,
+        audio_b=first.audio_b,
+        text_b=first.text_b,
+        n_first=counts["first"],
+        n_second=counts["second"],
+        n_equal=counts["equal"],
+        **{name: _common(choices, name, path) for name in LABELS},
+    )
+
+
+def _common(choices: Sequence[Choice], name: str, path: str | Path | None) -> str | None:
+    """The label all answers to a question agree on; those that say nothing do not object."""
+    saying = [one for one in choices if getattr(one, name) is not None]
+    for one in saying[1:]:
+        if getattr(one, name) != getattr(saying[0], name):
+            where = f"line {one.line}" if path is None else f"{path}:{one.line}"
+            raise InputError(
+                f"{where}: {name} {getattr(one, name)!r} for a question that has "
+                f"{getattr(saying[0], name)!r} on line {saying[0].line} "
+                f"({one.audio_a!r}, {one.text_a!r} against {one.audio_b!r}, {one.text_b!r})"
+            )
+    return getattr(saying[0], name) if saying else None
+
+
+def _joined(path: Path, votes: Sequence[Votes]) -> list[Votes]:
+    """Rows of one question with exchanged sides made one; others as they are, and told."""
+    questions: dict[tuple[object, ...], list[int]] = {}
+    for number, one in enumerate(votes):
+        made_by = {(one.pair_id_a, one.system_a), (one.pair_id_b, one.system_b)}
+        key = (one.choice_id, one.kind, one.split, frozenset(made_by))
+        questions.setdefault(key, []).append(number)
+    joined, repeated = dict(enumerate(votes)), 0
+    for numbers in questions.values():
+        rows = [votes[number] for number in numbers]
+        if len({one.pair_id_a for one in rows}) == 1:
+            repeated += len(rows) > 1
+            continue
+        joined[numbers[0]] = _added(rows)
+        for number in numbers[1:]:
+            del joined[number]
+    if repeated:
+        logger.warning(
+            "%s: %d question%s in several rows with sides in the same order; each row counts",
+            path,
+            repeated,
+            " stands" if repeated == 1 else "s stand",
+        )
+    return list(joined.values())
+
+
+def _added(rows: Sequence[Votes]) -> Votes:
+    first = rows[0]
+    turned = [one if one.pair_id_a == first.pair_id_a else one.swapped() for one in rows]
+    return replace(
+        first, **{name: sum(getattr(one, name) for one in turned) for name in VOTE_COLUMNS}
+    )
+
+
+def _tell_checks(path: Path, n: int, what: str) -> None:
+    if n:
+        logger.warning("%s: %d %s left out", path, n, what)
+
+
+# -- writing --------------------------------------------------------------------------------
+
+
+def _form_of_sides(records: Sequence[Choice] | Sequence[Votes]) -> str:
+    kinds = {one.between for one in records}
+    return kinds.pop() if len(kinds) == 1 else "both"
+
+
+def _row_of(record: Choice | Votes) -> dict[str, Any]:
+    names = {*SIDES["both"], *ANSWER_COLUMNS, *VOTE_COLUMNS, *CHOICE_OPTIONS, "n", "share"}
+    row = {name: getattr(record, name) for name in names if hasattr(record, name)}
+    return {**row, "audio": record.audio_a, "text": record.text_a}

@@ -1,0 +1,73 @@
+"""What makes a pair of clip and text: its name, and the checks that every record of it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+from humanclap.errors import InputError
+
+
+def pair_id_of(audio: str, text: str) -> str:
+    """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
+
+    A clip has one name whether its path came composed (NFC) or decomposed (NFD, from macOS).
+
+    >>> pair_id_of("dog.wav", "a dog barks") == pair_id_of("dog.wav", "a dog barks ")
+    False
+    """
+    audio = unicodedata.normalize("NFC", audio)
+    return hashlib.sha256(f"{audio}\0{text}".encode()).hexdigest()[:12]
+
+
+def same_clip(one: str, other: str) -> bool:
+    """Whether two paths name one clip: composed (NFC) or decomposed, as in `pair_id_of`."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def check_text(text: object, *, what: str = "text") -> None:
+    """Raise InputError unless `text` is a string that holds more than spaces.
+
+    >>> check_text(["rain", "wind"])
+    Traceback (most recent call last):
+    humanclap.errors.InputError: text is a list (['rain', 'wind']); expected a string
+    """
+    if not isinstance(text, str):
+        shown = f" ({text!r})" if text is not None and len(repr(text)) <= 40 else ""
+        kind = "None" if text is None else f"a {type(text).__name__}"
+        raise InputError(f"{what} is {kind}{shown}; expected a string")
+    if not text.strip():
+        raise InputError(f"{what} is empty")
+
+
+def check_utf8(audio: str, text: str) -> None:
+    """Raise InputError where a path or text cannot be written in UTF-8."""
+    for name, value, remedy in (
+        ("audio", audio, "rename the file"),
+        ("text", text, "write it in UTF-8"),
+    ):
+        if not value.isascii() and _has_lone_surrogates(value):
+            told = value.encode("utf-8", "backslashreplace").decode()
+            raise InputError(f"{name} '{told}' is not UTF-8, as tables and reports are; {remedy}")
+
+
+def _has_lone_surrogates(value: str) -> bool:
+    """Whether a text holds bytes that were not UTF-8 (as Python keeps them) or half characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def check_pair(audio: str, text: str) -> None:
+    """Raise InputError unless both are texts that hold something and are UTF-8."""
+    check_text(audio, what="audio")
+    check_text(text)
+    check_utf8(audio, text)
+
+
+def check_one_of(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    """Raise InputError where the value is none of the choices; None is allowed."""
+    if value is not None and value not in choices:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
