@@ -105,7 +105,7 @@ def take_part(url: str, number: int, think_s: float) -> list[Timing]:
     browser = Browser(url, headers={"x-humanclap-simulated": "1"})
     bot = Bot(
         browser,
-        rate=lambda clip, text: {"REL": float(generator.randint(0, 10))},
+        rate=lambda heard: {"REL": float(generator.randint(0, 10))},
         think=lambda: generator.expovariate(1 / think_s) if think_s else 0.0,
     )
     try:

@@ -97,7 +97,7 @@ def test_people_and_bots_in_one_study_are_exported_apart(
         browser = Browser(url)
         bot = Bot(
             browser,
-            rate=lambda clip, text: {"REL": 5.0, "OVERALL": 6.0},
+            rate=lambda heard: {"REL": 5.0, "OVERALL": 6.0},
             questions=study.design.listener_questions,
             recruit={"PROLIFIC_PID": "worker7", "STUDY_ID": "s", "SESSION_ID": "x"},
         )

@@ -12,24 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from humanclap.choices import SIDES
 from humanclap.errors import InputError
-from humanclap.records import Pair
+from humanclap.pairs import same_clip
+from humanclap.records import ANCHOR, Answer, Between, Pair
 from humanclap.tables import Row, check_distinct, optional_columns, read_table
-
-Between = Literal["clips", "texts"]
-Side = Literal["first", "second", "equal"]
 
 A, EQUAL, B = -1.0, 0.0, 1.0
 """What the page's buttons send, as the numbers of a scale from A to B."""
-ANCHOR = "anchor"
-COLUMNS: dict[Between, tuple[str, str, str]] = {
-    "clips": ("text", "audio_a", "audio_b"),
-    "texts": ("audio", "text_a", "text_b"),
-}
-"""Columns of a table of comparisons: what both sides share, then the two sides."""
 
 
-def choice_of(score: float, *, swapped: bool) -> Side:
+def choice_of(score: float, *, swapped: bool) -> Answer:
     """What was chosen, `first` being the comparison's own first side, wherever it stood.
 
     >>> choice_of(A, swapped=False), choice_of(A, swapped=True), choice_of(EQUAL, swapped=True)
@@ -40,7 +33,7 @@ def choice_of(score: float, *, swapped: bool) -> Side:
     return "first" if (score == A) != swapped else "second"
 
 
-def score_of(choice: Side, *, swapped: bool) -> float:
+def score_of(choice: Answer, *, swapped: bool) -> float:
     """The button of a choice: the inverse of `choice_of`."""
     if choice == "equal":
         return EQUAL
@@ -71,7 +64,7 @@ class Comparison:
     expected: Literal["first", "second"] | None = None
 
     def __post_init__(self) -> None:
-        same_audio = self.first.audio == self.second.audio
+        same_audio = self.between == "texts"
         if same_audio == (self.first.text == self.second.text):
             what = "the same" if same_audio else "sharing neither clip nor text"
             raise InputError(f"the two sides are {what}; exactly one of clip and text is shared")
@@ -83,7 +76,7 @@ class Comparison:
     @property
     def between(self) -> Between:
         """What is compared: `clips` for one text, or `texts` for one clip."""
-        return "texts" if self.first.audio == self.second.audio else "clips"
+        return "texts" if same_clip(self.first.audio, self.second.audio) else "clips"
 
     @property
     def key(self) -> str:
@@ -104,14 +97,14 @@ def read_comparisons(path: str | Path, between: Between, *, anchors: bool = Fals
     stands twice (with its sides swapped, too), and for what no trial could show.
     """
     table = read_table(path)
-    table.require(*COLUMNS[between], *(("expected",) if anchors else ()))
+    table.require(*SIDES[between], *(("expected",) if anchors else ()))
     made = [row.make(lambda row=row: _comparison(row, between, anchors)) for row in table.rows]  # type: ignore[misc]
     check_distinct((item.key for item in made), table.rows, what="comparison")
     return made
 
 
 def _comparison(row: Row, between: Between, anchors: bool) -> Comparison:
-    shared, *sides = COLUMNS[between]
+    shared, *sides = SIDES[between]
     other = sides[0].removesuffix("_a")
     first, second = (
         Pair(
@@ -144,7 +137,7 @@ def contrast(
     Between clips, the text of `wrong` with a clip that has it in the study; between texts, its
     clip with a text of its own. The generator chooses where several fit.
     """
-    shared = COLUMNS[between][0]
+    shared = SIDES[between][0]
     fits = [
         pair for pair in sides_of(comparisons) if getattr(pair, shared) == getattr(wrong, shared)
     ]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.listening.comparisons import EQUAL, Between, A, B
+from humanclap.listening.comparisons import EQUAL, A, B
 from humanclap.listening.listener_questions import PRESETS, ListenerQuestion
 from humanclap.listening.wording import wording_of
-from humanclap.records import Question
+from humanclap.records import Between, Question
 from humanclap.scale import RatingScale
 
 RATED = (*get_args(Question), "OVERALL")
