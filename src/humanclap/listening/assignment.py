@@ -85,7 +85,8 @@ def choose_pairs(
     """Up to n pairs that still want ratings and this listener has not heard.
 
     load: ratings given or promised, by stimulus_id. The least loaded come first; among equals the
-    system (of comparisons: the pair of systems), then the caption, then the clip least used so far in this choice; then chance.
+    system (of comparisons: the pair of systems), then the caption, then the clip least used so far
+    in this choice; then chance.
     """
     order = list(stimuli)
     generator.shuffle(order)
@@ -203,9 +204,7 @@ def _attention_checks(
         text = design.wording["attention"].format(answer=design.button(answer))
         other = text if design.between == "clips" else clip.text_b
         checks.append(
-            Trial(
-                kind="attention_check", stimulus=clip, text=text, text_b=other, expected=answer
-            )
+            Trial(kind="attention_check", stimulus=clip, text=text, text_b=other, expected=answer)
         )
     return checks
 

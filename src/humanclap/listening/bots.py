@@ -25,10 +25,9 @@ RETRIES = 60
 RETRY_S = 0.5
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A trial as a listener meets it: the bytes of its clips and its texts, as the page has them."""
+    """A trial as a listener meets it: its clips (bytes) and its texts, as the page has them."""
 
     clips: tuple[bytes, ...]
     texts: tuple[str, ...]

@@ -6,17 +6,17 @@ answer is stored as it was given on the page (A, B or equal), and read with the 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from humanclap.choices import SIDES
-from humanclap.errors import InputError
+from humanclap.errors import InputError, TableError
+from humanclap.formats import STANDARD
 from humanclap.pairs import same_clip
 from humanclap.records import ANCHOR, Answer, Between, Pair
-from humanclap.tables import Row, check_distinct, optional_columns, read_table
+from humanclap.tables import Row, check_distinct, optional_columns, read_pairs, read_table
 
 A, EQUAL, B = -1.0, 0.0, 1.0
 """What the page's buttons send, as the numbers of a scale from A to B."""
@@ -89,7 +89,9 @@ class Comparison:
         return group_of(self.first.system, self.second.system)
 
 
-def read_comparisons(path: str | Path, between: Between, *, anchors: bool = False) -> list[Comparison]:
+def read_comparisons(
+    path: str | Path, between: Between, *, anchors: bool = False
+) -> list[Comparison]:
     """Read `text,audio_a,audio_b` (clips) or `audio,text_a,text_b` (texts).
 
     Further columns: `system_a`, `system_b`, `kind`, `split`; anchors need `expected` (first or
@@ -101,6 +103,32 @@ def read_comparisons(path: str | Path, between: Between, *, anchors: bool = Fals
     made = [row.make(lambda row=row: _comparison(row, between, anchors)) for row in table.rows]  # type: ignore[misc]
     check_distinct((item.key for item in made), table.rows, what="comparison")
     return made
+
+
+def read_items(
+    path: str | Path, between: Between | None, *, anchors: bool = False
+) -> list[Pair] | list[Comparison]:
+    """The table of a study: pairs to be rated (None), or comparisons.
+
+    Raises TableError as `read_pairs` and `read_comparisons`, and where the table is of the other
+    kind than the design.
+    """
+    held = _compared_in(path)
+    if held is not None and held != between:
+        raise TableError(
+            path,
+            f"holds comparisons ({', '.join(SIDES[held])}), and the design says trial = "
+            f"{between or 'rating'!r}; write trial = {held!r} into it (humanclap listen new "
+            f"--trial {held} makes one)",
+            1,
+        )
+    return read_pairs(path) if between is None else read_comparisons(path, between, anchors=anchors)
+
+
+def _compared_in(path: str | Path) -> Between | None:
+    """What a table compares; None for pairs, and for standard input, which is read but once."""
+    columns = set() if str(path) == STANDARD else set(read_table(path).columns)
+    return next((kind for kind in get_args(Between) if columns.issuperset(SIDES[kind])), None)
 
 
 def _comparison(row: Row, between: Between, anchors: bool) -> Comparison:
@@ -127,26 +155,3 @@ def sides_of(items: Iterable[Pair | Comparison]) -> list[Pair]:
     for item in items:
         pairs += [item] if isinstance(item, Pair) else [item.first, item.second]
     return pairs
-
-
-def contrast(
-    wrong: Pair, comparisons: Sequence[Comparison], between: Between, generator: random.Random
-) -> Comparison:
-    """A mismatched pair of the study's clips and texts beside a side that fits.
-
-    Between clips, the text of `wrong` with a clip that has it in the study; between texts, its
-    clip with a text of its own. The generator chooses where several fit.
-    """
-    shared = SIDES[between][0]
-    fits = [
-        pair for pair in sides_of(comparisons) if getattr(pair, shared) == getattr(wrong, shared)
-    ]
-    right = generator.choice(sorted(fits, key=lambda pair: pair.pair_id))
-    systems = (right.system, wrong.system)
-    first, second = systems if None not in systems else (None, None)
-    return Comparison(
-        first=Pair(audio=right.audio, text=right.text, system=first),
-        second=Pair(audio=wrong.audio, text=wrong.text, system=second),
-        kind=ANCHOR,
-        expected="first",
-    )

@@ -158,7 +158,8 @@ class StudyDesign:
     """The whole design; `listener_questions` and `wording` are complete, presets filled in.
 
     trial: `rating`, or in an A/B study what is compared, `clips` or `texts`; there the scale is
-    that of the buttons A, equal and B. contact, pay: as the first page says them; minutes: how long it takes, 0 to have it measured.
+    that of the buttons A, equal and B. contact, pay: as the first page says them; minutes: how
+    long it takes, 0 to have it measured.
     """
 
     title: str
@@ -206,6 +207,11 @@ class StudyDesign:
     def known_questions(self) -> tuple[str, ...]:
         """What may be asked in trials of this kind."""
         return (*(RATED if self.between is None else (CHOICE,)), "COMMENT")
+
+    @property
+    def n_buttons(self) -> int:
+        """Answers to choose from."""
+        return len(self.scale.choices)
 
     @property
     def n_sounds(self) -> int:

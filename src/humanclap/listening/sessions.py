@@ -278,8 +278,7 @@ def has_room(connection: Connection, *, simulated: bool) -> bool:
     load = pair_load(connection, simulated=simulated)
     wanted = rows(
         connection,
-        "SELECT stimulus_id, wanted FROM stimuli p WHERE kind = 'pair' "
-        f"AND {PLAYABLE}",
+        f"SELECT stimulus_id, wanted FROM stimuli p WHERE kind = 'pair' AND {PLAYABLE}",
     )
     return any(load.get(item["stimulus_id"], 0) < item["wanted"] for item in wanted)
 

@@ -37,10 +37,10 @@ class RaterModel:
 
     On the unit scale: relevance * spread + bias + noise, then the nearest button. Bias is normal
     with deviation `bias`, spread uniform in 0.75..1.1, both of the listener; noise is normal with
-    deviation `noise`, of the answer. Of two sides, one is chosen by their strengths, with Davidson's
-    `ties` (see simulated_choices). A share `careless` of listeners answers at random. Attention
-    checks are obeyed by those who are not careless. Free text stays empty. Bots do not wait; the
-    seconds they send are those of a person who hears the clip once (see session_length).
+    deviation `noise`, of the answer. Of two sides, one is chosen by their strengths, with
+    Davidson's `ties` (see simulated_choices). A share `careless` of listeners answers at random.
+    Attention checks are obeyed by those who are not careless. Free text stays empty. Bots do not
+    wait; the seconds they send are those of a person who hears the clips once (session_length).
     """
 
     seed: int = 0
@@ -143,9 +143,7 @@ def _raters(
     def chooser(number: int) -> Rate:
         generator = random.Random(f"{model.seed}:{number}")
         careless = generator.random() < model.careless
-        return Chooser(
-            design, strengths, generator=generator, ties=model.ties, careless=careless
-        )
+        return Chooser(design, strengths, generator=generator, ties=model.ties, careless=careless)
 
     return chooser
 

@@ -53,8 +53,7 @@ def strengths_of(study: Study, clips: ClipCache, seed: int, table: Path | None) 
         for audio in dict.fromkeys(audio for _, audio, _ in sides)
     }
     return {
-        (names[audio], text): value
-        for (_, audio, text), value in zip(sides, known, strict=True)
+        (names[audio], text): value for (_, audio, text), value in zip(sides, known, strict=True)
     }
 
 
@@ -107,7 +106,7 @@ class Chooser:
     ) -> None:
         self._design, self._strengths = design, strengths
         self._random, self._careless = generator, careless
-        self._ties = ties if design.scale.step == 1.0 else 0.0
+        self._ties = ties if design.n_buttons == 3 else 0.0
         checks = design.wording["attention"]
         self._checks = {checks.format(answer=design.button(c)): c for c in design.scale.choices}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,10 @@ from sqlalchemy.exc import DatabaseError
 
 from humanclap.errors import AudioError, InputError, listed
 from humanclap.fingerprint import fingerprint_text
-from humanclap.listening.anchors import make_anchors
+from humanclap.listening.anchors import make_anchors, make_contrasts
 from humanclap.listening.assignment import Stimulus
 from humanclap.listening.clips import Examined, examine_clip
-from humanclap.listening.comparisons import Comparison, contrast, sides_of
+from humanclap.listening.comparisons import Comparison, sides_of
 from humanclap.listening.database import Database, insert, row, rows, run, shown, where_of
 from humanclap.listening.design import StudyDesign, parse_design
 from humanclap.listening.quotas import wanted_of
@@ -78,10 +77,11 @@ def create_study(
 ) -> Created:
     """Make the study `where` (a new file, or the URL of an empty database).
 
-    pairs: comparisons where the design's trials are choices. anchors: mismatched ones of one's own; made automatically where None. replace_empty: put it in
-    the place of a study that has no answers. Every clip is decoded to its end. Raises InputError
-    where the study exists (or, with replace_empty, has answers), a clip cannot be used by the
-    rules of `humanclap score`, no anchor can be made, or the pairs do not fit the design.
+    pairs: comparisons where the design's trials are choices. anchors: mismatched ones of one's
+    own; made automatically where None. replace_empty: put it in the place of a study that has no
+    answers. Every clip is decoded to its end. Raises InputError where the study
+    exists (or, with replace_empty, has answers), a clip cannot be used by the rules of `humanclap
+    score`, no anchor can be made, or the pairs do not fit the design.
     """
     design = parse_design(design_text)
     _check_kind([*pairs, *(anchors or ())], design)
@@ -220,12 +220,10 @@ def _enough_anchors(design: StudyDesign, items: Items, own: Items | None) -> Ite
 
 def _made_anchors(design: StudyDesign, items: Items, n: int) -> Items:
     """Mismatched pairs; in an A/B study each beside a side that fits."""
-    wrong = make_anchors(sides_of(items), n, design.seed)
     if design.between is None:
-        return wrong
+        return make_anchors(sides_of(items), n, design.seed)
     compared = [item for item in items if isinstance(item, Comparison)]
-    generator = random.Random(f"anchor sides {design.seed}")
-    return [contrast(pair, compared, design.between, generator) for pair in wrong]
+    return make_contrasts(compared, design.between, n, design.seed)
 
 
 def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dict[str, Examined]:
@@ -260,8 +258,10 @@ def _stimuli(
         key = first.pair_id if isinstance(item, Pair) else item.key
         if key in seen:
             what = f"{first.audio} with {first.text!r}"
-            more = "" if isinstance(item, Pair) else f", and {item.second.audio} with " + repr(
-                item.second.text
+            more = (
+                ""
+                if isinstance(item, Pair)
+                else f", and {item.second.audio} with " + repr(item.second.text)
             )
             raise InputError(f"{what}{more} stands twice among the pairs")
         seen.add(key)
