@@ -17,9 +17,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from humanclap.listening.app import serving
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.study import Items, Study, create_study, open_study
 from humanclap.listening.web.settings import ServeSettings
-from humanclap.records import Pair
 
 Served = tuple[Study, str]
 TOKEN = "an-admin-token-of-the-tests"
@@ -84,7 +83,8 @@ def chromium(*, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
 
 
 @contextmanager
-def serve(design: str, folder: Path, clips: tuple[Path, list[Pair]]) -> Iterator[Served]:
+def serve(design: str, folder: Path, clips: tuple[Path, Items]) -> Iterator[Served]:
+    """A server of a study of these clips; pairs, or the comparisons of an A/B study."""
     where = str(folder / "study.sqlite")
     create_study(where, design_text=design, pairs=clips[1], audio_root=clips[0])
     study = open_study(where)
@@ -157,8 +157,9 @@ class Listener:
         return self.text("#heading")
 
     def ready(self) -> None:
-        """Wait for the clip of this trial."""
-        self.wait(lambda d: self.find("#play").get_attribute("aria-disabled") == "false", "no clip")
+        """Wait for every clip of this trial."""
+        script = "return !document.querySelector('.player .play[aria-disabled=true]')"
+        self.wait(lambda d: d.execute_script(script), "no clip")
 
     def heard(self) -> None:
         """Wait until the sound has ended and the buttons are open."""
@@ -168,9 +169,15 @@ class Listener:
         return self.find("fieldset.scale input").is_enabled()
 
     def play(self) -> None:
+        """Hear every clip of this trial, one after the other."""
         self.ready()
-        self.click("#play")
+        for number, button in enumerate(self.all(".player .play")):
+            button.click()
+            self.wait(lambda d, n=number: self.was_heard(n), "sound not heard")
         self.heard()
+
+    def was_heard(self, number: int) -> bool:
+        return "heard" in str(self.all(".player")[number].get_attribute("class")).split()
 
     def rate(self, value: str) -> None:
         self.find(f"fieldset.scale input[value='{value}']").click()
