@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed (the extra dev brings it)")
 
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import ActionChains, Keys
 
 from humanclap.listening.answered import answered
 from humanclap.listening.database import rows
@@ -22,7 +22,7 @@ from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
-from .browser import AXE, LONG, SHORT, SLOW, TOKEN, Listener, Served, chromium, missing, serve
+from .browser import AXE, LONG, SHORT, SLOW, TOKEN, Listener, Served, missing, serve
 from .conftest import write_clips
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -32,12 +32,6 @@ CLIPS_FETCHED = (
     "return performance.getEntriesByType('resource')"
     ".filter((item) => item.name.includes('/clip/')).length"
 )
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Chrome]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +56,6 @@ def served_slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("slow")
     with serve(SLOW, folder, (folder, write_clips(folder, seconds=3.0))) as result:
         yield result
-
-
-@pytest.fixture
-def visit(driver: Chrome) -> Iterator[Callable[[Served], Listener]]:
-    def visit(served: Served) -> Listener:
-        someone = Listener(driver, served[1])
-        someone.fresh()
-        return someone
-
-    yield visit
-    driver.set_network_conditions(offline=False, latency=0, throughput=-1)
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 @pytest.fixture
