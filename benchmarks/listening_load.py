@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -271,7 +272,8 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
         shares = [
             list(range(i, settings.listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)
         ]
-        with ProcessPoolExecutor(CLIENT_PROCESSES) as pool:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the killer's thread
+        with ProcessPoolExecutor(CLIENT_PROCESSES, mp_context=context) as pool:
             futures = [pool.submit(crowd, server.url, s, settings.think_s) for s in shares]
             timings = [t for future in futures for bot in future.result() for t in bot]
         lasted_s = time.perf_counter() - begin

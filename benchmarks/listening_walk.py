@@ -254,7 +254,7 @@ def main() -> None:
         made = make_pairs(clips, n_scenes=N_SCENES, generator=np.random.default_rng(0))
         pairs = [item.pair for item in made]
         for trial in arguments.trial:
-            place = Path(name) / trial
+            place = Path(name) / f"study-{trial}"
             place.mkdir()
             items = pairs if trial == "rating" else comparisons(pairs, trial)
             with serve(COMPARED.get(trial, DESIGN), place, (clips, items)) as (study, url):
