@@ -129,9 +129,9 @@ def test_refuses_a_batch_of_clips(noise):
     assert "expected (samples,)" in refused_array(noise(3, 1, 4800))
 
 
-@pytest.mark.parametrize("dtype", ["int64", "uint16", "bool", "complex64", "float16"])
+@pytest.mark.parametrize("dtype", ["int64", "uint16", "bool", "complex64"])
 def test_refuses_an_array_type_without_a_full_scale(dtype):
-    assert f"samples are {dtype}; expected one of float32" in refused_array(np.ones(480, dtype))
+    assert f"samples are {dtype}; expected one of float16" in refused_array(np.ones(480, dtype))
 
 
 def test_refuses_a_list_of_samples():

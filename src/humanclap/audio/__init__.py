@@ -1,6 +1,7 @@
 """Audio files and arrays to float32 mono, whole or in windows."""
 
 from humanclap.audio.check import ClipCheck, check_clip
+from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import (
     CancellingChannelsWarning,
     SilentAudioWarning,
@@ -16,6 +17,7 @@ __all__ = [
     "ClipCheck",
     "Fill",
     "SilentAudioWarning",
+    "SoundBytes",
     "Source",
     "Waveform",
     "Window",

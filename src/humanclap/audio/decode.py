@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,9 +35,13 @@ _PLAIN = frozenset({"MAT4", "MAT5", "AVR", "IRCAM", "PVF", "HTK", "WVE", "MPC2K"
 """Formats of a short header and then samples, whose structure `layout` does not know."""
 _HEAD_BYTES = 1 << 13
 """Room for the header of a plain format."""
+_BY_FILE = frozenset({"MP3", "FLAC"})
+"""Formats read through an open file, whose position tells afterwards how much of it was heard."""
 _NO_FORMAT = frozenset({1, 7})
 """libsndfile's errors for what is of no format it knows; 7 comes of what only looks like an MP3."""
 _UNKNOWN = "not a sound file libsndfile can decode; {}"
+_NO_NAME = re.compile(r"<.*>|audio\[\d+\]")
+"""What stands for the name of a sound that was given without one."""
 _JOIN = "export it again (files to be joined are joined by their samples, not by their bytes)"
 
 
@@ -50,57 +57,91 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SoundBytes:
+    """A sound file in memory: all its bytes, and what errors call it."""
+
+    data: bytes
+    name: str = "<bytes>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A sound file that is open for reading: its name, its bytes, and how many they are."""
+
+    name: str | Path
+    file: BinaryIO
+    size: int
+
+    def head(self, count: int) -> bytes:
+        self.file.seek(0)
+        return self.file.read(count)
+
+
 @contextmanager
-def open_sound(path: Path) -> Iterator[Any]:
+def open_sound(source: Path | SoundBytes) -> Iterator[Any]:
     """Open a sound file for reading; yields a `soundfile.SoundFile`.
 
     Raises AudioError with the reason where the file is missing, a folder, unreadable, empty,
     of an unknown format, shorter than its own header says, or longer than what libsndfile decodes
     of it.
     """
-    path = existing(path)
+    if isinstance(source, SoundBytes):
+        if not source.data:
+            raise AudioError(source.name, "the file is empty (0 bytes); fetch it again")
+        memory = _Open(source.name, io.BytesIO(source.data), len(source.data))
+        _check_structure(memory)
+        with _decoder(memory) as sound:
+            yield from _watched(memory, sound)
+        return
+    path = existing(source)
     _check_file(path)
     with open(path, "rb") as file:
-        _check_structure(path, file)
-        sound = _opened(path, os.fsencode(path))
-        if sound.format not in {"MP3", "FLAC"}:
-            with sound:
-                _check_plain(path, sound)
-                yield sound
-            return
-        sound.close()
-        file.seek(0)
-        with _opened(path, file) as sound:
-            yield sound
-            _check_all_read(path, file, sound.format)
+        disk = _Open(path, file, path.stat().st_size)
+        _check_structure(disk)
+        sound = _decoder(disk, os.fsencode(path))
+        if sound.format in _BY_FILE:
+            sound.close()
+            sound = _decoder(disk)
+        with sound:
+            yield from _watched(disk, sound)
 
 
-def _opened(path: Path, file: bytes | BinaryIO) -> soundfile.SoundFile:
+def _watched(opened: _Open, sound: Any) -> Iterator[Any]:
+    """The decoder, between checks of what it hears of the file."""
+    _check_plain(opened, sound)
+    yield sound
+    if sound.format in _BY_FILE:
+        _check_all_read(opened, sound.format)
+
+
+def _decoder(opened: _Open, by_name: bytes | None = None) -> soundfile.SoundFile:
+    """libsndfile's decoder of an open file, or of the name of one."""
+    opened.file.seek(0)
     try:
-        return _Forward(file)
+        return _Forward(by_name or opened.file)
     except TypeError as error:  # a .raw file, of which nothing says how to read it
-        raise AudioError(path, _UNKNOWN.format(convert(path))) from error
+        raise AudioError(opened.name, _UNKNOWN.format(convert(opened.name))) from error
     except soundfile.LibsndfileError as error:
-        raise AudioError(path, _not_decodable(path, error)) from error
+        raise AudioError(opened.name, _not_decodable(opened, error)) from error
 
 
-def _not_decodable(path: Path, error: soundfile.LibsndfileError) -> str:
+def _not_decodable(opened: _Open, error: soundfile.LibsndfileError) -> str:
     """What a file is that libsndfile does not open."""
-    with open(path, "rb") as file:
-        head = file.read(100)
-        layout = layout_of(file, path.stat().st_size)
+    head, told = opened.head(100), convert(opened.name)
+    layout = layout_of(opened.file, opened.size)
     if head.startswith(b"version https://git-lfs.github.com/"):
         return "is a Git LFS pointer and not the sound itself; fetch it: git lfs pull"
     if error.code in _NO_FORMAT:
-        return _UNKNOWN.format(convert(path))
+        return _UNKNOWN.format(told)
     if head.startswith(b"OggS") and b"\x7fFLAC" in head:
-        return f"holds FLAC inside Ogg, which libsndfile cannot decode; {convert(path)}"
+        return f"holds FLAC inside Ogg, which libsndfile cannot decode; {told}"
     if layout is not None and layout.announced is None:
         return (
             "its header leaves open how long it is (written to a pipe?), which libsndfile cannot "
-            f"read in this format; {convert(path)}"
+            f"read in this format; {told}"
         )
-    return f"libsndfile cannot decode it ({error.error_string.strip(' .')}); {convert(path)}"
+    return f"libsndfile cannot decode it ({error.error_string.strip(' .')}); {told}"
 
 
 def convert(path: str | Path, *options: str) -> str:
@@ -108,8 +149,15 @@ def convert(path: str | Path, *options: str) -> str:
 
     >>> convert("clips/a dog.m4a")
     "convert it: ffmpeg -i 'a dog.m4a' 'a dog.wav'"
+
+    What has no name of a file, such as `<bytes>`, gets one:
+
+    >>> convert("<bytes>")
+    'convert it: ffmpeg -i IN OUT.wav'
     """
     name = Path(shown(path))
+    if _NO_NAME.fullmatch(str(path)):
+        return f"convert it: {shlex.join(('ffmpeg', *options, '-i', 'IN', 'OUT.wav'))}"
     to = name.with_suffix(".wav").name
     if to == name.name:
         to = f"{name.stem}-whole.wav"
@@ -117,7 +165,7 @@ def convert(path: str | Path, *options: str) -> str:
     return f"convert it: {shlex.join(words)}"
 
 
-def file_blocks(sound: Any, path: Path, frames: int) -> Iterator[NDArray[np.floating]]:
+def file_blocks(sound: Any, name: str | Path, frames: int) -> Iterator[NDArray[np.floating]]:
     """Yield (frames, channels) float32 blocks to the end; AudioError where decoding stops early."""
     read = 0
     open_end = sound.frames >= _OPEN_END_FRAMES
@@ -127,7 +175,7 @@ def file_blocks(sound: Any, path: Path, frames: int) -> Iterator[NDArray[np.floa
             block = sound.read(count, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise AudioError(
-                path,
+                name,
                 f"decoding fails after {read / sound.samplerate:.2f} s (truncated or damaged?); "
                 "fetch the file again",
             ) from error
@@ -137,10 +185,10 @@ def file_blocks(sound: Any, path: Path, frames: int) -> Iterator[NDArray[np.floa
         yield block
     if not open_end and read < sound.frames - _LENGTH_SLACK_S * sound.samplerate:
         raise AudioError(
-            path,
+            name,
             f"ends after {read / sound.samplerate:.2f} s of the "
             f"{sound.frames / sound.samplerate:.2f} s it announces (truncated?); "
-            f"fetch it again, or if it is whole, {convert(path)}",
+            f"fetch it again, or if it is whole, {convert(name)}",
         )
 
 
@@ -174,85 +222,84 @@ def _missing(path: Path) -> str:
     return "no such file (is the path relative to another folder?)"
 
 
-def _check_structure(path: Path, file: BinaryIO) -> None:
+def _check_structure(opened: _Open) -> None:
     """Compare what a header announces with what the file holds."""
-    size = path.stat().st_size
-    _check_pages(path, file, size)
-    layout = layout_of(file, size)
+    _check_pages(opened)
+    layout = layout_of(opened.file, opened.size)
     if layout is None:
         return
     if layout.missing > SLACK_BYTES:
         raise AudioError(
-            path,
+            opened.name,
             f"truncated: the header announces {layout.announced} bytes of samples, "
             f"{layout.present} are there; fetch the file again",
         )
     if layout.behind > SLACK_BYTES:
-        raise AudioError(path, _behind(path, layout))
+        raise AudioError(opened.name, _behind(opened, layout))
 
 
-def _behind(path: Path, layout: Layout) -> str:
+def _behind(opened: _Open, layout: Layout) -> str:
     said = (
         f"{layout.behind} bytes stand behind the {layout.samples} bytes of samples that its header "
         "announces, and would not be heard"
     )
-    with open(path, "rb") as file:
-        if file.read(4) != b"RIFF":
-            return f"{said}; {_JOIN}"
-    return (
-        f"{said}; if it is one recording, {convert(path, '-ignore_length', '1')}; otherwise {_JOIN}"
-    )
+    if opened.head(4) != b"RIFF":
+        return f"{said}; {_JOIN}"
+    told = convert(opened.name, "-ignore_length", "1")
+    return f"{said}; if it is one recording, {told}; otherwise {_JOIN}"
 
 
-def _check_plain(path: Path, sound: Any) -> None:
+def _check_plain(opened: _Open, sound: Any) -> None:
     """Compare what libsndfile decodes of a plain format with the file's length."""
     width = _SAMPLE_BYTES.get(sound.subtype)
     if sound.format not in _PLAIN or width is None:
         return
     heard = sound.frames * sound.channels * width
-    behind = path.stat().st_size - heard
+    behind = opened.size - heard
     if behind > _HEAD_BYTES:
-        raise AudioError(path, _behind(path, Layout(announced=heard, present=heard, behind=behind)))
+        layout = Layout(announced=heard, present=heard, behind=behind)
+        raise AudioError(opened.name, _behind(opened, layout))
 
 
-def _check_pages(path: Path, file: BinaryIO, size: int) -> None:
-    fault = ogg_fault(file, size)
+def _check_pages(opened: _Open) -> None:
+    fault = ogg_fault(opened.file, opened.size)
     if fault == "cut":
-        raise AudioError(path, "truncated: it ends within a page; fetch the file again")
+        raise AudioError(opened.name, "truncated: it ends within a page; fetch the file again")
     if fault == "chained":
         raise AudioError(
-            path,
+            opened.name,
             "holds several streams one behind the other, of which only the first would be heard; "
-            + convert(path),
+            + convert(opened.name),
         )
     if fault == "behind":
         raise AudioError(
-            path, f"something else stands behind its Ogg stream, unheard; {convert(path)}"
+            opened.name,
+            f"something else stands behind its Ogg stream, unheard; {convert(opened.name)}",
         )
 
 
-def _check_all_read(path: Path, file: BinaryIO, sound_format: str) -> None:
+def _check_all_read(opened: _Open, sound_format: str) -> None:
     """Where a stream was read to the end of what libsndfile decodes: is that the file's end?"""
-    size, position = path.stat().st_size, file.tell()
+    size, position = opened.size, opened.file.tell()
     if sound_format == "MP3":
-        _check_mp3_tail(path, size - position)
+        _check_mp3_tail(opened.name, size - position)
         return
     start = max(1, position - _READ_AHEAD_BYTES)
-    file.seek(start)
-    chained = _FLAC_HEAD in file.read(size - start)
-    if chained or unheard_bytes(file, position, size) > SLACK_BYTES:
+    opened.file.seek(start)
+    chained = _FLAC_HEAD in opened.file.read(size - start)
+    if chained or unheard_bytes(opened.file, position, size) > SLACK_BYTES:
         raise AudioError(
-            path,
+            opened.name,
             f"{size - position} bytes stand behind the length that its FLAC header announces, and "
             f"would not be heard; {_JOIN}",
         )
 
 
-def _check_mp3_tail(path: Path, left: int) -> None:
+def _check_mp3_tail(name: str | Path, left: int) -> None:
     """libsndfile stops at an estimated length where a variable bit rate has no Xing header."""
     if left > _MP3_TAIL_BYTES:
         raise AudioError(
-            path,
+            name,
             f"{left} of its bytes lie behind the length its MP3 header lets expect (variable bit "
-            f"rate without a Xing header, or files put one behind the other?); {convert(path)}",
+            f"rate without a Xing header, or files put one behind the other?); {convert(name)}",
         )

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from humanclap.audio.decode import file_blocks, open_sound
+from humanclap.audio.decode import SoundBytes, file_blocks, open_sound
 from humanclap.audio.level import CANCELLED, Level
 from humanclap.audio.names import shown
 from humanclap.errors import AudioError, SettingsError
@@ -27,10 +27,12 @@ MIN_DURATION_S = 0.010
 PEAK_LIMIT = 8.0
 """Floating samples beyond this (18 dB over full scale) are taken for integers stored as floats."""
 BLOCK_S = 2.0
-_MAX_CHANNELS = 64
+MOST_CHANNELS = 64
 _FULL_SCALE = {  # dtype: (zero, full scale)
+    "float16": (0.0, 1.0),
     "float32": (0.0, 1.0),
     "float64": (0.0, 1.0),
+    "int8": (0.0, 2.0**7),
     "int16": (0.0, 2.0**15),
     "int32": (0.0, 2.0**31),
     "uint8": (128.0, 128.0),
@@ -49,8 +51,8 @@ class CancellingChannelsWarning(SilentAudioWarning):
 class Waveform:
     """Samples in memory with their rate.
 
-    samples: shape (n,) or (n, channels); float32 or float64 in [-1, 1], or int16, int32 or uint8
-    over their whole range. sample_rate: Hz, at least 1. name: what errors call it.
+    samples: shape (n,) or (n, channels); float16, float32 or float64 in [-1, 1], or int8, int16,
+    int32 or uint8 over their whole range. sample_rate: Hz, at least 1. name: what errors call it.
 
     Raises AudioError on another type or shape; the values are checked where they are read.
 
@@ -84,10 +86,10 @@ class Waveform:
                 f"shape {samples.shape} has more channels than samples; expected "
                 "(samples, channels): transpose it",
             )
-        if samples.ndim == 2 and samples.shape[1] > _MAX_CHANNELS:
+        if samples.ndim == 2 and samples.shape[1] > MOST_CHANNELS:
             raise AudioError(
                 self.name,
-                f"{samples.shape[1]} channels; expected at most {_MAX_CHANNELS} "
+                f"{samples.shape[1]} channels; expected at most {MOST_CHANNELS} "
                 "(is this a batch of clips? pass them one at a time)",
             )
         rate = self.sample_rate
@@ -95,7 +97,12 @@ class Waveform:
             raise AudioError(self.name, f"sample_rate is {rate!r}; expected Hz, a whole number > 0")
 
 
-Source = str | Path | Waveform
+Source = str | Path | Waveform | SoundBytes
+
+
+def name_of(source: Source) -> str | Path:
+    """What errors and warnings call a clip."""
+    return source.name if isinstance(source, Waveform | SoundBytes) else source
 
 
 Remark = Callable[[str], None]
@@ -132,8 +139,7 @@ def _telling_blocks(
     level = Level()
     yield from levelled_blocks(source, sample_rate, block_s, level)
     if level.note is not None:
-        name = source.name if isinstance(source, Waveform) else source
-        tell(name, level.note, remark, stacklevel=2)
+        tell(name_of(source), level.note, remark, stacklevel=2)
 
 
 def tell(name: str | Path, what: str, remark: Remark | None, *, stacklevel: int = 2) -> None:
@@ -190,17 +196,18 @@ def levelled_blocks(
         raw = _array_blocks(source.samples, max(1, round(block_s * rate)))
         yield from _resampled(raw, source.name, sample_rate or rate, level)
         return
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | SoundBytes):
         raise AudioError(
             f"<{type(source).__name__}>",
             "expected a path or a Waveform (an array needs its rate: "
             "Waveform(samples=array, sample_rate=16000))",
         )
-    path = Path(source)
-    with open_sound(path) as sound:
+    file = source if isinstance(source, SoundBytes) else Path(source)
+    name = name_of(file)
+    with open_sound(file) as sound:
         rate = level.sample_rate = int(sound.samplerate)
-        raw = file_blocks(sound, path, max(1, round(block_s * rate)))
-        yield from _resampled(raw, path, sample_rate or rate, level)
+        raw = file_blocks(sound, name, max(1, round(block_s * rate)))
+        yield from _resampled(raw, name, sample_rate or rate, level)
 
 
 def _array_blocks(samples: NDArray[np.generic], frames: int) -> Iterator[NDArray[np.floating]]:

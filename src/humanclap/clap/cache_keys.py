@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -118,6 +118,23 @@ class KnownFile:
     def key(self, context: bytes) -> bytes:
         """Its key. The name's suffix is in it: libsndfile goes by some of them (.raw)."""
         return text_key(context, f"{self.path.suffix.lower()}|{self.sha256}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBytes:
+    """A sound file in memory by its content, which cannot change."""
+
+    sha256: str
+    unchanged: ClassVar[bool] = True
+
+    def key(self, context: bytes) -> bytes:
+        """Its key; another than that of a file, which libsndfile may open by its name."""
+        return text_key(context, f"bytes|{self.sha256}")
+
+
+def known_bytes(data: bytes) -> KnownBytes:
+    """The content of a sound file in memory."""
+    return KnownBytes(hashlib.sha256(data).hexdigest())
 
 
 def known_file(path: str | Path) -> KnownFile | None:

@@ -15,10 +15,11 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.audio.decode import SoundBytes
 from humanclap.audio.identity import Codes, Hearing
 from humanclap.audio.load import Source, Waveform
 from humanclap.clap.cache import EmbeddingCache
-from humanclap.clap.cache_keys import KnownFile, known_file, text_key
+from humanclap.clap.cache_keys import KnownBytes, KnownFile, known_bytes, known_file, text_key
 from humanclap.clap.identities import ClipRoles, Identities
 from humanclap.errors import AudioError
 
@@ -31,6 +32,8 @@ _KEPT_AT_ONCE = 32
 _HASHING_THREADS = min(4, os.cpu_count() or 1)
 
 Embedding = NDArray[np.float32]
+Known = KnownFile | KnownBytes
+"""A sound file by its content, on the disk or in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +74,7 @@ class _Asked:
     """A clip on its way: its file by content where it may be kept, and what was heard so far."""
 
     source: Source
-    file: KnownFile | None = None
+    file: Known | None = None
     heard: Heard | None = None
     hearing: Hearing | None = None
     samples: int = 0
@@ -83,8 +86,9 @@ class Ears:
 
     identities: what the model met; where given, the roles of every clip are told. shelf: where what
     is heard of files is kept, and looked for by their content; None: everything is heard now.
-    Errors are not kept, nor is what is heard of arrays, or of a file that changed meanwhile. told:
-    called with a clip and the seconds of it read so far, in a thread that reads.
+    Errors are not kept, nor is what is heard of arrays (which are mostly generated and seldom come
+    again), or of a file that changed meanwhile. told: called with a clip and the seconds of it read
+    so far, in a thread that reads.
     """
 
     def __init__(
@@ -202,7 +206,7 @@ class Ears:
                 part, hashed = following, hashed_next
 
     def _looked_up(
-        self, shelf: Shelf, sources: Sequence[Source], files: Sequence[KnownFile | None]
+        self, shelf: Shelf, sources: Sequence[Source], files: Sequence[Known | None]
     ) -> list[_Asked]:
         keys = [None if file is None else file.key(shelf.context) for file in files]
         found = shelf.cache.read([key for key in keys if key is not None])
@@ -257,8 +261,10 @@ def embed_texts_once(
     return np.stack([found[keys[text]] for text in texts]) if texts else embed(texts)
 
 
-def _known(source: Source) -> KnownFile | None:
-    return None if isinstance(source, Waveform) else known_file(source)
+def _known(source: Source) -> Known | None:
+    if isinstance(source, Waveform):
+        return None
+    return known_bytes(source.data) if isinstance(source, SoundBytes) else known_file(source)
 
 
 def _known_in_front(waiting: deque[_Asked]) -> Iterator[Heard]:

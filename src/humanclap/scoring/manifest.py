@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -145,3 +145,15 @@ def _warn_of_others(match: FolderMatch) -> None:
             names = listed(paths, show=shown)
             told = remedy.format(convert=convert(paths[0]))
             log.warning("%s: %d %s: %s%s", shown(found.folder), len(paths), what, names, told)
+
+
+def check_pair_ids(pairs: Iterable[Pair]) -> None:
+    """Raise InputError where two unlike pairs have one `pair_id`: only one could be told of."""
+    known: dict[str, Pair] = {}
+    for pair in pairs:
+        first = known.setdefault(pair.pair_id, pair)
+        if first != pair:
+            raise InputError(
+                f"pair_id {pair.pair_id!r} stands for two pairs: {first.audio} | {first.text}, and "
+                f"{pair.audio} | {pair.text}; give each its own"
+            )

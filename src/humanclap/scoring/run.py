@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from humanclap.audio.load import Source, Waveform
+from humanclap.audio.load import Source, name_of
 from humanclap.formats import check_output
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
-from humanclap.scoring.scorer import HumanCLAP, check_pair_ids
+from humanclap.scoring.manifest import check_pair_ids
+from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import Further, write_rows
 
 LONG_S = 60.0
@@ -83,7 +84,7 @@ def _score_rest(
 
     def told(source: Source, seconds: float) -> None:
         if seconds >= LONG_S:
-            name = source.name if isinstance(source, Waveform) else Path(source).name
+            name = Path(name_of(source)).name
             progress(len(finished), len(pairs), f"{seconds / 60:.0f} min of {name} read")
 
     for score in scorer.score_pairs(rest, audio_root=audio_root, told=told):

@@ -3,80 +3,92 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from humanclap.audio.load import Source, Waveform, tell
-from humanclap.clap.cache import default_cache
-from humanclap.clap.cache_keys import Weights, context_of
-from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
-from humanclap.clap.device import resolve_device
-from humanclap.clap.embedding import Encode, embed_clips, embed_texts
-from humanclap.clap.engines import audio_encoder, engine_version
-from humanclap.clap.identities import Identities
+from humanclap.audio.load import Source, name_of
+from humanclap.audio.names import shown
+from humanclap.clap.checkpoint import load_checkpoint, packaged_names
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.records import UNKNOWN_MET, Pair, Score, check_text
-from humanclap.scoring.heard import LAYOUT, Ears, Heard, Shelf, embed_texts_once
-from humanclap.scoring.settings import ScoringSettings
-from humanclap.signature import Signature
-from humanclap.version import __version__
+from humanclap.scoring.embedder import Embedder, NotScoredWarning, OnError, TextCutWarning
+from humanclap.scoring.heard import Heard
+from humanclap.scoring.inputs import (
+    Clip,
+    Clips,
+    Paired,
+    Texts,
+    check_on_error,
+    clip_of,
+    clips_of,
+    paired,
+    texts_of,
+)
+from humanclap.scoring.manifest import check_pair_ids
+from humanclap.scoring.pickled import Origin, reloaded
+from humanclap.scoring.predictions import Predictions
+from humanclap.scoring.settings import Precision, ScoringSettings, settings_of
+
+__all__ = ["HumanCLAP", "NotScoredWarning", "TextCutWarning"]
+
+Scores = NDArray[Any] | torch.Tensor | Sequence[float]
+"""Several scores, of any shape."""
 
 
-class TextCutWarning(UserWarning):
-    """A text is longer than the model reads; texts that differ only behind that score alike."""
-
-
-Audio = str | Path | Waveform | NDArray[np.generic]
-
-
-class HumanCLAP:
+class HumanCLAP(Embedder):
     """Scores pairs of audio and text with one checkpoint and one set of settings.
 
     Scores are cosines in [-1, 1]. They do not depend on batch size, order, neighbours or any
-    random state (fp32: within 1e-6). In a forked process (`multiprocessing` with `fork`) a loaded
-    model goes on with one CPU thread; on CUDA use `spawn` and load it there.
+    random state (fp32: within 1e-6). Any number of threads may use one object. In a forked process
+    (`multiprocessing` with `fork`, workers of a `DataLoader`) a loaded model goes on with one CPU
+    thread; on CUDA use `spawn`. It pickles: a packaged model by its name and fingerprint, in a few
+    hundred bytes; any other with its weights.
+
+    What may be given as audio: a path (`str`, `os.PathLike`), the bytes or the open file of a sound
+    file, samples with their `sample_rate` in Hz as a numpy array, a tensor on any device or a list
+    of floats, a `Waveform`, a dict of `datasets`; the shapes and types: docs/python.md.
     """
 
-    def __init__(self, checkpoint: Checkpoint, settings: ScoringSettings | None = None) -> None:
-        self.settings = settings or ScoringSettings()
-        self.calibration = checkpoint.calibration
-        self._checkpoint = checkpoint
-        self.backbone = checkpoint.backbone.to(resolve_device(self.settings.device))
-        self.backbone.module().eval()
-        self._weights = Weights(self.backbone, self.backbone.fingerprint())
-        self._engine: tuple[str, Encode] | None = None
-        self._audio_encoder()
-        self.signature = str(self._signature())
-        self._cache = default_cache() if self.settings.cache else None
+    _origin: Origin | None = None
 
     @classmethod
     def from_pretrained(
         cls,
         model: str | Path = "mini",
         *,
+        device: str | torch.device | None = None,
+        precision: Precision | None = None,
+        batch_size: int | None = None,
+        revision: str | None = None,
+        processor: str | Path | None = None,
         settings: ScoringSettings | None = None,
         mn04: str | Path | None = None,
         offline: bool = False,
-        revision: str | None = None,
-        processor: str | Path | None = None,
         progress: Progress = silent,
     ) -> Self:
         """Load a model by name, a checkpoint folder or a hub id; see `load_checkpoint`.
 
-        offline: use the network for nothing; CheckpointError where a file would have to be fetched.
+        device: such as `cpu`, `cuda:1`; None: CUDA where there is one. precision: `fp32` or `bf16`.
+        batch_size: windows per forward pass; memory and speed only. These three are fields of
+        `settings` (`device`, `precision`, `batch_windows`); SettingsError where both are given.
         revision: of a hub id or published name. processor: folder or hub id of a transformers
-        CLAP's tokenizer and feature extractor, where it is not its own.
+        CLAP's tokenizer and feature extractor, where it is not its own. offline: use the network
+        for nothing; CheckpointError where a file would have to be fetched.
         """
+        settings = settings_of(
+            settings,
+            device=None if device is None else str(device),
+            precision=precision,
+            batch_windows=batch_size,
+        )
         checkpoint = load_checkpoint(
             model,
             mn04=mn04,
@@ -85,168 +97,174 @@ class HumanCLAP:
             processor=processor,
             progress=progress,
         )
-        return cls(checkpoint, settings)
+        scorer = cls(checkpoint, settings)
+        if isinstance(model, str) and model in packaged_names():
+            fingerprint = scorer._weights.fingerprint()
+            scorer._origin = Origin(model, fingerprint, mn04=mn04, offline=offline)
+        return scorer
 
-    def _signature(self) -> Signature:
-        backbone = self.backbone
-        return Signature(
-            version=__version__,
-            model=self._checkpoint.name,
-            fingerprint=self._weights.fingerprint(),
-            sample_rate=backbone.sample_rate,
-            window_s=backbone.window_s,
-            hop_s=self.settings.hop_s or backbone.window_s,
-            fill=backbone.fill,
-            precision=self.settings.precision,
-            revision=self._checkpoint.revision,
-            engine=self.settings.engine,
-        )
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.signature}, device={self.backbone.logit_scale.device})"
 
-    def _audio_encoder(self) -> Encode:
-        """What embeds windows, of the weights as they are now."""
-        weights = self._weights.fingerprint()
-        if self._engine is None or self._engine[0] != weights:
-            made = audio_encoder(self.backbone, self.settings.engine, self.settings.precision)
-            self._engine = weights, made
-        return self._engine[1]
+    def __reduce__(self) -> tuple[Any, ...]:
+        same = self.calibration is self._checkpoint.calibration
+        if self._origin is not None and same and self._origin.made(self._weights.fingerprint()):
+            return reloaded, (type(self), self._origin, self.settings)
+        checkpoint = replace(self._checkpoint, calibration=self.calibration)
+        return type(self), (checkpoint, self.settings)
 
-    def score(self, audio: Audio, text: str, *, sample_rate: int | None = None) -> float:
+    def score(
+        self,
+        audio: Clip,
+        text: str,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "raise",
+    ) -> float:
         """Cosine of one clip and one text, in [-1, 1].
 
-        audio: a path, a `Waveform`, or an array (samples,) or (samples, channels) with its
-        `sample_rate` in Hz. Raises AudioError for audio that cannot be used, InputError for a
-        text that is empty, no string, or of letters that the model does not know. Warns
-        SilentAudioWarning of a clip whose score says nothing, and TextCutWarning.
+        audio: one clip (see the class); sample_rate: Hz, with samples alone. Raises AudioError for
+        audio that cannot be used, InputError for a text that is empty, no string, or of letters
+        that the model does not know; with on_error "nan" the score is NaN, and NotScoredWarning
+        says why. Warns SilentAudioWarning of a clip whose score says nothing, and TextCutWarning.
         """
-        return float(self.score_many([audio], [text], sample_rate=sample_rate)[0])
+        if not isinstance(text, str):
+            check_text(text)
+        sources = [clip_of(audio, sample_rate)]
+        return float(self.score_many(sources, [text], on_error=on_error)[0])
 
     def score_many(
-        self, audio: Sequence[Audio], texts: Sequence[str], *, sample_rate: int | None = None
+        self,
+        audio: Clips,
+        texts: Texts,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "raise",
     ) -> NDArray[np.float64]:
-        """Cosine of each clip with the text at its place: two sequences of length n, gives (n,).
+        """Cosine of each clip with the text at its place: n clips and n texts, gives (n,).
 
-        Raises as `score`, and InputError for sequences of unlike length. To go on past bad clips
-        use `score_pairs`.
+        One clip given by itself goes with every text, one text given by itself with every clip. An
+        array may be a batch. Raises and warns as `score`, and InputError for unlike numbers.
         """
-        if len(audio) != len(texts):
-            raise InputError(f"{len(audio)} clips and {len(texts)} texts; expected as many")
-        text_rows = self.embed_text(texts)
-        audio_rows = self.embed_audio(audio, sample_rate=sample_rate)
-        cosines = [_cosine(a, t) for a, t in zip(audio_rows, text_rows, strict=True)]
-        return np.array(cosines, dtype=np.float64)
+        check_on_error(on_error)
+        return self._cosines(paired(audio, texts, sample_rate), on_error)
 
-    def rate(self, score: float) -> float:
-        """Predicted human rating on 0..10 for a score; NaN where the model is not calibrated."""
-        return math.nan if self.calibration is None else self.calibration.rating(score)
+    def _cosines(self, pairs: Paired, on_error: OnError) -> NDArray[np.float64]:
+        text_rows = self._read_and_tell(pairs.texts, on_error).rows
+        audio_rows = self._hear_and_tell(pairs.sources, on_error).rows
+        places = zip(pairs.clip_at, pairs.text_at, strict=True)
+        return np.array([_cosine(audio_rows[a], text_rows[t]) for a, t in places], np.float64)
 
-    def rating_error(self, score: float) -> float:
+    def similarity(
+        self,
+        audio: Clips,
+        texts: Texts,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "raise",
+    ) -> NDArray[np.float64]:
+        """Cosine of each of n clips with each of m texts: (n, m), row = clip.
+
+        Each clip and text is embedded once. Raises and warns as `score`; with on_error "nan" the
+        row of a bad clip, and the column of a bad text, are NaN.
+        """
+        check_on_error(on_error)
+        sources = clips_of(audio, sample_rate).sources
+        text_rows = self._read_and_tell(texts_of(texts)[0], on_error).rows
+        audio_rows = self._hear_and_tell(sources, on_error).rows
+        cosines = audio_rows.astype(np.float64) @ text_rows.astype(np.float64).T
+        return np.clip(cosines, -1.0, 1.0)
+
+    def predict(
+        self,
+        audio: Clips,
+        text: Texts,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "nan",
+    ) -> Predictions:
+        """Scores and predicted human ratings of clips and texts as a small table, a row a pair.
+
+        Clips and texts go together as in `score_many`. A clip or text that cannot be used has NaN
+        and its reason in `problems` (with on_error "raise" it is an error); `notes` tell of silent
+        clips and cut texts, of which nothing is warned. Raises InputError for what could never be
+        scored: other types, unlike numbers, samples without their rate.
+        """
+        check_on_error(on_error)
+        pairs = paired(audio, text, sample_rate)
+        accounts = self._accounts(pairs.texts)
+        texts = self._read_all(pairs.texts, accounts, on_error)
+        clips = self._hear_all(pairs.sources, on_error)
+        names = [shown(name_of(source)) for source in pairs.sources]
+        rows = []
+        for a, t in zip(pairs.clip_at.tolist(), pairs.text_at.tolist(), strict=True):
+            blank = self._blank(names[a], pairs.texts[t], accounts.get(pairs.texts[t]))
+            if (error := texts.errors[t] or clips.errors[a]) is not None:
+                reason = error.reason if isinstance(error, AudioError) else str(error)
+                rows.append(replace(blank, error=reason))
+                continue
+            notes = [*clips.notes[a], *texts.notes[t]]
+            rows.append(self._score_of(blank, clips.rows[a], texts.rows[t], notes))
+        return Predictions(tuple(rows), self.signature)
+
+    @overload
+    def rate(self, audio: float, text: None = None) -> float: ...
+
+    @overload
+    def rate(self, audio: Scores, text: None = None) -> NDArray[np.float64]: ...
+
+    @overload
+    def rate(
+        self,
+        audio: Clips,
+        text: Texts,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "raise",
+    ) -> float | NDArray[np.float64]: ...
+
+    def rate(
+        self,
+        audio: Any,
+        text: Texts | None = None,
+        *,
+        sample_rate: int | None = None,
+        on_error: OnError = "raise",
+    ) -> float | NDArray[np.float64]:
+        """Predicted human rating on 0..10; NaN where the model is not calibrated.
+
+        rate(score): of one score a float, of an array of scores an array of its shape.
+        rate(audio, text): of clips and texts as `score_many` takes them; a float of one clip and
+        one text, else (n,). Raises and warns as `score`.
+        """
+        check_on_error(on_error)
+        if text is not None:
+            pairs = paired(audio, text, sample_rate)
+            scores = self._cosines(pairs, on_error)
+            return self.rate(float(scores[0]) if pairs.single else scores)
+        if sample_rate is not None:
+            raise InputError("a rating of audio needs its text: rate(audio, text)")
+        return _of_each(audio, math.nan if self.calibration is None else self.calibration.rating)
+
+    @overload
+    def rating_error(self, score: float) -> float: ...
+
+    @overload
+    def rating_error(self, score: Scores) -> NDArray[np.float64]: ...
+
+    def rating_error(self, score: float | Scores) -> float | NDArray[np.float64]:
         """Standard error of `rate(score)`, on 0..10; NaN where the model is not calibrated.
 
-        The standard deviation of (the mean rating that ever more listeners would give) minus (the
-        predicted rating).
+        score: one, gives a float, or an array of them. It is the standard deviation of (the mean
+        rating that ever more listeners would give) minus (the predicted rating).
         """
-        return math.nan if self.calibration is None else self.calibration.standard_error(score)
+        fitted = self.calibration
+        return _of_each(score, math.nan if fitted is None else fitted.standard_error)
 
     @property
     def rating_covers(self) -> str | None:
         """Kinds of sound the calibration was fitted on, `; ` between them; None where unknown."""
         return "; ".join(self.calibration.covers) or None if self.calibration else None
-
-    def embed_audio(
-        self, audio: Sequence[Audio], *, sample_rate: int | None = None
-    ) -> NDArray[np.float32]:
-        """Embed clips: (n, embedding_dim), unit rows; raises AudioError at the first bad one."""
-        rows: list[NDArray[np.float32]] = []
-        sources = [_source(item, sample_rate) for item in audio]
-        for source, heard in zip(sources, self._ears().hear(sources), strict=True):
-            if isinstance(heard, AudioError):
-                raise heard
-            rows.append(heard.embedding)
-            for said in heard.notes:
-                name = source.name if isinstance(source, Waveform) else source
-                tell(name, said, None, stacklevel=_outside())
-        return np.stack(rows) if rows else np.zeros((0, self.backbone.embedding_dim), np.float32)
-
-    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once.
-
-        Raises InputError for a text that is empty, no string, or of letters that the model does
-        not know; warns TextCutWarning.
-        """
-        for text in texts:
-            check_text(text)
-        for text, account in self._accounts(texts).items():
-            if not account.readable:
-                raise InputError(f"{text!r}: {account.refusal()}")
-            if said := account.remark():
-                warnings.warn(f"{text[:40]!r}: {said}", TextCutWarning, stacklevel=_outside())
-        return self._embed_texts(texts)
-
-    def _accounts(self, texts: Iterable[str]) -> dict[str, TextAccount]:
-        distinct = sorted(set(texts))
-        return dict(zip(distinct, self.backbone.text_accounts(distinct), strict=True))
-
-    def _embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        def embed(missing: Sequence[str]) -> NDArray[np.float32]:
-            return embed_texts(
-                self.backbone,
-                missing,
-                batch_texts=self.settings.batch_texts,
-                precision=self.settings.precision,
-            )
-
-        return embed_texts_once(texts, embed, self._shelf("text"))
-
-    def _ears(
-        self,
-        identities: Identities | None = None,
-        told: Callable[[Source, float], None] | None = None,
-    ) -> Ears:
-        return Ears(
-            self._embed_clips,
-            self.backbone.sample_rate,
-            identities=identities,
-            shelf=self._shelf("clip"),
-            told=told,
-        )
-
-    def _shelf(self, kind: str) -> Shelf | None:
-        """Where embeddings of the model as it now is, and of all these settings, are kept."""
-        if self._cache is None:
-            return None
-        settings = asdict(self.settings)
-        del settings["cache"]
-        context = context_of(
-            self.backbone,
-            kind=kind,
-            layout=LAYOUT,
-            signature=str(self._signature()),
-            settings=settings,
-            engine=engine_version(self.settings.engine),
-        )
-        return Shelf(self._cache, context)
-
-    @cached_property
-    def identities(self) -> Identities:
-        """What the model was trained, tuned and calibrated on, as far as its checkpoint says."""
-        return self._checkpoint.known_identities()
-
-    def _embed_clips(
-        self,
-        sources: Iterable[Source],
-        listen: Callable[[int, NDArray[np.float32]], None] | None = None,
-        remark: Callable[[int, str], None] | None = None,
-    ) -> Iterator[NDArray[np.float32] | AudioError]:
-        return embed_clips(
-            self.backbone,
-            sources,
-            hop_s=self.settings.hop_s,
-            batch_windows=self.settings.batch_windows,
-            precision=self.settings.precision,
-            listen=listen,
-            remark=remark,
-            encode=None if self.settings.engine == "torch" else self._audio_encoder(),
-        )
 
     def score_pairs(
         self,
@@ -276,7 +294,7 @@ class HumanCLAP:
             if account.readable:
                 by_audio.setdefault(pair.audio, []).append(pair)
             else:
-                yield replace(self._blank(pair, account), error=account.refusal())
+                yield replace(self._blank_of(pair, account), error=account.refusal())
         sources = [Path(audio_root) / audio for audio in by_audio]
         known = self.identities if self.identities.any_known else None
         clips = self._ears(known, told).hear(sources)
@@ -293,36 +311,45 @@ class HumanCLAP:
         """Scores of the pairs of one clip."""
         if isinstance(heard, AudioError):
             for pair in group:
-                yield replace(self._blank(pair, accounts[pair.text]), error=heard.reason)
+                yield replace(self._blank_of(pair, accounts[pair.text]), error=heard.reason)
             return
         words = [UNKNOWN_MET] * len(group)
         if heard.roles is not None:
             words = self.identities.met_of([pair.text for pair in group], heard.roles)
         for pair, said in zip(group, words, strict=True):
             account = accounts[pair.text]
+            blank = replace(self._blank_of(pair, account), met=said)
             notes = [*heard.notes, *filter(None, [account.remark()])]
-            score = self._score_of(
-                self._blank(pair, account), heard.embedding, text_rows[pair.text]
-            )
-            yield replace(score, met=said, note="; ".join(notes) or None)
+            yield self._score_of(blank, heard.embedding, text_rows[pair.text], notes)
 
-    def _blank(self, pair: Pair, account: TextAccount) -> Score:
-        return Score(
-            audio=pair.audio,
-            text=pair.text,
-            score=math.nan,
+    def _blank_of(self, pair: Pair, account: TextAccount) -> Score:
+        blank = self._blank(pair.audio, pair.text, account)
+        return replace(
+            blank,
             pair_id=pair.pair_id,
             system=pair.system,
             subset=pair.subset,
             split=pair.split,
+        )
+
+    def _blank(self, audio: str, text: str, account: TextAccount | None) -> Score:
+        """A pair before it is scored; account: of its text, where that is not empty."""
+        return Score(
+            audio=audio,
+            text=text,
+            score=math.nan,
             signature=self.signature,
-            text_cut=account.cut,
-            text_unread=account.unread,
+            text_cut=None if account is None else account.cut,
+            text_unread=math.nan if account is None else account.unread,
             error="not scored",
         )
 
     def _score_of(
-        self, blank: Score, embedding: NDArray[np.float32], text_row: NDArray[np.float32]
+        self,
+        blank: Score,
+        embedding: NDArray[np.float32],
+        text_row: NDArray[np.float32],
+        notes: Sequence[str],
     ) -> Score:
         cosine = _cosine(embedding, text_row)
         return replace(
@@ -331,39 +358,25 @@ class HumanCLAP:
             rating=self.rate(cosine),
             rating_error=self.rating_error(cosine),
             rating_covers=self.rating_covers,
+            note="; ".join(notes) or None,
             error=None,
         )
 
 
-def check_pair_ids(pairs: Iterable[Pair]) -> None:
-    """Raise InputError where two unlike pairs have one `pair_id`: only one could be told of."""
-    known: dict[str, Pair] = {}
-    for pair in pairs:
-        first = known.setdefault(pair.pair_id, pair)
-        if first != pair:
-            raise InputError(
-                f"pair_id {pair.pair_id!r} stands for two pairs: {first.audio} | {first.text}, and "
-                f"{pair.audio} | {pair.text}; give each its own"
-            )
-
-
-def _outside() -> int:
-    """The `stacklevel` at which a warning of the calling function points out of this module."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
-        frame, level = frame.f_back, level + 1
-    return level
+def _of_each(scores: Any, value: Callable[[float], float] | float) -> float | NDArray[np.float64]:
+    """A value of one score, or of each of an array of them, in its shape."""
+    if isinstance(scores, torch.Tensor):
+        scores = scores.detach().double().cpu()
+    array = np.asarray(scores)
+    if array.dtype.kind not in "iuf" and array.size:
+        raise InputError(f"{scores!r:.60} is no score; of audio give its text: rate(audio, text)")
+    of_each = [value(float(one)) if callable(value) else value for one in array.flat]
+    if array.ndim == 0:
+        return of_each[0]
+    return np.array(of_each, np.float64).reshape(array.shape)
 
 
 def _cosine(audio: NDArray[np.float32], text: NDArray[np.float32]) -> float:
     """Dot product of two unit vectors (embedding_dim,), summed in float64, within [-1, 1]."""
     product = float(audio.astype(np.float64) @ text.astype(np.float64))
-    return max(-1.0, min(1.0, product))
-
-
-def _source(audio: Audio, sample_rate: int | None) -> Source:
-    if isinstance(audio, (str, Path, Waveform)):
-        return audio
-    if sample_rate is None:
-        raise InputError("an array of samples needs its sample_rate (Hz)")
-    return Waveform(samples=audio, sample_rate=sample_rate)
+    return product if math.isnan(product) else max(-1.0, min(1.0, product))

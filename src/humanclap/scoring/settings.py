@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from humanclap.errors import SettingsError
 
@@ -42,3 +42,18 @@ class ScoringSettings:
         for name in ("batch_windows", "batch_texts"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")
+
+
+def settings_of(settings: ScoringSettings | None, **given: Any) -> ScoringSettings | None:
+    """Settings given whole, or by single fields, of which None means not given.
+
+    Raises SettingsError where both are given.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if settings is not None and given:
+        names = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise SettingsError(
+            f"settings= is given and {names} beside it; give all in one: "
+            f"settings=ScoringSettings({names})"
+        )
+    return ScoringSettings(**given) if given else settings

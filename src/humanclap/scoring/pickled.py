@@ -1,0 +1,41 @@
+"""A scorer on its way to another process: a packaged model goes by name, and is loaded there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from humanclap.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from humanclap.scoring.scorer import HumanCLAP
+    from humanclap.scoring.settings import ScoringSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a packaged model was loaded, and the fingerprint it had."""
+
+    model: str
+    fingerprint: str
+    mn04: str | Path | None = None
+    offline: bool = False
+
+    def made(self, fingerprint: str) -> bool:
+        """Whether weights of this fingerprint are those that were loaded."""
+        return self.fingerprint == fingerprint
+
+
+def reloaded(kind: type[HumanCLAP], origin: Origin, settings: ScoringSettings) -> HumanCLAP:
+    """The scorer, loaded again; CheckpointError where the package now has another model."""
+    scorer = kind.from_pretrained(
+        origin.model, settings=settings, mn04=origin.mn04, offline=origin.offline
+    )
+    found = scorer.backbone.fingerprint()
+    if not origin.made(found):
+        raise CheckpointError(
+            f"pickled with {origin.model}@{origin.fingerprint}, and this humanclap has "
+            f"{origin.model}@{found}; install the same version in both places"
+        )
+    return scorer
