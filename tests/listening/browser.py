@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from humanclap.listening.answered import answered
 from humanclap.listening.app import serving
 from humanclap.listening.study import Items, Study, create_study, open_study
 from humanclap.listening.web.settings import ServeSettings
@@ -50,6 +51,10 @@ attention_checks = 0
 practice = 0
 """
 """Two sounds, to be served long enough to seek in."""
+CLIPS_FETCHED = (
+    "return performance.getEntriesByType('resource')"
+    ".filter((item) => item.name.includes('/clip/')).length"
+)
 WAIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
 AXE = Path(os.environ.get("HUMANCLAP_AXE", ROOT / ".cache/axe/node_modules/axe-core/axe.min.js"))
@@ -213,3 +218,16 @@ class Listener:
             for found in result["violations"]
             for node in found["nodes"]
         ]
+
+
+def newest(study: Study) -> dict[int, float | None]:
+    """Trial number -> score (or button) of the session begun last; every answer is there once."""
+    with study.database.read() as connection:
+        answers = answered(connection, simulated=False)
+    own = [item for item in answers if item.session_id == answers[-1].session_id]
+    assert len({item.answer_id for item in own}) == len(own)
+    return {item.number: item.score for item in own}
+
+
+def press(listener: Listener, *keys: str) -> None:
+    ActionChains(listener.driver).send_keys(*keys).perform()

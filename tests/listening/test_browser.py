@@ -10,28 +10,35 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed (the extra dev brings it)")
 
-from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver import Keys
 
-from humanclap.listening.answered import answered
 from humanclap.listening.database import rows
 from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
 from humanclap.listening.sessions import Recruit, start_session
 from humanclap.listening.steering import change_state, exclude_listener
-from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
-from .browser import AXE, LONG, SHORT, SLOW, TOKEN, Listener, Served, missing, serve
+from .browser import (
+    AXE,
+    CLIPS_FETCHED,
+    LONG,
+    SHORT,
+    SLOW,
+    TOKEN,
+    Listener,
+    Served,
+    missing,
+    newest,
+    press,
+    serve,
+)
 from .conftest import write_clips
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 N_TRIALS, N_LONG = 17, 9
-CLIPS_FETCHED = (
-    "return performance.getEntriesByType('resource')"
-    ".filter((item) => item.name.includes('/clip/')).length"
-)
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +94,6 @@ def to_first_trial(listener: Listener) -> None:
     listener.at("/trial")
 
 
-def newest(study: Study) -> dict[int, float | None]:
-    """Trial number -> score of the session begun last; every answer is there once."""
-    with study.database.read() as connection:
-        answers = answered(connection, simulated=False)
-    own = [item for item in answers if item.session_id == answers[-1].session_id]
-    assert len({item.answer_id for item in own}) == len(own)
-    return {item.number: item.score for item in own}
-
-
 def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     listener = questioned
     listener.open("/?PROLIFIC_PID=worker1&STUDY_ID=s1&SESSION_ID=x1")
@@ -119,10 +117,6 @@ def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     assert listener.text("#code") == "C0FFEE"
     assert listener.find("a.button").get_attribute("href").endswith("cc=C0FFEE")
     assert newest(served_long[0]) == {n: float(n % 11) for n in range(1, N_LONG + 1)}
-
-
-def press(listener: Listener, *keys: str) -> None:
-    ActionChains(listener.driver).send_keys(*keys).perform()
 
 
 def tab_to(listener: Listener, selector: str) -> None:

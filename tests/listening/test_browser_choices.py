@@ -9,17 +9,13 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed (the extra dev brings it)")
 
-from selenium.webdriver import ActionChains
 
 from humanclap.choices import read_choices
-from humanclap.listening.answered import answered
 from humanclap.listening.comparisons import EQUAL, A, B
 from humanclap.listening.database import rows
 from humanclap.listening.export import export_study
-from humanclap.listening.study import Study
-from humanclap.records import Pair
 
-from .browser import AXE, TOKEN, Listener, Served, missing, serve
+from .browser import AXE, CLIPS_FETCHED, TOKEN, Listener, Served, missing, newest, press, serve
 from .conftest import write_clips
 from .test_comparisons import of_clips, of_texts
 
@@ -41,28 +37,18 @@ volume_check = false
 """
 N_TRIALS = 5
 PHONE = {"width": 375, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-CLIPS_FETCHED = (
-    "return performance.getEntriesByType('resource')"
-    ".filter((item) => item.name.includes('/clip/')).length"
-)
 
 
 @pytest.fixture(scope="module")
-def of_two_clips(
-    tmp_path_factory: pytest.TempPathFactory, clips: tuple[Path, list[Pair]]
-) -> Iterator[Served]:
-    items = of_clips(clips[1])
-    place = tmp_path_factory.mktemp("two-clips")
+def of_two_clips(tmp_path_factory: pytest.TempPathFactory, clips) -> Iterator[Served]:
+    place, items = tmp_path_factory.mktemp("two-clips"), of_clips(clips[1])
     with serve(DESIGN.format(trial="clips"), place, (clips[0], items)) as result:
         yield result
 
 
 @pytest.fixture(scope="module")
-def of_two_texts(
-    tmp_path_factory: pytest.TempPathFactory, clips: tuple[Path, list[Pair]]
-) -> Iterator[Served]:
-    items = of_texts(clips[1])
-    place = tmp_path_factory.mktemp("two-texts")
+def of_two_texts(tmp_path_factory: pytest.TempPathFactory, clips) -> Iterator[Served]:
+    place, items = tmp_path_factory.mktemp("two-texts"), of_texts(clips[1])
     with serve(DESIGN.format(trial="texts"), place, (clips[0], items)) as result:
         yield result
 
@@ -84,19 +70,6 @@ def to_first_trial(listener: Listener) -> Listener:
     listener.agree()
     listener.at("/trial")
     return listener
-
-
-def newest(study: Study) -> dict[int, float | None]:
-    """Trial number -> button of the session begun last; every answer is there once."""
-    with study.database.read() as connection:
-        answers = answered(connection, simulated=False)
-    own = [item for item in answers if item.session_id == answers[-1].session_id]
-    assert len({item.answer_id for item in own}) == len(own)
-    return {item.number: item.score for item in own}
-
-
-def press(listener: Listener, *keys: str) -> None:
-    ActionChains(listener.driver).send_keys(*keys).perform()
 
 
 def test_two_clips_by_mouse_and_the_export_says_which_was_chosen(

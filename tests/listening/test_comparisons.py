@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import random
 import sqlite3
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,7 +39,7 @@ from humanclap.listening.failed_clips import report_failure
 from humanclap.listening.listener_signs import chose_a
 from humanclap.listening.monitor import overview
 from humanclap.listening.quotas import wanted_of
-from humanclap.listening.sessions import StudyFullError, has_room
+from humanclap.listening.sessions import has_room
 from humanclap.listening.sides import draw_sides
 from humanclap.listening.simulate import RaterModel, rehearse
 from humanclap.listening.simulated_choices import chances
@@ -50,7 +48,8 @@ from humanclap.listening.study import Study, create_study, open_study
 from humanclap.records import Pair
 
 from .conftest import SYSTEMS
-from .test_answers import begun, fall_idle, trials
+from .test_answers import begun, errors_at_once, fall_idle, trials
+from .test_rehearsal import book_of_all_columns, read_csv
 
 DESIGN = """
 title = "Which one?"
@@ -131,11 +130,6 @@ def answer_all(study: Study, session, score: float = A) -> None:
     for trial in trials(study, session):
         if trial["state"] == "open":
             assert store_answer(study, session, answer(study, trial, score)) == "stored"
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 # -- tables ---------------------------------------------------------------------------------
@@ -453,23 +447,12 @@ def test_simultaneous_and_idle_listeners_end_with_exact_quotas_and_balanced_side
 ) -> None:
     study = make_compared()
     fall_idle(study, begun(study))
-    errors: list[Exception] = []
 
     def take_part() -> None:
-        try:
-            while True:
-                answer_all(study, begun(study))
-        except StudyFullError:
-            pass
-        except Exception as error:  # reported below, in the main thread
-            errors.append(error)
+        while True:
+            answer_all(study, begun(study))
 
-    threads = [threading.Thread(target=take_part) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert errors_at_once(take_part, n=8) == []
     view = overview(study)
     assert {(pair.answered, pair.promised) for pair in view.pairs} == {(4, 0)}
     assert [(s.system, s.answered, s.led) for s in view.systems] == [
@@ -576,12 +559,7 @@ def test_the_codebook_explains_every_column_and_code_of_choices(
     rehearsed: Study, tmp_path: Path
 ) -> None:
     done = export_study(rehearsed, tmp_path, simulated=True)
-    book = read_csv(tmp_path / "codebook.csv")
-    explained = {(row["file"], row["column"]) for row in book if row["meaning"]}
-    for name in done.files:
-        if name.endswith(".csv") and name != "codebook.csv":
-            with open(tmp_path / name, newline="", encoding="utf-8") as file:
-                assert {(name, column) for column in next(csv.reader(file))} <= explained
+    book = book_of_all_columns(tmp_path, done.files)
     codes = {(row["column"], row["value"]) for row in book if row["value"]}
     for row in read_csv(tmp_path / "choices.csv"):
         for column in ("choice", "expected", "shown_first"):

@@ -179,24 +179,19 @@ def _insert(
     """into: the table of answers, that of their values, and the column of their id."""
     table, values_table, key = into
     now = time.time()
-    insert(
-        connection,
-        table,
-        [
-            {
-                key: answer.answer_id,
-                "trial_id": answer.trial_id,
-                "received_at": now,
-                "answered_at": now - answer.waited_s,
-                "play_count": answer.play_count,
-                "play_count_second": answer.play_count_second,
-                "heard_to_end": int(answer.heard_to_end),
-                "trial_s": answer.trial_s,
-                "digest": answer.digest,
-                **extra,
-            }
-        ],
-    )
+    record = {
+        key: answer.answer_id,
+        "trial_id": answer.trial_id,
+        "received_at": now,
+        "answered_at": now - answer.waited_s,
+        "play_count": answer.play_count,
+        "play_count_second": answer.play_count_second,
+        "heard_to_end": int(answer.heard_to_end),
+        "trial_s": answer.trial_s,
+        "digest": answer.digest,
+        **extra,
+    }
+    insert(connection, table, [record])
     insert(
         connection,
         values_table,

@@ -78,11 +78,7 @@ def export_study(
         listeners = _listeners(connection, form, everything, simulated=simulated)
         events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
     if not everything:
-        raise InputError(
-            "all answers of this study are simulated; export them with --simulated"
-            if both and not simulated
-            else "the study has no answers yet"
-        )
+        raise InputError(_nothing(simulated=both and not simulated))
     kept, aside = _part(everything, form, finished_only=finished_only)
     aside += [(item, "revised") for item in earlier]
     files = _write_answers(folder, form, kept, aside)
@@ -101,6 +97,12 @@ def export_study(
     )
     _write_manifest(study, result, events, both=both)
     return result
+
+
+def _nothing(*, simulated: bool) -> str:
+    if simulated:
+        return "all answers of this study are simulated; export them with --simulated"
+    return "the study has no answers yet"
 
 
 def _part(

@@ -137,10 +137,7 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
     mos_question = next(question.id for question in study.design.questions if question.rated)
-    aside: dict[str, int] = defaultdict(int)
-    for _, reason in {(item.answer_id, item.set_aside) for item in answers}:
-        if reason is not None:
-            aside[reason] += 1
+    reasons = {(item.answer_id, item.set_aside) for item in answers}
     return Overview(
         title=study.design.title,
         state=state,
@@ -153,7 +150,7 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         sessions=sessions,
         attendance=seen,
         length=length,
-        set_aside=dict(aside),
+        set_aside=dict(Counter(reason for _, reason in reasons if reason is not None)),
         pairs=tuple(pairs),
         mos_question=mos_question,
         systems=tuple(

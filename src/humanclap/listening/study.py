@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,19 +94,10 @@ def create_study(
     durations = {audio: clip.duration_s for audio, clip in examined.items()}
     stimuli = _stimuli(pairs, anchors, design, durations)
     fingerprint = fingerprint_text([design_text, *map(_named, stimuli)])
-    database = Database(where)
-    try:
-        database.upgrade()
-        with database.write() as connection:
-            _make_room(connection, where, replace_empty=replace_empty)
-            _write_settings(connection, design_text, audio_root, fingerprint)
-            insert(connection, "stimuli", stimuli)
-    except BaseException:
-        database.close()
-        if "://" not in where and not there:
-            Path(where).unlink(missing_ok=True)  # ours: it was not there before
-        raise
-    database.close()
+    with _made(where, there) as connection:
+        _make_room(connection, where, replace_empty=replace_empty)
+        _write_settings(connection, design_text, audio_root, fingerprint)
+        insert(connection, "stimuli", stimuli)
     return Created(
         n_pairs=len(pairs),
         n_anchors=len(anchors),
@@ -113,6 +105,22 @@ def create_study(
         fingerprint=fingerprint,
         notes=(*_session_notes(design, pairs), *_clip_notes(examined)),
     )
+
+
+@contextmanager
+def _made(where: str, there: bool) -> Iterator[Connection]:
+    """A transaction on a new database, or on one that was there; a new file goes where it fails."""
+    database = Database(where)
+    try:
+        database.upgrade()
+        with database.write() as connection:
+            yield connection
+    except BaseException:
+        database.close()
+        if "://" not in where and not there:
+            Path(where).unlink(missing_ok=True)  # ours: it was not there before
+        raise
+    database.close()
 
 
 def _check_kind(items: Sequence[Pair | Comparison], design: StudyDesign) -> None:
