@@ -3,8 +3,8 @@
 The long form is `audio,text_a,text_b,choice,listener_id` for two texts of one clip and
 `text,audio_a,audio_b,choice,listener_id` for two clips of one text; a table that has both kinds
 has `audio_a,text_a,audio_b,text_b`. Votes stand in `n_first,n_second,n_equal` in the place of
-`choice,listener_id`, or as FENSE publishes them: `judge1`, `judge2`, ... (1 the first, -1 the
-second, 0 neither) and `sum`.
+`choice,listener_id`, or in `judge1`, `judge2`, ... (1 the first, -1 the second, 0 neither) and
+`sum`; FENSE's own JSON (`fense`) is read as votes too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from humanclap.errors import InputError, TableError
-from humanclap.records import ANCHOR, Answer, Choice, Side, Votes
+from humanclap.fense import is_fense, read_fense
+from humanclap.records import Answer, Choice, Side, Votes
 from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
 
 logger = logging.getLogger(__name__)
@@ -42,16 +43,18 @@ _WORDS: dict[str, Answer] = {
 }
 """What others write, and the word it most likely stands for."""
 
-Form = Literal["choices", "votes", "judges"]
+Form = Literal["choices", "votes", "judges", "fense"]
 
 
 def choice_form(columns: Iterable[str]) -> Form | None:
-    """What a table with these columns holds: an answer a row, votes, FENSE's judges, or neither.
+    """What a table with these columns holds: an answer a row, votes, judges, FENSE's JSON, or none.
 
     >>> choice_form(["audio", "text_a", "text_b", "judge1", "judge2", "sum"])
     'judges'
     """
     columns = set(columns)
+    if is_fense(columns):
+        return "fense"
     if not any(columns.issuperset(sides) for sides in SIDES.values()):
         return None
     if columns.issuperset(ANSWER_COLUMNS):
@@ -76,17 +79,21 @@ def read_choices(path: str | Path) -> list[Choice]:
 
 def read_choice_files(paths: Sequence[str | Path]) -> list[Choice]:
     """As `read_choices`, of several files, end to end; a repeat may stand in another file."""
+    return _choices_in([read_table(path) for path in paths])
+
+
+def _choices_in(tables: Sequence[Table]) -> list[Choice]:
     answered: dict[tuple[str, str], list[tuple[Path, Choice]]] = {}
     read = []
-    for path in map(Path, paths):
-        table = read_table(path)
+    for table in tables:
         if choice_form(table.columns) != "choices":
-            raise TableError(path, _not_choices(table.columns), 1)
+            raise TableError(table.path, _not_choices(table.columns), 1)
+        sides = _sides_of(table)
         for row in table.rows:
-            choice = row.make(partial(_choice, row, _sides_of(table)))
+            choice = row.make(partial(_choice, row, sides))
             if not choice.repeat:
                 before = answered.setdefault((choice.listener_id, choice.choice_id), [])
-                before.append((path, choice))
+                before.append((table.path, choice))
                 choice = _answered_before(row, choice, before[:-1])
             read.append(choice)
     return read
@@ -106,7 +113,7 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
     table = read_table(path)
     form = choice_form(table.columns)
     if form == "choices":
-        choices = read_choices(path)
+        choices = _choices_in([table])
         asked = [one for one in choices if include_anchors or not one.is_check]
         _tell_checks(path, len(choices) - len(asked), "answers to attention checks")
         votes = votes_of(asked, include_anchors=include_anchors, path=path)
@@ -120,13 +127,17 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
 
 
 def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -> list[Votes]:
+    every = read_fense(path) if form == "fense" else _counted_rows(table, form)
+    kept = [votes for votes in every if include_anchors or not votes.is_check]
+    _tell_checks(path, len(every) - len(kept), "attention checks")
+    return _joined(path, kept)
+
+
+def _counted_rows(table: Table, form: Form) -> list[Votes]:
     sides = _sides_of(table)
     judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
     count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
-    every = [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
-    kept = [votes for votes in every if include_anchors or votes.kind != ANCHOR]
-    _tell_checks(path, len(every) - len(kept), "attention checks")
-    return _joined(path, kept)
+    return [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
 
 
 def votes_of(
@@ -139,15 +150,18 @@ def votes_of(
     Raises InputError where a question has two kinds, splits or systems, naming the lines.
     path: of the table, for that message.
     """
-    counted = [one for one in choices if include_anchors or not one.is_check]
-    answered = {(one.listener_id, one.choice_id) for one in counted if not one.repeat}
+    counted = [
+        (one, (one.listener_id, one.choice_id))
+        for one in choices
+        if include_anchors or not one.is_check
+    ]
+    answered = {key for one, key in counted if not one.repeat}
     questions: dict[str, list[Choice]] = {}
-    for one in counted:
-        key = (one.listener_id, one.choice_id)
+    for one, key in counted:
         if one.repeat and key in answered:
             continue
         answered.add(key)
-        of_question = questions.setdefault(one.choice_id, [])
+        of_question = questions.setdefault(key[1], [])
         turned = bool(of_question) and of_question[0].pair_id_a != one.pair_id_a
         of_question.append(one.swapped() if turned else one)
     return [_votes(of_question, path) for of_question in questions.values()]
@@ -180,7 +194,7 @@ def write_votes(
 
 
 def _not_choices(columns: Sequence[str]) -> str:
-    if choice_form(columns) in ("votes", "judges"):
+    if choice_form(columns) is not None:
         return "these are votes, without the listeners who gave them; read_votes reads them"
     return (
         f"not a table of choices: the table has {', '.join(columns)}. Known forms:\n"

@@ -88,7 +88,7 @@ def read_cells(path: Path) -> tuple[tuple[str, ...], list[Cells]]:
         raise TableError(path, f"a {suffix} sheet is not read; save it as CSV (UTF-8) or .tsv")
     if kind == "parquet":
         return _parquet(path)
-    text = _content(path)
+    text = read_text(path)
     if _is_standard(path):
         start = text.lstrip()[:1]
         kind = {"{": "jsonl", "[": "json"}.get(start, "csv")
@@ -103,7 +103,8 @@ def _is_standard(path: Path) -> bool:
     return str(path) == STANDARD
 
 
-def _content(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """All of a text file, of `.gz` or of standard input, as UTF-8; raises TableError otherwise."""
     try:
         if _is_standard(path):
             data = _standard_input(sys.stdin)

@@ -374,6 +374,11 @@ class Votes(_Sides):
         return self.n_first - self.n_second
 
     @property
+    def is_check(self) -> bool:
+        """Whether this is an attention check: of kind anchor."""
+        return self.kind == ANCHOR
+
+    @property
     def decided(self) -> bool:
         """Whether more people chose one side than the other, and the sides differ."""
         return self.sum != 0 and self.pair_id_a != self.pair_id_b

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from humanclap.audio import audio_blocks, load_audio
+from humanclap.audio import SoundBytes, audio_blocks, load_audio
 from humanclap.errors import AudioError
 
 RATE = 16000
@@ -44,9 +44,25 @@ ODD = {
 
 
 def refused(path) -> str:
+    """Why a file is refused; its bytes are, for the same reason."""
     with pytest.raises(AudioError) as caught:
         load_audio(path, sample_rate=RATE)
+    if path.exists():
+        with pytest.raises(AudioError) as of_bytes:
+            load_audio(in_memory(path), sample_rate=RATE)
+        assert str(of_bytes.value) == str(caught.value)
     return caught.value.reason
+
+
+def heard(path) -> np.ndarray:
+    """The samples of a file; its bytes give the same."""
+    samples = load_audio(path, sample_rate=RATE)
+    np.testing.assert_array_equal(load_audio(in_memory(path), sample_rate=RATE), samples)
+    return samples
+
+
+def in_memory(path) -> SoundBytes:
+    return SoundBytes(data=path.read_bytes(), name=str(path))
 
 
 @pytest.fixture
@@ -57,7 +73,7 @@ def two_seconds(noise):
 @pytest.mark.parametrize("ending", [*FORMATS, *ODD])
 def test_a_whole_file_of_every_format_is_read(two_seconds, wav, ending):
     path = wav(two_seconds, RATE, f"a.{ending}", **(FORMATS | ODD)[ending])
-    assert len(load_audio(path, sample_rate=RATE)) == 2 * RATE
+    assert len(heard(path)) == 2 * RATE
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -130,14 +146,14 @@ TAG = b"ID3\x03\0\0" + bytes([0, 0, 0x7F, 0x7F]) + b"\x01" * 16383  # 127 * 128 
 def test_what_stands_behind_a_wav_and_is_no_sound_does_no_harm(noise, wav, behind):
     path = wav(noise(RATE), RATE)
     path.write_bytes(path.read_bytes() + behind)
-    assert len(load_audio(path, sample_rate=RATE)) == RATE
+    assert len(heard(path)) == RATE
 
 
 @pytest.mark.parametrize("ending", ["flac", "mp3", "ogg", "au"])
 def test_an_id3v1_tag_behind_a_file_does_no_harm(noise, wav, ending):
     path = wav(noise(RATE), RATE, f"a.{ending}", **FORMATS[ending])
     path.write_bytes(path.read_bytes() + b"TAG" + b"x" * 125)
-    assert len(load_audio(path, sample_rate=RATE)) == RATE
+    assert len(heard(path)) == RATE
 
 
 @pytest.mark.parametrize(
@@ -148,7 +164,7 @@ def test_a_file_written_to_a_pipe_is_read_to_its_end(noise, wav, ending, at, pla
     path = wav(noise(RATE), RATE, f"a.{ending}", **FORMATS[ending])
     content = path.read_bytes()
     path.write_bytes(content[:at] + placeholder + content[at + 4 :])
-    assert len(load_audio(path, sample_rate=RATE)) == RATE
+    assert len(heard(path)) == RATE
 
 
 def without_length(flac: bytes) -> bytes:
@@ -159,10 +175,10 @@ def without_length(flac: bytes) -> bytes:
 def test_a_flac_of_unknown_length_is_read_to_its_end(noise, wav):
     samples = noise(6 * RATE)
     path = wav(samples, RATE, "a.flac")
-    whole = load_audio(path, sample_rate=RATE)
+    whole = heard(path)
     path.write_bytes(without_length(path.read_bytes()))
     assert soundfile.info(path).frames > 1 << 60
-    np.testing.assert_array_equal(load_audio(path, sample_rate=RATE), whole)
+    np.testing.assert_array_equal(heard(path), whole)
     assert len(whole) == 6 * RATE
 
 
@@ -197,7 +213,7 @@ def test_what_ffmpeg_writes_to_a_pipe_is_read_to_its_end(noise, wav, tmp_path, e
     )
     path = tmp_path / f"piped.{ending}"
     path.write_bytes(made.stdout)
-    assert len(load_audio(path, sample_rate=RATE)) == pytest.approx(3 * RATE, abs=RATE // 50)
+    assert len(heard(path)) == pytest.approx(3 * RATE, abs=RATE // 50)
 
 
 @pytest.mark.parametrize("block_s", [2.0, 0.5, 0.1])
@@ -224,3 +240,10 @@ def test_a_git_lfs_pointer_and_a_link_to_nothing_say_what_they_are(tmp_path):
     reason = refused(link)
     assert reason.startswith("is a link to ../.git/annex/objects/cat.wav, which is not there")
     assert "git annex get" in reason
+
+
+def test_bytes_without_a_name_have_a_remedy_too():
+    with pytest.raises(AudioError, match=r"^<bytes>: not a sound file.*: ffmpeg -i IN OUT.wav$"):
+        load_audio(SoundBytes(data=b"<html>404 not found</html>" * 50), sample_rate=RATE)
+    with pytest.raises(AudioError, match=r"^<bytes>: the file is empty \(0 bytes\)"):
+        load_audio(SoundBytes(data=b""), sample_rate=RATE)

@@ -107,3 +107,14 @@ def test_float32_stays_float32_on_a_gpu_and_what_the_caller_allowed_comes_back()
         assert not convolutions.allow_tf32
     assert convolutions.allow_tf32
     assert not products.allow_tf32
+
+
+def test_float32_stays_float32_until_the_last_of_several_threads_is_done():
+    convolutions = torch.backends.cudnn
+    first, second = embedding._without_tf32(), embedding._without_tf32()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not convolutions.allow_tf32
+    second.__exit__(None, None, None)
+    assert convolutions.allow_tf32

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from humanclap.errors import SettingsError
+from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import check_leakage
-from humanclap.ratings.split import assign_splits, parse_fractions, split_shares, unmet_shares
-from humanclap.records import Rating
+from humanclap.ratings.split import (
+    assign_splits,
+    pairs_of,
+    parse_fractions,
+    split_shares,
+    unmet_shares,
+)
+from humanclap.records import Choice, Rating, Votes
 
 
 def test_every_rating_of_a_pair_and_its_relatives_get_one_split():
@@ -75,3 +82,49 @@ def test_fractions_are_read():
 def test_bad_fractions_are_refused(text):
     with pytest.raises(SettingsError, match=r"fractions are written train=0\.8,test=0\.2"):
         parse_fractions(text)
+
+
+def test_both_sides_of_a_choice_are_in_its_split_and_no_clip_or_caption_is_in_two():
+    texts = [
+        Votes(
+            audio_a=f"{i}.wav",
+            audio_b=f"{i}.wav",
+            text_a=f"text {i}",
+            text_b=f"text {(i + 1) % 5 + 5 * (i // 5)}",
+            n_first=1,
+            n_second=2,
+            kind="HM" if i % 2 else "MM",
+        )
+        for i in range(40)
+    ]
+    split = assign_splits(texts, {"train": 0.5, "test": 0.5}, seed=4)
+    sides = {
+        name: [pair for one in split if one.split == name for pair in pairs_of(one)]
+        for name in ("train", "test")
+    }
+    check_leakage(sides)
+    assert split_shares(split) == {
+        (name, kind): 0.5 for name in ("train", "test") for kind in ("HM", "MM")
+    }
+    assert [replace(one, split=None) for one in split] == texts
+    clips = [replace(one, kind=None) for one in texts[:5]]
+    with pytest.raises(InputError, match="form 1"):
+        assign_splits(clips, {"train": 0.5, "test": 0.5})
+
+
+def test_missed_shares_of_choices_are_told_in_questions():
+    choices = [
+        Choice(
+            audio_a=f"{i}a",
+            audio_b=f"{i}b",
+            text_a=f"{i}",
+            text_b=f"{i}",
+            choice="first",
+            listener_id="x",
+        )
+        for i in range(3)
+    ]
+    shares = {"train": 0.5, "test": 0.5}
+    told = unmet_shares(assign_splits(choices, shares), shares)
+    assert any("of the – questions, not 50%" in sentence for sentence in told)
+    assert "the largest such group has 2 of 6 pairs" in told[-1]

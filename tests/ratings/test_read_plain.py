@@ -176,3 +176,11 @@ def test_bad_xacle_averages_are_refused(tmp_path):
         read_targets_xacle(table(tmp_path, header + "1.wav,a dog,7\n1.wav,a dog,7\n"))
     with pytest.raises(TableError, match="no XACLE averages: expected columns wav_file_name"):
         read_targets_xacle(table(tmp_path, f"{HEADER}\na.wav,x,7,1\n"))
+
+
+def test_choices_and_votes_are_told_by_their_columns_and_are_no_ratings(tmp_path):
+    path = table(tmp_path, "audio,text_a,text_b,choice,listener_id\na,x,y,first,1\n")
+    assert table_kind(path) == "choices"
+    with pytest.raises(TableError, match=r"these are choices, not ratings"):
+        read_ratings(path)
+    assert table_kind(table(tmp_path, "audio,text_a,text_b,judge1\na,x,y,1\n")) == "votes"

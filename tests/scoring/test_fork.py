@@ -25,11 +25,20 @@ def score(text):
     torch.randn(600, 600) @ torch.randn(600, 600)
     return torch.get_num_threads(), scorer.score(sys.argv[1], text)
 
+def workers(_):
+    with Encoders(scorer.backbone) as encoders:
+        return encoders.workers
+
 with multiprocessing.get_context("fork").Pool(2) as pool:
     found = pool.map_async(score, ["a dog barks"] * 4).get(timeout=60)
 assert {threads for threads, _ in found} == {1}, found
 assert all(abs(value - own) < 1e-6 for _, value in found), (own, found)
 assert torch.get_num_threads() == 2
+
+from humanclap.clap.encoders import Encoders
+with Encoders(scorer.backbone), multiprocessing.get_context("fork").Pool(1) as pool:
+    found = pool.map_async(workers, [0]).get(timeout=60)  # as if a thread here were scoring
+assert found == [1], found
 """
 
 

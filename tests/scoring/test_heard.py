@@ -315,6 +315,21 @@ def test_what_was_heard_before_a_stop_is_kept(
     assert counted["embed_audio"] <= 3
 
 
+def test_bytes_and_open_files_are_known_by_what_they_hold(
+    tiny_checkpoint: Checkpoint, folder: Path, counted: Counter[str]
+) -> None:
+    scorer = HumanCLAP(tiny_checkpoint, settings())
+    path = folder / "clip2.wav"
+    first = scorer.embed_audio(path.read_bytes())
+    counted.clear()
+    with open(path, "rb") as stream:
+        again = scorer.embed_audio([stream, {"bytes": path.read_bytes(), "path": "b.wav"}])
+    assert counted["embed_audio"] == 0
+    assert np.array_equal(again, np.concatenate([first, first]))
+    scorer.embed_audio((folder / "clip5.wav").read_bytes())
+    assert counted["embed_audio"] == 1
+
+
 def test_arrays_and_pipes_are_heard_anew(
     tiny_checkpoint: Checkpoint, folder: Path, cache: EmbeddingCache, counted: Counter[str]
 ) -> None:

@@ -331,6 +331,14 @@ def test_what_is_no_clip_is_refused_by_its_type(clip: Any, message: str) -> None
         clip_of(clip, rate)
 
 
+def test_a_decoder_that_fails_is_told_of() -> None:
+    def fail() -> None:
+        raise RuntimeError("Invalid data found")
+
+    with pytest.raises(AudioError, match=r"audio\[0\]: cannot be decoded \(Invalid data found\)"):
+        clips_of([SimpleNamespace(get_all_samples=fail)], None)  # type: ignore[list-item]
+
+
 def test_errors_name_the_place_in_a_list() -> None:
     with pytest.raises(InputError, match=r"audio\[2\]: a NoneType is no clip"):
         clips_of([np.zeros(RATE), np.zeros(RATE), None], RATE)  # type: ignore[list-item]

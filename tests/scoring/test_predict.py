@@ -18,6 +18,7 @@ from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP, NotScoredWarning, TextCutWarning
 from humanclap.scoring.settings import ScoringSettings
+from humanclap.tables import read_scores
 
 RATE = 32000
 UNREAD = "犬が吠えている"
@@ -152,7 +153,9 @@ def test_predictions_of_a_model_without_calibration(
     assert re.fullmatch(r"3 pairs\nmean score -?\d\.\d{3}", str(table))
 
 
-def test_predictions_become_a_data_frame(scorer: HumanCLAP, batch: torch.Tensor) -> None:
+def test_predictions_become_a_data_frame(
+    scorer: HumanCLAP, batch: torch.Tensor, tmp_path: Path
+) -> None:
     pandas = pytest.importorskip("pandas")
     frame = scorer.predict(batch, "rain", sample_rate=RATE).to_pandas()
     assert isinstance(frame, pandas.DataFrame)
@@ -161,6 +164,10 @@ def test_predictions_become_a_data_frame(scorer: HumanCLAP, batch: torch.Tensor)
     assert frame.score.isna().tolist() == [False, True, False, False]
     assert frame.error.notna().tolist() == [False, True, False, False]
     assert list(scorer.predict([], []).to_pandas().columns) == names
+    frame.to_csv(tmp_path / "scores.csv", index=False)  # a table of scores like any other
+    assert [row.score for row in read_scores(tmp_path / "scores.csv")] == pytest.approx(
+        frame.score.tolist(), nan_ok=True
+    )
 
 
 def test_similarity_is_every_clip_with_every_text(scorer: HumanCLAP, clips: Path) -> None:

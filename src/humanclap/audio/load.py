@@ -74,7 +74,8 @@ class Waveform:
         if samples.dtype.name not in _FULL_SCALE:
             raise AudioError(
                 self.name,
-                f"samples are {samples.dtype.name}; expected one of {', '.join(_FULL_SCALE)}",
+                f"samples are {samples.dtype.name}; expected one of {', '.join(_FULL_SCALE)}, "
+                "which tell the full scale (16-bit values in another type? give x.astype('int16'))",
             )
         if samples.ndim not in (1, 2):
             raise AudioError(

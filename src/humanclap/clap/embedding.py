@@ -6,6 +6,7 @@ go through `encode_clips`, what comes of them through `pooling`.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -278,16 +279,33 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _without_tf32() -> Iterator[None]:
+class _WithoutTF32:
     """Matrix products and convolutions of float32 in float32, whatever the caller has allowed.
 
-    TensorFloat-32 keeps 10 of 23 binary digits; torch allows it for convolutions by itself.
+    TensorFloat-32 keeps 10 of 23 binary digits; torch allows it for convolutions by itself, for the
+    whole process: the first thread inside turns it off, the last one puts back what was there.
     """
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = False
-    try:
-        yield
-    finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = False, False
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+        with self._lock:
+            if self._users == 0:
+                self._before = products.allow_tf32, convolutions.allow_tf32
+                products.allow_tf32 = convolutions.allow_tf32 = False
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    products.allow_tf32, convolutions.allow_tf32 = self._before
+
+
+_without_tf32 = _WithoutTF32()

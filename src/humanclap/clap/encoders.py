@@ -8,6 +8,7 @@ number of threads, and threads that share nothing wait for nobody.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,6 +45,11 @@ class _OneThread:
             self._users += 1
             return self._before
 
+    def forget(self) -> None:
+        """In a forked child: whoever was inside is a thread of the parent's, and not here."""
+        self._lock = threading.Lock()
+        self._users = 0
+
     def leave(self) -> None:
         """End."""
         with self._lock:
@@ -53,6 +59,8 @@ class _OneThread:
 
 
 _one_thread = _OneThread()
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_one_thread.forget)
 
 
 class Encoders:

@@ -1,33 +1,38 @@
-"""`humanclap ratings`: read, screen, summarise, aggregate and split human ratings."""
+"""`humanclap ratings`: read, screen, summarise, aggregate and split ratings and choices."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from humanclap.cli.console import (
-    Command,
     emit,
-    keeps_inputs,
     output_options,
     remark,
     text_table,
     to_json,
+)
+from humanclap.cli.ratings_options import (
+    FILE,
+    chosen_of,
+    print_counts,
+    reading_options,
+    screening_options,
+    table_output_options,
+    tell_split,
 )
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:
     from humanclap.ratings.screening import Screened
     from humanclap.ratings.summary import GroupSummary
-    from humanclap.records import Rating
+    from humanclap.records import Rating, Target
 
-RULES = ("none", "relate", "published", "spo", "attention")
-FILE = click.Path(path_type=Path)
 SUMMARY_COLUMNS = (
     *("question", "split", "system", "ratings", "pairs", "listeners", "mean", "MOS"),
     *("ICC", "LOO", "half", "SB"),
@@ -36,58 +41,28 @@ SUMMARY_COLUMNS = (
 
 @click.group(epilog="Example: humanclap ratings summary REL.csv --screen relate")
 def ratings() -> None:
-    """Read, screen, summarise and aggregate human ratings.
+    """Read, screen, summarise and aggregate what people said: ratings and choices.
 
     Tables may be RELATE's (REL, IS, OS), XACLE's or the plain long form: audio, text, score,
     listener_id [, question, kind, system, subset, split, expected]; told apart by their columns.
+
+    Choices: audio, text_a, text_b, choice, listener_id, or text, audio_a, audio_b, choice,
+    listener_id [, kind, system_a, system_b, split, expected, shown_first, duration_s, repeat], with
+    first, second or equal as the choice; or votes: n_first, n_second, n_equal, or judge1, judge2,
+    ..., or FENSE's JSON.
     """
 
 
-def reading_options(command: Command) -> Command:
-    """Add FILES, --question and --scale."""
-    for option in (
-        click.option(
-            "--scale",
-            help="Range of the ratings, as low..high; aggregate asks for it where none of them "
-            "leaves 1..5 or 0..1.  [default: 0..10]",
-        ),
-        click.option(
-            "--question",
-            type=click.Choice(["REL", "IS", "OS"]),
-            help="Which question to take; names it where a table does not.",
-        ),
-        click.argument("files", nargs=-1, required=True, type=FILE),
-    ):
-        command = option(command)
-    return command
+def _are_choices(files: Sequence[Path], **for_ratings: object) -> bool:
+    """Whether the files hold choices; raises UsageError for options that only ratings have."""
+    from humanclap.ratings.choices import hold_choices
 
-
-def screening_options(command: Command) -> Command:
-    """Add --screen and --split."""
-    for option in (
-        click.option("--split", "splits", multiple=True, help="Only this split; repeatable."),
-        click.option(
-            "--screen",
-            "rules",
-            multiple=True,
-            type=click.Choice(RULES),
-            help="Screening rule; repeat it to apply several in turn.  [default: none]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def table_output_options(command: Command) -> Command:
-    """Add --output (a table, needed), --json and --quiet."""
-    command = keeps_inputs(command)
-    for option in (
-        click.option("-o", "--output", required=True, type=FILE, help="Table to write."),
-        click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr."),
-        click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON."),
-    ):
-        command = option(command)
-    return command
+    if not hold_choices(files):
+        return False
+    for name, value in for_ratings.items():
+        if value:
+            raise click.UsageError(f"--{name} is for ratings; {files[0]} holds choices")
+    return True
 
 
 def _read(
@@ -115,19 +90,6 @@ def _screened(read: Sequence[Rating], rules: Sequence[str], quiet: bool) -> Scre
     return screened
 
 
-def _of_splits(kept: Sequence[Rating], splits: Sequence[str], quiet: bool) -> list[Rating]:
-    from humanclap.errors import InputError
-
-    unknown = set(splits) - {rating.split for rating in kept}
-    if unknown:
-        there = ", ".join(sorted({str(rating.split) for rating in kept}))
-        raise InputError(f"no rating has split {', '.join(sorted(unknown))}; there are: {there}")
-    chosen = [rating for rating in kept if not splits or rating.split in splits]
-    if len(chosen) < len(kept):
-        remark(f"{len(kept) - len(chosen)} ratings are of other splits", quiet=quiet)
-    return chosen
-
-
 def _tell_left_out(kept: Sequence[Rating], kinds: set[str], quiet: bool) -> None:
     for kind, count in Counter(rating.kind for rating in kept).items():
         if kind not in kinds:
@@ -138,15 +100,18 @@ def _tell_left_out(kept: Sequence[Rating], kinds: set[str], quiet: bool) -> None
 @reading_options
 @screening_options
 @output_options
+@click.option("--listeners", type=FILE, help="Choices: table of how each listener chose.")
 def summary(
     files: tuple[Path, ...],
     question: str | None,
     scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
+    without: tuple[str, ...],
     output: Path | None,
     quiet: bool,
     as_json: bool,
+    listeners: Path | None,
 ) -> None:
     """Ratings, pairs, listeners, means and reliability, per split and system.
 
@@ -154,11 +119,21 @@ def summary(
     of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
     stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash is
     undefined; the reason stands below the table.
+
+    Of choices: one judge against the rest, Krippendorff's alpha, what stood first, repeats.
     """
     from humanclap.ratings.summary import summarise
 
+    if _are_choices(files, question=question, scale=scale):
+        from humanclap.cli import ratings_choices as choices
+
+        found = choices.Read(files, rules, splits, without, quiet=quiet)
+        choices.summary(found, output=output, as_json=as_json, listeners=listeners)
+        return
+    if listeners is not None:
+        raise click.UsageError("--listeners is for choices")
     kept = _screened(_read(files, question, scale, quiet), rules, quiet).kept
-    chosen = _of_splits(kept, splits, quiet)
+    chosen = chosen_of(kept, splits, without, quiet)
     _tell_left_out(chosen, {"rating"}, quiet)
     groups = summarise(chosen)
     if as_json:
@@ -223,6 +198,7 @@ def screen(
     scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
+    without: tuple[str, ...],
     output: Path,
     quiet: bool,
     as_json: bool,
@@ -231,15 +207,22 @@ def screen(
     """Write the ratings a rule keeps, as a plain table, and what it excludes.
 
     Rules: relate (a listener's three anchors), published (the publisher's own column), spo
-    (another answer within 5), attention (no failed check).
+    (another answer within 5), attention (no failed check). Of choices: attention, one-side (p of
+    a listener's sides at least 0.001), fast (median time at least 2 s).
     """
     from humanclap.ratings.plain import write_plain
     from humanclap.ratings.screening import Exclusion, count_screened
     from humanclap.tables import write_records
 
+    if _are_choices(files, question=question, scale=scale):
+        from humanclap.cli import ratings_choices as choices
+
+        found = choices.Read(files, rules, splits, without, quiet=quiet)
+        choices.screen(found, output, exclusions=exclusions, as_json=as_json)
+        return
     read = _read(files, question, scale, quiet)
     screened = _screened(read, rules, quiet=True)
-    chosen = _of_splits(screened.kept, splits, quiet)
+    chosen = chosen_of(screened.kept, splits, without, quiet)
     write_plain(output, chosen)
     if exclusions is not None:
         write_records(exclusions, screened.exclusions, record_type=Exclusion)
@@ -266,6 +249,7 @@ def aggregate(
     scale: str | None,
     rules: tuple[str, ...],
     splits: tuple[str, ...],
+    without: tuple[str, ...],
     output: Path,
     quiet: bool,
     as_json: bool,
@@ -274,36 +258,57 @@ def aggregate(
 ) -> None:
     """Write one target a pair: mean rating, n, standard error, and the mean in 0..1.
 
-    A single table of XACLE averages is taken as it is (4 listeners a pair).
+    A single table of XACLE averages is taken as it is (4 listeners a pair). Of choices: the votes
+    on a question a row, the share of the side a, and its interval.
     """
-    from humanclap.ratings.aggregate import aggregate
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.standardise import standardise_on_scale
     from humanclap.ratings.xacle import read_targets_xacle
     from humanclap.records import Target
     from humanclap.tables import write_records
 
+    if _are_choices(files, question=question, scale=scale, standardise=standardise):
+        from humanclap.cli import ratings_choices as choices
+
+        found = choices.Read(files, rules, splits, without, quiet=quiet)
+        choices.aggregate(found, output, include_anchors=include_anchors, as_json=as_json)
+        return
     on_scale = _on_scale(scale)
     if len(files) == 1 and table_kind(files[0]) == "averages":
-        if rules or splits or include_anchors or standardise:
+        if rules or splits or without or include_anchors or standardise:
             raise click.UsageError("a table of averages has no listeners to screen or standardise")
         targets = read_targets_xacle(files[0], scale=on_scale)
     else:
         read = _read(files, question, scale, quiet)
-        ask_for_scale(
-            [rating.score for rating in read], on_scale, where=str(files[0]), option="--scale"
-        )
-        kept = list(_screened(read, rules, quiet).kept)
-        if standardise:
-            kept, n_clipped = standardise_on_scale(kept, on_scale)
-            remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
-        chosen = _of_splits(kept, splits, quiet)
-        _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
-        # The whole table has left no doubt of its scale; a part of it need not ask again.
-        stated = RatingScale(low=on_scale.low, high=on_scale.high)
-        targets = aggregate(chosen, scale=stated, include_anchors=include_anchors)
+        scores = [rating.score for rating in read]
+        ask_for_scale(scores, on_scale, where=str(files[0]), option="--scale")
+        kept = _standardised(_screened(read, rules, quiet).kept, on_scale, standardise, quiet)
+        chosen = chosen_of(kept, splits, without, quiet)
+        targets = _targets(chosen, on_scale, include_anchors, quiet)
     write_records(output, targets, record_type=Target)
-    _print_counts(targets, as_json)
+    print_counts(targets, as_json)
+
+
+def _standardised(
+    kept: Sequence[Rating], scale: RatingScale, asked: bool, quiet: bool
+) -> Sequence[Rating]:
+    from humanclap.ratings.standardise import standardise_on_scale
+
+    if not asked:
+        return kept
+    standardised, n_clipped = standardise_on_scale(kept, scale)
+    remark(f"{n_clipped} standardised ratings set to an end of the scale", quiet=quiet)
+    return standardised
+
+
+def _targets(
+    chosen: Sequence[Rating], scale: RatingScale, include_anchors: bool, quiet: bool
+) -> list[Target]:
+    from humanclap.ratings.aggregate import aggregate
+
+    _tell_left_out(chosen, {"rating", "anchor"} if include_anchors else {"rating"}, quiet)
+    # The whole table has left no doubt of its scale; a part of it need not ask again.
+    stated = RatingScale(low=scale.low, high=scale.high)
+    return aggregate(chosen, scale=stated, include_anchors=include_anchors)
 
 
 @ratings.command(epilog="Example: humanclap ratings split targets.csv --seed 1 -o split.csv")
@@ -330,62 +335,26 @@ def split(
 ) -> None:
     """Assign splits anew so that no clip and no caption is in two of them.
 
-    Takes ratings of any form (written as a plain table) or one table of targets. Ratings and
-    anchors are divided alike, as far as pairs that share a clip or a caption allow; the counts say
-    what each split holds, `share` being its share of the kind's pairs.
+    Takes ratings of any form (written as a plain table), one table of targets, or choices. Ratings
+    and anchors are divided alike, as far as pairs that share a clip or a caption allow; the counts
+    say what each split holds, `share` being its share of the kind's pairs.
     """
     from humanclap.ratings.plain import write_plain
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.split import (
-        assign_splits,
-        parse_fractions,
-        split_shares,
-        unmet_shares,
-    )
+    from humanclap.ratings.split import assign_splits, parse_fractions
     from humanclap.records import Target
     from humanclap.tables import read_targets, write_records
 
     shares = parse_fractions(fractions)
-    if len(files) == 1 and table_kind(files[0]) == "targets":
+    if _are_choices(files, question=question, scale=scale):
+        from humanclap.cli import ratings_choices as choices
+
+        choices.split(choices.Read(files, quiet=quiet), output, shares, seed, as_json=as_json)
+    elif len(files) == 1 and table_kind(files[0]) == "targets":
         targets = assign_splits(read_targets(files[0]), shares, seed)
         write_records(output, targets, record_type=Target)
-        held, unmet = split_shares(targets), unmet_shares(targets, shares)
-        _print_counts(targets, as_json, shares=held)
+        tell_split(targets, shares, as_json=as_json, quiet=quiet)
     else:
         split_ratings = assign_splits(_read(files, question, scale, quiet), shares, seed)
         write_plain(output, split_ratings)
-        held, unmet = split_shares(split_ratings), unmet_shares(split_ratings, shares)
-        _print_counts(split_ratings, as_json, shares=held)
-    for sentence in unmet:
-        remark(sentence, quiet=quiet)
-
-
-def _print_counts(
-    records: Sequence[Any], as_json: bool, *, shares: Mapping[tuple[str, str], float] | None = None
-) -> None:
-    """Rows, pairs, clips and captions per split and kind, and of a split its share of the kind."""
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for record in records:
-        groups.setdefault((record.split or "–", record.kind), []).append(record)
-    columns: tuple[str, ...] = ("split", "kind", "rows", "pairs", "clips", "captions")
-    rows: list[tuple[object, ...]] = [
-        (*key, len(g), *(len({pick(r) for r in g}) for pick in (_pair, _clip, _caption)))
-        for key, g in sorted(groups.items())
-    ]
-    if shares is not None:
-        columns = (*columns, "share")
-        rows = [(*row, shares[str(row[0]), str(row[1])]) for row in rows]
-    as_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
-    emit(to_json(as_dicts) if as_json else text_table(columns, rows), output=None)
-
-
-def _pair(record: Any) -> tuple[str, str]:
-    return record.audio, record.text
-
-
-def _clip(record: Any) -> str:
-    return str(record.audio)
-
-
-def _caption(record: Any) -> str:
-    return str(record.text)
+        tell_split(split_ratings, shares, as_json=as_json, quiet=quiet)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from humanclap.choices import choice_form
 from humanclap.errors import SettingsError, TableError
 from humanclap.ratings import plain, relate, xacle
 from humanclap.ratings.answers import check_answered_once
@@ -47,9 +48,17 @@ def read_rating_files(
     return [rating for _, ratings in files for rating in ratings]
 
 
-def table_kind(path: str | Path) -> Literal["ratings", "averages", "targets"]:
-    """Told by the columns: XACLE's averages, targets made by `aggregate`, else ratings."""
+TableKind = Literal["ratings", "averages", "targets", "choices", "votes"]
+
+
+def table_kind(path: str | Path) -> TableKind:
+    """Told by the columns: XACLE's averages, targets made by `aggregate`, choices of listeners,
+    votes (FENSE's or those of `aggregate`), else ratings.
+    """
     columns = set(read_table(path).columns)
+    form = choice_form(columns)
+    if form is not None:
+        return "choices" if form == "choices" else "votes"
     if set(xacle.AVERAGE_COLUMNS) <= columns:
         return "averages"
     return "targets" if {"audio", "text", "target", "mos", "n"} <= columns else "ratings"
@@ -69,6 +78,8 @@ def _unknown_columns(table: Table) -> str:
     has = f"the table has {', '.join(table.columns)}"
     if set(xacle.AVERAGE_COLUMNS) <= set(table.columns):
         return f"these are averages, not ratings of listeners; {has}"
+    if choice_form(table.columns) is not None:
+        return f"these are choices, not ratings (humanclap.choices reads them); {has}"
     return (
         f"not a table of ratings: {has}. Known forms:\n"
         f"  RELATE: {', '.join(relate.COLUMNS)}\n"

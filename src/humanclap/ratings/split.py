@@ -1,4 +1,4 @@
-"""Give ratings or targets a split that keeps clips and captions together."""
+"""Give ratings, targets or choices a split that keeps clips and captions together."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TypeVar
 
 from humanclap.errors import SettingsError
 from humanclap.grouping import connected_groups, grouped_split
-from humanclap.records import Rating, Target
+from humanclap.records import Choice, Pair, Rating, Target, Votes, pair_id_of
 
-Splittable = TypeVar("Splittable", Rating, Target)
+Splittable = TypeVar("Splittable", Rating, Target, Choice, Votes)
+
+UNNAMED = "–"
+"""Stands for choices without a kind."""
 
 TOLERANCE = 0.05
 """A split may miss its share of a kind by so much before that is told."""
@@ -22,18 +25,46 @@ def assign_splits(
 ) -> list[Splittable]:
     """The records with `split` set anew; no clip and no caption is in two splits.
 
-    fractions: split name -> share of the pairs of every kind (ratings, anchors, ...), summing to 1.
-    The same pairs and seed give the same splits. Fails as `humanclap.grouping.grouped_split`.
+    fractions: split name -> share of the pairs of every kind (ratings, anchors, FENSE's HC, ...),
+    summing to 1. Both pairs of a choice are in its split. The same pairs and seed give the same
+    splits. Fails as `humanclap.grouping.grouped_split`.
     """
-    split_of = grouped_split(records, fractions, seed, strata=[one.kind for one in records])
-    return [replace(record, split=split_of[record.pair_id]) for record in records]
+    pairs = [(pair, kind_of(one)) for one in records for pair in pairs_of(one)]
+    strata = [kind for _, kind in pairs]
+    split_of = grouped_split([pair for pair, _ in pairs], fractions, seed, strata=strata)
+    return [replace(one, split=split_of[pairs_of(one)[0].pair_id]) for one in records]
+
+
+def pairs_of(record: Rating | Target | Choice | Votes) -> tuple[Pair, ...]:
+    """The pair of a rating or target, the two of a choice."""
+    if isinstance(record, (Choice, Votes)):
+        return (
+            Pair(audio=record.audio_a, text=record.text_a),
+            Pair(audio=record.audio_b, text=record.text_b),
+        )
+    return (Pair(audio=record.audio, text=record.text),)
+
+
+def kind_of(record: Rating | Target | Choice | Votes) -> str:
+    """The kind, of choices without one a dash."""
+    return record.kind or UNNAMED
+
+
+def item_of(record: Rating | Target | Choice | Votes) -> str:
+    """Name of what was answered: the pair, or the question of a choice."""
+    if isinstance(record, (Choice, Votes)):
+        return record.choice_id
+    return pair_id_of(record.audio, record.text)
 
 
 def split_shares(records: Sequence[Splittable]) -> dict[tuple[str, str], float]:
-    """(split, kind) -> the split's share of the kind's distinct pairs, 0 where it holds none."""
-    pairs = {(one.split or "", one.kind, one.audio, one.text) for one in records}
-    held = Counter((split, kind) for split, kind, _, _ in pairs)
-    of_kind = Counter(kind for _, kind, _, _ in pairs)
+    """(split, kind) -> the split's share of the kind's distinct pairs, 0 where it holds none.
+
+    Of choices, of the kind's distinct questions.
+    """
+    items = {(one.split or "", kind_of(one), item_of(one)) for one in records}
+    held = Counter((split, kind) for split, kind, _ in items)
+    of_kind = Counter(kind for _, kind, _ in items)
     splits = sorted({split for split, _ in held})
     return {(s, kind): held[s, kind] / of_kind[kind] for s in splits for kind in sorted(of_kind)}
 
@@ -44,12 +75,13 @@ def unmet_shares(records: Sequence[Splittable], fractions: Mapping[str, float]) 
     Told where a split has none of a kind or is off by more than 5 of 100 pairs of that kind.
     """
     found = []
+    what = "questions" if isinstance(records[0], (Choice, Votes)) else "pairs"
     for (split, kind), share in split_shares(records).items():
         asked = fractions.get(split, 0.0)
         if abs(share - asked) > TOLERANCE or not share:
-            found.append(f"{split} holds {share:.0%} of the {kind} pairs, not {asked:.0%}")
+            found.append(f"{split} holds {share:.0%} of the {kind} {what}, not {asked:.0%}")
     if found:
-        pairs = sorted({(one.audio, one.text) for one in records})
+        pairs = sorted({(pair.audio, pair.text) for one in records for pair in pairs_of(one)})
         largest = Counter(connected_groups(pairs)).most_common(1)[0][1]
         found.append(
             f"pairs that share a clip or a caption stay together; the largest such group has "

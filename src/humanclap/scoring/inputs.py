@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import MOST_CHANNELS, Source, Waveform
-from humanclap.errors import InputError, SettingsError
+from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import check_text
 
 Clip = (
@@ -161,7 +161,10 @@ def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Sou
         return _of_mapping(audio, sample_rate, name)
     if callable(getattr(audio, "get_all_samples", None)):  # an AudioDecoder of torchcodec
         _check_no_rate(sample_rate, "an AudioDecoder")
-        decoded = audio.get_all_samples()
+        try:
+            decoded = audio.get_all_samples()
+        except RuntimeError as error:
+            raise AudioError(name or "<AudioDecoder>", f"cannot be decoded ({error})") from error
         return clip_of(decoded.data, int(decoded.sample_rate), name)
     file = _file_of(audio, name)
     if file is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from humanclap.clap.checkpoint import packaged_names
 from humanclap.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ class Origin:
     def made(self, fingerprint: str) -> bool:
         """Whether weights of this fingerprint are those that were loaded."""
         return self.fingerprint == fingerprint
+
+
+def origin_of(
+    model: str | Path, fingerprint: str, mn04: str | Path | None, offline: bool
+) -> Origin | None:
+    """Of a packaged model; None for any other, which may not be found again where it is loaded."""
+    if not isinstance(model, str) or model not in packaged_names():
+        return None
+    return Origin(model, fingerprint, mn04, offline)
 
 
 def reloaded(kind: type[HumanCLAP], origin: Origin, settings: ScoringSettings) -> HumanCLAP:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from humanclap.audio.load import Source, name_of
 from humanclap.audio.names import shown
-from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
@@ -33,7 +33,7 @@ from humanclap.scoring.inputs import (
     texts_of,
 )
 from humanclap.scoring.manifest import check_pair_ids
-from humanclap.scoring.pickled import Origin, reloaded
+from humanclap.scoring.pickled import Origin, origin_of, reloaded
 from humanclap.scoring.predictions import Predictions
 from humanclap.scoring.settings import Precision, ScoringSettings, settings_of
 
@@ -98,9 +98,7 @@ class HumanCLAP(Embedder):
             progress=progress,
         )
         scorer = cls(checkpoint, settings)
-        if isinstance(model, str) and model in packaged_names():
-            fingerprint = scorer._weights.fingerprint()
-            scorer._origin = Origin(model, fingerprint, mn04=mn04, offline=offline)
+        scorer._origin = origin_of(model, scorer._weights.fingerprint(), mn04, offline)
         return scorer
 
     def __repr__(self) -> str:

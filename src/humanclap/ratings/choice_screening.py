@@ -1,0 +1,200 @@
+"""Which listeners' choices to trust: screening rules. Each says what it excluded, and why."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from humanclap.errors import InputError, SettingsError
+from humanclap.metrics.vote_agreement import exact_share
+from humanclap.records import Choice
+
+ONE_SIDE_P = 0.001
+"""Smallest p-value of the test against even sides that is kept: 10 answers all on one side are
+(p = 0.002), 11 are not (0.00098)."""
+MIN_MEDIAN_S = 2.0
+"""Shortest median time from the start of a trial to its answer that is kept, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceExclusion:
+    """One answer that a rule excluded; `line` is that of its table."""
+
+    listener_id: str
+    rule: str
+    detail: str
+    audio_a: str
+    text_a: str
+    audio_b: str
+    text_b: str
+    choice: str
+    kind: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenedChoices:
+    """What rules kept, in the order given, and what they excluded; together all there was."""
+
+    kept: tuple[Choice, ...]
+    exclusions: tuple[ChoiceExclusion, ...] = ()
+
+
+def screen_attention(choices: Sequence[Choice]) -> dict[str, str]:
+    """Listeners who answered one attention check otherwise than `expected`, with the detail.
+
+    Listeners without checks pass. Raises InputError for a check without `expected`.
+    """
+    failed: dict[str, str] = {}
+    for one in choices:
+        if not one.is_check:
+            continue
+        if one.expected is None:
+            raise InputError(
+                f"line {one.line}: an attention check (kind anchor) without its right answer; "
+                "write it in the column 'expected'"
+            )
+        if one.choice != one.expected:
+            detail = f"attention check answered {one.choice}, expected {one.expected}"
+            failed.setdefault(one.listener_id, detail)
+    return failed
+
+
+def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> dict[str, str]:
+    """Listeners who choose the place on the page and not what they hear, with the detail.
+
+    Of a listener's answers for a side (no attention checks, no equal), how many were for what stood
+    first? Excluded where the exact two-sided binomial test against a half has p < `limit`. That is
+    fair where the places were drawn at random, or balanced: a good listener may well choose a every
+    time. So it takes only answers that say what stood first, and raises InputError where none does.
+    """
+    if not any(one.shown_first for one in choices):
+        raise InputError(
+            "the rule one-side needs to know what stood first on the page, and the table does "
+            "not say (column shown_first: a or b)"
+        )
+    excluded = {}
+    for listener_id, answers in side_answers(choices).items():
+        found = exact_share(answers["first"], answers["first"] + answers["second"])
+        if found.p_value < limit:
+            excluded[listener_id] = (
+                f"{found.k} of {found.n} answers for what stood first, p = {found.p_value:.2g}, "
+                f"limit {limit:g}"
+            )
+    return excluded
+
+
+def side_answers(choices: Sequence[Choice]) -> dict[str, Counter[str]]:
+    """By listener, answers for what stood first, second and for equal, where that is known.
+
+    Attention checks do not count: their right side is known to the study.
+    """
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in choices:
+        if one.shown_first is not None and not one.is_check:
+            found[one.listener_id][one.shown] += 1
+    return dict(found)
+
+
+def screen_fast(choices: Sequence[Choice], *, limit_s: float = MIN_MEDIAN_S) -> dict[str, str]:
+    """Listeners whose median time to an answer is below `limit_s` seconds, with the detail.
+
+    Answers without a time do not count. Raises InputError where none has one.
+    """
+    if not limit_s >= 0:
+        raise SettingsError(f"the shortest median time is {limit_s:g} s; expected 0 or more")
+    times: dict[str, list[float]] = defaultdict(list)
+    for one in choices:
+        if not math.isnan(one.duration_s):
+            times[one.listener_id].append(one.duration_s)
+    if not times:
+        raise InputError("the rule fast needs times, and the table has none (column duration_s)")
+    medians = {listener_id: statistics.median(of) for listener_id, of in times.items()}
+    return {
+        listener_id: f"median time {median:.2f} s, limit {limit_s:g} s"
+        for listener_id, median in medians.items()
+        if median < limit_s
+    }
+
+
+Rule = Callable[[Sequence[Choice]], Mapping[str, str]]
+
+CHOICE_RULES: dict[str, Rule] = {
+    "none": lambda choices: {},
+    "attention": screen_attention,
+    "one-side": screen_one_side,
+    "fast": screen_fast,
+}
+"""The rules by name, with their limits; each names listeners, all of whose answers go."""
+
+
+def screen_choices(choices: Sequence[Choice], rules: Sequence[str]) -> ScreenedChoices:
+    """Apply rules one after the other; a later one sees what the earlier ones kept.
+
+    Raises SettingsError for an unknown rule, InputError where a rule has nothing to go by.
+    """
+    kept, exclusions = tuple(choices), tuple[ChoiceExclusion, ...]()
+    for rule in rules:
+        if rule not in CHOICE_RULES:
+            raise SettingsError(
+                f"{rule!r} is no rule for choices; known: {', '.join(CHOICE_RULES)}"
+            )
+        why = CHOICE_RULES[rule](kept)
+        exclusions += tuple(
+            _exclusion(one, rule, why[one.listener_id]) for one in kept if one.listener_id in why
+        )
+        kept = tuple(one for one in kept if one.listener_id not in why)
+    return ScreenedChoices(kept=kept, exclusions=exclusions)
+
+
+def _exclusion(one: Choice, rule: str, detail: str) -> ChoiceExclusion:
+    return ChoiceExclusion(
+        listener_id=one.listener_id,
+        rule=rule,
+        detail=detail,
+        audio_a=one.audio_a,
+        text_a=one.text_a,
+        audio_b=one.audio_b,
+        text_b=one.text_b,
+        choice=one.choice,
+        kind=one.kind,
+        line=one.line,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceScreeningCount:
+    """How much a screening kept or a rule excluded; n_checks: answers to attention checks."""
+
+    outcome: str
+    n_choices: int
+    n_checks: int
+    n_questions: int
+    n_listeners: int
+
+
+def count_screened_choices(
+    choices: Sequence[Choice], screened: ScreenedChoices
+) -> list[ChoiceScreeningCount]:
+    """Counts of what was kept and of what each rule excluded; `choices` is what was screened."""
+    rule_of = {one.listener_id: one.rule for one in screened.exclusions}
+    groups: dict[str, list[Choice]] = {"kept": []}
+    groups |= {f"excluded by {rule}": [] for rule in dict.fromkeys(rule_of.values())}
+    for one in choices:
+        rule = rule_of.get(one.listener_id)
+        groups["kept" if rule is None else f"excluded by {rule}"].append(one)
+    return [_count(outcome, of_outcome) for outcome, of_outcome in groups.items()]
+
+
+def _count(outcome: str, choices: Sequence[Choice]) -> ChoiceScreeningCount:
+    asked = [one for one in choices if not one.is_check]
+    return ChoiceScreeningCount(
+        outcome=outcome,
+        n_choices=len(asked),
+        n_checks=len(choices) - len(asked),
+        n_questions=len({one.choice_id for one in asked}),
+        n_listeners=len({one.listener_id for one in choices}),
+    )

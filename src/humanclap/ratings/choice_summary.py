@@ -1,0 +1,231 @@
+"""What a set of choices is: how many, how far people agree, what order does, who is steady."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from humanclap.choices import votes_of
+from humanclap.errors import InputError
+from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap
+from humanclap.metrics.choice_accuracy import one_judge
+from humanclap.metrics.vote_agreement import KrippendorffAlpha, exact_share, ratio, wilson
+from humanclap.ratings.choice_screening import side_answers
+from humanclap.ratings.summary import EVERY, UNNAMED
+from humanclap.records import Choice, Votes
+
+REPLICATES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its 95 % interval and n; NaN where `reason` says why."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceSummary:
+    """One group of questions; attention checks are no part of it.
+
+    n_listeners: 0 where the table names none; n_decided: questions with more votes for one side;
+    share_equal: of the votes; one_judge: share of single votes on the side of the others' sum, n
+    such votes (equal ones, and votes whose others are even, are left out); alpha_ordinal and
+    alpha_nominal: Krippendorff's, over n questions with two votes or more, each entered in both
+    orders; shown_first: share of n answers for a side that were for what stood first, p_order its
+    exact test against a half; repeats: share of n repeats answered as before.
+    """
+
+    split: str
+    kind: str
+    n_questions: int
+    n_votes: int
+    n_listeners: int
+    n_decided: int
+    share_equal: float
+    one_judge: Estimate
+    alpha_ordinal: Estimate
+    alpha_nominal: Estimate
+    shown_first: Estimate
+    p_order: float
+    repeats: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoosingListener:
+    """How one listener chose.
+
+    n_choices: answers but attention checks, repeats among them; n_checks_failed: of n_checks with
+    a right answer; share_first: of the n_sides answers for a side whose place is known, p_one_side
+    their exact test against a half; n_same: of n_repeats; median_s: seconds to an answer.
+    """
+
+    listener_id: str
+    n_choices: int
+    n_checks: int
+    n_checks_failed: int
+    n_sides: int
+    share_first: float
+    p_one_side: float
+    n_repeats: int
+    n_same: int
+    median_s: float
+
+
+def summarise_choices(records: Sequence[Choice] | Sequence[Votes]) -> list[ChoiceSummary]:
+    """Summaries by split and kind, each with the total over what has several.
+
+    Intervals of agreement: bootstrap that draws clips whole (texts, where two clips of one text
+    were chosen between), 2,000 replicates, seed 0. Raises InputError as `votes_of`, and where there
+    are attention checks only.
+    """
+    choices = [one for one in records if isinstance(one, Choice) and not one.is_check]
+    votes = [one for one in records if isinstance(one, Votes) and not one.is_check]
+    votes = votes or votes_of(choices)
+    if not votes:
+        raise InputError("there are only attention checks; nothing is left to summarise")
+    answers: dict[str, list[Choice]] = {}
+    for one in choices:
+        answers.setdefault(one.choice_id, []).append(one)
+    return [
+        _summary(split, kind, of_kind, answers)
+        for split, of_split in _groups(votes, "split")
+        for kind, of_kind in _groups(of_split, "kind")
+    ]
+
+
+def _groups(votes: Sequence[Votes], field: str) -> Iterator[tuple[str, Sequence[Votes]]]:
+    groups: dict[str, list[Votes]] = {}
+    for one in votes:
+        groups.setdefault(getattr(one, field) or UNNAMED, []).append(one)
+    if len(groups) > 1:
+        yield EVERY, votes
+    yield from sorted(groups.items(), key=lambda item: (item[0] == UNNAMED, item[0]))
+
+
+def _summary(
+    split: str, kind: str, votes: Sequence[Votes], answers: Mapping[str, Sequence[Choice]]
+) -> ChoiceSummary:
+    choices = [one for question in votes for one in answers.get(question.choice_id, ())]
+    agreed = _agreement(votes)
+    order, p_order = _order(choices)
+    return ChoiceSummary(
+        split=split,
+        kind=kind,
+        n_questions=len(votes),
+        n_votes=sum(one.n for one in votes),
+        n_listeners=len({one.listener_id for one in choices}),
+        n_decided=sum(one.decided for one in votes),
+        share_equal=sum(one.n_equal for one in votes) / sum(one.n for one in votes),
+        **agreed,
+        shown_first=order,
+        p_order=p_order,
+        repeats=_steadiness(choices),
+    )
+
+
+def _agreement(votes: Sequence[Votes]) -> dict[str, Estimate]:
+    first, equal, second = (
+        np.array([getattr(one, name) for one in votes], dtype=np.float64)
+        for name in ("n_first", "n_equal", "n_second")
+    )
+    agree, counted = one_judge(first, second)
+    many = int((first + equal + second > 1).sum())
+    counts = np.stack([first, equal, second], axis=1)
+    few = "no question has two votes" if not many else "all votes are equal"
+    found = {
+        "one_judge": _estimate(
+            ratio(agree, counted),
+            votes,
+            int(counted.sum()),
+            "no vote for a side has others that lean to one",
+        )
+    }
+    for level in ("ordinal", "nominal"):
+        alpha = KrippendorffAlpha(counts, level, both_orders=True)
+        found[f"alpha_{level}"] = _estimate(alpha, votes, many, few)
+    return found
+
+
+def _estimate(statistics: Statistics, votes: Sequence[Votes], n: int, undefined: str) -> Estimate:
+    """A statistic of the questions with its interval, drawn by clip (or text)."""
+    (value,) = statistics(np.ones((1, len(votes)))).values()
+    if not np.isfinite(value[0]):
+        return Estimate(value=math.nan, low=math.nan, high=math.nan, n=n, reason=undefined)
+    clusters = [one.audio_a if one.between == "texts" else one.text_a for one in votes]
+    rng = np.random.default_rng(0)
+    (interval,) = cluster_bootstrap(statistics, clusters, rng=rng, replicates=REPLICATES).values()
+    return Estimate(
+        value=float(value[0]), low=interval.low, high=interval.high, n=n, reason=interval.reason
+    )
+
+
+def _order(choices: Sequence[Choice]) -> tuple[Estimate, float]:
+    """Share of the answers for a side that were for what stood first, and its exact test."""
+    answers = sum(side_answers(choices).values(), Counter[str]())
+    found = exact_share(answers["first"], answers["first"] + answers["second"])
+    reason = None
+    if not found.n:
+        known = any(one.shown_first for one in choices)
+        reason = "all answers are equal" if known else "no answer says what stood first"
+    estimate = Estimate(value=found.share, low=found.low, high=found.high, n=found.n, reason=reason)
+    return estimate, found.p_value
+
+
+def _steadiness(choices: Sequence[Choice]) -> Estimate:
+    """Share of the repeats answered as the first time, with Wilson's interval."""
+    alike = repeats_alike(choices)
+    if not alike:
+        return Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, reason="no repeats")
+    low, high = wilson(sum(alike), len(alike))
+    return Estimate(value=sum(alike) / len(alike), low=float(low), high=float(high), n=len(alike))
+
+
+def repeats_alike(choices: Sequence[Choice]) -> list[bool]:
+    """Of each repeat whose first answer is there too: whether it prefers the same side, or none."""
+    first = {(one.listener_id, one.choice_id): one for one in choices if not one.repeat}
+    found = []
+    for again in choices:
+        before = first.get((again.listener_id, again.choice_id))
+        if again.repeat and before is not None:
+            turned = again.pair_id_a != before.pair_id_a
+            found.append((again.swapped() if turned else again).choice == before.choice)
+    return found
+
+
+def summarise_listeners(choices: Sequence[Choice]) -> list[ChoosingListener]:
+    """One row a listener, in order of first appearance."""
+    of_listener: dict[str, list[Choice]] = {}
+    for one in choices:
+        of_listener.setdefault(one.listener_id, []).append(one)
+    return [_listener(listener_id, own) for listener_id, own in of_listener.items()]
+
+
+def _listener(listener_id: str, own: Sequence[Choice]) -> ChoosingListener:
+    asked = [one for one in own if not one.is_check]
+    checks = [one for one in own if one.expected is not None]
+    places = side_answers(own).get(listener_id, Counter())
+    sides = exact_share(places["first"], places["first"] + places["second"])
+    alike = repeats_alike(asked)
+    times = [one.duration_s for one in own if not math.isnan(one.duration_s)]
+    return ChoosingListener(
+        listener_id=listener_id,
+        n_choices=len(asked),
+        n_checks=len(checks),
+        n_checks_failed=sum(one.choice != one.expected for one in checks),
+        n_sides=sides.n,
+        share_first=sides.share,
+        p_one_side=sides.p_value,
+        n_repeats=len(alike),
+        n_same=sum(alike),
+        median_s=round(statistics.median(times), 3) if times else math.nan,
+    )
