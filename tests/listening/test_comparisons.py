@@ -45,6 +45,7 @@ from humanclap.listening.simulate import RaterModel, rehearse
 from humanclap.listening.simulated_choices import chances
 from humanclap.listening.starter import starter
 from humanclap.listening.study import Study, create_study, open_study
+from humanclap.ratings.choice_summary import summarise_choices
 from humanclap.records import Pair
 
 from .conftest import SYSTEMS
@@ -566,7 +567,9 @@ def test_the_codebook_explains_every_column_and_code_of_choices(
             assert not row[column] or (column, row[column]) in codes
 
 
-def test_shares_agreement_and_signs_are_those_of_a_hand_calculation(rehearsed: Study) -> None:
+def test_shares_agreement_and_signs_are_those_of_a_hand_calculation(
+    rehearsed: Study, tmp_path: Path
+) -> None:
     from scipy import stats
 
     view = overview(rehearsed, simulated=True)
@@ -584,12 +587,10 @@ def test_shares_agreement_and_signs_are_those_of_a_hand_calculation(rehearsed: S
     low, high = stats.t.interval(0.95, len(means) - 1, sum(means) / len(means), stats.sem(means))
     mos = view.systems[0].mos
     assert (mos.mean - mos.half_width, mos.mean + mos.half_width) == pytest.approx((low, high))
-    votes = [
-        Counter(str(i.choice) for i in own if i.stimulus_id == s)
-        for s in {i.stimulus_id for i in own}
-    ]
-    same = [math.comb(n, 2) for counted in votes for n in counted.values()]
-    assert view.agreement[0].same == pytest.approx(sum(same) / len(votes))
+    export_study(rehearsed, tmp_path, simulated=True)
+    summary = summarise_choices(read_choices(tmp_path / "choices.csv"))[0]
+    alpha = summary.alpha_ordinal.value
+    assert view.agreement[0].alpha == pytest.approx(alpha), "as the ratings stage has it"
     decided = [i.score for i in own if i.score != EQUAL]
     assert view.chose_a == pytest.approx(decided.count(A) / len(decided))
     for listener in view.listeners:

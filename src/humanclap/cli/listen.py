@@ -321,8 +321,8 @@ def _compared_text(view: Any) -> list[str]:
     )
     [agreement] = view.agreement
     sides = text_table(
-        ("choices", "two listeners chose the same", "chose the side at A"),
-        [(agreement.n_ratings, agreement.same, view.chose_a)],
+        ("choices", "Krippendorff's alpha", "chose the side at A"),
+        [(agreement.n_ratings, agreement.alpha, view.chose_a)],
     )
     return [systems, "", sides]
 

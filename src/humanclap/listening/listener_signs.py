@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
 from sqlalchemy import Connection
 
 from humanclap.listening.answered import Answered, anchor_means
@@ -16,6 +15,7 @@ from humanclap.listening.comparisons import EQUAL, A
 from humanclap.listening.database import rows
 from humanclap.listening.design import StudyDesign
 from humanclap.listening.study import Study
+from humanclap.metrics.vote_agreement import exact_share
 
 ANCHOR_LIMIT_UNIT = 0.2
 """An anchor mean at or above this share of the scale is flagged (RELATE's looser limit)."""
@@ -166,9 +166,7 @@ def _sides_chosen(own: Iterable[Answered]) -> list[bool]:
 def _one_sided(own: Iterable[Answered]) -> bool:
     """Whether sides that were drawn by chance were chosen as no attentive listener would."""
     chosen = _sides_chosen(own)
-    if not chosen:
-        return False
-    return bool(stats.binomtest(sum(chosen), len(chosen)).pvalue < ONE_SIDE_P)
+    return exact_share(sum(chosen), len(chosen)).p_value < ONE_SIDE_P
 
 
 def _share(values: Iterable[bool]) -> float:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy import stats
 from sqlalchemy import Connection
 
@@ -21,6 +22,7 @@ from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import pair_load
 from humanclap.listening.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
+from humanclap.metrics.vote_agreement import KrippendorffAlpha
 
 _HISTORY = (0.1, 0.25, 0.5, 0.75, 1.0)
 
@@ -70,14 +72,14 @@ class SystemProgress:
 class Agreement:
     """How far listeners agree on one question so far.
 
-    same: of a choice, how often two listeners of a comparison chose the same.
+    alpha: of choices, Krippendorff's (ordinal, whichever side is called first); NaN of ratings.
     """
 
     question: str
     n_ratings: int
     icc: float
     leave_one_out_srcc: float
-    same: float = math.nan
+    alpha: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +293,7 @@ def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
                     n_ratings=len(own),
                     icc=math.nan,
                     leave_one_out_srcc=math.nan,
-                    same=_same(own),
+                    alpha=_alpha(own),
                 )
             )
         elif question.rated:
@@ -306,11 +308,13 @@ def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
     return result
 
 
-def _same(own: Sequence[Answered]) -> float:
-    """Share of the pairs of answers to one comparison that are the same; NaN without pairs."""
+def _alpha(own: Sequence[Answered]) -> float:
+    """Krippendorff's alpha of choices, as `humanclap ratings summary` gives it."""
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for item in own:
         votes[item.stimulus_id][str(item.choice)] += 1
-    same = sum(n * (n - 1) for counted in votes.values() for n in counted.values())
-    pairs = sum(counted.total() * (counted.total() - 1) for counted in votes.values())
-    return same / pairs if pairs else math.nan
+    if not votes:
+        return math.nan
+    counts = [[each[side] for side in ("first", "equal", "second")] for each in votes.values()]
+    alpha = KrippendorffAlpha(counts, "ordinal", both_orders=True)
+    return float(alpha(np.ones((1, len(counts))))["alpha"][0])
