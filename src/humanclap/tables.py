@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from humanclap.errors import InputError, TableError
 from humanclap.formats import (
@@ -20,6 +20,14 @@ from humanclap.formats import (
 from humanclap.records import Pair, Score, Target
 
 Record = TypeVar("Record")
+
+
+class Named(Protocol):
+    """A record of a pair."""
+
+    @property
+    def pair_id(self) -> str:
+        """Name of the pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,22 +174,56 @@ def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
         for row in table.rows
     ]
     check_distinct((pair.pair_id for pair in pairs), table.rows, what="pair")
-    return pairs, further_cells(table, pairs)
+    return pairs, further_cells(table, pairs, placed=[field.name for field in fields(Pair)])
 
 
-def further_cells(table: Table, pairs: Sequence[Pair], *, known: Sequence[str] = ()) -> Further:
-    """The cells of `table`, whose rows are `pairs`, in columns that a Pair has no place for.
-
-    known: columns that served another purpose and are left out too.
-    """
-    placed = {*known, *(field.name for field in fields(Pair))}
-    names = [column for column in table.columns if column not in placed]
+def further_cells(table: Table, pairs: Sequence[Named], *, placed: Iterable[str]) -> Further:
+    """The cells of `table`, whose rows are `pairs`, in all columns but those `placed` in them."""
+    taken = set(placed)
+    names = [column for column in table.columns if column not in taken]
     if not names:
         return {}
     return {
         pair.pair_id: {name: row.cells.get(name, "") for name in names}
         for pair, row in zip(pairs, table.rows, strict=True)
     }
+
+
+def kept_as(own: Sequence[str], further: Further) -> dict[str, str]:
+    """Further column -> its name in a table whose own columns are `own`; none is dropped.
+
+    A name that the table has itself gets `_before` behind it, and a number where that is taken
+    too; such a column is left out only where all its cells are empty.
+
+    >>> kept_as(["score"], {"p1": {"score": "0.3", "prompt_id": "7"}})
+    {'score': 'score_before', 'prompt_id': 'prompt_id'}
+    """
+    names = list(next(iter(further.values()), {}))
+    taken = {*own, *names}
+    found = {}
+    for name in names:
+        kept, number = name, 2
+        if name in own:
+            if not any(cells[name].strip() for cells in further.values()):
+                continue
+            kept = f"{name}_before"
+            while kept in taken:
+                kept, number = f"{name}_before_{number}", number + 1
+            taken.add(kept)
+        found[name] = kept
+    return found
+
+
+def with_further(
+    columns: Sequence[str], rows: Iterable[tuple[str, Mapping[str, object]]], further: Further
+) -> tuple[list[str], list[Mapping[str, object]]]:
+    """Columns and rows of a table, each given with its `pair_id`, and the further cells behind."""
+    names = kept_as(columns, further)
+    kept = {
+        pair_id: {name: cells[column] for column, name in names.items()}
+        for pair_id, cells in further.items()
+    }
+    return [*columns, *names.values()], [{**kept.get(pair_id, {}), **row} for pair_id, row in rows]
 
 
 def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> None:
@@ -222,6 +264,11 @@ def read_scores(path: str | Path) -> list[Score]:
     Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `met`, `text_cut`,
     `text_unread`, `note`, `error`. A row whose `score` is empty must say why in `error`.
     """
+    return read_scored(path)[0]
+
+
+def read_scored(path: str | Path) -> tuple[list[Score], Further]:
+    """As `read_scores`, and the cells of the columns that a Score has no place for."""
     table = read_table(path)
     table.require("audio", "text", "score")
 
@@ -244,7 +291,7 @@ def read_scores(path: str | Path) -> list[Score]:
 
     scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
     check_distinct((score.pair_id for score in scores), table.rows, what="pair")
-    return scores
+    return scores, further_cells(table, scores, placed=[field.name for field in fields(Score)])
 
 
 # -- writing --------------------------------------------------------------------------------

@@ -279,3 +279,13 @@ def test_a_calibration_keeps_what_it_covers_and_an_older_one_reads_without(saved
 def test_refuses_a_calibration_that_means_nothing(changes: dict[str, object], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         replace(CALIBRATION, **changes)  # type: ignore[arg-type]
+
+
+def test_the_part_of_an_error_that_predictions_share_is_kept_and_checked():
+    knots = {"scores": (0.0, 1.0), "ratings": (2.0, 8.0), "errors": (2.0, 1.0)}
+    known = Calibration(**knots, map_errors=[1.0, 0.5], fitted_on="x", n=9)
+    assert known.map_error(0.5) == 0.75
+    assert Calibration(**knots, fitted_on="x", n=9).map_error(0.5) == 1.5  # all of it
+    for wrong in ((1.0,), (3.0, 0.5), (-1.0, 0.5), (math.nan, 0.5)):
+        with pytest.raises(CheckpointError, match="are not a part of errors"):
+            Calibration(**knots, map_errors=wrong, fitted_on="x", n=9)

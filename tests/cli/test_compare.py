@@ -196,3 +196,69 @@ def test_a_report_named_json_is_json_and_is_never_written_under_a_table_s_name(f
     assert len(json.loads((folder / "best.json").read_text())) == 20
     assert run([*systems, "-o", "-"]) == 0
     assert capsys.readouterr().out.startswith("tango has the highest mean")
+
+
+def test_tables_for_a_paper_come_by_flag_or_by_the_name_of_the_output(folder, capsys):
+    pair = ["compare", "tango.csv", "audioldm.csv", *QUICK]
+    assert run([*pair, "--latex"]) == 0
+    latex = capsys.readouterr().out
+    assert latex.startswith("% needs")
+    assert latex.count(r"\begin{table}") == 2
+    assert run([*pair, "-o", "t.tex", "-q"]) == 0
+    assert (folder / "t.tex").read_text() == latex
+    assert run([*pair, "--markdown"]) == 0
+    markdown = capsys.readouterr().out
+    assert "| rank | system | mean score |" in markdown
+    assert run([*pair, "--markdown", "-o", "t.md", "-q"]) == 0
+    assert (folder / "t.md").read_text() == markdown
+    assert run([*pair, "--markdown", "report.md", "-q"]) == 0  # a file: the whole report
+    assert (folder / "report.md").read_text().startswith("# 2 systems compared on 20 prompts")
+    assert "Two by two" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--latex", "-o", "t.md"], "are two formats; give one"),
+        (["--latex", "--markdown"], "--latex and --markdown are two formats"),
+        (["--latex", "--json"], "--json and --latex are two formats"),
+        (["--json", "-o", "t.tex"], "--json and -o t.tex are two formats"),
+        (["--figures", "targets.csv"], "is a file; --figures takes a folder"),
+        (["--markdown", "tango.csv"], "would write a report over this table"),
+    ],
+)
+def test_two_formats_are_refused_before_any_work(folder, capsys, arguments, message):
+    pytest.importorskip("matplotlib", reason="humanclap[figures] is not installed")
+    before = (folder / "tango.csv").read_text()
+    assert run(["compare", "tango.csv", "audioldm.csv", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert (folder / "tango.csv").read_text() == before
+
+
+def test_figures_are_written_and_named(folder, capsys):
+    pytest.importorskip("matplotlib", reason="humanclap[figures] is not installed")
+    assert run(["compare", "tango.csv", "audioldm.csv", *QUICK, "--figures", "f"]) == 0
+    assert "wrote f/systems.svg" in capsys.readouterr().err.replace("\\", "/")
+    assert len(list((folder / "f").iterdir())) == 4
+
+
+def test_rerank_keeps_every_column_of_the_scores(folder, capsys):
+    (folder / "s.csv").write_text(
+        "seed,audio,text,score,margin\n7,a.wav,rain,0.1,\n8,b.wav,rain,0.4,0.9\n"
+    )
+    assert run(["rerank", "s.csv", "-o", "best.csv", "-q"]) == 0
+    (row,) = read_table("best.csv").rows
+    assert (row.cells["seed"], row.cells["margin_before"]) == ("8", "0.9")
+    assert row.number("margin") == pytest.approx(0.3)
+    assert run(["rerank", "s.csv", "-q"]) == 0
+    assert capsys.readouterr().out.split("\n")[0].endswith(",seed,margin_before")
+    assert run(["rerank", "s.csv", "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["seed"] == "8"
+
+
+def test_xacle_says_which_columns_its_format_has_no_place_for(folder, capsys):
+    soundfile.write("a.wav", 0.1 * np.random.default_rng(0).normal(size=16_000), 16_000)
+    (folder / "list.csv").write_text("wav_file_name,text,system\na.wav,rain,tango\n")
+    assert run(["xacle", "predict", "list.csv", "-o", "sub.csv"]) == 0
+    assert "no place for: system (humanclap score keeps them)" in capsys.readouterr().err
+    assert read_table("sub.csv").columns == ("wav_file_name", "pred_score")

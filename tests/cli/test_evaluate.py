@@ -192,3 +192,37 @@ def test_too_few_replicates_are_refused(study, capsys):
 def test_help_has_an_example(capsys):
     assert run(["evaluate", "--help"]) == 0
     assert "humanclap evaluate scores.csv --targets targets.csv" in capsys.readouterr().out
+
+
+def test_tables_for_a_paper_instead_of_the_report(study, capsys):
+    both = ["ours.csv", "plain.csv", "--targets", "targets.csv"]
+    assert evaluate(*both, "--latex", "-q") == 0
+    latex = capsys.readouterr().out
+    assert r"\label{tab:agreement}" in latex
+    assert evaluate(*both, "-o", "t.tex", "-q") == 0
+    assert (study / "t.tex").read_text() == latex
+    assert evaluate(*both, "--markdown", "-q") == 0
+    assert "| ours | 0.714 [" in capsys.readouterr().out
+    assert evaluate(*both, "--latex", "--json") == 2
+
+
+def test_figures_are_written_into_a_folder(study, capsys):
+    pytest.importorskip("matplotlib", reason="humanclap[figures] is not installed")
+    assert evaluate("ours.csv", "--targets", "targets.csv", "--figures", "f") == 0
+    assert "ours-ranks.pdf" in capsys.readouterr().err
+    assert {path.suffix for path in (study / "f").iterdir()} == {".svg", ".pdf"}
+    assert evaluate("ours.csv", "--targets", "targets.csv", "--figures", "ours.csv") == 2
+    assert "would be overwritten" in capsys.readouterr().err
+
+
+def test_the_table_of_pairs_keeps_the_columns_of_both_tables(study):
+    rows = (study / "ours.csv").read_text().splitlines()
+    rows = [f"{row},{'seed' if i == 0 else 40 + i}" for i, row in enumerate(rows)]
+    (study / "seeded.csv").write_text("\n".join(rows) + "\n")
+    given = ["--targets", "targets.csv", "--per-pair", "pairs.csv", "-q"]
+    assert evaluate("seeded.csv", *given) == 0
+    table = read_table("pairs.csv")
+    assert {row.text("audio"): row.text("seed") for row in table.rows} == {
+        f"{i}.wav": str(41 + i) for i in range(6)
+    }
+    assert "target" in table.columns

@@ -13,7 +13,7 @@ import torch
 from humanclap.clap.checkpoint import Calibration, Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
-from humanclap.tables import read_scores
+from humanclap.tables import read_scores, read_table
 
 
 @pytest.fixture(scope="module")
@@ -171,15 +171,16 @@ def test_a_clip_is_never_written_over(
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_further_columns_come_along_and_replaced_ones_are_told(
+def test_further_columns_come_along_and_renamed_ones_are_told(
     folder: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = written(folder, "audio,text,prompt_id,score\ndog.wav,a dog,p1,7\n")
     assert run(["score", str(manifest), "-m", model]) == 0
     shown = capsys.readouterr()
     header, row = shown.out.strip().split("\n")
-    assert (header.rpartition(",")[2], row.rpartition(",")[2]) == ("prompt_id", "p1")
-    assert "columns of the table replaced by new ones: score" in shown.err
+    assert header.endswith(",prompt_id,score_before")
+    assert row.endswith(",p1,7")
+    assert "columns of the table that have new values are kept: score as score_before" in shown.err
     assert run(["score", str(manifest), "-m", model, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["prompt_id"] == "p1"
 
@@ -237,3 +238,96 @@ def test_a_name_of_no_table_is_refused_before_the_model_is_loaded(
     manifest = written(folder, "audio,text\ndog.wav,a dog\n")
     assert run(["score", str(manifest), "-m", "no model", "-o", str(folder / "s.xlsx")]) == 2
     assert "a table cannot be written as .xlsx" in capsys.readouterr().err
+
+
+SYSTEMS = "audio,text,system\ndog.wav,a dog,a_1\nrain.flac,rain,a_1\ngone.wav,boo,b\n"
+
+
+def test_after_a_table_one_line_a_system_on_stderr(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = written(folder, SYSTEMS)
+    assert run(["score", str(manifest), "-m", model]) == 1
+    shown = capsys.readouterr()
+    assert len(shown.out.strip().split("\n")) == 4  # the table alone
+    lines = shown.err.split("\n")
+    (first,) = [line for line in lines if line.startswith("a_1  n = 2 clips of 2 prompts  score ")]
+    assert "predicted rating" in first
+    assert "± 1.25 of 10" in first  # an error whose shared part is unknown does not shrink
+    (second,) = [line for line in lines if line.startswith("b    n = 0 clips of 0 prompts")]
+    assert second.endswith("1 failed  (no clip scored)")
+    assert "95 % expanded percentile interval, bootstrap over prompts" in shown.err
+    assert run(["score", str(manifest), "-m", model, "-q"]) == 1
+    assert "n = 2 clips" not in capsys.readouterr().err
+
+
+def test_without_a_column_system_it_is_one_line_and_none_for_a_pair(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = written(folder, "audio,text\ndog.wav,a dog\nrain.flac,rain\n")
+    assert run(["score", str(manifest), "-m", model]) == 0
+    assert "\nn = 2 clips of 2 prompts  score " in "\n" + capsys.readouterr().err
+    assert run(["score", str(folder / "dog.wav"), "a dog", "-m", model]) == 0
+    assert "n = 1" not in capsys.readouterr().err
+
+
+def test_the_systems_as_a_table_for_a_paper(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, scores = written(folder, SYSTEMS), folder / "scores.csv"
+    given = ["score", str(manifest), "-m", model]
+    assert run([*given, "--latex", "-o", str(scores), "-q"]) == 1
+    latex = capsys.readouterr().out
+    assert len(read_scores(scores)) == 3  # the pairs are written too
+    assert r"a\_1 & 2 & 2 & " in latex
+    assert r"humanclap:0.1.0\textbar{}" in latex
+    assert run([*given, "-o", str(folder / "t.tex")]) == 1
+    assert (folder / "t.tex").read_text() == latex
+    assert "the scores of the pairs are not kept" in capsys.readouterr().err
+    assert run([*given, "--markdown", "-q"]) == 1
+    assert "| a_1 | 2 | 2 | " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pairs.csv", "--latex", "--json"], "are two formats"),
+        (["pairs.csv", "--latex", "--markdown"], "are two formats"),
+        (["dog.wav", "a dog", "--latex"], "are for a table of pairs"),
+        (["pairs.csv", "-o", "pairs.csv/x.tex"], "pairs.csv"),
+    ],
+)
+def test_tables_that_cannot_be_are_refused(
+    folder: Path,
+    model: str,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    written(folder, "audio,text\ndog.wav,a dog\n")
+    monkeypatch.chdir(folder)
+    assert run(["score", *arguments, "-m", model]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_figures_of_the_systems(
+    folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="humanclap[figures] is not installed")
+    manifest = written(folder, SYSTEMS)
+    given = ["score", str(manifest), "-m", model, "-o", str(folder / "s.csv")]
+    assert run([*given, "--figures", str(folder / "f")]) == 1
+    assert "wrote" in capsys.readouterr().err
+    names = sorted(path.name for path in (folder / "f").iterdir())
+    assert names == ["scores.pdf", "scores.svg", "systems.pdf", "systems.svg"]
+
+
+def test_a_folder_keeps_every_column_of_its_texts(folder: Path, model: str) -> None:
+    texts = written(folder, "name,seed,text,pair_id\nrain,7,rain,x1\ndog,8,a dog,x2\n", "t.csv")
+    output = folder / "out" / "scores.csv"
+    given = ["--texts", str(texts), "-m", model, "-q", "-o", str(output)]
+    assert run(["score", str(folder), *given]) == 0
+    rows = read_table(output).rows
+    kept = [tuple(row.cells[name] for name in ("name", "seed", "pair_id")) for row in rows]
+    assert kept == [("rain", "7", "x1"), ("dog", "8", "x2")]

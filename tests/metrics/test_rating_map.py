@@ -264,3 +264,20 @@ def test_refuses_what_cannot_be_fitted(changes, message):
     given = {"scores": [0.1, 0.2, 0.3], "observed": [1, 2, 4], "n": [3, 3, 3], "variance": 1.0}
     with pytest.raises(InputError, match=message):
         fit_rating_map(**{**given, **changes})
+
+
+def test_the_map_s_own_error_is_a_part_of_the_error_and_shrinks_with_the_pairs():
+    rng = np.random.default_rng(4)
+
+    def fitted(size):
+        x = rng.uniform(0, 0.6, size)
+        return fit_rating_map(x, 2 + 10 * x + rng.normal(0, 0.5, size), np.full(size, 4), 0.0)
+
+    few, many = fitted(40), fitted(640)
+    for found in (few, many):
+        assert len(found.map_errors) == len(found.errors)
+        assert all(0 <= u <= e for u, e in zip(found.map_errors, found.errors, strict=True))
+    # by 1 / sqrt(16), but for chance; a line's standard error at its middle is e / sqrt(n)
+    assert 2 < max(few.map_errors) / max(many.map_errors) < 8
+    assert min(many.map_errors) == pytest.approx(0.5 / math.sqrt(640), rel=0.5)
+    assert fit_rating_map([0, 0, 1, 1], [2, 4, 6, 8], np.full(4, 9), 9.0).map_errors == ()

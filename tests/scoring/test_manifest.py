@@ -27,7 +27,8 @@ def texts(tmp_path: Path, *rows: str) -> Path:
 def test_pairs_by_name_whatever_the_order(folder: Path, tmp_path: Path) -> None:
     table = texts(tmp_path, "ünïcode 猫,cat", "sub/a,in sub", "b.wav,bee", "a.flac,top")
     pairs, further = pairs_of_folder(folder, table)
-    assert further == {}
+    names = [further[pair.pair_id]["name"] for pair in pairs]
+    assert names == ["ünïcode 猫", "sub/a", "b.wav", "a.flac"]
     assert [(pair.audio, pair.text) for pair in pairs] == [
         ("sub/ünïcode 猫.OGG", "cat"),
         ("sub/a.wav", "in sub"),
@@ -143,10 +144,10 @@ def test_a_clip_whose_name_is_not_utf8_is_named_and_left_out(
 
 def test_further_columns_of_the_texts_come_along_and_the_system_is_known(folder, tmp_path):
     table = tmp_path / "texts.csv"
-    table.write_text("name,text,system,prompt_id\nb,bee,tango,p7\n")
+    table.write_text("pair_id,name,text,system,audio,prompt_id\nx1,b,bee,tango,old/b.ogg,p7\n")
     pairs, further = pairs_of_folder(folder, table, allow_unmatched=True)
-    assert [(pair.text, pair.system) for pair in pairs] == [("bee", "tango")]
-    assert further == {pairs[0].pair_id: {"prompt_id": "p7"}}
+    assert [(p.text, p.system, p.pair_id) for p in pairs] == [("bee", "tango", "x1")]
+    assert further == {"x1": {"name": "b", "audio": "old/b.ogg", "prompt_id": "p7"}}
 
 
 def test_one_clip_and_text_under_two_names_are_told_by_line(folder, tmp_path):

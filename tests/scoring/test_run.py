@@ -12,7 +12,7 @@ import soundfile
 
 from humanclap.errors import InputError
 from humanclap.records import Pair, Score
-from humanclap.scoring.run import replaced_columns, score_table
+from humanclap.scoring.run import renamed_columns, score_table
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import read_manifest, read_scores, read_table
@@ -171,10 +171,11 @@ def test_further_columns_of_the_manifest_stand_behind_the_scores(
     pairs, further = read_manifest(manifest)
     scores = score_table(scorer, pairs, audio_root=clips, output=output, further=further)
     table = read_table(output)
-    assert table.columns[-1] == "prompt_id"
+    assert table.columns[-2:] == ("prompt_id", "score_before")
     assert [row.cells["prompt_id"] for row in table.rows] == ["p1", "p2"]
+    assert [row.cells["score_before"] for row in table.rows] == ["7", "3"]
     assert read_scores(output) == scores
-    assert replaced_columns(further) == ["score"]
+    assert renamed_columns(further) == {"score": "score_before"}
 
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.txt"])

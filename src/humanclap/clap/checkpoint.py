@@ -52,7 +52,9 @@ class Calibration:
     a few listeners strays further, by its own noise. Fitted on the pairs named in `fitted_on`, `n`
     of them (`metrics.rating_map.fit_rating_map`); predictions are clipped to low..high. guess: the
     pairs were too few to tell the errors; covers: the kinds of sound among them, by system or
-    subset such as `natural`, empty where unknown.
+    subset such as `natural`, empty where unknown. map_errors: at each knot the part of the error
+    that is the map's own uncertainty, which the predictions of all pairs share; empty where
+    unknown.
     Raises CheckpointError for knots that break these rules.
 
     >>> bent = Calibration(scores=(0.0, 0.25, 0.5), ratings=(1.0, 2.0, 8.0), errors=(1.0, 1.5, 2.0),
@@ -70,9 +72,10 @@ class Calibration:
     high: float = 10.0
     guess: bool = False
     covers: tuple[str, ...] = ()
+    map_errors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("scores", "ratings", "errors"):  # JSON gives lists
+        for name in ("scores", "ratings", "errors", "map_errors"):  # JSON gives lists
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
         object.__setattr__(self, "covers", tuple(self.covers))
         problem = self._problem()
@@ -93,11 +96,19 @@ class Calibration:
             return f"ratings {self.ratings} fall"
         if min(self.errors) <= 0:
             return f"errors {self.errors} are not all above 0"
+        if self.map_errors and not self._parts_fit():
+            return f"map_errors {self.map_errors} are not a part of errors {self.errors}"
         if self.n < 1:
             return f"n is {self.n}; it is fitted on one pair or more"
         if not self.low < self.high:
             return f"low {self.low:g} is not below high {self.high:g}"
         return None
+
+    def _parts_fit(self) -> bool:
+        return len(self.map_errors) == len(self.errors) and all(
+            0 <= part <= whole * (1 + 1e-9)
+            for part, whole in zip(self.map_errors, self.errors, strict=True)
+        )
 
     def rating(self, score: float) -> float:
         """Predicted rating on low..high; NaN for a NaN score.
@@ -118,6 +129,11 @@ class Calibration:
     def standard_error(self, score: float) -> float:
         """Standard error of `rating(score)`, constant beyond the outer knots; NaN for NaN."""
         return float(np.interp(score, self.scores, self.errors))
+
+    def map_error(self, score: float) -> float:
+        """The part of `standard_error(score)` that predictions share; all of it where unknown."""
+        parts = self.map_errors or self.errors
+        return float(np.interp(score, self.scores, parts))
 
 
 @dataclass(frozen=True, slots=True)

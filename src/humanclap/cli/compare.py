@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
+from humanclap.cli.paper import (
+    check_figures,
+    figures_option,
+    is_flag,
+    paper_format,
+    report_options,
+    written,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.standings import Leaderboard
@@ -21,6 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 Examples:
   humanclap compare scores.csv --html leaderboard.html
   humanclap compare tango.csv audioldm.csv --shared-only
+  humanclap compare scores.csv --figures figures/ --latex > systems.tex
 """
 )
 @click.argument("scores", nargs=-1, required=True, type=_PATH)
@@ -63,7 +72,8 @@ Examples:
 @click.option(
     "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
 )
-@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
+@report_options
+@figures_option
 @click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
 @click.option(
     "--audio-root",
@@ -75,7 +85,9 @@ Examples:
 def compare(
     scores: tuple[Path, ...],
     notes: tuple[str, ...],
+    latex: bool,
     markdown: Path | None,
+    figures: Path | None,
     html: Path | None,
     audio_root: Path | None,
     link_audio: bool,
@@ -93,13 +105,18 @@ def compare(
     says that the metric's model met clips or prompts in training, that is warned of, and the
     systems are ranked without those prompts too.
     """
+    from humanclap.evaluation.figures import draw_leaderboard
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
     from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
+    from humanclap.evaluation.paper import leaderboard_tables
     from humanclap.evaluation.standings import LeaderboardSettings
     from humanclap.formats import atomic_writer
     from humanclap.tables import read_scores
+    from humanclap.typeset import typeset
 
+    paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
+    check_figures(figures)
     if len({path.stem for path in scores}) < len(scores):
         raise click.UsageError("two score tables have one file name; give each system's its own")
     board = leaderboard(
@@ -108,7 +125,7 @@ def compare(
         notes=notes,
     )
     made = made_here()
-    if markdown is not None:
+    if markdown is not None and not is_flag(markdown):
         with atomic_writer(markdown) as file:
             file.write(markdown_leaderboard(board, made=made))
     if html is not None:
@@ -124,8 +141,10 @@ def compare(
         "warnings": warnings(board),
         **board.to_dict(),
     }
-    emit(to_json(found) if as_json else _text(board), output=output)
-    for path in filter(None, (markdown, html, output)):
+    text = typeset(leaderboard_tables(board), paper) if paper else _text(board)
+    emit(to_json(found) if as_json else text, output=output)
+    drawn = [] if figures is None else draw_leaderboard(board, figures)
+    for path in filter(written, (markdown, html, output, *drawn)):
         remark(f"wrote {path}", quiet=quiet)
 
 

@@ -16,6 +16,14 @@ from humanclap.cli.console import (
     remark,
     text_table,
 )
+from humanclap.cli.paper import (
+    check_figures,
+    figures_option,
+    is_flag,
+    paper_format,
+    report_options,
+    written,
+)
 
 if TYPE_CHECKING:
     from humanclap.evaluation.join import ScoreTable
@@ -34,6 +42,7 @@ Examples:
   humanclap evaluate scores.csv --targets targets.csv --html report.html
   humanclap evaluate clapscore.csv ours.csv --targets targets.csv --by subset
   humanclap evaluate ours.csv --targets test.csv --ceiling kept.csv --floor train.csv
+  humanclap evaluate ours.csv --targets test.csv -o agreement.tex --figures figures/
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
@@ -60,8 +69,13 @@ Examples:
     help="Where relative audio paths start: adds players to the HTML report.",
 )
 @click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
-@click.option("--markdown", type=_FILE, help="Write a Markdown report.")
-@click.option("--per-pair", type=_FILE, help="Write score and MOS of each pair (one score table).")
+@report_options
+@figures_option
+@click.option(
+    "--per-pair",
+    type=_FILE,
+    help="Write score and MOS of each pair with all columns of both tables (one score table).",
+)
 @click.option(
     "--key",
     type=click.Choice(["pair_id", "audio+text", "audio-name+text"]),
@@ -129,7 +143,9 @@ def evaluate(
     html: Path | None,
     audio_root: Path | None,
     link_audio: bool,
+    latex: bool,
     markdown: Path | None,
+    figures: Path | None,
     per_pair: Path | None,
     notes: tuple[str, ...],
     as_json: bool,
@@ -148,9 +164,15 @@ def evaluate(
     out: what can be reached here without ears?
     """
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
+    from humanclap.evaluation.figures import draw_evaluation
     from humanclap.evaluation.naming import by_model
-    from humanclap.tables import read_targets
+    from humanclap.evaluation.paper import evaluation_tables
+    from humanclap.evaluation.per_pair import pair_rows
+    from humanclap.tables import read_targets, write_rows
+    from humanclap.typeset import typeset
 
+    paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
+    check_figures(figures)
     if not scores and floor is None:
         raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
     if per_pair is not None and len(scores) != 1:
@@ -174,16 +196,21 @@ def evaluate(
     write_reports(
         by_model(comparison),
         html_path=html,
-        markdown_path=markdown,
+        markdown_path=None if is_flag(markdown) else markdown,
         audio_root=audio_root,
         link_audio=link_audio,
         made=made,
     )
     if per_pair is not None:
-        _write_pairs(per_pair, comparison.evaluations[0])
-    text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
+        columns = (scores[0], targets, settings.key)
+        write_rows(per_pair, *pair_rows(comparison.evaluations[0].per_pair, *columns))
+    if paper:
+        text = typeset(evaluation_tables(by_model(comparison)), paper)
+    else:
+        text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
     emit(text, output=output)
-    for path in filter(None, (html, markdown, per_pair, output)):
+    drawn = [] if figures is None else draw_evaluation(by_model(comparison), figures)
+    for path in filter(written, (html, markdown, per_pair, output, *drawn)):
         remark(f"wrote {path}", quiet=quiet)
 
 
@@ -202,13 +229,6 @@ def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
     from humanclap.ratings.read import read_ratings
 
     return read_ratings(path, scale=scale)
-
-
-def _write_pairs(path: Path, evaluation: Evaluation) -> None:
-    from humanclap.evaluation.result import JudgedPair
-    from humanclap.tables import write_records
-
-    write_records(path, evaluation.per_pair, record_type=JudgedPair)
 
 
 def _text(comparison: Comparison) -> str:

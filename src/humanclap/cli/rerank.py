@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +72,7 @@ def rerank(
     """
     from humanclap.evaluation import EvaluationSettings
     from humanclap.evaluation.rerank import Choice, choose
-    from humanclap.tables import read_scores, records_as_csv, write_records
+    from humanclap.tables import read_scored, rows_as_csv, with_further, write_rows
 
     if targets is not None:
         settings = EvaluationSettings(
@@ -83,13 +83,19 @@ def rerank(
         text = to_json([asdict(gain) for gain in gains]) if as_json else _gain_table(gains)
         emit(text, output=output)
         return
-    choices = choose(read_scores(scores), force=force, across_systems=across_systems)
+    rows, further = read_scored(scores)
+    choices = choose(rows, force=force, across_systems=across_systems)
+    columns, cells = with_further(
+        [field.name for field in fields(Choice)],
+        ((choice.pair_id, asdict(choice)) for choice in choices),
+        further,
+    )
     if as_json:
-        emit(to_json([asdict(choice) for choice in choices]), output=output)
+        emit(to_json(cells), output=output)
     elif output is None:
-        emit(records_as_csv(choices, record_type=Choice).rstrip("\n"), output=None)
+        emit(rows_as_csv(columns, cells).rstrip("\n"), output=None)
     else:
-        write_records(output, choices, record_type=Choice)
+        write_rows(output, columns, cells)
     warn_of_notes(choices)
     remark(_counts(choices, across_systems), quiet=quiet)
 

@@ -25,12 +25,16 @@ from humanclap.cli.console import (
     warn_of_notes,
 )
 from humanclap.cli.main import EXIT_SOME_FAILED
+from humanclap.cli.paper import check_figures, figures_option, paper_format, paper_options
 from humanclap.errors import InputError
 from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.records import UNKNOWN_MET, Pair, Score, roles_met
+from humanclap.typeset import SUFFIXES
 
 if TYPE_CHECKING:
+    from humanclap.scoring.scorer import HumanCLAP
     from humanclap.tables import Further
+    from humanclap.typeset import Format
 
 
 @click.command(
@@ -40,6 +44,7 @@ Examples:
   humanclap score pairs.csv --audio-root clips/ -o scores.csv
   humanclap score clips/ --texts texts.csv -o scores.csv
   generate-pairs | humanclap score - --audio-root clips/ -o scores.parquet
+  humanclap score pairs.csv -o scores.csv --latex > systems.tex
 """
 )
 @click.argument("source", type=click.Path(path_type=Path))
@@ -92,6 +97,8 @@ Examples:
 )
 @click.option("--restart", is_flag=True, help="Forget an unfinished run of this output.")
 @cache_option
+@paper_options
+@figures_option
 @partial(output_options, report=False)
 def score(
     source: Path,
@@ -112,6 +119,9 @@ def score(
     allow_unmatched: bool,
     restart: bool,
     cache: bool,
+    latex: bool,
+    markdown: bool,
+    figures: Path | None,
     as_json: bool,
     quiet: bool,
     output: Path | None,
@@ -126,11 +136,20 @@ def score(
     calibrated on the caption or on a copy of the clip, as far as its checkpoint remembers; the
     score is the same, but says nothing about unseen pairs. The column note names silent clips and
     texts longer than the model reads; text_cut counts the word pieces not read, text_unread is the
-    share of letters that the model does not know. Exit code 1: some pairs could not be scored, for
+    share of letters that the model does not know. After a table, stderr says of each system how
+    many clips and prompts there are, their mean score with its 95 % interval over prompts, their
+    mean predicted rating with its error, and how many failed; --latex and --markdown print that as
+    a table for a paper. Exit code 1: some pairs could not be scored, for
     their clip or because more than half of the text's letters are unknown; their rows say why.
     """
+    paper = paper_format(output, latex=latex, markdown=markdown, as_json=as_json)
+    if text is not None and (paper or figures):
+        raise click.UsageError("--latex, --markdown and --figures are for a table of pairs")
+    summary_file = output if output is not None and suffix_of(output) in SUFFIXES else None
+    output = None if summary_file else output
     if output is not None and not as_json and (text is None or suffix_of(output)):
         check_output(output)
+    check_figures(figures)
     pairs, further, root = _pairs(source, text, texts, audio_root, allow_unmatched)
     from humanclap.clap.device import use_threads
     from humanclap.scoring.run import score_table
@@ -174,12 +193,14 @@ def score(
             further=further,
             progress=progress,
         )
-    if table is None:
+    if table is None and not paper:
         emit(_text_of(scores, further, as_json=as_json, single=text is not None), output=output)
     warn_of_language(scorer.backbone, [item.text for item in scores if item.error is None])
     warn_of_notes(scores)
-    _remark_replaced(further, quiet)
-    return _report(scores, scorer.signature, output, quiet)
+    _remark_renamed(further, quiet)
+    if text is None:
+        _summarise(scores, scorer, paper, summary_file, figures, quiet)
+    return _report(scores, scorer.signature, output or summary_file, quiet)
 
 
 def _pairs(
@@ -225,12 +246,42 @@ def _text_of(scores: Sequence[Score], further: Further, *, as_json: bool, single
     return rows_as_csv(columns, rows).rstrip("\n")
 
 
-def _remark_replaced(further: Further, quiet: bool) -> None:
-    from humanclap.scoring.run import replaced_columns
+def _summarise(
+    scores: Sequence[Score],
+    scorer: HumanCLAP,
+    paper: Format | None,
+    output: Path | None,
+    figures: Path | None,
+    quiet: bool,
+) -> None:
+    """One line a system on stderr; for a paper a table, which is the result, and figures."""
+    from humanclap.scoring.summary import lines, method, paper_table, summarise
+    from humanclap.typeset import typeset
 
-    if replaced := replaced_columns(further):
-        names = ", ".join(replaced)
-        remark(f"columns of the table replaced by new ones: {names}", quiet=quiet)
+    fitted, covers = scorer.calibration, scorer.rating_covers
+    found = summarise(scores, fitted.map_error if fitted else None)
+    if paper:
+        met = sum(bool(roles_met(item.met)) for item in scores)
+        table = paper_table(found, signature=scorer.signature, covers=covers, met=met)
+        emit(typeset([table], paper), output=output)
+        if output is not None:
+            told = "the scores of the pairs are not kept; -o scores.csv --latex prints the table "
+            remark(f"{told}and keeps them", quiet=quiet)
+    else:
+        remark("\n".join([*lines(found), method(found, covers=covers)]), quiet=quiet)
+    if figures is not None:
+        from humanclap.scoring.figures import draw_scores
+
+        for path in draw_scores(scores, found, figures):
+            remark(f"wrote {path}", quiet=quiet)
+
+
+def _remark_renamed(further: Further, quiet: bool) -> None:
+    from humanclap.scoring.run import renamed_columns
+
+    if renamed := renamed_columns(further):
+        names = ", ".join(f"{name} as {kept}" for name, kept in renamed.items())
+        remark(f"columns of the table that have new values are kept: {names}", quiet=quiet)
 
 
 def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:

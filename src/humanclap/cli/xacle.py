@@ -69,7 +69,7 @@ def predict(
     pred_score is the calibrated rating on 0..10; of a model without calibration 10 times the
     cosine, 0 where that is negative.
     """
-    from humanclap.evaluation.xacle import read_list, write_submission
+    from humanclap.evaluation.xacle import columns_left_out, read_list, write_submission
 
     wanted = read_list(pairs)
     from humanclap.scoring.run import score_table
@@ -93,6 +93,12 @@ def predict(
     write_submission(output, scores)
     warn_of_language(scorer.backbone, [item.text for item in scores])
     warn_of_notes(scores)
+    if left_out := columns_left_out(pairs):
+        remark(
+            f"columns of {pairs} that the challenge's format has no place for: "
+            f"{', '.join(left_out)} (humanclap score keeps them)",
+            quiet=quiet,
+        )
     remark(f"{len(scores)} predicted -> {output}  {scorer.signature}", quiet=quiet)
 
 

@@ -88,7 +88,7 @@ class Joined:
     coverage: Mapping[str, Coverage]
 
 
-_KEYS: dict[str, Callable[[Paired], str]] = {
+KEYS: dict[str, Callable[[Paired], str]] = {
     "pair_id": lambda row: row.pair_id,
     "audio+text": lambda row: f"{row.audio} | {row.text}",
     "audio-name+text": lambda row: f"{_file_name(row.audio)} | {row.text}",
@@ -120,7 +120,7 @@ def join(
     if len({table.name for table in tables}) < len(tables):
         raise InputError("two score tables have one name; give each its own")
     wanted = _by_key(targets, key, targets_where)
-    known = wanted.keys() | {_KEYS[key](target) for target in left_out}
+    known = wanted.keys() | {KEYS[key](target) for target in left_out}
     found: dict[str, dict[str, Score]] = {}
     coverage: dict[str, Coverage] = {}
     for table in tables:
@@ -150,7 +150,7 @@ def _by_key(rows: Iterable[Row], key: Key, where: str) -> dict[str, Row]:
     found: dict[str, Row] = {}
     twice: dict[str, int] = {}
     for row in rows:
-        name = _KEYS[key](row)
+        name = KEYS[key](row)
         if name in found:
             twice[name] = twice.get(name, 1) + 1
         found[name] = row
@@ -227,10 +227,10 @@ def _other_key(scores: Sequence[Score], targets: Sequence[Target], key: Key) -> 
     """Advice to try another key, where one finds more pairs than this one."""
 
     def matches(name: str) -> int:
-        of = _KEYS[name]
+        of = KEYS[name]
         return len({of(row) for row in scores} & {of(target) for target in targets})
 
-    best = max(_KEYS, key=matches)
+    best = max(KEYS, key=matches)
     if matches(best) <= matches(key):
         return ""
     return f" (with --key {best}, {matches(best)} would match)"

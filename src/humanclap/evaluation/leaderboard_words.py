@@ -11,10 +11,11 @@ from humanclap.evaluation.captions import CAPTION_TYPES
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
-from humanclap.evaluation.report import made_lines, markdown_cell, markdown_table
+from humanclap.evaluation.report import made_lines
 from humanclap.evaluation.standings import MAX_GROUPS, Duel, Leaderboard, Standing
 from humanclap.evaluation.words import counted, number
 from humanclap.made import Made, made_now
+from humanclap.typeset import markdown_cell, markdown_table
 
 CAVEAT = (
     "A metric ranks systems as it hears them, not as people do: the order is worth what the "

@@ -21,6 +21,7 @@ from humanclap.evaluation.result import (
 )
 from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
+from humanclap.typeset import markdown_cell, markdown_table
 
 
 def write_reports(
@@ -161,17 +162,3 @@ def _differences(comparison: Comparison, differences: Sequence[Difference]) -> l
             name = f"{difference.name} - {difference.baseline}"
             rows.append([name, group.label, f"{group.n:,}", *values, p])
     return markdown_table(columns, rows)
-
-
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, and an empty one; cells are escaped."""
-    lines = ["| " + " | ".join(map(markdown_cell, columns)) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows]
-    return [*lines, ""]
-
-
-def markdown_cell(text: str) -> str:
-    """Text that cannot break a table or smuggle in HTML."""
-    for sign, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
-        text = text.replace(sign, safe)
-    return " ".join(text.split())

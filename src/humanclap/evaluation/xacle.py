@@ -54,6 +54,11 @@ def read_list(path: str | Path) -> list[Pair]:
     ]
 
 
+def columns_left_out(path: str | Path) -> list[str]:
+    """Columns of a list that a submission, whose format has two, has no place for."""
+    return [name for name in read_table(path).columns if name not in (NAME, "text")]
+
+
 def write_submission(path: str | Path, scores: Sequence[Score]) -> None:
     """Write `wav_file_name,pred_score`, whole or not at all.
 

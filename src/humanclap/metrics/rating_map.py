@@ -44,12 +44,15 @@ class RatingMap:
     """What was fitted: at each knot of `scores` (increasing) the predicted rating (never falling)
     and its standard error (positive), both linear between knots; beyond the outer ones the outer
     segments of the map go on (to the ends of the scale) and the error stays. A single knot is a
-    constant map. guess: the pairs were too few to say anything of the errors.
+    constant map. map_errors: at each knot the part u of the error that is the map's own
+    uncertainty, which all predictions share; empty for a guess. guess: the pairs were too few to
+    say anything of the errors.
     """
 
     scores: tuple[float, ...]
     ratings: tuple[float, ...]
     errors: tuple[float, ...]
+    map_errors: tuple[float, ...] = ()
     guess: bool = False
 
 
@@ -134,6 +137,7 @@ def fit_rating_map(
     at = _distinct(np.concatenate([knots, error_knots, ends]), knots)
     # A knot put in between may come out above the next by one rounding.
     ratings = np.maximum.accumulate(np.interp(at, knots, rising).clip(low, high))
+    unsure = np.empty(0)
     if guess:
         errors = np.full(at.size, (high - low) / math.sqrt(12))
     else:
@@ -141,10 +145,12 @@ def fit_rating_map(
         left = noise + np.interp(x, at, unsure)
         squares = _squares(x, misses, left, error_knots, group, (high - low) / 2)
         errors = np.sqrt(np.interp(at, error_knots, squares) + unsure)
+    largest = (high - low) / 2
     return RatingMap(
         scores=tuple(at.tolist()),
         ratings=tuple(ratings.tolist()),
-        errors=tuple(np.minimum(errors, (high - low) / 2).tolist()),
+        errors=tuple(np.minimum(errors, largest).tolist()),
+        map_errors=tuple(np.minimum(np.sqrt(unsure), largest).tolist()),
         guess=guess,
     )
 

@@ -24,18 +24,21 @@ from humanclap.tables import (
 
 log = logging.getLogger(__name__)
 
+_PLACED = ("text", "pair_id", "system", "subset", "split")
+"""Columns of a table of texts that a Pair takes over as they are."""
+
 
 def pairs_of_folder(
     folder: str | Path, texts: str | Path, *, allow_unmatched: bool = False
 ) -> tuple[list[Pair], Further]:
     """Pair the clips below `folder` with the texts of a table, by name, never by order.
 
-    texts: columns `name`, `text`, and `system`, `subset`, `split` where it has them; the cells of
-    its other columns come back by pair, as `tables.read_manifest` gives them. A name is a clip's
-    path below the folder, with or without its suffix, or its bare file name where only one clip
-    has it; names are compared in NFC. Pairs come in the table's order. What is a clip: see
-    `audio.folder`. A name that fits only a sound of a format that is not decoded is paired too: its
-    score says why there is none.
+    texts: columns `name`, `text`, and `pair_id`, `system`, `subset`, `split` where it has them; the
+    cells of all other columns and `name` come back by pair, as `tables.read_manifest` gives them. A
+    name is a clip's path below the folder, with or without its suffix, or its bare file name where
+    only one clip has it; names are compared in NFC. Pairs come in the table's order. What is a
+    clip: see `audio.folder`. A name that fits only a sound of a format that is not decoded is
+    paired too: its score says why there is none.
     Raises InputError where a name fits no clip or several, or a clip has no text; with
     `allow_unmatched` what fits nothing is left out, and a warning logged that names it. Warnings
     name sounds that are not decoded, and count hidden ones.
@@ -99,7 +102,7 @@ def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
     check_distinct((pair.pair_id for pair in pairs), paired, what="pair")
     return FolderMatch(
         pairs=tuple(pairs),
-        further=further_cells(replace(table, rows=tuple(paired)), pairs, known=("name",)),
+        further=further_cells(replace(table, rows=tuple(paired)), pairs, placed=_PLACED),
         no_clip=tuple(no_clip),
         no_text=tuple(shown(clip.as_posix()) for clip in found.clips if clip not in used),
         found=found,
@@ -108,7 +111,8 @@ def match_folder(folder: str | Path, texts: str | Path) -> FolderMatch:
 
 def _pair(clip: Path, row: Row) -> Pair:
     columns = optional_columns(row, "system", "subset", "split")
-    return Pair(audio=clip.as_posix(), text=row.text("text"), **columns)
+    pair_id = row.optional("pair_id") or ""
+    return Pair(audio=clip.as_posix(), text=row.text("text"), pair_id=pair_id, **columns)
 
 
 class _Names:

@@ -13,7 +13,7 @@ from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
 from humanclap.scoring.manifest import check_pair_ids
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.tables import Further, write_rows
+from humanclap.tables import Further, kept_as, with_further, write_rows
 
 LONG_S = 60.0
 """Seconds of a clip from which on it is told how much of it was read."""
@@ -61,15 +61,13 @@ _COLUMNS = [field.name for field in fields(Score)]
 def score_rows(
     scores: Sequence[Score], further: Further | None = None
 ) -> tuple[list[str], list[Mapping[str, object]]]:
-    """Columns and rows of a score table: those of Score, then `further` ones of other names."""
-    cells = further or {}
-    columns = list(dict.fromkeys([*_COLUMNS, *next(iter(cells.values()), {})]))
-    return columns, [{**cells.get(score.pair_id, {}), **asdict(score)} for score in scores]
+    """Columns and rows of a score table: those of Score, then `further` ones (`with_further`)."""
+    return with_further(_COLUMNS, ((row.pair_id, asdict(row)) for row in scores), further or {})
 
 
-def replaced_columns(further: Further) -> list[str]:
-    """Columns of the manifest that a score table has its own of."""
-    return [name for name in next(iter(further.values()), {}) if name in _COLUMNS]
+def renamed_columns(further: Further) -> dict[str, str]:
+    """Columns of the manifest that a score table has its own of -> their names in it."""
+    return {name: kept for name, kept in kept_as(_COLUMNS, further).items() if name != kept}
 
 
 def _score_rest(

@@ -163,6 +163,7 @@ def fit_calibration(
         scores=found.scores,
         ratings=found.ratings,
         errors=found.errors,
+        map_errors=found.map_errors,
         guess=found.guess,
         fitted_on=fitted_on,
         n=len(examples),
