@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import people_results
+import reward_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -257,6 +258,7 @@ def scoring_speed(result: Result) -> list[str]:
             name,
             f"{statistics.median(found['seconds'][name]):.2f}",
             *(f"{ratio[end]:.2f}" for end in ("median", "min", "max")),
+            f"{found['processor_times_as_fast'][name]['median']:.2f}",
             f"{found['least_cosine'][name]:.6f}" if name in found["least_cosine"] else "–",
         ]
         for name, ratio in found["times_as_fast"].items()
@@ -272,12 +274,16 @@ def scoring_speed(result: Result) -> list[str]:
     captions = result["captions"]
     return [
         f"{found['clips']} clips from disk to scores, {result['rounds']} rounds in one run, "
-        f"{result['threads']} threads on {result['processors']} processors (load average "
+        f"{result['threads']} threads on {result['processors']} processors "
+        f"({result['capability']}; load average "
         f"{result['load_average_before']} before, {result['load_average_after']} after: other work "
         f"ran beside it). Theirs loads by {found['loader']}, batch {batch['fp32']} (bf16: "
         f"{batch['bf16']}). Cosine: the least, of clips and texts, to theirs at fp32.",
         "",
-        *table(["way", "median s", "times as fast", "least", "most", "cosine"], rows),
+        *table(
+            ["way", "median s", "times as fast", "least", "most", "by processor time", "cosine"],
+            rows,
+        ),
         "",
         f"Audio encoder on one thread: {encoder['encoder_gflop_s']} GFLOP/s of the "
         f"{encoder['matrix_product_gflop_s']} that a product of matrices reaches here "
@@ -540,6 +546,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("objectives_esc"),
     ),
     (
+        "Ratings and choices as teachers",
+        "choice_training",
+        "python benchmarks/choice_training.py --shared SHARED",
+        of_training("choice_training"),
+    ),
+    (
         "How many answers to buy: ESC-10",
         "efficiency_esc",
         "python benchmarks/efficiency_esc.py SHARED/data/esc",
@@ -628,6 +640,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "laion_clap_speed",
         "python benchmarks/laion_clap_speed.py --laion-python LAION/bin/python",
         laion_clap_speed,
+    ),
+    (
+        "The score as a reward: values, gradients, memory",
+        "reward_gradient",
+        "python benchmarks/reward_gradient.py --mn04 MN04",
+        reward_results.markdown,
     ),
     ("Scoring again", "cache_speed", "python benchmarks/cache_speed.py", cache_speed),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),

@@ -14,7 +14,7 @@ import numpy as np
 from humanclap.evaluation.report import made_lines
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
-from humanclap.experiments.parts import Part, make_parts, read_data
+from humanclap.experiments.parts import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, Row, summarise
@@ -62,7 +62,8 @@ def run_experiment(
     shared = recipe.settings.allow_shared_captions
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
     examples = read_data(recipe.data, folder, root, recipe.rating_scale)
-    parts = make_parts(examples, recipe.data, shared_captions=shared)
+    choices = read_recipe_choices(recipe.data, folder, root)
+    parts = make_parts(examples, recipe.data, shared_captions=shared, choices=choices)
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared, rows)
@@ -104,9 +105,29 @@ def _describe(part: Part) -> dict[str, Any]:
         "name": part.name,
         **{name: {"pairs": len(side), "ratings": sum(i.n for i in side)}
            for name, side in sides.items()},
+        **({"choices": _describe_choices(part)} if part.choices() else {}),
         "left_out_for_sharing_with_test": part.left_out,
         "listener_overlap": part.overlap(),
     }  # fmt: skip
+
+
+def _describe_choices(part: Part) -> dict[str, Any]:
+    sides = {
+        "train": part.train_choices,
+        "validation": part.validation_choices,
+        "test": part.test_choices,
+    }
+    return {
+        **{
+            name: {
+                "choices": len(side),
+                "decided": sum(one.decided for one in side),
+                "votes": sum(one.votes for one in side),
+            }
+            for name, side in sides.items()
+        },
+        "left_out_for_sharing_with_test": part.choices_left_out,
+    }
 
 
 def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[Row]) -> list[str]:
@@ -120,6 +141,17 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[R
         f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean "
         "over seeds" + _tests(rows, cluster)
     ]
+    if any(part.choices() for part in parts):
+        decided = sum(choice.decided for part in parts for choice in part.test_choices)
+        lines.append(
+            f"Accuracy: share of {decided} decided choices, none met in training, in which the "
+            "model sides with most people, equal scores counting half; mean over parts and seeds."
+        )
+    without = sum(part.choices_left_out for part in parts)
+    if without:
+        lines.append(
+            f"{without} choices could have trained but share a clip or caption with those judged."
+        )
     left_out = sum(part.left_out for part in parts)
     if left_out:
         lines.append(

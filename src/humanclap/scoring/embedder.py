@@ -185,8 +185,13 @@ class Embedder:
             precision=self.settings.precision,
             listen=listen,
             remark=remark,
-            encode=None if self.settings.engine == "torch" else self._audio_encoder(),
+            encode=None if self._plain else self._audio_encoder(),
         )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the backbone itself embeds windows."""
+        return self.settings.engine == "torch" and self.settings.precision != "int8"
 
     def _audio_encoder(self) -> Encode:
         """What embeds windows, of the weights as they are now."""
