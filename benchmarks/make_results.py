@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import choice_results
 import people_results
 import reproduce_results
 import reward_results
@@ -322,6 +323,24 @@ def listening_load(result: Result) -> list[str]:
     ]
 
 
+def listening_load_choices(result: Result) -> list[str]:
+    """An A/B study under load: the same, and which side stood first."""
+    led, total = result["first_named_stood_first"], result["choices_per_pair_of_systems"]
+    leads = ", ".join(
+        f"{count:,} by {lead}" for lead, count in result["comparisons_by_lead_of_a_side"].items()
+    )
+    counts = [f"{n:,}" for n in sorted(set(total.values()))]
+    shares = sorted(led[group] / n for group, n in total.items())
+    return [
+        *listening_load(result),
+        "",
+        "Each pair is a comparison of two clips, each rating a choice. Choices per pair of "
+        f"systems: {', '.join(counts)} ({len(total)} pairs of systems). The system named first "
+        f"stood at A in {shares[0]:.3f} to {shares[-1]:.3f} of them. Comparisons by how much more "
+        f"often one side stood at A than the other: {leads}.",
+    ]
+
+
 def startup(result: Result) -> list[str]:
     """Start-up times."""
     cpu = result["processor_s"]
@@ -481,6 +500,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         people_results.fense_choices,
     ),
     (
+        "Simulated A/B studies: does the ranking hold what it says?",
+        "choice_simulation",
+        "python benchmarks/choice_simulation.py",
+        choice_results.choice_simulation,
+    ),
+    (
         "Retrieval among AudioCaps clips",
         "audiocaps_retrieval",
         "python benchmarks/audiocaps_retrieval.py --shared SHARED --mn04 MN04",
@@ -623,6 +648,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "listening_load",
         "python benchmarks/listening_load.py",
         listening_load,
+    ),
+    (
+        "An A/B study under load (simulated listeners)",
+        "listening_load_choices",
+        "python benchmarks/listening_load.py --trial clips",
+        listening_load_choices,
     ),
     (
         "Against laion_clap",
