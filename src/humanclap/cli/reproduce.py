@@ -50,10 +50,10 @@ Examples:
 @device_option
 @click.option(
     "--precision",
-    type=click.Choice(["bf16", "fp32"]),
-    default="bf16",
+    type=click.Choice(["auto", "bf16", "fp32"]),
+    default="auto",
     show_default=True,
-    help="Of training; published models are scored in fp32.",
+    help="Of training, auto: bf16 on CUDA, else fp32; published models are scored in fp32.",
 )
 @click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most.")
 @click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step.")
@@ -173,10 +173,10 @@ Examples:
 @device_option
 @click.option(
     "--precision",
-    type=click.Choice(["bf16", "fp32"]),
-    default="bf16",
+    type=click.Choice(["auto", "bf16", "fp32"]),
+    default="auto",
     show_default=True,
-    help="Of training.",
+    help="Of training, auto: bf16 on CUDA, else fp32.",
 )
 @click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most.")
 @click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step.")

@@ -70,7 +70,7 @@ def settings_of(request: Request) -> TrainingSettings:
         "learning_rate": 1e-5,
         "weight_decay": 0.01,
         "patience": 5,
-        "precision": request.precision,
+        "precision": request.used_precision,
         "device": request.device,
     }
     if request.quick:

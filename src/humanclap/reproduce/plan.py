@@ -96,7 +96,7 @@ def make_plan(request: Request, output: Path, *, timer: TimeSteps | None = None)
     size = _size_of(request)
     known = known_times(output)
     times = known or (timer or time_steps)(
-        device=request.device, precision=request.precision, batch=request.batch_size
+        device=request.device, precision=request.used_precision, batch=request.batch_size
     )
     runs = runs_planned(request, size.systems)
     return Plan(
@@ -259,7 +259,7 @@ def _machine_lines(plan: Plan) -> list[str]:
         f"  of it: {kept}",
         f"Memory: about {gb(plan.needed_memory_mb)} are needed in training, the machine has "
         f"{memory}.",
-        f"Device: {times.device}, {plan.request.precision}. A pair takes {times.train_s:.3f} s in "
+        f"Device: {times.device}, {plan.request.used_precision}. A pair takes {times.train_s:.3f} s in "
         f"training and {times.embed_s:.3f} s in scoring (median of {times.steps} steps of "
         f"{times.batch} pairs, random weights of {times.parameters / 1e6:.1f} million parameters).",
     ]

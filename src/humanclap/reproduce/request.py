@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from humanclap.clap.device import resolve_device
 from humanclap.errors import SettingsError
 from humanclap.fetch.relate import README_ADDRESS, SCORES_ADDRESS, SCORES_SHA256
 
@@ -46,7 +47,8 @@ class Request:
     seeds: of every training run; objectives: names among `PAPER_OBJECTIVES`, the main one and SCE
     are always run; quick: few steps, one seed, few pairs, nothing but the projections trained: a
     rehearsal of the way, whose figures mean nothing; base: the model trained; plain, released: the
-    models judged beside it; ratings, audio_root: the user's own instead of RELATE; simulated: the
+    models judged beside it; precision: of training, `auto` for bf16 on CUDA and fp32 elsewhere
+    (`used_precision`); ratings, audio_root: the user's own instead of RELATE; simulated: the
     ratings were not given by people, which every page then says; note: stands in every report.
     Raises SettingsError.
     """
@@ -58,7 +60,7 @@ class Request:
     plain: tuple[str, ...] = PLAIN
     released: tuple[str, ...] = RELEASED
     device: str = "auto"
-    precision: str = "bf16"
+    precision: str = "auto"
     epochs: int = 20
     batch_size: int = 32
     ratings: Path | None = None
@@ -88,6 +90,13 @@ class Request:
     def own(self) -> bool:
         """Whether the ratings are the user's and not RELATE's."""
         return self.ratings is not None
+
+    @property
+    def used_precision(self) -> str:
+        """`bf16` or `fp32`; most CPUs have no bf16 arithmetic and are slower with it."""
+        if self.precision != "auto":
+            return self.precision
+        return "bf16" if resolve_device(self.device).startswith("cuda") else "fp32"
 
     @property
     def used_seeds(self) -> tuple[int, ...]:

@@ -138,7 +138,7 @@ def xacle_recipe(request: Request) -> Recipe:
         "batch_size": request.batch_size,
         "learning_rate": 1e-5,
         "patience": 5,
-        "precision": request.precision,
+        "precision": request.used_precision,
         "device": request.device,
     }
     return Recipe(
