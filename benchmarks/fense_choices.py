@@ -2,126 +2,109 @@
 
     python benchmarks/fense_choices.py --shared SHARED --mn04 MN04
 
-SHARED/data/fense/pairs.csv: pairs of captions of AudioCaps test clips, four judges each (1: the
-first fits better, -1: the second, 0: equal). A pair is decided where the sum is not 0. Accuracy:
-the share of decided pairs in which the caption with the higher score is the people's; equal scores
-count half. Beside it: the longer and the shorter text (characters), which hear nothing, and one
-judge against the sign of the other three's sum, ties left out. Kinds: HC two human captions of the
-clip, HI its own against another clip's, HM human against machine, MM two machines'. Intervals:
-95 %, bootstrap clustered by clip. Source of the judgements: Zhou et al. 2022 (FENSE). Writes
-benchmarks/results/fense_choices.json.
+SHARED/data/fense/pairs.csv: pairs of captions of AudioCaps test clips, four judges each. Judged as
+`humanclap evaluate --choices` does: accuracy over the decided pairs, equal scores counted half;
+the ceilings, what knowing people's preference would reach with so few votes and one judge against
+the sign of the other three's sum; the floors that hear nothing, the longer and the shorter text
+and words fitted on other clips' choices. Kinds: HC two human captions of the clip, HI its own
+against another clip's, HM human against machine, MM two machines'. "Without HI" is judged by
+itself, its words too. Intervals: 95 %, bootstrap clustered by clip. Source of the judgements: Zhou
+et al. 2022 (FENSE). Writes benchmarks/results/fense_choices.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from judging_models import (
-    Floats,
-    arguments_of,
-    differences,
-    load_models,
-    means,
-    paired,
-    spans,
-    write,
-)
+from judging_models import REPLICATES, arguments_of, load_models, write
 
 from humanclap.choices import read_votes
-from humanclap.metrics.choice_accuracy import credit, one_judge
-from humanclap.metrics.vote_agreement import ratio
+from humanclap.evaluation import EvaluationSettings, ScoreTable
+from humanclap.evaluation.choices import JudgedChoices, judge_choices
+from humanclap.evaluation.choices.judge import pairs_of
+from humanclap.evaluation.choices.judged import BEST, CEILINGS, ONE_JUDGE, ChoiceGroup
+from humanclap.evaluation.result import Statistic
 from humanclap.records import Votes
+from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "overall": ("HC", "HI", "HM", "MM"),
-    "without HI": ("HC", "HM", "MM"),
-    "HC": ("HC",),
-    "HI": ("HI",),
-    "HM": ("HM",),
-    "MM": ("MM",),
-}
-LONGER, SHORTER = "longer text", "shorter text"
+EASY = "HI"
+PERMUTATIONS = 10_000
+SETTINGS = EvaluationSettings(replicates=REPLICATES, permutations=PERMUTATIONS)
 
 
-def judges(questions: Sequence[Votes]) -> dict[str, Any]:
-    """One judge against the other three, over all questions given, decided or not."""
-    agree, counted = one_judge(
-        [one.n_first for one in questions], [one.n_second for one in questions]
-    )
-    able = np.flatnonzero(counted)
-    clips = [questions[place].audio_a for place in able]
+def span(found: Statistic) -> list[float]:
+    """[value, low, high] to four places."""
+    return [round(value, 4) for value in (found.value, found.low, found.high)]
+
+
+def group_of(name: str, found: ChoiceGroup, judged: JudgedChoices) -> dict[str, Any]:
+    """One group of pairs as the results file has it."""
+    shares = {one: span(value) for one, value in found.accuracy.items() if one not in CEILINGS}
     return {
-        "votes": int(counted.sum()),
-        "clips": len(set(clips)),
-        "accuracy": spans(ratio(agree[able], counted[able]), clips)["ratio"],
+        "pairs": name,
+        "all": found.questions,
+        "n": found.decided,
+        "clips": found.clusters,
+        "accuracy": shares,
+        "single_votes": {one: span(value) for one, value in found.votes_met.items()},
+        "best_possible": span(found.accuracy[BEST]),
+        "one_judge": {
+            "votes": found.accuracy[ONE_JUDGE].n,
+            "accuracy": span(found.accuracy[ONE_JUDGE]),
+        },
+        "differences": [
+            {"name": one.name, "baseline": one.baseline, "difference": span(one.accuracy)}
+            for one in found.differences
+        ],
+        "tests": [
+            {"name": one.name, "baseline": one.baseline, "p": one.p, "p_holm": one.p_holm}
+            for one in judged.tests
+            if found is judged.overall
+        ],
     }
 
 
-def choices(
-    scores: Mapping[str, tuple[Floats, Floats]], questions: Sequence[Votes]
+def groups_of(
+    tables: Sequence[ScoreTable],
+    votes: Sequence[Votes],
+    settings: EvaluationSettings = SETTINGS,
 ) -> list[dict[str, Any]]:
-    """Accuracy of each way to choose and differences, by group of questions.
-
-    scores: a model -> its scores of the first and of the second captions, shape (questions,) each.
-    """
-    people = np.array([one.sum for one in questions])
-    first, second = (np.array([len(t) for t in texts], np.float64) for texts in _texts(questions))
-    ways = {**scores, LONGER: (first, second), SHORTER: (-first, -second)}
-    compared = [*paired(list(scores)), *product(scores, (LONGER, SHORTER))]
-    groups = []
-    for name, kinds in GROUPS.items():
-        inside = np.array([one.kind in kinds for one in questions])
-        decided = np.flatnonzero(inside & (people != 0)).tolist()
-        clips = [questions[place].audio_a for place in decided]
-        columns = {
-            way: credit(a[decided] - b[decided], people[decided]) for way, (a, b) in ways.items()
-        }
-        groups.append(
-            {
-                "pairs": name,
-                "all": int(inside.sum()),
-                "n": len(decided),
-                "clips": len(set(clips)),
-                "accuracy": spans(means(columns), clips),
-                "differences": differences(columns, compared, clips),
-                "one_judge": judges([one for one in questions if one.kind in kinds]),
-            }
-        )
-    return groups
+    """All pairs, those without foreign captions, each kind, and those no model met."""
+    everything = judge_choices(tables, votes, settings)
+    hard = judge_choices(tables, [one for one in votes if one.kind != EASY], settings)
+    kinds = [group for group in everything.groups if group.level == "kind"]
+    return [
+        group_of("overall", everything.overall, everything),
+        group_of(f"without {EASY}", hard.overall, hard),
+        *(group_of(group.name, group, everything) for group in kinds),
+        *([group_of("unmet", everything.unmet, everything)] if everything.unmet else []),
+    ]
 
 
-def _texts(questions: Sequence[Votes]) -> tuple[list[str], list[str]]:
-    return [one.text_a for one in questions], [one.text_b for one in questions]
-
-
-def score(model: HumanCLAP, questions: Sequence[Votes], folder: Path) -> tuple[Floats, Floats]:
-    """Cosines of each clip with its first and with its second caption, shape (questions,) each."""
-    clips = sorted({one.audio_a for one in questions})
-    heard = dict(zip(clips, model.embed_audio([folder / clip for clip in clips]), strict=True))
-    audio = np.stack([heard[one.audio_a] for one in questions]).astype(np.float64)
-    first, second = (model.embed_text(texts).astype(np.float64) for texts in _texts(questions))
-    return (audio * first).sum(axis=1), (audio * second).sum(axis=1)
+def scored(name: str, model: HumanCLAP, votes: Sequence[Votes], folder: Path) -> ScoreTable:
+    """The model's scores of both sides of every pair of captions."""
+    return ScoreTable(name=name, scores=score_table(model, pairs_of(votes), audio_root=folder))
 
 
 def main() -> None:
     """Score, judge, print and write."""
     arguments = arguments_of(__doc__, "fense_choices").parse_args()
     folder = arguments.shared / "data" / "fense"
-    questions = read_votes(folder / "pairs.csv")
+    votes = read_votes(folder / "pairs.csv")
     models = load_models(arguments.models, arguments.mn04)
-    groups = choices(
-        {name: score(model, questions, folder) for name, model in models.items()}, questions
-    )
+    tables = [scored(name, model, votes, folder) for name, model in models.items()]
+    groups = groups_of(tables, votes)
+    met = {one.name: one.exposure.in_words() for one in judge_choices(tables, votes).metrics}
     found = {
         "data": "FENSE AudioCaps-Eval, the pairs whose sound is at hand",
-        "n": len(questions),
-        "clips": len({one.audio_a for one in questions}),
+        "n": len(votes),
+        "clips": groups[0]["clips"],
         "cluster": "clip",
+        "permutations": PERMUTATIONS,
+        "met": met,
         "groups": groups,
     }
     write(arguments, __file__, models, found)

@@ -99,9 +99,10 @@ def measure(folder: Path, way: str, batch: int) -> dict[str, Any]:
     """One way, in this process."""
     torch.set_num_threads(1)
     from humanclap.clap.checkpoint import load_checkpoint
-    from humanclap.training.dataset import make_splits, read_examples
+    from humanclap.training.dataset import read_examples
     from humanclap.training.loop import train
     from humanclap.training.settings import TrainingSettings
+    from humanclap.training.splits import make_splits
     from humanclap.training.towers import audio_tower, text_tower
 
     settings = replace(

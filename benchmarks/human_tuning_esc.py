@@ -38,9 +38,10 @@ from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap, paired_di
 from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.records import Target
 from humanclap.tables import read_table, write_records
-from humanclap.training.dataset import Example, Splits, make_splits, read_examples
+from humanclap.training.dataset import Example, read_examples
 from humanclap.training.loop import train
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import Splits, make_splits
 from humanclap.training.towers import AudioTower, audio_tower
 from humanclap.training.validation import cosines
 

@@ -1,10 +1,10 @@
 """Files and captions to scores: humanclap against `laion_clap`'s documented calls, one checkpoint.
 
-    python benchmarks/laion_clap_speed.py --laion-python laion/bin/python
+    python benchmarks/laion_clap_speed.py --laion-python laion/bin/python [--clips 200]
 
 The interpreter is that of an environment made as tests/clap/reference/make_laion_clap.py says. Both
-read the same .pt file, HTSAT-tiny and RoBERTa-base of random weights, and score 24 FLAC clips
-(10 s, 44.1 kHz, stereo) against 24 captions, 5 of them distinct; loading the model is not counted.
+read the same .pt file, HTSAT-tiny and RoBERTa-base of random weights, and score FLAC clips (10 s,
+44.1 kHz, stereo) against as many captions, 40 of them distinct; loading the model is not counted.
 Each round runs every way in a process of its own. Writes benchmarks/results/laion_clap_speed.json:
 seconds, peak memory and ratios, each as least, median and most of the rounds.
 """
@@ -29,23 +29,26 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "clap"), str(ROOT / "tests" / "clap" / "reference")]
 
 ROUNDS = 5
-CLIPS = 24
 RATE = 44_100
-CAPTIONS = (
-    "a dog barks while birds sing in the park",
-    "a man speaks and then a door closes with a bang",
-    "rain falls on a roof, thunder rolls in the distance",
-    "an engine idles",
-    "a crowd cheers and claps",
+THINGS = ("a dog barks", "rain falls", "a siren wails", "a man speaks", "a bell rings")
+THINGS += ("wind blows", "an engine idles", "birds sing")
+PLACES = (
+    "in the park",
+    "on a roof",
+    "in the distance",
+    "and then a door closes",
+    "again and again",
 )
+CAPTIONS = [f"{thing} {place}" for place in PLACES for thing in THINGS]
 OURS = "humanclap"
-THEIRS = {"laion_clap, batches of 8": 8, "laion_clap, one call": CLIPS}
+THEIRS = {"laion_clap, batches of 8": 8, "laion_clap, one call": None}
+"""Clips to a call, None: all."""
 
 
-def pairs(folder: Path) -> tuple[list[str], list[str]]:
+def pairs(folder: Path, clips: int) -> tuple[list[str], list[str]]:
     """Paths of the clips and their captions."""
-    names = [str(folder / f"{number}.flac") for number in range(CLIPS)]
-    return names, [CAPTIONS[number % len(CAPTIONS)] for number in range(CLIPS)]
+    names = [str(folder / f"{number}.flac") for number in range(clips)]
+    return names, [CAPTIONS[number % len(CAPTIONS)] for number in range(clips)]
 
 
 def full_size() -> Any:
@@ -57,12 +60,12 @@ def full_size() -> Any:
     return replace(TINY, words=50_265, text_layers=12)
 
 
-def write_clips(folder: Path) -> None:
+def write_clips(folder: Path, clips: int) -> None:
     """Noise and a tone, another in each ear and clip."""
     import soundfile
 
     time_s = np.arange(10 * RATE) / RATE
-    for number, name in enumerate(pairs(folder)[0]):
+    for number, name in enumerate(pairs(folder, clips)[0]):
         noise = np.random.RandomState(number).uniform(-0.2, 0.2, (len(time_s), 2))
         tone = 0.3 * np.sin(2 * np.pi * (100 + 40 * number) * time_s)
         soundfile.write(name, noise + tone[:, None], RATE)
@@ -90,48 +93,51 @@ def make(folder: Path) -> None:
     checkpoint(their_model(folder).model, weights, folder / "one.pt")
 
 
-def theirs(folder: Path, batch: int) -> tuple[float, list[float]]:
+def theirs(folder: Path, clips: int, batch: int) -> tuple[float, list[float]]:
     """Seconds and scores of the documented calls."""
     clap = their_model(folder)
     clap.load_ckpt(str(folder / "one.pt"), verbose=False)
-    files, texts = pairs(folder)
+    files, texts = pairs(folder, clips)
     clap.get_audio_embedding_from_filelist(files[:1])
     start = time.perf_counter()
     scores: list[float] = []
-    for first in range(0, CLIPS, batch):
+    for first in range(0, clips, batch):
         audio = clap.get_audio_embedding_from_filelist(files[first : first + batch])
         text = clap.get_text_embedding(texts[first : first + batch])
         scores += (audio * text).sum(axis=1).tolist()
     return time.perf_counter() - start, scores
 
 
-def ours(folder: Path) -> tuple[float, list[float]]:
+def ours(folder: Path, clips: int) -> tuple[float, list[float]]:
     """Seconds and scores of `HumanCLAP.score_many`."""
     from humanclap import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
     settings = ScoringSettings(cache=False)  # every round from the files
     scorer = HumanCLAP.from_pretrained(folder / "one.pt", settings=settings, offline=True)
-    files, texts = pairs(folder)
+    files, texts = pairs(folder, clips)
     scorer.score(files[0], texts[0])
     start = time.perf_counter()
     scores = scorer.score_many(files, texts)
     return time.perf_counter() - start, scores.tolist()
 
 
-def work(what: str, folder: Path) -> None:
+def work(what: str, folder: Path, clips: int) -> None:
     """One way in this process; prints what was measured as the last line."""
     if what == "make":
         make(folder)
         return
-    seconds, scores = ours(folder) if what == OURS else theirs(folder, THEIRS[what])
+    seconds, scores = (
+        ours(folder, clips) if what == OURS else theirs(folder, clips, THEIRS[what] or clips)
+    )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "peak_mb": peak_mb, "scores": scores}))
 
 
-def measure(python: str, what: str, folder: Path) -> dict:
+def measure(python: str, what: str, folder: Path, clips: int) -> dict:
     """Run one way in a process of its own."""
     command = [python, __file__, "--work", what, "--folder", str(folder)]
+    command += ["--clips", str(clips)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     last = done.stdout.decode().strip().splitlines()[-1] if what != "make" else "{}"
     return json.loads(last)
@@ -146,11 +152,12 @@ def main() -> None:
     """Measure, print and write; or one way where this is a process of the benchmark's own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--laion-python", help="Interpreter of an environment with laion_clap.")
+    parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        work(given.work, given.folder)
+        work(given.work, given.folder, given.clips)
         return
     if not given.laion_python:
         parser.error("--laion-python is missing: see tests/clap/reference/make_laion_clap.py")
@@ -158,15 +165,15 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_clips(folder)
-        measure(given.laion_python, "make", folder)
+        write_clips(folder, given.clips)
+        measure(given.laion_python, "make", folder, given.clips)
         found: dict[str, list[dict]] = {way: [] for way in ways}
         for _ in range(ROUNDS):
             for way, python in ways.items():
-                found[way].append(measure(python, way, folder))
+                found[way].append(measure(python, way, folder, given.clips))
     mine = found[OURS]
     result = {
-        "clips": CLIPS,
+        "clips": given.clips,
         "rounds": ROUNDS,
         "cpus": os.cpu_count(),
         "load_average_before": round(load, 1),

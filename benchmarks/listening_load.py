@@ -1,18 +1,23 @@
 """Many listeners at once, and a server that is killed: nothing lost, nothing doubled, quotas exact.
 
     python benchmarks/listening_load.py
+    python benchmarks/listening_load.py --trial clips      # an A/B study, 100 bots, two kills
 
 200 bots take a study of 1,000 pairs x 20 ratings through real HTTP, 100 sounds each. Between two
 answers a bot fetches the clip and thinks for 3 s on average (exponential): some four times as fast
 as people who hear ten seconds. The server process gets SIGKILL five times on the way and is
 started again at once; the bots try again, as the trial page does. Afterwards every acknowledged
 answer is looked for in the database. Writes benchmarks/results/listening_load.json.
+
+With --trial clips it is an A/B study of five systems: 500 comparisons x 8 choices by 100 bots, 40
+each, two kills; the sides that stood first are counted too. Writes listening_load_choices.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -26,12 +31,14 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from humanclap.listening.bots import Bot, Browser, Timing
+from humanclap.listening.bots import Bot, Browser, Heard, Timing
+from humanclap.listening.comparisons import Comparison
 from humanclap.listening.study import create_study
 from humanclap.records import Pair
 
@@ -50,9 +57,22 @@ practice = 0
 volume_check = false
 """
 
+COMPARED = DESIGN.replace("seed = 1", 'seed = 1\ntrial = "clips"').replace(
+    "ratings_per_pair", "choices_per_comparison"
+)
+SYSTEMS = 5
+USUAL = {
+    "rating": {"listeners": 200, "pairs": 1000, "ratings": 20, "session": 100, "kills": 5},
+    "clips": {"listeners": 100, "pairs": 500, "ratings": 8, "session": 40, "kills": 2},
+}
+"""Settings by kind of trial, where none are given."""
+RESULTS = {"rating": "listening_load.json", "clips": "listening_load_choices.json"}
+
 
 def make_study(folder: Path, settings: argparse.Namespace) -> Path:
     """A study whose clips are a tenth of a second of noise."""
+    if settings.trial == "clips":
+        return make_comparisons(folder, settings)
     generator = np.random.default_rng(0)
     pairs = []
     for number in range(settings.pairs):
@@ -62,6 +82,26 @@ def make_study(folder: Path, settings: argparse.Namespace) -> Path:
     path = folder / "study.sqlite"
     design = DESIGN.format(ratings=settings.ratings, session=settings.session)
     create_study(str(path), design_text=design, pairs=pairs, audio_root=folder)
+    return path
+
+
+def make_comparisons(folder: Path, settings: argparse.Namespace) -> Path:
+    """An A/B study: each two of five systems against each other, for one text after the other."""
+    generator = np.random.default_rng(0)
+    items: list[Comparison] = []
+    number = 0
+    while len(items) < settings.pairs:
+        sides = []
+        for system in range(SYSTEMS):
+            name = f"{number}-{system}.wav"
+            soundfile.write(folder / name, 0.1 * generator.standard_normal(800), 8000)
+            text, made_by = f"caption {number}", f"system {system}"
+            sides.append(Pair(audio=name, text=text, system=made_by))
+        items += [Comparison(first=one, second=other) for one, other in combinations(sides, 2)]
+        number += 1
+    path = folder / "study.sqlite"
+    design = COMPARED.format(ratings=settings.ratings, session=settings.session)
+    create_study(str(path), design_text=design, pairs=items[: settings.pairs], audio_root=folder)
     return path
 
 
@@ -98,6 +138,13 @@ class Server:
             self._process.wait()
 
 
+def answer_of(generator: random.Random, heard: Heard) -> dict[str, float]:
+    """Any button of the study's question."""
+    if len(heard.clips) == 2:
+        return {"CHOICE": float(generator.choice((-1, 0, 1)))}
+    return {"REL": float(generator.randint(0, 10))}
+
+
 def take_part(url: str, number: int, think_s: float) -> list[Timing]:
     """One bot, from the welcome page to the completion code."""
     generator = random.Random(number)
@@ -105,7 +152,7 @@ def take_part(url: str, number: int, think_s: float) -> list[Timing]:
     browser = Browser(url, headers={"x-humanclap-simulated": "1"})
     bot = Bot(
         browser,
-        rate=lambda clip, text: {"REL": float(generator.randint(0, 10))},
+        rate=lambda heard: answer_of(generator, heard),
         think=lambda: generator.expovariate(1 / think_s) if think_s else 0.0,
     )
     try:
@@ -178,6 +225,36 @@ def verdict(
         "ratings_per_pair": {str(n): k for n, k in sorted(Counter(per_pair).items())},
         "quotas_exact": set(per_pair) == {settings.ratings},
         "database_integrity": healthy,
+        **(sides(study, settings.ratings) if settings.trial == "clips" else {}),
+    }
+
+
+def sides(study: Path, choices: int) -> dict[str, object]:
+    """Which side stood first, by comparison and by pair of systems; and choices by the latter.
+
+    Balanced: for every comparison of that many choices each side as often, or once more.
+    """
+    connection = sqlite3.connect(study)
+    found = connection.execute(
+        "SELECT p.stimulus_id, p.system, p.system_b, t.swapped FROM trials t "
+        "JOIN answers a ON a.trial_id = t.trial_id JOIN stimuli p ON p.stimulus_id = t.stimulus_id"
+    ).fetchall()
+    connection.close()
+    leaning: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for stimulus_id, system, system_b, swapped in found:
+        leaning[stimulus_id] += -1 if swapped else 1
+        group = f"{system} vs {system_b}"
+        first[group] += not swapped
+        total[group] += 1
+    return {
+        "choices_per_pair_of_systems": dict(sorted(total.items())),
+        "first_named_stood_first": {group: first[group] for group in sorted(total)},
+        "comparisons_by_lead_of_a_side": {
+            str(n): k for n, k in sorted(Counter(abs(n) for n in leaning.values()).items())
+        },
+        "sides_balanced": max(map(abs, leaning.values())) <= choices % 2,
     }
 
 
@@ -195,7 +272,8 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
         shares = [
             list(range(i, settings.listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)
         ]
-        with ProcessPoolExecutor(CLIENT_PROCESSES) as pool:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the killer's thread
+        with ProcessPoolExecutor(CLIENT_PROCESSES, mp_context=context) as pool:
             futures = [pool.submit(crowd, server.url, s, settings.think_s) for s in shares]
             timings = [t for future in futures for bot in future.result() for t in bot]
         lasted_s = time.perf_counter() - begin
@@ -206,6 +284,7 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
         p95_ms = 1000 * float(np.percentile(undisturbed, 95))
         return {
             "listeners": settings.listeners,
+            "trial": settings.trial,
             "pairs": settings.pairs,
             "think_s": settings.think_s,
             "kills": len(starts_s),
@@ -224,13 +303,18 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("listeners", 200), ("pairs", 1000), ("ratings", 20), ("session", 100)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--trial", choices=tuple(USUAL), default="rating")
+    for name in USUAL["rating"]:
+        parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--think-s", type=float, default=3.0)
-    results = Path(__file__).parent / "results" / "listening_load.json"
-    parser.add_argument("--output", type=Path, default=results)
+    parser.add_argument("--output", type=Path)
     settings = parser.parse_args()
+    for name, usual in USUAL[settings.trial].items():
+        if getattr(settings, name) is None:
+            setattr(settings, name, usual)
+    settings.output = settings.output or (
+        Path(__file__).parent / "results" / RESULTS[settings.trial]
+    )
     load_before = os.getloadavg()[0]
     result = {
         "command": " ".join(["python", "benchmarks/listening_load.py", *sys.argv[1:]]),

@@ -2,10 +2,12 @@
 
     python benchmarks/listening_walk.py                  # renews docs/listening/*.webp
     python benchmarks/listening_walk.py --all walk/      # every page, both sizes, both schemes
+    python benchmarks/listening_walk.py --trial clips texts      # of the A/B studies alone
 
 Headless Chromium takes a study of synthesised sounds on a desktop (1280 x 800) and on a phone
 (390 x 844), in light and in dark colours, and keeps what it sees. The listeners on the last
-picture, the researcher's page, are simulated. Needs chromium, chromium-driver, selenium and
+picture, the researcher's page, are simulated. Two A/B studies follow, one between two clips and
+one between two texts. Needs chromium, chromium-driver, selenium and
 pillow.
 """
 
@@ -16,7 +18,8 @@ import base64
 import io
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +31,9 @@ sys.path.insert(0, str(ROOT / "tests" / "listening"))
 from browser import TOKEN, Listener, chromium, serve  # noqa: E402
 
 from humanclap.demo.panel import make_pairs  # noqa: E402
+from humanclap.listening.comparisons import Comparison  # noqa: E402
 from humanclap.listening.simulate import RaterModel, rehearse  # noqa: E402
+from humanclap.records import Pair  # noqa: E402
 
 DESIGN = """
 title = "Does the sound match the text?"
@@ -48,6 +53,24 @@ preset = "basic"
 code = "C0FFEE"
 url = "https://example.org/complete?cc={code}"
 """
+CHOICES = """
+title = "Which {what} matches the {other} better?"
+trial = "{trial}"
+seed = 1
+[quota]
+choices_per_comparison = 6
+[session]
+pairs = 4
+anchors = 1
+attention_checks = 0
+practice = 0
+repeats = 1
+volume_check = false
+"""
+COMPARED = {
+    "clips": CHOICES.format(trial="clips", what="sound", other="text"),
+    "texts": CHOICES.format(trial="texts", what="text", other="sound"),
+}
 N_SCENES = 12
 N_BOTS = 40
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
@@ -69,15 +92,18 @@ KEPT = {
     "phone-dark": ("01-first-page", "05-rated", "10-code"),
 }  # fmt: skip
 """The pictures that docs/listening.md shows."""
+KEPT_OF_CHOICES = ("12-two-clips", "13-two-clips-chosen", "14-two-texts", "15-two-texts-chosen")
+"""Kept in every view; the researcher's page of the A/B study in one."""
 
 Keep = Callable[[str], None]
 
 
 def keeper(listener: Listener, folder: Path, view: str, *, everything: bool) -> Keep:
     """What writes a picture of the whole page, as WebP, where it is wanted."""
+    more = ("16-researcher-choices",) if view == "desktop-light" else ()
 
     def keep(step: str) -> None:
-        if not everything and step not in KEPT[view]:
+        if not everything and step not in (*KEPT[view], *KEPT_OF_CHOICES, *more):
             return
         listener.driver.execute_script("window.scrollTo(0, 0)")
         wide = "return document.documentElement.scrollWidth - window.innerWidth"
@@ -168,7 +194,40 @@ def change(listener: Listener, keep: Keep) -> None:
     listener.next()
 
 
-def researcher(listener: Listener, keep: Keep) -> None:
+def choose(listener: Listener, first: str, second: str, keep: Keep) -> None:
+    """Two trials of an A/B study; the second is kept before its answer and with it."""
+    listener.open("/")
+    listener.agree()
+    listener.at("/trial")
+    listener.play()
+    listener.rate("1")
+    listener.next()
+    listener.ready()
+    keep(first)
+    listener.play()
+    listener.rate("-1")
+    keep(second)
+
+
+def comparisons(pairs: Sequence[Pair], between: str) -> list[Comparison]:
+    """The synthesised clips against each other: of one text, or with another clip's text."""
+    made = []
+    by_text: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_text.setdefault(pair.text, []).append(pair)
+    texts = list(by_text)
+    for number, text in enumerate(texts):
+        for first, second in combinations(by_text[text], 2):
+            if between == "texts":
+                other = texts[(number + 1) % len(texts)]
+                second = Pair(audio=first.audio, text=f"{text}, then {other[0].lower()}{other[1:]}")
+                first = Pair(audio=first.audio, text=text)
+            made.append(Comparison(first=first, second=second))
+    distinct = {item.key: item for item in made}
+    return list(distinct.values())
+
+
+def researcher(listener: Listener, keep: Keep, step: str = "11-researcher") -> None:
     """The page of whoever runs the study, of its simulated listeners."""
     listener.open("/admin")
     listener.find("#token").send_keys(TOKEN)
@@ -176,30 +235,43 @@ def researcher(listener: Listener, keep: Keep) -> None:
     listener.at("/admin")
     listener.open("/admin?simulated=1")
     listener.wait(lambda d: listener.all(".figures"))
-    keep("11-researcher")
+    keep(step)
 
 
 def main() -> None:
     """Walk, in every view."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--all", type=Path, help="folder for every picture of every view")
-    everything = parser.parse_args().all
+    parser.add_argument(
+        "--trial", nargs="+", choices=("rating", *COMPARED), default=("rating", *COMPARED)
+    )
+    arguments = parser.parse_args()
+    everything = arguments.all
     folder = everything or ROOT / "docs" / "listening"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, chromium() as driver:
         clips = Path(name) / "clips"
         made = make_pairs(clips, n_scenes=N_SCENES, generator=np.random.default_rng(0))
         pairs = [item.pair for item in made]
-        with serve(DESIGN, Path(name), (clips, pairs)) as (study, url):
-            cache = Path(name) / "cache"
-            rehearse(study, n_listeners=N_BOTS, model=RaterModel(seed=1), cache=cache)
-            for view in [f"{size}-{scheme}" for size in SIZES for scheme in SCHEMES]:
-                listener = Listener(driver, url)
-                listener.fresh()
-                look_through(listener, view)
-                keep = keeper(listener, folder, view, everything=bool(everything))
-                walk(listener, view, keep)
-                researcher(listener, keep)
+        for trial in arguments.trial:
+            place = Path(name) / f"study-{trial}"
+            place.mkdir()
+            items = pairs if trial == "rating" else comparisons(pairs, trial)
+            with serve(COMPARED.get(trial, DESIGN), place, (clips, items)) as (study, url):
+                rehearse(study, n_listeners=N_BOTS, model=RaterModel(seed=1), cache=place / "cache")
+                for view in [f"{size}-{scheme}" for size in SIZES for scheme in SCHEMES]:
+                    listener = Listener(driver, url)
+                    listener.fresh()
+                    look_through(listener, view)
+                    keep = keeper(listener, folder, view, everything=bool(everything))
+                    if trial == "rating":
+                        walk(listener, view, keep)
+                        researcher(listener, keep)
+                    elif trial == "clips":
+                        choose(listener, "12-two-clips", "13-two-clips-chosen", keep)
+                        researcher(listener, keep, "16-researcher-choices")
+                    else:
+                        choose(listener, "14-two-texts", "15-two-texts-chosen", keep)
     written = sorted(folder.glob("*.webp"))
     size_kb = sum(path.stat().st_size for path in written) / 1000
     print(f"{len(written)} pictures, {size_kb:.0f} kB, in {folder}")

@@ -17,7 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import choice_results
 import people_results
+import reproduce_results
+import reward_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -292,6 +295,7 @@ def scoring_speed(result: Result) -> list[str]:
             name,
             f"{statistics.median(found['seconds'][name]):.2f}",
             *(f"{ratio[end]:.2f}" for end in ("median", "min", "max")),
+            f"{found['processor_times_as_fast'][name]['median']:.2f}",
             f"{found['least_cosine'][name]:.6f}" if name in found["least_cosine"] else "–",
         ]
         for name, ratio in found["times_as_fast"].items()
@@ -307,12 +311,16 @@ def scoring_speed(result: Result) -> list[str]:
     captions = result["captions"]
     return [
         f"{found['clips']} clips from disk to scores, {result['rounds']} rounds in one run, "
-        f"{result['threads']} threads on {result['processors']} processors (load average "
+        f"{result['threads']} threads on {result['processors']} processors "
+        f"({result['capability']}; load average "
         f"{result['load_average_before']} before, {result['load_average_after']} after: other work "
         f"ran beside it). Theirs loads by {found['loader']}, batch {batch['fp32']} (bf16: "
         f"{batch['bf16']}). Cosine: the least, of clips and texts, to theirs at fp32.",
         "",
-        *table(["way", "median s", "times as fast", "least", "most", "cosine"], rows),
+        *table(
+            ["way", "median s", "times as fast", "least", "most", "by processor time", "cosine"],
+            rows,
+        ),
         "",
         f"Audio encoder on one thread: {encoder['encoder_gflop_s']} GFLOP/s of the "
         f"{encoder['matrix_product_gflop_s']} that a product of matrices reaches here "
@@ -347,6 +355,24 @@ def listening_load(result: Result) -> list[str]:
         f"{per_pair}.",
         "",
         *table(["ms", "p50", "p95", "p99"], times),
+    ]
+
+
+def listening_load_choices(result: Result) -> list[str]:
+    """An A/B study under load: the same, and which side stood first."""
+    led, total = result["first_named_stood_first"], result["choices_per_pair_of_systems"]
+    leads = ", ".join(
+        f"{count:,} by {lead}" for lead, count in result["comparisons_by_lead_of_a_side"].items()
+    )
+    counts = [f"{n:,}" for n in sorted(set(total.values()))]
+    shares = sorted(led[group] / n for group, n in total.items())
+    return [
+        *listening_load(result),
+        "",
+        "Each pair is a comparison of two clips, each rating a choice. Choices per pair of "
+        f"systems: {', '.join(counts)} ({len(total)} pairs of systems). The system named first "
+        f"stood at A in {shares[0]:.3f} to {shares[-1]:.3f} of them. Comparisons by how much more "
+        f"often one side stood at A than the other: {leads}.",
     ]
 
 
@@ -509,6 +535,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         people_results.fense_choices,
     ),
     (
+        "Simulated A/B studies: does the ranking hold what it says?",
+        "choice_simulation",
+        "python benchmarks/choice_simulation.py",
+        choice_results.choice_simulation,
+    ),
+    (
         "Retrieval among AudioCaps clips",
         "audiocaps_retrieval",
         "python benchmarks/audiocaps_retrieval.py --shared SHARED --mn04 MN04",
@@ -557,6 +589,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("objectives_esc"),
     ),
     (
+        "Ratings and choices as teachers",
+        "choice_training",
+        "python benchmarks/choice_training.py --shared SHARED",
+        of_training("choice_training"),
+    ),
+    (
         "How many answers to buy: ESC-10",
         "efficiency_esc",
         "python benchmarks/efficiency_esc.py SHARED/data/esc",
@@ -579,6 +617,18 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "kill_and_resume",
         "python benchmarks/kill_and_resume.py",
         of_training("kill_and_resume"),
+    ),
+    (
+        "The paper in one command: a rehearsal at full size",
+        "reproduce_rehearsal",
+        "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
+        reproduce_results.rehearsal,
+    ),
+    (
+        "The paper in one command: verdicts on simulated ratings",
+        "reproduce_verdicts",
+        "python benchmarks/reproduce_verdicts.py",
+        reproduce_results.verdicts,
     ),
     (
         "RELATE's tables from its public CSVs",
@@ -641,10 +691,22 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         listening_load,
     ),
     (
+        "An A/B study under load (simulated listeners)",
+        "listening_load_choices",
+        "python benchmarks/listening_load.py --trial clips",
+        listening_load_choices,
+    ),
+    (
         "Against laion_clap",
         "laion_clap_speed",
         "python benchmarks/laion_clap_speed.py --laion-python LAION/bin/python",
         laion_clap_speed,
+    ),
+    (
+        "The score as a reward: values, gradients, memory",
+        "reward_gradient",
+        "python benchmarks/reward_gradient.py --mn04 MN04",
+        reward_results.markdown,
     ),
     ("Scoring again", "cache_speed", "python benchmarks/cache_speed.py", cache_speed),
     ("Start-up", "startup", "python benchmarks/startup.py", startup),

@@ -16,7 +16,7 @@ from results_text import Span, span, table
 Result = dict[str, Any]
 BEFORE = "before_"
 ARROWS = {"text_to_audio": ("text → audio", "captions"), "audio_to_text": ("audio → text", "clips")}
-FLOORS = ("longer text", "shorter text")
+FLOORS = ("longer text", "shorter text", "caption words, others' choices")
 
 
 def _notes(result: Result) -> list[str]:
@@ -37,45 +37,65 @@ def _difference_rows(found: Sequence[Result], *keys: str) -> list[list[object]]:
 def fense_choices(result: Result) -> list[str]:
     """People's choice between two captions."""
     groups = result["groups"]
-    overall = groups[0]
-    ways = list(overall["accuracy"])
+    overall, hard = groups[:2]
     rows: list[list[object]] = [
-        ["n", *(group["n"] for group in groups)],
-        *(
-            [f"*{way}*" if way in FLOORS else way]
-            + [span(group["accuracy"][way]) for group in groups]
-            for way in ways
-        ),
+        ["pairs decided", *(f"{group['n']} of {group['all']}" for group in groups)],
+        ["**best possible** given the votes", *(span(group["best_possible"]) for group in groups)],
         [
             "**one judge**, against three",
             *(span(group["one_judge"]["accuracy"]) for group in groups),
         ],
-        ["votes", *(group["one_judge"]["votes"] for group in groups)],
-    ]
-    differences = [
-        [
-            f"{one['name']} − {one['baseline']}",
-            *(span(group["differences"][place]["difference"], "+.3f") for group in groups[:2]),
-        ]
-        for place, one in enumerate(overall["differences"])
+        *(
+            [f"*{way}*" if way in FLOORS else way]
+            + [span(group["accuracy"][way]) for group in groups]
+            for way in overall["accuracy"]
+        ),
     ]
     return [
         f"FENSE's AudioCaps-Eval, the {result['n']} pairs of captions of {result['clips']} clips "
-        f"whose sound is at hand, four judges each; {overall['n']} decided. Share of decided pairs "
-        "in which the model's cosine chooses as people do; equal scores count half. HC: two human "
-        "captions of the clip; HI: its own against another clip's; HM: human against machine; MM: "
-        "two machines' (judges may have punished their faults of fluency). *Longer* and *shorter "
-        "text* hear nothing. One judge: against the sign of the other three's sum, ties left out; "
-        "over all pairs, decided or not. Bootstrap clustered by clip, "
-        f"{result['replicates']:,} replicates; where nothing was missed the interval has no width "
-        "and means little.",
+        f"whose sound is at hand, four judges each; {overall['n']} decided. Judged by `humanclap "
+        "evaluate --choices`: share of decided pairs in which the model's cosine chooses as people "
+        "do; equal scores count half. HC: two human captions of the clip; HI: its own against "
+        "another clip's; HM: human against machine; MM: two machines' (judges may have punished "
+        "their faults of fluency). *Unmet*: no model met caption or clip in training, tuning or "
+        "calibration. *In italics*: what hears nothing; words by ridge regression on the choices "
+        "of other clips and captions. Best possible: what knowing which caption most people would "
+        "take reaches on average, as four votes decide a pair, by a beta-binomial model of the "
+        "votes; over single votes the side with more of them would reach "
+        f"{span(overall['single_votes']['best possible given the votes'])}. One judge: against the "
+        f"sign of the other three's sum, ties left out ({overall['one_judge']['votes']} votes). "
+        f"Bootstrap clustered by clip, {result['replicates']:,} replicates; where nothing was "
+        "missed the interval has no width and means little.",
         *_notes(result),
         "",
         *table(["chosen by", *(group["pairs"] for group in groups)], rows),
         "",
-        *table(["difference, same draws", "overall", "without HI"], differences),
+        *table(
+            ["difference, same draws", "overall", "p (Holm)", "without HI", "p (Holm)"],
+            _choice_differences(overall, hard),
+        ),
+        "",
+        "Met before: " + "; ".join(f"{name} {told}" for name, told in result["met"].items()) + ".",
+        "",
+        f"p: paired sign-flip test, whole clips, {result['permutations']:,} permutations.",
         *_signatures(result),
     ]
+
+
+def _choice_differences(*groups: Result) -> list[list[object]]:
+    """Differences of accuracy and their tests: those of the first group, in each of the groups."""
+    rows = []
+    for one in groups[0]["differences"]:
+        names = one["name"], one["baseline"]
+        row: list[object] = [f"{names[0]} − {names[1]}"]
+        for group in groups:
+            of = {(d["name"], d["baseline"]): d for d in group["differences"]}
+            tests = {(t["name"], t["baseline"]): t for t in group["tests"]}
+            row.append(span(of[names]["difference"], "+.3f") if names in of else "–")
+            test = tests.get(names)
+            row.append(f"{test['p']:.3f} ({test['p_holm']:.3f})" if test else "–")
+        rows.append(row)
+    return rows
 
 
 def audiocaps_retrieval(result: Result) -> list[str]:
@@ -253,7 +273,7 @@ class Measure:
 def _fense(title: str, group: int) -> Measure:
     def floor(result: Result) -> str:
         found = result["groups"][group]["accuracy"]
-        best = max(FLOORS, key=lambda name: found[name][0])
+        best = max((name for name in FLOORS if name in found), key=lambda name: found[name][0])
         return f"{best} {span(found[best])}"
 
     return Measure(

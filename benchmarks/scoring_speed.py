@@ -3,14 +3,15 @@
     python benchmarks/scoring_speed.py [--clips 200] [--rounds 5] [--many 2000] [--hours 1]
 
 Clips: generated FLAC of 10 s, 44.1 kHz, stereo, read from disk; 40 distinct captions. Model: a
-ClapModel of the size of laion/clap-htsat-unfused with random weights (nothing is downloaded), and
-`mini`; with OpenVINO where it is installed. Theirs, as documented: every clip by librosa.load
-(where librosa is not installed, by soundfile and soxr, which is what it does), ClapProcessor and
-ClapModel, batch by batch, at the quickest of several batch sizes. Ours: `HumanCLAP.score_pairs`,
-the cache off. Every round runs each way once, in an order that turns; ratios are taken within a
-round. Then, each in a process of its own with `mini`: peak memory and time of 200 clips, of 2,000
-(links to the same files, each decoded) and of one file of an hour. Last: the audio encoder on one
-thread against this machine's product of matrices.
+ClapModel of the size of laion/clap-htsat-unfused with random weights (nothing is downloaded) in
+every precision, and `mini`; with OpenVINO and ONNX Runtime where they are installed. Theirs, as
+documented: every clip by librosa.load (where librosa is not installed, by soundfile and soxr, which
+is what it does), ClapProcessor and ClapModel, batch by batch, at the quickest of several batch
+sizes. Ours: `HumanCLAP.score_pairs`, the cache off. Every round runs each way once, in an order
+that turns; ratios are taken within a round, of time on the clock and of processor time, which other
+work on the machine hardly moves. Then, each in a process of its own with `mini`: peak memory and
+time of 200 clips, of 2,000 (links to the same files, each decoded) and of one file of an hour.
+Last: the audio encoder on one thread against this machine's product of matrices.
 
 Writes benchmarks/results/scoring_speed.json.
 """
@@ -45,6 +46,7 @@ from humanclap.scoring.settings import ScoringSettings
 
 RESULT = Path(__file__).parent / "results" / "scoring_speed.json"
 BATCHES = (1, 4, 8, 16)
+_PRECISIONS = ("fp32", "bf16", "int8")
 SYSTEMS, CAPTIONS, RATE = 5, 40, 48_000
 TRIED = 16
 """Clips on which their batch size is chosen, and on which embeddings are compared."""
@@ -103,14 +105,7 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
     """Rounds of every way; ratios of theirs (fp32) to each."""
     theirs = Theirs(model)
     paths, texts = [folder / pair.audio for pair in pairs], [pair.text for pair in pairs]
-    ours = {
-        "ours, fp32": _scorer(model, "fp32"),
-        "ours, bf16": _scorer(model, "bf16"),
-        "mini": _scorer("mini", "fp32"),
-    }
-    if find_spec("openvino") is not None:
-        ours["ours, OpenVINO fp32"] = _scorer(model, "fp32", "openvino")
-        ours["ours, OpenVINO bf16"] = _scorer(model, "bf16", "openvino")
+    ours = _ours(model)
     few, said = paths[:TRIED], texts[:TRIED]
     plain = quickest_batch(lambda batch: theirs.embed(few, said, batch))
     half = quickest_batch(lambda batch: theirs.embed(few, said, batch, bf16=True))
@@ -123,7 +118,7 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
             )
         )
         for name, scorer in ours.items()
-        if name != "mini"
+        if not name.startswith("mini")
     }
     ways: dict[str, Callable[[], Any]] = {
         "transformers, fp32": lambda: theirs.embed(paths, texts, plain),
@@ -135,19 +130,40 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
         list(scorer.score_pairs(pairs[:2], audio_root=folder))
     names = list(ways)
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    processor: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            seconds[name].append(timed(ways[name])[0])
-    base = np.array(seconds["transformers, fp32"])
+            clock, cpu, _ = timed(ways[name])
+            seconds[name].append(clock)
+            processor[name].append(cpu)
     return {
         "clips": len(pairs),
         "loader": theirs.loader,
         "their_batch": {"fp32": plain, "bf16": half},
         "least_cosine": cosines,
         "seconds": {name: [round(value, 3) for value in row] for name, row in seconds.items()},
-        "times_as_fast": {name: spread(base / np.array(row)) for name, row in seconds.items()},
+        "processor_s": {name: [round(v, 3) for v in row] for name, row in processor.items()},
+        "times_as_fast": _ratios(seconds),
+        "processor_times_as_fast": _ratios(processor),
     }
+
+
+def _ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Theirs to each, within the rounds."""
+    base = np.array(times["transformers, fp32"])
+    return {name: spread(base / np.array(row)) for name, row in times.items()}
+
+
+def _ours(model: Path) -> dict[str, HumanCLAP]:
+    """A scorer for every engine and precision that is here."""
+    found = {f"ours, {precision}": _scorer(model, precision) for precision in _PRECISIONS}
+    if find_spec("openvino") is not None:
+        found["ours, OpenVINO fp32"] = _scorer(model, "fp32", "openvino")
+        found["ours, OpenVINO bf16"] = _scorer(model, "bf16", "openvino")
+    if find_spec("onnxruntime") is not None and find_spec("onnx") is not None:
+        found["ours, ONNX Runtime fp32"] = _scorer(model, "fp32", "onnxruntime")
+    return found | {"mini": _scorer("mini", "fp32"), "mini, bf16": _scorer("mini", "bf16")}
 
 
 def _scorer(model: Path | str, precision: Any, engine: Any = "torch") -> HumanCLAP:
@@ -234,16 +250,17 @@ def of_peak(model: Path, batch: int = 4) -> dict[str, float]:
         backbone = load_checkpoint(model).backbone
         waveforms = torch.rand(batch, RATE * 10) - 0.5
         square = torch.rand(1024, 1024)
+        with FlopCounterMode(display=False) as counter:
+            backbone.embed_audio(waveforms[:1])  # with gradients: transformers' own way
+        flop = counter.get_total_flops()
         with torch.inference_mode():
-            with FlopCounterMode(display=False) as counter:
-                backbone.embed_audio(waveforms)
             product = [_cpu_s(lambda: [square @ square for _ in range(20)]) for _ in range(5)]
             encode = [_cpu_s(lambda: backbone.embed_audio(waveforms)) for _ in range(5)]
     finally:
         torch.set_num_threads(before)
-    peak, rate = 20 * 2 * 1024**3 / min(product), counter.get_total_flops() / min(encode)
+    peak, rate = 20 * 2 * 1024**3 / min(product), batch * flop / min(encode)
     return {
-        "encoder_gflop_a_clip": round(counter.get_total_flops() / batch / 1e9, 2),
+        "encoder_gflop_a_clip": round(flop / 1e9, 2),
         "encoder_gflop_s": round(rate / 1e9, 1),
         "matrix_product_gflop_s": round(peak / 1e9, 1),
         "share": round(rate / peak, 3),
@@ -272,6 +289,7 @@ def main() -> None:
     load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        os.environ["HUMANCLAP_CACHE"] = str(folder / "cache")  # of exported networks
         write_model(folder / "model")
         pairs = write_clips(folder, arguments.clips)
         result: dict[str, Any] = {
@@ -279,6 +297,7 @@ def main() -> None:
             "threads": torch.get_num_threads(),
             "processors": os.cpu_count(),
             "torch": torch.__version__,
+            "capability": torch.backends.cpu.get_cpu_capability(),
             "load_average_before": load,
             "rounds": arguments.rounds,
             "compared": compare(folder / "model", folder, pairs, arguments.rounds),

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,7 @@ import soundfile
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from humanclap.choices import write_choices
 from humanclap.cli.main import run
 from humanclap.experiments.grid import BEFORE, Done, Run
 from humanclap.experiments.judge import figures
@@ -33,7 +35,7 @@ from humanclap.experiments.parts import make_parts, read_data
 from humanclap.experiments.recipe import read_recipe
 from humanclap.experiments.summary import summarise
 from humanclap.made import made_now
-from humanclap.records import Rating, Score, Target
+from humanclap.records import Choice, Rating, Score, Target
 from humanclap.scale import RatingScale
 from humanclap.tables import write_records
 
@@ -85,6 +87,8 @@ COMMANDS = {
     "overview": "evaluate clapscore.csv my-clap.csv --targets targets.csv --ceiling ratings.csv "
     "--floor train.csv",
     "compare": "compare my-clap.csv --shared-only --audio-root clips",
+    "choices": "evaluate my-clap.csv clapscore.csv --choices choices.csv",
+    "people": "compare my-clap.csv --choices choices.csv",
     "experiment": "experiment recipe.toml -o grid",
 }
 """Report -> the command that makes it; the last trains nothing here: its scores are drawn."""
@@ -106,6 +110,7 @@ def write_tables(folder: Path) -> None:
     for name, signature, noise in (("my-clap", OURS, 0.14), ("clapscore", PLAIN, 0.4)):
         scores = [scored(rng, target, signature, noise) for target in targets]
         write_records(folder / f"{name}.csv", scores, record_type=Score)
+    write_choices(folder / "choices.csv", chosen(np.random.default_rng(7), targets))
     for target in targets:
         write_clip(folder / "clips" / target.audio, rng)
     splits = ("train", "validation", "test", "test")
@@ -140,6 +145,23 @@ def rated(
                        standard_error=error, subset=subset)
             )  # fmt: skip
     return ratings, targets
+
+
+def chosen(rng: np.random.Generator, targets: list[Target]) -> list[Choice]:
+    """Two listeners' choices between the clips of every two systems for a text, by their means."""
+    found = []
+    for text in dict.fromkeys(target.text for target in targets):
+        for a, b in combinations([target for target in targets if target.text == text], 2):
+            parts = np.exp([(a.mos - b.mos) / 3, (b.mos - a.mos) / 3, -0.7])
+            for listener in rng.permutation(40)[:2]:
+                answer = ("first", "second", "equal")[rng.choice(3, p=parts / parts.sum())]
+                found.append(
+                    Choice(audio_a=a.audio, audio_b=b.audio, text_a=text, text_b=text,
+                           choice=answer, listener_id=f"L{listener}", system_a=a.system,
+                           system_b=b.system,
+                           kind="speech" if "man speaks" in text else "no speech")
+                )  # fmt: skip
+    return found
 
 
 def scored(rng: np.random.Generator, target: Target, signature: str, noise: float) -> Score:

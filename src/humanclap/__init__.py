@@ -17,6 +17,7 @@ from humanclap.version import __version__
 if TYPE_CHECKING:
     from humanclap.audio import SoundBytes, Waveform
     from humanclap.scoring.predictions import Predictions
+    from humanclap.scoring.reward import reward
     from humanclap.scoring.scorer import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
@@ -34,6 +35,7 @@ __all__ = [
     "Target",
     "Waveform",
     "__version__",
+    "reward",
 ]
 
 _ON_FIRST_USE = {
@@ -42,6 +44,7 @@ _ON_FIRST_USE = {
     "ScoringSettings": "humanclap.scoring.settings",
     "SoundBytes": "humanclap.audio",
     "Waveform": "humanclap.audio",
+    "reward": "humanclap.scoring.reward",
 }
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.fft
 import soundfile
 
 from humanclap.audio import Waveform
@@ -11,6 +12,8 @@ from humanclap.audio.identity import (
     ClipIndex,
     Hearing,
     KeptClip,
+    _fast_length,
+    _product,
     clip_codes,
     keep,
 )
@@ -145,3 +148,25 @@ def test_rates_too_low_for_the_bands_and_clips_too_short_have_no_codes(sound):
 
 def test_an_empty_index_finds_nothing(sound):
     assert not len(ClipIndex([]).find(codes(sound(1, 2.0))))
+
+
+@pytest.mark.parametrize("length", [2048, 2822, 1021, 3 * 7 * 11, 3072])
+def test_transforms_are_of_scipys_fast_lengths(length):
+    assert _fast_length(length) == scipy.fft.next_fast_len(length, real=True)
+
+
+@pytest.mark.parametrize("rate", [16_000, 32_000, 44_100])
+def test_codes_hardly_depend_on_whose_transform_it_is(sound, rate):
+    samples = sound(3, 4.0)
+    plain, other = Hearing(rate), Hearing(rate, lambda rows: np.fft.rfft(rows).astype(np.complex64))
+    for hearing in (plain, other):
+        hearing.add(samples)
+    assert np.count_nonzero(plain.codes()) > MIN_CODES
+    assert np.mean(plain.codes() != other.codes()) < 0.05
+
+
+@pytest.mark.parametrize("rows", [1, 17, 313])
+def test_products_in_parts_are_the_product(rows):
+    rng = np.random.default_rng(rows)
+    left, right = rng.random((rows, 417), np.float32), rng.random((417, 33), np.float32)
+    np.testing.assert_allclose(_product(left, right), left @ right, rtol=1e-5)

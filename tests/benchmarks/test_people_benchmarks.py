@@ -10,9 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from humanclap.choices import read_votes
-from humanclap.records import Votes
-
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -24,54 +21,54 @@ def scripts():
     sys.path.remove(str(BENCHMARKS))
 
 
-def test_one_judge_of_fense_agrees_with_the_other_three_as_was_computed_elsewhere(shared):
-    """.891 of 727 votes; .864 of 575 without pairs of a foreign caption."""
-    from fense_choices import judges
-
-    questions = read_votes(shared / "data/fense/pairs.csv")
-    found = judges(questions)
-    assert (found["votes"], round(found["accuracy"][0], 3)) == (727, 0.891)
-    found = judges([one for one in questions if one.kind != "HI"])
-    assert (found["votes"], round(found["accuracy"][0], 3)) == (575, 0.864)
-
-
 def test_fense_has_189_decided_of_204_pairs_and_45_clips(shared):
-    from fense_choices import choices
+    """One judge against three: .891 of 727 votes; .864 of 575 without foreign captions."""
+    from fense_choices import groups_of
 
-    questions = read_votes(shared / "data/fense/pairs.csv")
-    flat = (np.zeros(len(questions)), np.zeros(len(questions)))
-    overall = choices({"says nothing": flat}, questions)[0]
+    from humanclap.choices import read_votes
+    from humanclap.evaluation import EvaluationSettings
+
+    votes = read_votes(shared / "data/fense/pairs.csv")
+    groups = groups_of([], votes, EvaluationSettings(replicates=40))
+    assert [group["pairs"] for group in groups] == [
+        "overall", "without HI", "HC", "HI", "HM", "MM",
+    ]  # fmt: skip
+    overall, hard = groups[:2]
     assert (overall["all"], overall["n"], overall["clips"]) == (204, 189, 45)
-    assert overall["accuracy"]["says nothing"] == [0.5, 0.5, 0.5]
+    assert overall["accuracy"]["longer text"][0] == 0.6376
+    judges = [(one["one_judge"]["votes"], round(one["one_judge"]["accuracy"][0], 3))
+              for one in (overall, hard)]  # fmt: skip
+    assert judges == [(727, 0.891), (575, 0.864)]
 
 
-def pair(first, second, *votes, clip="a"):
-    sides = {"audio_a": f"{clip}.ogg", "audio_b": f"{clip}.ogg", "text_a": first, "text_b": second}
-    n_first, n_second, n_equal = (votes.count(vote) for vote in (1, -1, 0))
-    return Votes(**sides, kind="MM", n_first=n_first, n_second=n_second, n_equal=n_equal)
+def test_simulated_votes_follow_davidsons_model_though_they_repeat_each_other():
+    from choice_simulation import DESIGNS, counts, votes_of, wins_of
+
+    design = replace(DESIGNS[0], prompts=20_000)
+    found = counts(design, np.random.default_rng(0))
+    wins, ties = wins_of(design, found)
+    a, b = np.exp([1.0, 0.4])
+    middle = design.tie * np.sqrt(a * b)
+    expected = np.array([a, b, middle]) / (a + b + middle)
+    shares = np.array([wins[0, 1], wins[1, 0], ties[0, 1]]) / 60_000
+    assert shares == pytest.approx(expected, abs=0.01)
+    # two listeners agree more often than by chance: one half repeats the question's draw
+    agree = (found[:, 0].max(axis=1) == 3).mean()
+    assert agree > (expected**3).sum() + 0.05
+    few = replace(design, prompts=4, asked=0.5)
+    votes = votes_of(few, counts(few, np.random.default_rng(1)))
+    assert 0 < len(votes) < 40
+    assert all(one.n == 3 for one in votes)
 
 
-def pairs_of_every_kind(pairs):
-    return [replace(one, kind=kind) for kind in ("HC", "HI", "HM", "MM") for one in pairs]
+def test_a_simulated_study_is_counted_as_its_ranking_says():
+    from choice_simulation import DESIGNS, beside_choix, beside_minimiser, studied
 
-
-def test_choices_count_decided_pairs_only_and_ties_of_scores_half():
-    from fense_choices import LONGER, SHORTER, choices
-
-    pairs = [
-        pair("long text", "short", 1, 1, 1, 1),
-        pair("long text", "short", 1, 1, -1, -1, clip="b"),
-        pair("same", "size", -1, 0, 0, 0, clip="c"),
-    ]
-    given = (np.tile([0.9, 0.0, 0.2], 4), np.tile([0.1, 0.9, 0.2], 4))
-    overall = choices({"m": given}, pairs_of_every_kind(pairs))[0]
-    assert (overall["all"], overall["n"]) == (12, 8)
-    assert overall["accuracy"]["m"][0] == 0.75  # right, undecided, a tie
-    assert overall["accuracy"][LONGER][0] == 0.75
-    assert overall["accuracy"][SHORTER][0] == 0.25
-    differences = {(d["name"], d["baseline"]): d["difference"] for d in overall["differences"]}
-    assert differences["m", SHORTER][0] == 0.5
-    assert differences["m", LONGER] == [0.0, 0.0, 0.0]
+    found = studied(replace(DESIGNS[2], prompts=12), 3)
+    assert found["studies"] == 3
+    assert 0 <= found["mean_strengths_covered"] <= 1
+    assert beside_choix(4) < 1e-4
+    assert beside_minimiser(2) < 1e-4
 
 
 def test_the_chance_of_being_within_the_first_follows_from_counting_orders():

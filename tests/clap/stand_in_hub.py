@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-Files = dict[str, bytes]
+Files = dict[str, "bytes | Path"]
+"""Name -> content, or where it lies, for files too large to hold."""
 
 
 class StandInHub(http.server.ThreadingHTTPServer):
@@ -42,16 +43,20 @@ class StandInHub(http.server.ThreadingHTTPServer):
     def commit(self, repo: str, files: Files, commit: str | None = None) -> str:
         """Put files into a repository on top of what `main` holds; returns the commit."""
         whole = {**self.files(repo), **files}
-        digest = hashlib.sha1(repr(sorted(whole.items())).encode()).hexdigest()
+        told = sorted((name, str(content)) for name, content in whole.items())
+        digest = hashlib.sha1(repr(told).encode()).hexdigest()
         commit = commit or digest
         self.commits.setdefault(repo, {})[commit] = whole
         self.main[repo] = commit
         return commit
 
-    def upload(self, repo: str, folder: Path, commit: str | None = None) -> str:
-        """Put a folder into a repository, byte for byte."""
+    def upload(
+        self, repo: str, folder: Path, commit: str | None = None, *, linked: bool = False
+    ) -> str:
+        """Put a folder into a repository, byte for byte; linked: its files stay where they are."""
         paths = [path for path in folder.iterdir() if path.is_file()]
-        return self.commit(repo, {path.name: path.read_bytes() for path in paths}, commit)
+        files: Files = {path.name: path if linked else path.read_bytes() for path in paths}
+        return self.commit(repo, files, commit)
 
     def files(self, repo: str) -> Files:
         """What `main` of a repository holds."""
@@ -85,6 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         content = hub.commits[repo][commit].get("/".join(parts[4:]))
         if content is None:
             return self.refuse(404, "" if hub.bare else "EntryNotFound", commit)
+        content = _bytes(content)
         self.send_response(200)
         self.send_header("X-Repo-Commit", commit)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
@@ -97,6 +103,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def tree(self, repo: str, commit: str) -> None:
         """The files of a commit."""
         files = self.server.commits[repo][commit].items()
+        files = [(name, _bytes(content)) for name, content in files]
         digests = {name: hashlib.sha1(content).hexdigest() for name, content in files}
         listed = [
             {"type": "file", "path": name, "size": len(content), "oid": digests[name]}
@@ -160,6 +167,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Nothing."""
+
+
+def _bytes(content: bytes | Path) -> bytes:
+    return content.read_bytes() if isinstance(content, Path) else content
 
 
 def _committed(body: bytes) -> Files:

@@ -102,7 +102,7 @@ def test_every_block_of_a_clip_is_heard_in_order_though_several_threads_read():
 def test_float32_stays_float32_on_a_gpu_and_what_the_caller_allowed_comes_back():
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     assert convolutions.allow_tf32  # torch's own setting
-    with embedding._without_tf32():
+    with embedding.without_tf32():
         assert not products.allow_tf32
         assert not convolutions.allow_tf32
     assert convolutions.allow_tf32
@@ -111,7 +111,7 @@ def test_float32_stays_float32_on_a_gpu_and_what_the_caller_allowed_comes_back()
 
 def test_float32_stays_float32_until_the_last_of_several_threads_is_done():
     convolutions = torch.backends.cudnn
-    first, second = embedding._without_tf32(), embedding._without_tf32()
+    first, second = embedding.without_tf32(), embedding.without_tf32()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)

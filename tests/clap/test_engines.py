@@ -33,34 +33,77 @@ def test_torch_is_the_backbones_own_way(backbone):
     assert engine_version("torch") == f"torch {torch.__version__}"
 
 
-def test_a_model_that_openvino_does_not_run_is_refused():
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_model_that_an_engine_does_not_run_is_refused(engine):
     with pytest.raises(SettingsError, match=r"of kind 'mini'.*leave --engine away"):
-        audio_encoder(MiniCLAP(MiniConfig.tiny()), "openvino", "fp32")
+        audio_encoder(MiniCLAP(MiniConfig.tiny()), engine, "fp32")
 
 
-def test_without_openvino_the_error_says_how_to_get_it(backbone, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtraError, match=r"humanclap\[openvino\]"):
-        audio_encoder(backbone, "openvino", "fp32")
+def test_mini_has_no_int8():
+    with pytest.raises(SettingsError, match=r"precision int8.*of kind 'mini'.*--precision fp32"):
+        audio_encoder(MiniCLAP(MiniConfig.tiny()), "torch", "int8")
 
 
-def test_openvino_gives_torchs_embeddings_and_exports_once(backbone, windows, tmp_path):
-    pytest.importorskip("openvino", reason="needs humanclap[openvino]")
+@pytest.mark.parametrize(
+    ("engine", "precision"),
+    [("openvino", "int8"), ("onnxruntime", "int8"), ("onnxruntime", "bf16")],
+)
+def test_a_precision_that_an_engine_has_not_is_refused(backbone, engine, precision):
+    with pytest.raises(SettingsError, match=f"engine {engine} has no precision {precision}"):
+        audio_encoder(backbone, engine, precision)
+
+
+def test_int8_is_near_and_the_same_in_any_batch(backbone, windows):
     with torch.inference_mode():
         expected = backbone.embed_audio(windows)
-        found = audio_encoder(backbone, "openvino", "fp32")(windows)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-    kept = list((tmp_path / "cache" / "openvino").iterdir())
-    assert [folder.name[:8] for folder in kept] == [backbone.fingerprint()]
-    before = (kept[0] / "audio.xml").stat().st_mtime_ns
+        encode = audio_encoder(backbone, "torch", "int8")
+        found, alone = encode(windows), encode(windows[1:2])
+    assert torch.equal(found[1:2], alone)
+    least = float((found * expected).sum(dim=1).min())
+    assert 0.99 < least < 1 - 1e-7
+
+
+def test_int8_of_a_tower_with_exchanged_parts_is_refused(backbone):
+    block = backbone.model.audio_model.audio_encoder.layers[0].blocks[0]
+    block.layernorm_before = torch.nn.Identity()
+    with pytest.raises(SettingsError, match=r"other parts.*--precision fp32"):
+        audio_encoder(backbone, "torch", "int8")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_without_the_engine_the_error_says_how_to_get_it(backbone, monkeypatch, engine):
+    monkeypatch.setitem(sys.modules, engine, None)
+    with pytest.raises(MissingExtraError, match=rf"humanclap\[{engine}\]"):
+        audio_encoder(backbone, engine, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("engine", "file"), [("openvino", "audio.xml"), ("onnxruntime", "audio.onnx")]
+)
+def test_an_engine_gives_torchs_embeddings_and_exports_once(
+    backbone, windows, tmp_path, engine, file
+):
+    pytest.importorskip(engine, reason=f"needs humanclap[{engine}]")
+    if engine == "onnxruntime":
+        pytest.importorskip("onnx", reason="needs humanclap[onnxruntime]")
     with torch.inference_mode():
-        again = audio_encoder(backbone, "openvino", "fp32")(windows)
+        expected = backbone.embed_audio(windows)
+        found = audio_encoder(backbone, engine, "fp32")(windows)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    kept = list((tmp_path / "cache" / engine).iterdir())
+    assert [folder.name[:8] for folder in kept] == [backbone.fingerprint()]
+    before = (kept[0] / file).stat().st_mtime_ns
+    with torch.inference_mode():
+        again = audio_encoder(backbone, engine, "fp32")(windows)
     assert torch.equal(again, found)
-    assert (kept[0] / "audio.xml").stat().st_mtime_ns == before
+    assert (kept[0] / file).stat().st_mtime_ns == before
 
 
-def test_under_openvino_the_number_of_threads_changes_no_digit(backbone, windows):
-    pytest.importorskip("openvino", reason="needs humanclap[openvino]")
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_under_an_engine_the_number_of_threads_changes_no_digit(backbone, windows, engine):
+    pytest.importorskip(engine, reason=f"needs humanclap[{engine}]")
+    if engine == "onnxruntime":
+        pytest.importorskip("onnx", reason="needs humanclap[onnxruntime]")
     from humanclap.audio import Waveform
 
     sources = [
@@ -71,7 +114,7 @@ def test_under_openvino_the_number_of_threads_changes_no_digit(backbone, windows
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            encode = audio_encoder(backbone, "openvino", "fp32")
+            encode = audio_encoder(backbone, engine, "fp32")
             rows = embed_clips(backbone, sources, batch_windows=2, encode=encode)
             found.append(np.stack(list(rows)))
     finally:

@@ -126,3 +126,13 @@ def test_held_out_clips_are_named_right(name):
     with torch.inference_mode():
         scores = model.embed_audio(_clips()) @ model.embed_text(list(CLIPS)).T
     assert scores.argmax(1).tolist() == [0, 1, 2]
+
+
+def test_loading_draws_no_random_numbers_and_leaves_none_in_the_model():
+    torch.manual_seed(5)
+    first = MiniCLAP.from_pretrained()
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+    assert MiniCLAP.from_pretrained().fingerprint() == first.fingerprint()
+    assert MiniCLAP(first.config).text_encoder.state_dict().keys()  # random ones can still be made

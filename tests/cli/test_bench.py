@@ -25,7 +25,11 @@ def test_bench_measures_a_table_and_a_folder(
 ) -> None:
     assert run(["bench", str(table), "--rounds", "1", "--clips", "2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["engine"] for row in rows] == ["torch", "torch", "openvino", "openvino"]
+    assert [row["engine"] for row in rows] == [
+        *["torch"] * 3,
+        *["openvino"] * 2,
+        "onnxruntime",
+    ]
     assert rows[1]["score_drift"] > 0
     assert rows[2]["clips_per_s"] is None
     assert run(["bench", str(table.parent), "--rounds", "1"]) == 0
@@ -42,8 +46,16 @@ def test_bench_of_an_empty_folder_is_refused(
     assert "no clips" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("chosen", "remedy"),
+    [
+        (["--engine", "openvino"], "leave --engine away"),
+        (["--engine", "onnxruntime"], "leave --engine away"),
+        (["--precision", "int8"], "take --precision fp32"),
+    ],
+)
 def test_score_refuses_an_engine_that_cannot_run_the_model(
-    table: Path, capsys: pytest.CaptureFixture[str]
+    table: Path, capsys: pytest.CaptureFixture[str], chosen: list[str], remedy: str
 ) -> None:
-    assert run(["score", str(table), "--engine", "openvino"]) == EXIT_BAD_INPUT
-    assert "leave --engine away" in capsys.readouterr().err
+    assert run(["score", str(table), *chosen]) == EXIT_BAD_INPUT
+    assert remedy in capsys.readouterr().err

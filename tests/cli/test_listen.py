@@ -218,3 +218,47 @@ def test_a_simulated_study_is_collected_trained_on_and_evaluated_without_a_touch
         if line.startswith("listen simulate"):
             assert json.loads(shown)["finished"] == 6
     assert "srcc" in shown
+
+
+@pytest.mark.parametrize("trial", ["clips", "texts"])
+def test_an_a_b_study_goes_from_its_starter_to_choices(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str], trial: str
+) -> None:
+    from humanclap.choices import read_choices
+
+    design, study, pairs = (tmp_path / name for name in ("ab.toml", "ab.sqlite", "ab.csv"))
+    assert run(["listen", "new", str(design), "--trial", trial, "-q"]) == 0
+    text = design.read_text().replace("choices_per_comparison = 8", "choices_per_comparison = 2")
+    design.write_text(text.replace("pairs = 18", "pairs = 4").replace("anchors = 3", "anchors = 1"))
+    with open(clips / "pairs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    texts = list(dict.fromkeys(row["text"] for row in rows))
+    with open(pairs, "w", newline="") as file:
+        writer = csv.writer(file)
+        if trial == "clips":
+            writer.writerow(["text", "audio_a", "audio_b", "system_a", "system_b"])
+            for one, other in [rows[i : i + 2] for i in range(0, len(rows), 4)]:
+                audio = [f"{clips}/{row['audio']}" for row in (one, other)]
+                writer.writerow([one["text"], *audio, one["system"], other["system"]])
+        else:
+            writer.writerow(["audio", "text_a", "text_b", "kind"])
+            for row in rows[::4]:
+                longer = f"{row['text']}, quite near"
+                writer.writerow([f"{clips}/{row['audio']}", row["text"], longer, "HC"])
+    assert len(texts) == 8
+    new = ["listen", "new", str(design), "--pairs", str(pairs)]
+    assert run([*new, "--trial", trial]) == 2
+    assert "is for a new DESIGN" in capsys.readouterr().err
+    assert run([*new, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["comparisons"], made["choices_wanted"]) == (8, 16)
+    assert run(["listen", "simulate", str(study), "--listeners", "4", "-q"]) == 0
+    assert "comparisons and takes a person" in capsys.readouterr().out
+    assert run(["listen", "status", str(study), "--simulated"]) == 0
+    assert "choices: 16 of 16" in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert run(["listen", "export", str(study), "-o", str(out), "--simulated"]) == 0
+    assert "these choices are SIMULATED" in capsys.readouterr().err
+    asked = [one for one in read_choices(out / "choices.csv") if not one.is_check]
+    assert len(asked) == 16
+    assert {one.between for one in asked} == {trial}

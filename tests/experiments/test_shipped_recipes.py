@@ -9,7 +9,10 @@ RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 @pytest.mark.parametrize(
     "name",
-    ["human-clap-relate", "xacle", "data-efficiency", "esc-objectives", "esc-efficiency"],
+    [
+        *("human-clap-relate", "xacle", "data-efficiency", "esc-objectives", "esc-efficiency"),
+        "ratings-and-choices",
+    ],
 )
 def test_a_shipped_recipe_is_read(name):
     recipe = read_recipe(RECIPES / f"{name}.toml")

@@ -10,16 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from humanclap.listening.answered import answered
 from humanclap.listening.app import serving
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.study import Items, Study, create_study, open_study
 from humanclap.listening.web.settings import ServeSettings
-from humanclap.records import Pair
 
 Served = tuple[Study, str]
 TOKEN = "an-admin-token-of-the-tests"
@@ -51,6 +51,10 @@ attention_checks = 0
 practice = 0
 """
 """Two sounds, to be served long enough to seek in."""
+CLIPS_FETCHED = (
+    "return performance.getEntriesByType('resource')"
+    ".filter((item) => item.name.includes('/clip/')).length"
+)
 WAIT_S = 30
 ROOT = Path(__file__).resolve().parents[2]
 AXE = Path(os.environ.get("HUMANCLAP_AXE", ROOT / ".cache/axe/node_modules/axe-core/axe.min.js"))
@@ -84,7 +88,8 @@ def chromium(*, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
 
 
 @contextmanager
-def serve(design: str, folder: Path, clips: tuple[Path, list[Pair]]) -> Iterator[Served]:
+def serve(design: str, folder: Path, clips: tuple[Path, Items]) -> Iterator[Served]:
+    """A server of a study of these clips; pairs, or the comparisons of an A/B study."""
     where = str(folder / "study.sqlite")
     create_study(where, design_text=design, pairs=clips[1], audio_root=clips[0])
     study = open_study(where)
@@ -157,8 +162,9 @@ class Listener:
         return self.text("#heading")
 
     def ready(self) -> None:
-        """Wait for the clip of this trial."""
-        self.wait(lambda d: self.find("#play").get_attribute("aria-disabled") == "false", "no clip")
+        """Wait for every clip of this trial."""
+        script = "return !document.querySelector('.player .play[aria-disabled=true]')"
+        self.wait(lambda d: d.execute_script(script), "no clip")
 
     def heard(self) -> None:
         """Wait until the sound has ended and the buttons are open."""
@@ -168,9 +174,15 @@ class Listener:
         return self.find("fieldset.scale input").is_enabled()
 
     def play(self) -> None:
+        """Hear every clip of this trial, one after the other."""
         self.ready()
-        self.click("#play")
+        for number, button in enumerate(self.all(".player .play")):
+            button.click()
+            self.wait(lambda d, n=number: self.was_heard(n), "sound not heard")
         self.heard()
+
+    def was_heard(self, number: int) -> bool:
+        return "heard" in str(self.all(".player")[number].get_attribute("class")).split()
 
     def rate(self, value: str) -> None:
         self.find(f"fieldset.scale input[value='{value}']").click()
@@ -206,3 +218,16 @@ class Listener:
             for found in result["violations"]
             for node in found["nodes"]
         ]
+
+
+def newest(study: Study) -> dict[int, float | None]:
+    """Trial number -> score (or button) of the session begun last; every answer is there once."""
+    with study.database.read() as connection:
+        answers = answered(connection, simulated=False)
+    own = [item for item in answers if item.session_id == answers[-1].session_id]
+    assert len({item.answer_id for item in own}) == len(own)
+    return {item.number: item.score for item in own}
+
+
+def press(listener: Listener, *keys: str) -> None:
+    ActionChains(listener.driver).send_keys(*keys).perform()

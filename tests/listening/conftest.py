@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -29,6 +30,11 @@ attention_checks = 1
 practice = 1
 volume_check = false
 """
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from .browser import Listener, Served
 
 MakeStudy = Callable[..., Study]
 
@@ -71,3 +77,28 @@ def make_study(tmp_path: Path, clips: tuple[Path, list[Pair]]) -> Iterator[MakeS
     yield make
     for study in opened:
         study.close()
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Chrome]:
+    """One headless Chromium for every test of the pages."""
+    from .browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(driver: Chrome) -> Iterator[Callable[[Served], Listener]]:
+    """What opens a browser that was never there before on a served study."""
+    from .browser import Listener
+
+    def visit(served: Served) -> Listener:
+        someone = Listener(driver, served[1])
+        someone.fresh()
+        return someone
+
+    yield visit
+    driver.set_network_conditions(offline=False, latency=0, throughput=-1)
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -33,7 +33,7 @@ def admin(study: Study, tmp_path: Path) -> Iterator[Browser]:
     """A researcher who has logged in, in a study that one listener has finished."""
     with serving(study, ServeSettings(admin_token=TOKEN, port=0), cache=tmp_path) as url:
         listener = Browser(url)
-        assert len(list(Bot(listener, rate=lambda clip, text: {"REL": 9.0}).take_part())) == 9
+        assert len(list(Bot(listener, rate=lambda heard: {"REL": 9.0}).take_part())) == 9
         listener.close()
         browser = Browser(url)
         assert browser.post("/admin/login", {"token": TOKEN}).status == 200

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,26 @@ def fall_idle(study: Study, session: Session) -> None:
             then=time.time() - 7200,
             id=session.session_id,
         )
+
+
+def errors_at_once(take_part: Callable[[], None], n: int) -> list[Exception]:
+    """What went wrong where n listeners take part at once; a study that is full is no error."""
+    errors: list[Exception] = []
+
+    def run_one() -> None:
+        try:
+            take_part()
+        except StudyFullError:
+            pass
+        except Exception as error:  # a test looks at them in the main thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=run_one) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
 
 
 def test_an_answer_sent_again_is_stored_once_and_a_second_opinion_is_refused(
@@ -192,22 +213,7 @@ def test_a_recruited_listener_resumes_and_never_hears_a_pair_twice(make_study: M
 
 def test_simultaneous_listeners_never_promise_a_pair_too_often(make_study: MakeStudy) -> None:
     study = make_study()
-    errors: list[Exception] = []
-
-    def take_part() -> None:
-        try:
-            answer_all(study, begun(study))
-        except StudyFullError:
-            pass
-        except Exception as error:  # reported below, in the main thread
-            errors.append(error)
-
-    threads = [threading.Thread(target=take_part) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert errors_at_once(lambda: answer_all(study, begun(study)), n=16) == []
     assert {(pair.answered, pair.promised) for pair in overview(study).pairs} == {(2, 0)}
 
 

@@ -10,34 +10,35 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed (the extra dev brings it)")
 
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Keys
 
-from humanclap.listening.answered import answered
 from humanclap.listening.database import rows
 from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
 from humanclap.listening.sessions import Recruit, start_session
 from humanclap.listening.steering import change_state, exclude_listener
-from humanclap.listening.study import Study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
-from .browser import AXE, LONG, SHORT, SLOW, TOKEN, Listener, Served, chromium, missing, serve
+from .browser import (
+    AXE,
+    CLIPS_FETCHED,
+    LONG,
+    SHORT,
+    SLOW,
+    TOKEN,
+    Listener,
+    Served,
+    missing,
+    newest,
+    press,
+    serve,
+)
 from .conftest import write_clips
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 N_TRIALS, N_LONG = 17, 9
-CLIPS_FETCHED = (
-    "return performance.getEntriesByType('resource')"
-    ".filter((item) => item.name.includes('/clip/')).length"
-)
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Chrome]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +63,6 @@ def served_slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("slow")
     with serve(SLOW, folder, (folder, write_clips(folder, seconds=3.0))) as result:
         yield result
-
-
-@pytest.fixture
-def visit(driver: Chrome) -> Iterator[Callable[[Served], Listener]]:
-    def visit(served: Served) -> Listener:
-        someone = Listener(driver, served[1])
-        someone.fresh()
-        return someone
-
-    yield visit
-    driver.set_network_conditions(offline=False, latency=0, throughput=-1)
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 @pytest.fixture
@@ -106,15 +94,6 @@ def to_first_trial(listener: Listener) -> None:
     listener.at("/trial")
 
 
-def newest(study: Study) -> dict[int, float | None]:
-    """Trial number -> score of the session begun last; every answer is there once."""
-    with study.database.read() as connection:
-        answers = answered(connection, simulated=False)
-    own = [item for item in answers if item.session_id == answers[-1].session_id]
-    assert len({item.answer_id for item in own}) == len(own)
-    return {item.number: item.score for item in own}
-
-
 def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     listener = questioned
     listener.open("/?PROLIFIC_PID=worker1&STUDY_ID=s1&SESSION_ID=x1")
@@ -138,10 +117,6 @@ def test_by_mouse(questioned: Listener, served_long: Served) -> None:
     assert listener.text("#code") == "C0FFEE"
     assert listener.find("a.button").get_attribute("href").endswith("cc=C0FFEE")
     assert newest(served_long[0]) == {n: float(n % 11) for n in range(1, N_LONG + 1)}
-
-
-def press(listener: Listener, *keys: str) -> None:
-    ActionChains(listener.driver).send_keys(*keys).perform()
 
 
 def tab_to(listener: Listener, selector: str) -> None:

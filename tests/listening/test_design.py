@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.listening.design import parse_design, read_design
+from humanclap.listening.design import TRIALS, parse_design, read_design
 from humanclap.listening.listener_questions import PRESETS, RELATE, relate_code
 from humanclap.listening.starter import STARTER
-from humanclap.listening.wording import ENGLISH, LANGUAGES
+from humanclap.listening.wording import LANGUAGES, sentences_of
 
 
 def test_the_starter_asks_for_nothing_one_cannot_decline_and_for_no_origin() -> None:
@@ -72,10 +72,13 @@ def test_every_language_says_every_sentence_with_the_same_blanks() -> None:
     def blanks(sentence: str) -> set[str | None]:
         return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
-    for sentences in LANGUAGES.values():
-        assert sentences.keys() == ENGLISH.keys()
-        for name, sentence in sentences.items():
-            assert blanks(sentence) <= blanks(ENGLISH[name])
+    for trial in TRIALS:
+        english = sentences_of("en", trial)
+        for language in LANGUAGES:
+            sentences = sentences_of(language, trial)
+            assert sentences.keys() == english.keys()
+            for name, sentence in sentences.items():
+                assert blanks(sentence) <= blanks(english[name])
 
 
 def test_relates_preset_keeps_its_twelve_questions_for_who_asks_for_them() -> None:

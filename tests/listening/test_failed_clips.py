@@ -65,7 +65,7 @@ def served(place: Place, tmp_path: Path):
 
 
 def bot(browser: Browser) -> Bot:
-    return Bot(browser, rate=lambda clip, text: {"REL": 5.0})
+    return Bot(browser, rate=lambda heard: {"REL": 5.0})
 
 
 @pytest.mark.parametrize("how", ["truncated", "gone"])

@@ -169,7 +169,7 @@ def test_each_listener_gets_a_code_of_their_own_where_none_is_set(
     codes = set()
     for _ in range(2):
         with browsing(study, tmp_path) as browser:
-            answers = list(Bot(browser, rate=lambda clip, text: {"REL": 5.0}).take_part())
+            answers = list(Bot(browser, rate=lambda heard: {"REL": 5.0}).take_part())
             assert len(answers) == 9
             assert {answer.status for answer in answers} == {201}
             codes.add(re.search(r'id="code">([0-9A-F]{8})<', browser.get("/done").text)[1])

@@ -15,6 +15,7 @@ pytest.importorskip("psycopg", reason="psycopg is not installed (the extra liste
 
 from sqlalchemy.exc import DatabaseError
 
+from humanclap.choices import read_choices
 from humanclap.errors import InputError
 from humanclap.listening.database import Database, rows, run
 from humanclap.listening.export import export_study
@@ -25,6 +26,7 @@ from humanclap.listening.study import create_study, open_study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import DESIGN
+from .test_comparisons import CLIPS, of_clips
 
 
 def _binaries() -> Path | None:
@@ -84,6 +86,31 @@ def test_a_study_by_url_is_filled_steered_and_exported_as_in_sqlite(
             create_study(
                 url, design_text=DESIGN, pairs=pairs, audio_root=folder, replace_empty=True
             )
+    finally:
+        study.close()
+
+
+def test_an_a_b_study_by_url_is_filled_and_exported_as_in_sqlite(
+    url: str, clips, tmp_path: Path
+) -> None:
+    database = Database(url)
+    with database.write() as connection:  # an empty database again
+        run(connection, "DROP SCHEMA public CASCADE")
+        run(connection, "CREATE SCHEMA public")
+    database.close()
+    design = CLIPS.replace("comparison = 4", "comparison = 2")
+    create_study(url, design_text=design, pairs=of_clips(clips[1]), audio_root=clips[0])
+    study = open_study(url)
+    try:
+        done = rehearse(study, n_listeners=8, model=RaterModel(), cache=tmp_path / "cache")
+        assert (done.finished, done.turned_away) == (8, 0)
+        view = overview(study, simulated=True)
+        assert {(pair.answered, pair.promised) for pair in view.pairs} == {(2, 0)}
+        assert {(system.answered, system.led) for system in view.systems} == {(16, 8)}
+        assert top_up(study, 1, system="alpha vs beta") == 8
+        export_study(study, tmp_path, simulated=True)
+        choices = read_choices(tmp_path / "choices.csv")
+        assert sum(not one.is_check and not one.repeat for one in choices) == 48
     finally:
         study.close()
 

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -97,7 +97,7 @@ def test_people_and_bots_in_one_study_are_exported_apart(
         browser = Browser(url)
         bot = Bot(
             browser,
-            rate=lambda clip, text: {"REL": 5.0, "OVERALL": 6.0},
+            rate=lambda heard: {"REL": 5.0, "OVERALL": 6.0},
             questions=study.design.listener_questions,
             recruit={"PROLIFIC_PID": "worker7", "STUDY_ID": "s", "SESSION_ID": "x"},
         )
@@ -150,16 +150,22 @@ def test_relate_and_xacle_forms_hold_the_same_ratings(rehearsed: Study, tmp_path
     assert coded[0]["question1"] == "1"
 
 
+def book_of_all_columns(folder: Path, files: Sequence[str]) -> list[dict[str, str]]:
+    """The codebook, once it is seen to explain every column of the export's tables."""
+    book = read_csv(folder / "codebook.csv")
+    explained = {(row["file"], row["column"]) for row in book if row["meaning"]}
+    for name in files:
+        if name.endswith(".csv") and name != "codebook.csv":
+            with open(folder / name, newline="", encoding="utf-8") as file:
+                assert {(name, column) for column in next(csv.reader(file))} <= explained
+    return book
+
+
 def test_the_codebook_explains_every_column_and_every_code(
     rehearsed: Study, tmp_path: Path
 ) -> None:
     done = export_study(rehearsed, tmp_path, simulated=True)
-    book = read_csv(tmp_path / "codebook.csv")
-    explained = {(row["file"], row["column"]) for row in book if row["meaning"]}
-    for name in done.files:
-        if name.endswith(".csv") and name != "codebook.csv":
-            with open(tmp_path / name, newline="", encoding="utf-8") as file:
-                assert {(name, column) for column in next(csv.reader(file))} <= explained
+    book = book_of_all_columns(tmp_path, done.files)
     codes = {
         (row["column"], row["value"]): row["value_means"]
         for row in book

@@ -248,10 +248,13 @@ def test_states_and_model_move_with_the_metric(model: HumanCLAP, batches: list[A
     assert model.settings.device == "cpu"
 
 
-def test_a_model_whose_engine_is_of_the_cpu_stays_there(model: HumanCLAP) -> None:
+@pytest.mark.parametrize("choice", [{"engine": "openvino"}, {"precision": "int8"}])
+def test_a_model_that_computes_on_the_cpu_alone_stays_there(
+    model: HumanCLAP, choice: dict[str, Any]
+) -> None:
     own = pickle.loads(pickle.dumps(model))
-    own.settings = replace(own.settings, engine="openvino")
-    with pytest.raises(SettingsError, match="engine 'openvino' computes on the CPU, not on meta"):
+    own.settings = replace(own.settings, **choice)
+    with pytest.raises(SettingsError, match="computes on the CPU alone, not on meta"):
         own.to("meta")
     metric = HumanCLAPScore(own)
     metric.to("meta")

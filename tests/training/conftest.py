@@ -10,9 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from humanclap.training.choices import read_choice_examples
 from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import make_splits, read_examples
+from humanclap.training.dataset import read_examples
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import ChoiceRows, make_splits
 
 WORDS = ("low", "middle", "high", "tone", "hum", "whistle", "noise")
 PITCHES_HZ = {"low": 40.0, "middle": 150.0, "high": 400.0}
@@ -91,14 +93,61 @@ def tones(tmp_path_factory):
     return folder / "targets.csv"
 
 
-@pytest.fixture
-def prepared(tones):
-    """Settings -> (splits, clips) of the tones."""
+@pytest.fixture(scope="session")
+def tone_choices(tones):
+    """40 choices, 28 to train: of two texts of a clip and, in turn, of two clips of a text.
 
-    def prepare(settings=None):
-        splits = make_splits(read_examples(tones), settings or TrainingSettings(), table=tones)
+    Three of four people choose what matches. Clips are others than those of the ratings.
+    """
+    generator = np.random.default_rng(1)
+    rows = []
+    for number in range(40):
+        split = "train" if number < 28 else "validation"
+        pitch = list(PITCHES_HZ)[number % 3]
+        other = list(PITCHES_HZ)[(number + 1) % 3]
+        clips = []
+        for name, one in ((f"c{number:02}a.wav", pitch), (f"c{number:02}b.wav", other)):
+            time = np.arange(round((0.15 if number % 4 else 0.5) * SAMPLE_RATE)) / SAMPLE_RATE
+            wave = 0.5 * np.sin(2 * np.pi * PITCHES_HZ[one] * time)
+            wave += 0.02 * generator.standard_normal(len(time))
+            soundfile.write(tones.parent / name, wave, SAMPLE_RATE)
+            clips.append(name)
+        text = f"{pitch} tone chosen {split} {number}"
+        if number % 2:
+            sides = [clips[0], text, clips[0], text.replace(pitch, other)]
+        else:
+            sides = [clips[0], text, clips[1], text]
+        votes = [3, 1, 0]
+        if number % 5 == 0:
+            sides, votes = [*sides[2:], *sides[:2]], [1, 3, 0]
+        rows.append([*sides, *votes, split])
+    with open(tones.parent / "votes.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["audio_a", "text_a", "audio_b", "text_b", "n_first", "n_second", "n_equal", "split"]
+        )
+        writer.writerows(rows)
+    return tones.parent / "votes.csv"
+
+
+@pytest.fixture
+def prepared(tones, tone_choices):
+    """Settings -> (splits, clips) of the tones, and of the choices where these are learned from."""
+
+    def prepare(settings=None, *, rated=True):
+        settings = settings or TrainingSettings()
+        splits = splits_of(tones if rated else None, tone_choices, settings)
         clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
-        clips.decode_all((*splits.train, *splits.validation))
+        clips.decode_all((*splits.trained, *splits.validated))
         return splits, clips
 
     return prepare
+
+
+def splits_of(targets, choices, settings):
+    """Splits of the tables; choices only where the objective learns from them."""
+    rows = ChoiceRows()
+    if settings.learns_choices:
+        rows = ChoiceRows(examples=read_choice_examples(choices), table=choices)
+    examples = [] if targets is None else read_examples(targets)
+    return make_splits(examples, settings, table=targets or choices, choices=rows)

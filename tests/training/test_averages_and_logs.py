@@ -11,11 +11,12 @@ from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import SettingsError, TableError
 from humanclap.scale import RatingScale
 from humanclap.training.averaging import mean_weights, put_in, update_average
-from humanclap.training.dataset import make_splits, read_examples, with_answers
+from humanclap.training.dataset import read_examples, with_answers
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import train
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import make_splits
 from humanclap.training.state import RunFolder
 from humanclap.training.towers import (
     FrozenTextTower,

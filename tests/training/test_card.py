@@ -10,7 +10,7 @@ from humanclap.metrics.agreement import lcc, mse, srcc
 from humanclap.training.card import model_card
 from humanclap.training.dataset import Example
 from humanclap.training.run import base_record, check_licence, check_name
-from humanclap.training.validation import validation_intervals
+from humanclap.training.validation import rating_intervals
 
 COUNTS = {"pairs": 40, "clips": 40, "captions": 20}
 INTERVALS = {"srcc": (0.1, 0.5), "lcc": (0.2, 0.6), "ktau": None, "mse": (0.05, 0.15)}
@@ -106,7 +106,7 @@ def test_intervals_hold_the_value_and_those_of_a_gain_are_paired():
     people = rng.uniform(0, 1, 80)
     before = np.clip(people + rng.normal(0, 0.5, 80), -1, 1)
     after = np.clip(before + 0.2 * (people - before), -1, 1)
-    found = validation_intervals(before, after, examples(people))
+    found = rating_intervals(before, after, examples(people))
     for when, cosine in (("before", before), ("after", after)):
         for name, of in (("srcc", srcc), ("lcc", lcc), ("mse", mse)):
             low, high = found[when][name]
@@ -115,12 +115,12 @@ def test_intervals_hold_the_value_and_those_of_a_gain_are_paired():
     assert low < srcc(after, people) - srcc(before, people) < high
     apart = found["before"]["srcc"][1] - found["before"]["srcc"][0]
     assert high - low < apart / 2  # the same captions are drawn for both
-    same = validation_intervals(before, before, examples(people))
+    same = rating_intervals(before, before, examples(people))
     assert same["gain"]["srcc"] == pytest.approx((0, 0))
 
 
 def test_cosines_that_are_no_numbers_have_no_intervals():
-    nothing = validation_intervals(
+    nothing = rating_intervals(
         np.array([0.1, np.nan, 0.3]), np.array([0.1, 0.2, 0.3]), examples([0.1, 0.5, 0.2])
     )
     assert set(nothing["after"].values()) == {None}

@@ -33,18 +33,17 @@ import dataclasses, json, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
-from conftest import ToneCLAP, SAMPLE_RATE
+from conftest import ToneCLAP, SAMPLE_RATE, splits_of
 from humanclap.training import loop
 from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import make_splits, read_examples
 from humanclap.training.processes import processes
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.towers import LearningTower
 settings = TrainingSettings(**json.loads(sys.argv[4]))
 table, output = sys.argv[2:4]
-splits = make_splits(read_examples(table), settings, table=table)
+splits = splits_of(table, table.replace("targets", "votes"), settings)
 clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
-clips.decode_all((*splits.train, *splits.validation))
+clips.decode_all((*splits.trained, *splits.validated))
 model = ToneCLAP(dropout=0.0)
 gradients = []
 plain = loop.Learners.clip
@@ -147,10 +146,14 @@ def launch(count, tones, output, settings=SETTINGS):
     return [torch.load(f"{output}.{rank}", weights_only=True) for rank in range(count)]
 
 
-def test_two_processes_give_the_losses_and_gradients_of_one(tones, tmp_path):
+@pytest.mark.parametrize("objective", [OBJECTIVE, "wsce+mae+0.5*choice"])
+def test_two_processes_give_the_losses_and_gradients_of_one(
+    tones, tone_choices, tmp_path, objective
+):
     pytest.importorskip("accelerate")
-    (one,) = launch(1, tones, tmp_path / "one")
-    two = launch(2, tones, tmp_path / "two")
+    settings = dataclasses.replace(SETTINGS, objective=objective)
+    (one,) = launch(1, tones, tmp_path / "one", settings)
+    two = launch(2, tones, tmp_path / "two", settings)
     assert [found["count"] for found in two] == [2, 2]
     for found in two:
         assert len(found["gradients"]) == len(one["gradients"]) == 4

@@ -259,7 +259,8 @@ import torch
 torch.set_num_threads(1)
 from conftest import ToneCLAP, SAMPLE_RATE
 from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import make_splits, read_examples
+from humanclap.training.dataset import read_examples
+from humanclap.training.splits import make_splits
 from humanclap.training.loop import train
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder

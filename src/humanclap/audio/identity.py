@@ -16,12 +16,11 @@ it. A constant tone and silence have no codes and match nothing.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from humanclap.audio.load import SilentAudioWarning, Source, audio_blocks
@@ -58,6 +57,8 @@ OTHER_BITS = 6
 """Bits that may differ in one half of a code where the other half agrees, for an alignment to be
 tried: of chance hits 77 % go, of hits with a quarter of the bits wrong 8 %."""
 _SHIFTS = 1 << 32
+_ONE_THREAD = 1 << 18
+"""Multiplications of a product of matrices up to which OpenBLAS uses one thread."""
 
 Codes = NDArray[np.uint32]
 """Shape (frames,): the code of each frame; 0 where there is none."""
@@ -66,11 +67,19 @@ _BIT_COUNTS = np.array([bin(number).count("1") for number in range(1 << 16)], dt
 _WEIGHTS = (1 << np.arange(32, dtype=np.uint64)).astype(np.uint32)
 
 
-class Hearing:
-    """Codes of a clip that comes in blocks; holds band energies only, whatever its length."""
+RealTransform = Callable[[NDArray[np.float32]], NDArray[np.complex64]]
+"""Rows (n, length) to the first half of their discrete Fourier transforms, (n, length // 2 + 1)."""
 
-    def __init__(self, sample_rate: int) -> None:
+
+class Hearing:
+    """Codes of a clip that comes in blocks; holds band energies only, whatever its length.
+
+    transform: that of whoever has one at hand, None: scipy's, which takes a while to import.
+    """
+
+    def __init__(self, sample_rate: int, transform: RealTransform | None = None) -> None:
         self._rate = sample_rate
+        self._transform = transform or _scipys
         self._hop = round(sample_rate * HOP_S)
         self._pending = np.zeros(0, np.float32)
         self._energies: list[NDArray[np.float32]] = []
@@ -82,7 +91,9 @@ class Hearing:
         samples = np.concatenate((self._pending, block))
         count = max(0, len(samples) // self._hop - FRAME_HOPS + 1)
         if count:
-            self._energies.append(_band_energies(samples, self._rate, self._hop, count))
+            self._energies.append(
+                _band_energies(samples, self._rate, self._hop, count, self._transform)
+            )
         self._pending = samples[count * self._hop :]
 
     def codes(self) -> Codes:
@@ -103,16 +114,47 @@ def clip_codes(source: Source, *, sample_rate: int = IDENTITY_RATE) -> Codes:
 
 
 def _band_energies(
-    samples: NDArray[np.float32], rate: int, hop: int, count: int
+    samples: NDArray[np.float32], rate: int, hop: int, count: int, transform: RealTransform
 ) -> NDArray[np.float32]:
     """Mean square of each band in each frame, (count, BANDS)."""
     length = FRAME_HOPS * hop
-    n_fft = scipy.fft.next_fast_len(length, real=True)
+    n_fft = _fast_length(length)
     window, bands = _filters(rate, length, n_fft)
     frames = np.lib.stride_tricks.sliding_window_view(samples, length)[: count * hop : hop]
-    spectra = scipy.fft.rfft(frames * window, n_fft, axis=1)[:, : len(bands)]
-    energies: NDArray[np.float32] = (spectra.real**2 + spectra.imag**2) @ bands
-    return energies
+    windowed = np.zeros((count, n_fft), np.float32)
+    np.multiply(frames, window, out=windowed[:, :length])
+    spectra = transform(windowed)[:, : len(bands)]
+    return _product(spectra.real**2 + spectra.imag**2, bands)
+
+
+def _scipys(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
+    from scipy import fft
+
+    spectra: NDArray[np.complex64] = fft.rfft(rows, axis=1)
+    return spectra
+
+
+def _fast_length(length: int) -> int:
+    """The least number from `length` on without prime factors above 5: it transforms quickly."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
+
+
+def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows @ matrix` in parts so small that OpenBLAS multiplies them in the calling thread.
+
+    For larger ones it wakes a thread for each processor, which then wait for each other and for the
+    next product, busily, and take the processors from those that decode and encode.
+    """
+    part = max(1, _ONE_THREAD // matrix.size)
+    parts = [rows[start : start + part] @ matrix for start in range(0, len(rows), part)]
+    return np.concatenate(parts)
 
 
 @lru_cache(maxsize=8)

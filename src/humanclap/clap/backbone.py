@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
@@ -63,6 +64,11 @@ class Backbone(Protocol):
 
     def to(self, device: str) -> Self:
         """Move to a torch device."""
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """float64 as it is, every other type as float32; of bfloat16 embeddings no cosine is made."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def fingerprint_of(settings: Mapping[str, object], module: nn.Module, *more: bytes) -> str:

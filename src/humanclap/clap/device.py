@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import torch
 
 from humanclap.errors import SettingsError
+
+Precision = Literal["fp32", "bf16", "int8"]
+"""Arithmetic of the encoders; int8 of transformers CLAPs' audio towers only (`engines`)."""
 
 
 def resolve_device(device: str) -> str:

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from humanclap.audio.ahead import read_ahead, reading_threads
 from humanclap.audio.load import Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.device import Precision
 from humanclap.clap.encoders import Encoders
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
@@ -70,7 +70,7 @@ def embed_clips(
     *,
     hop_s: float | None = None,
     batch_windows: int = 8,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
     remark: Callable[[int, str], None] | None = None,
     reading: int | None = None,
@@ -126,7 +126,7 @@ def encode_clips(
     *,
     hop_s: float | None = None,
     batch_windows: int = 8,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     listen: Callable[[int, NDArray[np.float32]], None] | None = None,
     remark: Callable[[int, str], None] | None = None,
     reading: int | None = None,
@@ -242,7 +242,7 @@ def embed_texts(
     texts: Sequence[str],
     *,
     batch_texts: int = 32,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
 ) -> NDArray[np.float32]:
     """Embed texts, each distinct one once; returns (len(texts), embedding_dim), unit rows.
 
@@ -275,7 +275,7 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
         elif device.type == "cuda":
-            stack.enter_context(_without_tf32())
+            stack.enter_context(without_tf32())
         yield
 
 
@@ -308,4 +308,4 @@ class _WithoutTF32:
                     products.allow_tf32, convolutions.allow_tf32 = self._before
 
 
-_without_tf32 = _WithoutTF32()
+without_tf32 = _WithoutTF32()

@@ -76,8 +76,9 @@ def mel_filterbank(
 class PowerMel(nn.Module):
     """Waveform (batch, samples) -> mel power (batch, frames, n_mels); centred, Hann window.
 
-    Power is float32 whatever autocast says: it spans more decades than bfloat16 has digits.
-    fft_dtype: of the transform; float32 where a device (mps) has no float64.
+    Power is float32 whatever autocast says: it spans more decades than bfloat16 has digits. A
+    module made float64 (`double()`) gives float64. fft_dtype: of the transform; float32 where a
+    device (mps) has no float64.
     """
 
     window: Tensor
@@ -135,7 +136,7 @@ class PowerMel(nn.Module):
                 center=True,
                 pad_mode="reflect",
                 return_complex=True,
-            ).to(torch.complex64)  # (batch, n_fft // 2 + 1, frames)
+            ).to(self.filters.dtype.to_complex())  # (batch, n_fft // 2 + 1, frames)
             power = spectrum.real.square().add_(spectrum.imag.square())
             return power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
 
@@ -184,5 +185,5 @@ class DecibelMel(nn.Module):
         )
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels), float32."""
+        """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels), float32 or float64."""
         return 10.0 * torch.log10(self.power(waveforms).clamp(min=self.FLOOR_POWER))

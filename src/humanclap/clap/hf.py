@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio.window import Fill
-from humanclap.clap.backbone import weights_mark
+from humanclap.clap.backbone import at_least_float32, weights_mark
 from humanclap.clap.frontend import DecibelMel
+from humanclap.clap.htsat import KeptTower, one_by_one
 from humanclap.clap.hub import model_folder, processor_folder
 from humanclap.clap.text_account import TextAccount, account_of
 from humanclap.errors import CheckpointError, InputError
@@ -98,6 +99,7 @@ class HFCLAP(nn.Module):
             scale="htk" if extractor.truncation == "fusion" else "slaney",
         )
         self._fingerprint: tuple[object, str] | None = None
+        self._tower = KeptTower()
         self.eval()
 
     @classmethod
@@ -180,11 +182,23 @@ class HFCLAP(nn.Module):
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
         """(batch, window_samples) float32 in [-1, 1] -> (batch, embedding_dim), unit length."""
-        return _unit(self.model.get_audio_features(**self._audio_inputs(waveforms)))
+        pooled = self.encode_audio(waveforms)
+        if torch.is_grad_enabled():
+            return self.project_audio(pooled)
+        return one_by_one(self.project_audio, pooled)
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """(batch, window_samples) -> the audio model's pooled output (batch, hidden)."""
-        pooled: Tensor = self.model.audio_model(**self._audio_inputs(waveforms)).pooler_output
+        """(batch, window_samples) -> the audio model's pooled output (batch, hidden).
+
+        Without gradients by `HTSAT`, which is quicker; else by transformers.
+        """
+        mels = self.spectrogram(waveforms)
+        tower = self._tower.of(self.model.audio_model.audio_encoder)
+        if tower is not None:
+            return tower(mels)
+        # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
+        longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
+        pooled: Tensor = self.model.audio_model(input_features=mels, is_longer=longer).pooler_output
         return pooled
 
     def project_audio(self, features: Tensor) -> Tensor:
@@ -200,12 +214,6 @@ class HFCLAP(nn.Module):
             )
         mels: Tensor = self.frontend(waveforms)[:, None]  # (batch, 1, frames, n_mels)
         return mels
-
-    def _audio_inputs(self, waveforms: Tensor) -> dict[str, Tensor]:
-        mels = self.spectrogram(waveforms)
-        # Of the four mels of a fused checkpoint only the first is read where a clip is not longer.
-        not_longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
-        return {"input_features": mels, "is_longer": not_longer}
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Texts -> (batch, embedding_dim), unit length; cut at the model's last position."""
@@ -289,8 +297,8 @@ class HFCLAP(nn.Module):
 
 
 def _unit(output: Any) -> Tensor:
-    """Features of get_*_features as float32 rows of unit length."""
-    return F.normalize(_features(output).float(), dim=-1)
+    """Features of get_*_features as rows of unit length, float32 unless float64."""
+    return F.normalize(at_least_float32(_features(output)), dim=-1)
 
 
 def _features(output: Any) -> Tensor:

@@ -21,9 +21,9 @@ from humanclap.clap.published.hub_cache import (
     cached_file,
 )
 from humanclap.clap.published.registry import MAIN, is_commit, known_model, known_repository
+from humanclap.download.seen import sha256_once
 from humanclap.errors import CheckpointError, MissingExtraError
 from humanclap.extras import require
-from humanclap.fingerprint import sha256_file
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def check_pinned(repo_id: str, folder: Path) -> None:
     known = known_repository(repo_id)
     if known is None or known.sha256 is None or folder.name != known.revision:
         return
-    found = sha256_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
+    found = sha256_once(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
     if found != known.sha256:
         raise CheckpointError(
             f"{folder / WEIGHTS}: its sha256 is {found[:12]}..., that of {repo_id} is "

@@ -29,10 +29,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 Examples:
   humanclap compare scores.csv --html leaderboard.html
   humanclap compare tango.csv audioldm.csv --shared-only
+  humanclap compare scores.csv --choices choices.csv --html leaderboard.html
   humanclap compare scores.csv --figures figures/ --latex > systems.tex
 """
 )
-@click.argument("scores", nargs=-1, required=True, type=_PATH)
+@click.argument("scores", nargs=-1, type=_PATH)
+@click.option(
+    "--choices",
+    type=_PATH,
+    help="Table of people's choices between the systems' clips: ranks the systems by them too; "
+    "SCORES may then be left out.",
+)
 @click.option(
     "--system",
     "systems",
@@ -84,6 +91,7 @@ Examples:
 @output_options
 def compare(
     scores: tuple[Path, ...],
+    choices: Path | None,
     notes: tuple[str, ...],
     latex: bool,
     markdown: Path | None,
@@ -103,8 +111,11 @@ def compare(
     are compared on the same prompts: mean with interval, paired tests, win matrix, how many more
     prompts would settle a tie, the lowest clips, and means by caption type. Where the column met
     says that the metric's model met clips or prompts in training, that is warned of, and the
-    systems are ranked without those prompts too.
+    systems are ranked without those prompts too. With --choices systems are ranked by what people
+    chose as well, and the metric's ranking stands beside theirs.
     """
+    from humanclap.choices import read_votes
+    from humanclap.cli.choices import compare_choices
     from humanclap.evaluation.figures import draw_leaderboard
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard import leaderboard
@@ -119,9 +130,24 @@ def compare(
     check_figures(figures)
     if len({path.stem for path in scores}) < len(scores):
         raise click.UsageError("two score tables have one file name; give each system's its own")
+    settings = LeaderboardSettings.from_mapping(given)
+    if not scores:
+        if choices is None:
+            raise click.UsageError("Missing argument 'SCORES...' (only --choices does without).")
+        if audio_root is not None:
+            raise click.UsageError("--audio-root plays the clips of SCORES; give some")
+        drawn = compare_choices(
+            choices, settings, notes=notes, paper=paper, figures=figures, html=html,
+            markdown=None if is_flag(markdown) else markdown, as_json=as_json, output=output,
+        )  # fmt: skip
+        for path in filter(written, (markdown, html, output, *drawn)):
+            remark(f"wrote {path}", quiet=quiet)
+        return
     board = leaderboard(
         {path.stem: read_scores(path) for path in scores},
-        LeaderboardSettings.from_mapping(given),
+        settings,
+        votes=None if choices is None else read_votes(choices),
+        votes_where=str(choices),
         notes=notes,
     )
     made = made_here()
@@ -149,10 +175,12 @@ def compare(
 
 
 def _text(board: Leaderboard) -> str:
+    from humanclap.evaluation.choices.ranking_words import method_lines
     from humanclap.evaluation.identity import leaderboard_signature
     from humanclap.evaluation.leaderboard_words import method_line, sections, text_sections
 
     parts = [f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in sections(board)]
     ending = f"signature    {board.signature or 'none in the tables'}\n"
     ending += f"compared as  {leaderboard_signature(board)}\n{method_line(board)}"
+    ending = "\n".join([ending, *([] if board.people is None else method_lines(board.people))])
     return "\n\n".join(["\n".join(text_sections(board)), *parts, ending])

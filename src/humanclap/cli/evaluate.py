@@ -42,15 +42,20 @@ Examples:
   humanclap evaluate scores.csv --targets targets.csv --html report.html
   humanclap evaluate clapscore.csv ours.csv --targets targets.csv --by subset
   humanclap evaluate ours.csv --targets test.csv --ceiling kept.csv --floor train.csv
+  humanclap evaluate clapscore.csv ours.csv --choices choices.csv
   humanclap evaluate ours.csv --targets test.csv -o agreement.tex --figures figures/
 """
 )
 @click.argument("scores", nargs=-1, type=_PATH)
 @click.option(
     "--targets",
-    required=True,
     type=_PATH,
     help="Table of human targets, as humanclap ratings aggregate writes it.",
+)
+@click.option(
+    "--choices",
+    type=_PATH,
+    help="Table of people's choices or votes: adds how often the metric chooses as they do.",
 )
 @click.option(
     "--ceiling",
@@ -137,7 +142,8 @@ Examples:
 @output_options
 def evaluate(
     scores: tuple[Path, ...],
-    targets: Path,
+    targets: Path | None,
+    choices: Path | None,
     ceiling: Path | None,
     floor: Path | None,
     html: Path | None,
@@ -161,8 +167,11 @@ def evaluate(
     duplicate rows are refused by name. Where the column met, which humanclap score writes, says
     that the metric's model met a pair's caption or clip in training, that is warned of, and the
     figures without such pairs stand beside those with them. With --floor, SCORES may be left
-    out: what can be reached here without ears?
+    out: what can be reached here without ears? --choices takes the place of --targets, or stands
+    beside them: how often is the higher score on the side that people chose?
     """
+    from humanclap.choices import read_votes
+    from humanclap.cli.choices import evaluate_choices
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
     from humanclap.evaluation.figures import draw_evaluation
     from humanclap.evaluation.naming import by_model
@@ -171,21 +180,30 @@ def evaluate(
     from humanclap.tables import read_targets, write_rows
     from humanclap.typeset import typeset
 
+    _check_what_is_given(scores, targets, choices, ceiling, floor, per_pair, audio_root)
     paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
     check_figures(figures)
-    if not scores and floor is None:
-        raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
-    if per_pair is not None and len(scores) != 1:
-        raise click.UsageError("--per-pair takes one score table")
     stated = {name: value for name, value in given.items() if value is not None}
     settings = EvaluationSettings.from_mapping({**stated, "by": given["by"] or _LEVELS})
+    if targets is None and choices is not None:
+        drawn = evaluate_choices(
+            _read(scores), choices, settings, notes=notes, paper=paper, figures=figures, html=html,
+            markdown=None if is_flag(markdown) else markdown, as_json=as_json, output=output,
+        )  # fmt: skip
+        for path in filter(written, (html, markdown, output, *drawn)):
+            remark(f"wrote {path}", quiet=quiet)
+        return
     with progress_bar("bootstrap", quiet=quiet) as progress:
         comparison = compare(
             _read(scores),
-            read_targets(targets),
+            read_targets(str(targets)),
             settings,
             ratings=None if ceiling is None else _read_ratings(ceiling, settings.rating_scale),
             train=None if floor is None else read_targets(floor),
+            votes=None
+            if choices is None
+            else read_votes(choices, include_anchors=settings.include_anchors),
+            votes_where=str(choices),
             targets_where=str(targets),
             ratings_where=str(ceiling),
             train_where=str(floor),
@@ -202,7 +220,7 @@ def evaluate(
         made=made,
     )
     if per_pair is not None:
-        columns = (scores[0], targets, settings.key)
+        columns = (scores[0], str(targets), settings.key)
         write_rows(per_pair, *pair_rows(comparison.evaluations[0].per_pair, *columns))
     if paper:
         text = typeset(evaluation_tables(by_model(comparison)), paper)
@@ -212,6 +230,29 @@ def evaluate(
     drawn = [] if figures is None else draw_evaluation(by_model(comparison), figures)
     for path in filter(written, (html, markdown, per_pair, output, *drawn)):
         remark(f"wrote {path}", quiet=quiet)
+
+
+def _check_what_is_given(
+    scores: tuple[Path, ...],
+    targets: Path | None,
+    choices: Path | None,
+    ceiling: Path | None,
+    floor: Path | None,
+    per_pair: Path | None,
+    audio_root: Path | None,
+) -> None:
+    """Raise UsageError where there is nothing to judge, or nothing to judge it by."""
+    if targets is None and choices is None:
+        raise click.UsageError("Missing option '--targets' (or '--choices').")
+    if not scores and floor is None and targets is not None:
+        raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
+    of_ratings = {"--ceiling": ceiling, "--floor": floor, "--per-pair": per_pair,
+                  "--audio-root": audio_root}  # fmt: skip
+    for name, path in of_ratings.items():
+        if path is not None and targets is None:
+            raise click.UsageError(f"{name} is of ratings: it needs --targets")
+    if per_pair is not None and len(scores) != 1:
+        raise click.UsageError("--per-pair takes one score table")
 
 
 def _read(paths: tuple[Path, ...]) -> list[ScoreTable]:
@@ -232,15 +273,19 @@ def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
 
 
 def _text(comparison: Comparison) -> str:
-    from humanclap.evaluation import words
+    from humanclap.cli.choices import choices_tables
+    from humanclap.evaluation import told, words
+    from humanclap.evaluation.choices.words import facts
     from humanclap.evaluation.identity import judgement_signature
 
+    choices = comparison.choices
     parts = list(comparison.notes)
-    parts += [f"warning: {warning}" for warning in words.warnings(comparison)]
+    parts += [f"warning: {warning}" for warning in told.warnings(comparison)]
     if comparison.ceilings or comparison.trivial:
         parts.append(_overview_table(comparison))
     if comparison.differences or comparison.against_trivial:
         parts.append(_difference_table(comparison))
+    parts += [] if choices is None else choices_tables(choices)
     for evaluation in comparison.metrics:
         title = f"{evaluation.name}\n" if len(comparison.metrics) > 1 else ""
         lines = [
@@ -255,6 +300,7 @@ def _text(comparison: Comparison) -> str:
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
     ending += [words.tests_line(comparison)] if comparison.tests else []
     ending.append(f"judged as  {judgement_signature(comparison)}")
+    ending += [] if choices is None else facts(choices)
     undefined = [f"– {reason}" for reason in words.reasons(comparison)]
     return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
 

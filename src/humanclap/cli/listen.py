@@ -40,7 +40,8 @@ Example:
 """
 )
 def listen() -> None:
-    """Run listening tests: people hear clips and rate how well they match their texts.
+    """Run listening tests: people hear clips and rate how well they match their texts, or choose
+    which of two clips or two texts matches better.
 
     STUDY is the file that `new` made, or a database URL (also from the variable HUMANCLAP_STUDY,
     which keeps a password out of the command line).
@@ -54,12 +55,20 @@ def listen() -> None:
 @click.option(
     "--pairs",
     type=click.Path(path_type=Path),
-    help="Table of the pairs to rate: audio,text[,system].  [default: none, write a DESIGN]",
+    help="Table of the pairs to rate: audio,text[,system]; of an A/B study, text,audio_a,audio_b "
+    "or audio,text_a,text_b[,system_a,system_b].  [default: none, write a DESIGN]",
+)
+@click.option(
+    "--trial",
+    type=click.Choice(["rating", "clips", "texts"]),
+    help="What the DESIGN to write asks: a rating, or a choice between two clips or two texts.  "
+    "[default: rating]",
 )
 @click.option(
     "--anchors",
     type=click.Path(path_type=Path),
-    help="Table of mismatched pairs of your own.  [default: made from --pairs]",
+    help="Table of mismatched pairs of your own; of an A/B study with a column expected (first or "
+    "second).  [default: made from --pairs]",
 )
 @click.option(
     "--audio-root",
@@ -74,6 +83,7 @@ def listen() -> None:
 def new(
     design: Path,
     pairs: Path | None,
+    trial: str | None,
     anchors: Path | None,
     audio_root: Path | None,
     database: str | None,
@@ -88,29 +98,32 @@ def new(
     decoded to its end, as `humanclap score` does; those that cannot be used are named.
     """
     if pairs is None:
-        _write_starter(design, quiet)
+        _write_starter(design, trial or "rating", quiet)
         return
+    if trial is not None:
+        raise click.UsageError(f"--trial is for a new DESIGN; set trial = {trial!r} in {design}")
+    from humanclap.listening.comparisons import read_items
     from humanclap.listening.design import read_design
     from humanclap.listening.study import create_study
-    from humanclap.tables import read_pairs
 
-    read_design(design)
+    between = read_design(design).between
     where = database or str(design.with_suffix(".sqlite"))
     with progress_bar("decoding clips", quiet=quiet) as progress:
         made = create_study(
             where,
             design_text=design.read_text(encoding="utf-8"),
-            pairs=read_pairs(pairs),
+            pairs=read_items(pairs, between),
             audio_root=audio_root or pairs.parent,
-            anchors=None if anchors is None else read_pairs(anchors),
+            anchors=None if anchors is None else read_items(anchors, between, anchors=True),
             replace_empty=replace_empty,
             progress=progress,
         )
+    items, answers = ("pairs", "ratings") if between is None else ("comparisons", "choices")
     result = {
         "study": where if "://" not in where else "the database given",
-        "pairs": made.n_pairs,
+        items: made.n_pairs,
         "anchors": made.n_anchors,
-        "ratings_wanted": made.n_ratings,
+        f"{answers}_wanted": made.n_ratings,
         "fingerprint": made.fingerprint,
     }
     text = to_json({**result, "notes": made.notes}) if as_json else _lines(result)
@@ -138,13 +151,13 @@ def _next_command(command: str, study: str, *options: str) -> str:
     return shlex.join(["humanclap", "listen", command, study, *options])
 
 
-def _write_starter(design: Path, quiet: bool) -> None:
-    from humanclap.listening.starter import STARTER
+def _write_starter(design: Path, trial: str, quiet: bool) -> None:
+    from humanclap.listening.starter import starter
 
     if design.exists():
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
     with atomic_writer(design) as file:
-        file.write(STARTER)
+        file.write(starter(trial))
     remark(
         f"wrote {design}; edit it, then: "
         + _next_command("new", str(design), "--pairs", "pairs.csv"),
@@ -252,9 +265,10 @@ def status(
 def _status_text(view: Any, each_pair: bool) -> str:
     who = "  SIMULATED LISTENERS" if view.simulated else ""
     states = ", ".join(f"{n} {state}" for state, n in view.sessions.items()) or "none"
+    answers = "ratings" if view.trial == "rating" else "choices"
     lines = [
         f"{view.title} ({view.fingerprint}): {view.state}{who}",
-        f"ratings: {view.ratings_answered} of {view.ratings_wanted}, "
+        f"{answers}: {view.ratings_answered} of {view.ratings_wanted}, "
         f"{view.ratings_promised} promised; sessions: {states}",
         *_attendance_text(view),
         *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
@@ -263,27 +277,54 @@ def _status_text(view: Any, each_pair: bool) -> str:
             for clip in view.failed_clips
         ),
         "",
-        text_table(
-            ("system", "ratings", "wanted", f"{view.mos_question} MOS", "95% ±"),
-            [(s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width) for s in view.systems],
-        ),
-        "",
-        text_table(
-            ("question", "ratings", "ICC(1)", "one against others"),
-            [(a.question, a.n_ratings, a.icc, a.leave_one_out_srcc) for a in view.agreement],
-        ),
+        *(_rated_text(view) if view.trial == "rating" else _compared_text(view)),
     ]
     if flagged := [person for person in view.listeners if person.flags and not person.excluded]:
+        anchors = "anchor mean" if view.trial == "rating" else "anchors right"
         rows = [
-            (p.listener_id, p.anchor_mean, p.checks_failed, p.median_trial_s, ", ".join(p.flags))
+            (
+                p.listener_id,
+                p.anchor_mean if view.trial == "rating" else p.anchors_right,
+                p.checks_failed,
+                p.median_trial_s,
+                ", ".join(p.flags),
+            )
             for p in flagged
         ]
-        columns = ("look at listener", "anchor mean", "checks failed", "s a trial", "why")
+        columns = ("look at listener", anchors, "checks failed", "s a trial", "why")
         lines += ["", text_table(columns, rows)]
     if each_pair:
         rows = [(p.audio, p.text, p.answered, p.promised, p.wanted) for p in view.pairs]
         lines += ["", text_table(("audio", "text", "answered", "promised", "wanted"), rows)]
     return "\n".join(lines)
+
+
+def _rated_text(view: Any) -> list[str]:
+    systems = text_table(
+        ("system", "ratings", "wanted", f"{view.mos_question} MOS", "95% ±"),
+        [(s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width) for s in view.systems],
+    )
+    agreement = text_table(
+        ("question", "ratings", "ICC(1)", "one against others"),
+        [(a.question, a.n_ratings, a.icc, a.leave_one_out_srcc) for a in view.agreement],
+    )
+    return [systems, "", agreement]
+
+
+def _compared_text(view: Any) -> list[str]:
+    systems = text_table(
+        ("pair of systems", "choices", "wanted", "chose the first", "95% ±", "it stood at A"),
+        [
+            (s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width, s.led)
+            for s in view.systems
+        ],
+    )
+    [agreement] = view.agreement
+    sides = text_table(
+        ("choices", "Krippendorff's alpha", "chose the side at A"),
+        [(agreement.n_ratings, agreement.alpha, view.chose_a)],
+    )
+    return [systems, "", sides]
 
 
 def _attendance_text(view: Any) -> list[str]:
@@ -299,7 +340,8 @@ def _attendance_text(view: Any) -> list[str]:
         lines.append(f"median time from consent to the last sound: {minutes}")
     said = {"design": "stated", "rehearsal": "rehearsed", "clips": "from the clips' lengths"}
     minutes = f"about {length.minutes} minutes ({said[length.source]})"
-    return [*lines, f"the first page says: {length.sounds} sounds, {minutes}"]
+    what = "sounds" if view.trial == "rating" else "comparisons"
+    return [*lines, f"the first page says: {length.sounds} {what}, {minutes}"]
 
 
 @listen.command(epilog="Example: humanclap listen export study.sqlite -o ratings/")
@@ -329,7 +371,9 @@ def export(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the ratings of STUDY, at any moment; `humanclap ratings` reads ratings.csv."""
+    """Write the answers of STUDY, at any moment; `humanclap ratings` reads ratings.csv, or the
+    choices.csv of an A/B study.
+    """
     from dataclasses import asdict
 
     from humanclap.listening.export import export_recruitment, export_study
@@ -343,10 +387,11 @@ def export(
     finally:
         opened.close()
     aside = ", ".join(f"{n} {why}" for why, n in done.set_aside.items()) or "nothing"
-    text = f"{done.ratings} rows in {output / 'ratings.csv'}; set aside: {aside}"
+    text = f"{done.ratings} rows in {output / done.table}; set aside: {aside}"
     emit(to_json(asdict(done)) if as_json else text, output=None)
     if simulated:
-        remark("these ratings are SIMULATED; no person gave them", quiet=quiet)
+        what = Path(done.table).stem
+        remark(f"these {what} are SIMULATED; no person gave them", quiet=quiet)
 
 
 @listen.command(epilog="Example: humanclap listen close study.sqlite")
@@ -380,7 +425,8 @@ def close(study: str, reopen: bool) -> None:
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
-    help="Table audio,text,relevance (0..1) of what bots hear.  [default: drawn by the seed]",
+    help="Table audio,text,relevance (0..1) of what bots hear; of an A/B study system,strength or "
+    "audio,text,strength.  [default: drawn by the seed]",
 )
 @click.option(
     "--url",
@@ -411,8 +457,9 @@ def simulate(
     """Rehearse STUDY with bots that take it through real HTTP; their answers are marked.
 
     A bot hears a clip's relevance (from --truth, else drawn by the seed for each pair; 0 for a
-    mismatch) through a bias, a spread and noise of its own. Some are careless and answer at
-    random. Without --url a server is started for the time being.
+    mismatch) through a bias, a spread and noise of its own. In an A/B study it chooses by strengths
+    as Bradley and Terry have them, with Davidson's ties. Some are careless and answer at random.
+    Without --url a server is started for the time being.
     """
     from dataclasses import asdict
 
@@ -434,9 +481,10 @@ def simulate(
             )
     finally:
         opened.close()
+    what = "sounds" if opened.design.between is None else "comparisons"
     text = (
         f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, "
-        f"SIMULATED; a session has {done.session_sounds} sounds and takes a person about "
+        f"SIMULATED; a session has {done.session_sounds} {what} and takes a person about "
         f"{done.session_minutes} minutes"
     )
     emit(to_json(asdict(done)) if as_json else text, output=output)

@@ -30,6 +30,7 @@ COMMANDS = {
     "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
     "train": ("train", "Train a CLAP on human ratings."),
     "experiment": ("experiment", "Train and judge a grid of objectives, models and seeds."),
+    "reproduce": ("reproduce", "Reproduce a paper: fetch, train, judge, report."),
     "models": ("models", "Which models are known, and which are at hand."),
     "score": ("score", "Score how well audio matches text."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),

@@ -64,18 +64,19 @@ Examples:
 @device_option
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "bf16"]),
+    type=click.Choice(["fp32", "bf16", "int8"]),
     default="fp32",
     show_default=True,
-    help="Precision of the model's arithmetic; part of the signature.",
+    help="Precision of the model's arithmetic (int8: of a transformers CLAP's audio tower, on the "
+    "CPU; compare by humanclap bench); part of the signature.",
 )
 @click.option(
     "--engine",
-    type=click.Choice(["torch", "openvino"]),
+    type=click.Choice(["torch", "openvino", "onnxruntime"]),
     default="torch",
     show_default=True,
-    help="What runs a transformers CLAP's audio tower (openvino: humanclap[openvino], on the CPU, "
-    "faster; compare by humanclap bench); part of the signature.",
+    help="What runs a transformers CLAP's audio tower (the others: humanclap[openvino], "
+    "humanclap[onnxruntime], on the CPU; compare by humanclap bench); part of the signature.",
 )
 @click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: a window]")
 @click.option(

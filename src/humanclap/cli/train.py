@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from humanclap.clap.checkpoint import Calibration
     from humanclap.training.run import TrainedModel
     from humanclap.training.settings import TrainingSettings
+    from humanclap.training.splits import Splits
 
 _OVERRIDES = (
-    ("--objective", str, "Sum of terms such as wsce, mae, listnet.  [default: wsce+mae]"),
+    ("--objective", str, "Sum of terms such as wsce, mae, choice.  [default: wsce+mae]"),
     (
         "--train",
         str,
@@ -34,7 +36,7 @@ _OVERRIDES = (
         "[default: default]",
     ),
     ("--epochs", int, "Most epochs to train.  [default: 20]"),
-    ("--batch-size", int, "Pairs per batch.  [default: 32]"),
+    ("--batch-size", int, "Pairs (and choices) per batch.  [default: 32]"),
     ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),
     ("--learning-rate", float, "Peak learning rate.  [default: 0.0001]"),
     ("--patience", int, "Epochs without gain before stopping; 0: never.  [default: 5]"),
@@ -62,11 +64,13 @@ Examples:
   humanclap train targets.csv --audio-root clips/ --model mini -o runs/first
   humanclap train targets.csv --validation-fraction 0.1 --objective wsce+mae -o runs/first
   humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
+  humanclap train targets.csv --choices votes.csv --objective wsce+mae+choice -o runs/both
+  humanclap train --choices votes.csv --objective choice --validation-fraction 0.1 -o runs/ab
   accelerate launch --num_processes 2 -m humanclap train targets.csv -o runs/two
 Then: humanclap score pairs.csv --model runs/first
 """
 )
-@click.argument("targets", type=click.Path(path_type=Path))
+@click.argument("targets", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -94,7 +98,17 @@ Then: humanclap score pairs.csv --model runs/first
 @click.option(
     "--validation-fraction",
     type=float,
-    help="Share of the pairs to validate on, by whole clips and captions.",
+    help="Share of the pairs and choices to validate on, by whole clips and captions.",
+)
+@click.option(
+    "--choices",
+    type=click.Path(path_type=Path),
+    help="Choices or votes, for the term choice; without TARGETS the only teachers.",
+)
+@click.option(
+    "--validation-choices",
+    type=click.Path(path_type=Path),
+    help="Table of choices to validate on.  [default: the split validation of --choices]",
 )
 @click.option(
     "--ratings",
@@ -145,7 +159,7 @@ Then: humanclap score pairs.csv --model runs/first
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(
-    targets: Path,
+    targets: Path | None,
     output: Path,
     settings: Path | None,
     validation: Path | None,
@@ -155,18 +169,18 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a CLAP on human ratings.
+    """Train a CLAP on human ratings, on choices, or on both.
 
     TARGETS is a table audio,text,target,mos,n[,split], as `humanclap ratings aggregate` writes
     it. The epoch with the best validation SRCC is kept, and a line from its scores to the mean
-    ratings is fitted on the validation pairs. The checkpoint remembers, as hashes and codes, the
-    captions and clips it was made of, so that scoring can tell pairs it has met; validation pairs
-    that the base model met are told. Options override the settings file.
+    ratings is fitted on the validation pairs. With choices alone the epoch is the one that decides
+    most validation choices as people did, and no ratings are predicted. The checkpoint remembers,
+    as hashes and codes, the captions and clips it was made of, so that scoring can tell pairs it
+    has met; validation pairs that the base model met are told. Options override the settings file.
     """
     if resume and overwrite:
         raise click.UsageError("--resume goes on, --overwrite starts anew: give one of them")
-    if validation is not None and options["validation_fraction"] is not None:
-        raise click.UsageError("give --validation or --validation-fraction, not both")
+    _check_sources(targets, validation, options)
     from humanclap.training.run import train_from_tables
 
     scale_stated = options["rating_scale"] is not None or _in_file(settings, "rating_scale")
@@ -205,6 +219,19 @@ def train(
     if trained.outcome.best_epoch == 0:
         remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
     remark(f"model: {trained.checkpoint}", quiet=quiet)
+
+
+def _check_sources(targets: Path | None, validation: Path | None, options: dict[str, Any]) -> None:
+    if targets is None and options["choices"] is None:
+        raise click.UsageError("there is nothing to train on; give TARGETS, --choices or both")
+    if targets is None and options["ratings"] is not None:
+        raise click.UsageError("--ratings are the single answers behind TARGETS; give these too")
+    for name, table in (
+        ("--validation", validation),
+        ("--validation-choices", options["validation_choices"]),
+    ):
+        if table is not None and options["validation_fraction"] is not None:
+            raise click.UsageError(f"give {name} or --validation-fraction, not both")
 
 
 def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
@@ -247,6 +274,9 @@ def _result(trained: TrainedModel) -> dict[str, Any]:
         "train_pairs": len(trained.splits.train),
         "validation_pairs": len(trained.splits.validation),
         "unused_rows": trained.splits.unused,
+        "train_choices": len(trained.splits.train_choices),
+        "validation_choices": len(trained.splits.validation_choices),
+        "unused_choices": trained.splits.unused_choices,
         "validation_met_before": len(trained.met_before.pairs),
         "validation_unknown": trained.met_before.unknown,
         "best_epoch": outcome.best_epoch,
@@ -254,30 +284,58 @@ def _result(trained: TrainedModel) -> dict[str, Any]:
         "steps": outcome.steps,
         "before": validation_metrics(outcome.before),
         "after": validation_metrics(outcome.after),
-        "calibration": asdict(trained.calibration),
+        "calibration": trained.calibration and asdict(trained.calibration),
     }
 
 
 def _text(trained: TrainedModel) -> str:
+    from humanclap.training.run import validation_metrics
+
     outcome, splits = trained.outcome, trained.splits
+    found = {
+        "before": validation_metrics(outcome.before),
+        f"after (epoch {outcome.best_epoch} of {outcome.epochs})": validation_metrics(
+            outcome.after
+        ),
+    }
+    names = ["srcc", "lcc", "ktau", "mse"] * bool(splits.validation)
+    names += ["accuracy"] * bool(splits.validation_choices)
     rows = [
-        [when, *(row[f"validation_{name}"] for name in ("srcc", "lcc", "ktau", "mse"))]
-        for when, row in (
-            ("before", outcome.before),
-            (f"after (epoch {outcome.best_epoch} of {outcome.epochs})", outcome.after),
-        )
+        [when, *(math.nan if metrics[name] is None else metrics[name] for name in names)]
+        for when, metrics in found.items()
     ]
+    heads = ["accuracy" if name == "accuracy" else name.upper() for name in names]
     return "\n".join(
         (
-            f"trained on {len(splits.train)} pairs, {len(splits.validation)} validation pairs "
-            f"({splits.validation_name}), {splits.unused} rows unused",
-            text_table(["validation", "SRCC", "LCC", "KTAU", "MSE"], rows),
+            *_data_lines(splits),
+            text_table(["validation", *heads], rows),
             _calibration_line(trained.calibration),
         )
     )
 
 
-def _calibration_line(found: Calibration) -> str:
+def _data_lines(splits: Splits) -> list[str]:
+    lines = []
+    if splits.train or splits.validation:
+        lines.append(
+            f"trained on {len(splits.train)} pairs, {len(splits.validation)} validation pairs "
+            f"({splits.validation_name}), {splits.unused} rows unused"
+        )
+    if splits.train_choices or splits.validation_choices:
+        decided = sum(choice.decided for choice in splits.validation_choices)
+        lines.append(
+            f"trained on {len(splits.train_choices)} choices, {len(splits.validation_choices)} "
+            f"validation choices ({decided} decided), {splits.unused_choices} unused"
+        )
+    return lines
+
+
+def _calibration_line(found: Calibration | None) -> str:
+    if found is None:
+        return (
+            "no calibration: choices say which is better, not how good, so this model predicts no "
+            "ratings; rated pairs to validate on (--validation) would give it one"
+        )
     told = "; ".join(
         f"{format_number(found.rating(score), 1)} ± {format_number(error, 1)} at score "
         f"{format_number(score, 2)}"

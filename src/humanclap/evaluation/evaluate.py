@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from humanclap.errors import InputError, LeakageError
 from humanclap.evaluation.ceiling import ceilings
+from humanclap.evaluation.choices.judge import judge_choices, pairs_of
 from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.intervals import predicted_intervals
 from humanclap.evaluation.join import Coverage, Joined, ScoreTable, join
@@ -39,7 +40,7 @@ from humanclap.metrics.levels import MIN_SYSTEMS
 from humanclap.metrics.permutation import holm, permutation_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.progress import Progress, silent
-from humanclap.records import Rating, Score, Target, roles_met
+from humanclap.records import Rating, Score, Target, Votes, roles_met
 from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 
 NOT_STATED = "(not stated)"
@@ -74,9 +75,11 @@ def compare(
     *,
     ratings: Sequence[Rating] | None = None,
     train: Sequence[Target] | None = None,
+    votes: Sequence[Votes] | None = None,
     targets_where: str = "targets",
     ratings_where: str = "ratings",
     train_where: str = "training targets",
+    votes_where: str = "choices",
     notes: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Comparison:
@@ -86,9 +89,11 @@ def compare(
     bootstrap that draws captions whole, the same draws for every metric, so differences are
     paired. Anchors are judged only with `include_anchors`, attention checks never.
     ratings: those the targets were made of, for the noise ceiling; train: targets of other pairs,
-    on which trivial predictors are fitted (then `tables` may be empty).
-    Raises InputError as `join`, `ceilings` and `trivial_tables`, for a MOS outside the scale, where
-    `target` and `mos` are of two scales, or the scale is not stated and in doubt (`check_scale`);
+    on which trivial predictors are fitted (then `tables` may be empty); votes: people's choices, by
+    which the same tables are judged too (`judge_choices`).
+    Raises InputError as `join`, `ceilings`, `trivial_tables` and `judge_choices`, for a MOS outside
+    the scale, where `target` and `mos` are of two scales, or the scale is not stated and in doubt
+    (`check_scale`);
     LeakageError where a judged clip or caption stands in `train` (a caption may, with
     `allow_shared_captions`), and with `refuse_trained_on` where a metric's model met judged pairs.
     """
@@ -100,7 +105,7 @@ def compare(
     joined = join(
         tables,
         judged,
-        left_out=left_out,
+        left_out=[*left_out, *pairs_of(votes or ())],
         key=settings.key,
         allow_missing=settings.allow_missing,
         force=settings.force,
@@ -124,7 +129,12 @@ def compare(
     found = _Comparing(joined, trivial, intervals, settings, progress).comparison(
         members, counts, ceiling, tuple(notes)
     )
-    return replace(found, floor_captions=floor_captions)
+    choices = (
+        None
+        if votes is None
+        else judge_choices(tables, votes, settings, others=targets, where=votes_where)
+    )
+    return replace(found, floor_captions=floor_captions, choices=choices)
 
 
 def judged_targets(
@@ -189,8 +199,8 @@ def _check_floor(
 
 
 def _with_trivial(
-    joined: Joined, train: Sequence[Target], settings: EvaluationSettings, where: str
-) -> tuple[Joined, tuple[str, ...]]:
+    joined: Joined[Target], train: Sequence[Target], settings: EvaluationSettings, where: str
+) -> tuple[Joined[Target], tuple[str, ...]]:
     """The joined tables with those of the trivial predictors behind them, and their names."""
     systems = _of_level(joined, "system")
     judged = [
@@ -212,7 +222,7 @@ class _Comparing:
 
     def __init__(
         self,
-        joined: Joined,
+        joined: Joined[Target],
         trivial: tuple[str, ...],
         intervals: Mapping[str, Mapping[str, tuple[float, float]]],
         settings: EvaluationSettings,
@@ -377,7 +387,7 @@ def _without(members: Members) -> dict[tuple[str, str], NDArray[np.intp]]:
 
 
 def _members(
-    joined: Joined, settings: EvaluationSettings
+    joined: Joined[Target], settings: EvaluationSettings
 ) -> dict[tuple[str, str], NDArray[np.intp]]:
     """Rows of each group; a level of which all pairs share one value is no group."""
     everyone = np.arange(len(joined.targets))
@@ -396,7 +406,7 @@ def _members(
     return found
 
 
-def _of_level(joined: Joined, level: str) -> list[str]:
+def _of_level(joined: Joined[Target], level: str) -> list[str]:
     """What the target says of each pair, else what the first table that says anything does."""
     columns: list[Sequence[Target] | Sequence[Score]] = [joined.targets, *joined.scores.values()]
     return [
@@ -406,7 +416,7 @@ def _of_level(joined: Joined, level: str) -> list[str]:
 
 
 def _pairs(
-    name: str, joined: Joined, mapped: ScaleMap, scale: RatingScale
+    name: str, joined: Joined[Target], mapped: ScaleMap, scale: RatingScale
 ) -> tuple[JudgedPair, ...]:
     levels = zip(
         *(_of_level(joined, level) for level in ("system", "subset", "split")), strict=True

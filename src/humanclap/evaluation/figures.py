@@ -20,6 +20,7 @@ from humanclap.drawing import (
     reliability,
     save,
 )
+from humanclap.evaluation.choices.paper import draw_choices, draw_ranking
 from humanclap.evaluation.plots import thinned
 from humanclap.evaluation.result import Comparison, Evaluation, Group, JudgedPair
 from humanclap.evaluation.standings import Leaderboard
@@ -29,7 +30,8 @@ LIMIT = "noise ceiling"
 
 def draw_evaluation(comparison: Comparison, folder: Path) -> list[Path]:
     """Write `agreement` (SRCC of every metric, trivial predictors in grey), and of each metric
-    `NAME-groups`, `NAME-ratings`, `NAME-ranks` and `NAME-reliability`, as SVG and PDF.
+    `NAME-groups`, `NAME-ratings`, `NAME-ranks` and `NAME-reliability`, as SVG and PDF; with
+    choices `people-choices` too.
 
     A metric without a scale map has no reliability, one with a single group no `-groups`. Raises
     as `drawing.save`.
@@ -51,7 +53,8 @@ def draw_evaluation(comparison: Comparison, folder: Path) -> list[Path]:
             title = f"SRCC of {item.name} by group with {spread}"
             paths += _forest(folder, f"{name}-groups", of_groups, title, zero=True)
         paths += _pairs(folder, name, item)
-    return paths
+    choices = comparison.choices
+    return paths + ([] if choices is None else draw_choices(choices, folder))
 
 
 def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
@@ -73,6 +76,7 @@ def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
     n = f"n = {board.prompts:,} prompts"
     spread = f"{100 * board.settings.confidence:g} % interval"
     return [
+        *([] if board.people is None else draw_ranking(board.people, folder)),
         *_forest(folder, "systems", means, f"mean {value} with {spread}, {n}"),
         *_forest(
             folder,

@@ -6,10 +6,16 @@ this one says what they were judged by and how.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from humanclap.evaluation.result import Comparison
 from humanclap.evaluation.standings import Leaderboard
 from humanclap.fingerprint import fingerprint_text
 from humanclap.version import __version__
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.judged import JudgedChoices
+    from humanclap.evaluation.choices.ranked import PeopleRanking
 
 
 def judgement_signature(comparison: Comparison) -> str:
@@ -30,9 +36,39 @@ def judgement_signature(comparison: Comparison) -> str:
     )
 
 
+def choices_signature(judged: JudgedChoices) -> str:
+    """One line: version, questions with their votes by fingerprint and number, and how judged."""
+    settings = judged.settings
+    return _line(
+        ("humanclap", __version__),
+        ("chosen-by", f"{judged.counts.judged}@{judged.questions}"),
+        ("anchors", "yes" if settings.include_anchors else "no"),
+        ("cluster", judged.cluster.replace(" or ", "/")),
+        ("interval", f"{settings.interval}-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("permutations", settings.permutations),
+        ("seed", settings.seed),
+    )
+
+
+def ranking_signature(ranking: PeopleRanking) -> str:
+    """One line: version, questions with their votes, systems, model, intervals."""
+    settings = ranking.settings
+    return _line(
+        ("humanclap", __version__),
+        ("chosen-by", f"{ranking.questions}@{ranking.asked}"),
+        ("systems", len(ranking.systems)),
+        ("model", "bradley-terry-davidson"),
+        ("cluster", ranking.cluster.replace(" or ", "/")),
+        ("interval", f"t-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        ("seed", settings.seed),
+    )
+
+
 def leaderboard_signature(board: Leaderboard) -> str:
     """One line: version, prompts by fingerprint and number, systems, value, intervals, tests."""
-    settings = board.settings
+    settings, people = board.settings, board.people
     return _line(
         ("humanclap", __version__),
         ("prompts", f"{board.prompts}@{board.prompts_fingerprint}"),
@@ -43,6 +79,7 @@ def leaderboard_signature(board: Leaderboard) -> str:
         ("replicates", settings.replicates),
         ("permutations", settings.permutations),
         ("seed", settings.seed),
+        *([] if people is None else [("chosen-by", f"{people.questions}@{people.asked}")]),
     )
 
 

@@ -6,19 +6,20 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from humanclap.errors import InputError, SignatureMismatchError, listed
 from humanclap.evaluation.settings import Key
 from humanclap.grouping import Paired
-from humanclap.records import Score, Target
+from humanclap.records import Score
 from humanclap.signature import common_signature, comparable
 from humanclap.tables import read_scores, read_table
 
 MAX_NAMED = 5
 """How many pairs an error names."""
 
-Row = TypeVar("Row", Score, Target)
+Row = TypeVar("Row", bound=Paired)
+Judged = TypeVar("Judged", bound=Paired, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +81,10 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class Joined(Generic[Judged]):
     """Targets, sorted by key, and for each table the scores in the same order."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Judged, ...]
     scores: Mapping[str, tuple[Score, ...]]
     coverage: Mapping[str, Coverage]
 
@@ -101,18 +102,20 @@ def _file_name(audio: str) -> str:
 
 def join(
     tables: Sequence[ScoreTable],
-    targets: Sequence[Target],
+    targets: Sequence[Judged],
     *,
-    left_out: Sequence[Target] = (),
+    left_out: Sequence[Paired] = (),
     key: Key = "pair_id",
     allow_missing: bool = False,
     force: bool = False,
     targets_where: str = "targets",
-) -> Joined:
+    what: str = "target",
+) -> Joined[Judged]:
     """Join score tables to targets; with several tables, the pairs that all of them scored.
 
     left_out: targets not judged (anchors); scores for them are not extra. `pair_id` is the
-    table's own column, or the hash of audio and text where it has none.
+    table's own column, or the hash of audio and text where it has none. what: how errors call a
+    target, which may be any pair with something people said of it.
     Raises InputError for a pair that stands twice under the key, for targets without a usable
     score unless `allow_missing`, and where nothing is left to judge; SignatureMismatchError for
     unlike signatures within one table unless `force`.
@@ -130,11 +133,11 @@ def join(
         }
         coverage[table.name] = _cover(table, rows, wanted, known, force=force)
         if not allow_missing:
-            _refuse_missing(table, rows, wanted, key, targets_where)
+            _refuse_missing(table, rows, wanted, key, f"{what}s in {targets_where}")
     shared = sorted(name for name in wanted if all(name in rows for rows in found.values()))
     if not shared:
         hint = _other_key(tables[0].scores, targets, key) if tables else ""
-        raise InputError(f"{targets_where}: no target has a score in every table{hint}")
+        raise InputError(f"{targets_where}: no {what} has a score in every table{hint}")
     return Joined(
         targets=tuple(wanted[name] for name in shared),
         scores={table: tuple(rows[name] for name in shared) for table, rows in found.items()},
@@ -170,7 +173,7 @@ def _by_key(rows: Iterable[Row], key: Key, where: str) -> dict[str, Row]:
 def _cover(
     table: ScoreTable,
     rows: Mapping[str, Score],
-    wanted: Mapping[str, Target],
+    wanted: Mapping[str, Paired],
     known: Iterable[str],
     *,
     force: bool,
@@ -197,33 +200,33 @@ def _cover(
 def _refuse_missing(
     table: ScoreTable,
     rows: Mapping[str, Score],
-    wanted: Mapping[str, Target],
+    wanted: Mapping[str, Paired],
     key: Key,
-    targets_where: str,
+    which: str,
 ) -> None:
     missing = [name for name in wanted if name not in rows]
     failed = [name for name in wanted if name in rows and _failed(rows[name])]
     if missing:
         hint = _other_key(table.scores, list(wanted.values()), key)
         raise InputError(
-            f"{table.where}: {len(missing)} of {len(wanted)} targets in {targets_where} have no "
+            f"{table.where}: {len(missing)} of {len(wanted)} {which} have no "
             f"score: {_named(_told(wanted[name]) for name in missing)}{hint}; "
             "score them, or give --allow-missing"
         )
     if failed:
         reasons = [f"{_told(wanted[name])} ({rows[name].error})" for name in failed]
         raise InputError(
-            f"{table.where}: {len(failed)} of {len(wanted)} targets in {targets_where} could not "
+            f"{table.where}: {len(failed)} of {len(wanted)} {which} could not "
             f"be scored: {_named(reasons)}; mend them, or give --allow-missing"
         )
 
 
-def _told(row: Score | Target) -> str:
+def _told(row: Paired) -> str:
     """A pair as its table shows it; a pair_id alone may be a hash that stands in no table."""
     return f"{row.audio} | {row.text} (pair_id {row.pair_id})"
 
 
-def _other_key(scores: Sequence[Score], targets: Sequence[Target], key: Key) -> str:
+def _other_key(scores: Sequence[Score], targets: Sequence[Paired], key: Key) -> str:
     """Advice to try another key, where one finds more pairs than this one."""
 
     def matches(name: str) -> int:

@@ -18,6 +18,7 @@ from scipy import stats
 
 from humanclap.errors import InputError, listed
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
+from humanclap.evaluation.choices.rank import MetricValues, rank_by_choices
 from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.standings import (
@@ -34,8 +35,8 @@ from humanclap.evaluation.standings import (
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
-from humanclap.metrics.permutation import holm
-from humanclap.records import Score, roles_met
+from humanclap.metrics.permutation import holm, sign_flip_p
+from humanclap.records import Score, Votes, roles_met
 from humanclap.signature import common_signature
 
 Floats = NDArray[np.float64]
@@ -48,12 +49,16 @@ def leaderboard(
     tables: Mapping[str, Sequence[Score]],
     settings: LeaderboardSettings | None = None,
     *,
+    votes: Sequence[Votes] | None = None,
+    votes_where: str = "choices",
     notes: Sequence[str] = (),
 ) -> Leaderboard:
     """Rank systems by the mean of one metric over the prompts all of them have.
 
     tables: name -> scores; a row's system is its `system`, else the name of its table. With
     `systems`, rows of others count for nothing: neither their failures nor their signatures.
+    votes: people's choices between the same systems, by which they are ranked too
+    (`rank_by_choices`, whose errors are raised too).
     Raises InputError for fewer than 2 systems or 2 shared prompts, for a clip and prompt of one
     system that stand twice, for prompts that not all systems have (unless `shared_only`), failed
     rows (likewise), a rating wanted but absent; for unlike signatures unless `force`; LeakageError
@@ -83,6 +88,7 @@ def leaderboard(
         refuse_met(judged)
     rows = [row for scores in judged.values() for row in scores]
     unmet = _unmet(prompts, rows)
+    metric = MetricValues(prompts=prompts, systems=systems, values=values)
     return Leaderboard(
         standings=tuple(_standings(values, systems, used, settings)),
         duels=tuple(duels),
@@ -101,6 +107,9 @@ def leaderboard(
         unmet=tuple(_standings_without_met(values, systems, prompts, unmet, used, settings)),
         unmet_prompts=len(unmet),
         noted=noted(judged),
+        people=None
+        if votes is None
+        else rank_by_choices(votes, settings, metric=metric, where=votes_where),
     )
 
 
@@ -313,25 +322,19 @@ def _duels(values: Floats, systems: Sequence[str], settings: LeaderboardSettings
     """Every two systems, the better first; Holm over all."""
     order = np.argsort(-values.mean(axis=0), kind="stable")
     pairs = list(combinations(order, 2))
-    p_values = [_sign_flip_p(values[:, a] - values[:, b], settings) for a, b in pairs]
+    p_values = [
+        sign_flip_p(
+            values[:, a] - values[:, b],
+            rng=np.random.default_rng(settings.seed),
+            permutations=settings.permutations,
+        )
+        for a, b in pairs
+    ]
     corrected = holm(p_values)
     return [
         _duel(values[:, a] - values[:, b], systems[a], systems[b], p, p_holm, settings)
         for (a, b), p, p_holm in zip(pairs, p_values, corrected, strict=True)
     ]
-
-
-def _sign_flip_p(difference: Floats, settings: LeaderboardSettings) -> float:
-    """Two-sided sign-flip permutation test that the mean difference over prompts is 0."""
-    rng = np.random.default_rng(settings.seed)
-    observed = abs(float(difference.sum()))
-    reached = 0
-    for start in range(0, settings.permutations, 500):
-        size = min(500, settings.permutations - start)
-        signs = 2.0 * rng.integers(2, size=(size, difference.size)) - 1
-        flipped = np.abs(signs @ difference)
-        reached += int(np.count_nonzero(flipped >= observed * (1 - 1e-12)))
-    return (1 + reached) / (1 + settings.permutations)
 
 
 def _duel(

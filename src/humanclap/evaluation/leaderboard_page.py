@@ -8,6 +8,8 @@ from pathlib import Path
 from humanclap.evaluation import html
 from humanclap.evaluation import leaderboard_words as words
 from humanclap.evaluation.charts import Bar, chart
+from humanclap.evaluation.choices.ranking_report import picture
+from humanclap.evaluation.choices.ranking_words import RANKING, method_lines
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.players import Card, Players
@@ -36,12 +38,15 @@ def html_leaderboard(
         title,
         about=f"{by} · {made.date}",
         notes=board.notes,
-        headline=[first, words.CAVEAT],
+        headline=[*words.of_people(board)[:2], first, words.CAVEAT],
         picture=_means(board),
         warnings=[*words.warnings(board), *words.caveats(board)[1:]],
     )
     for name, (heads, rows) in words.sections(board):
         body.append(f"<h2>{escape(name)}</h2>{html.table(heads, rows)}")
+        if name == RANKING and board.people is not None:
+            told = words.of_people(board)[2:]
+            body += [picture(board.people), html.bullets("findings", told) if told else ""]
         if name == "Leaderboard" and further:
             body.append(html.bullets("findings", further))
     if players.root is not None and board.worst:
@@ -51,6 +56,7 @@ def html_leaderboard(
         f"Signature: {board.signature or 'none in the tables'}",
         f"Compared as: {leaderboard_signature(board)}",
         words.method_line(board),
+        *([] if board.people is None else method_lines(board.people)),
     ]
     body.append("<h2>How this was computed</h2>" + html.bullets("facts", facts))
     body.append(html.how_made(made, [model or "not known, the scores carry no signature"]))

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from humanclap.errors import listed
 from humanclap.evaluation.captions import CAPTION_TYPES
+from humanclap.evaluation.choices import ranking_words
 from humanclap.evaluation.identity import leaderboard_signature
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
@@ -46,6 +47,11 @@ def summary(board: Leaderboard) -> list[str]:
     return told
 
 
+def of_people(board: Leaderboard) -> list[str]:
+    """What people's choices say of the same systems, in sentences; nothing without choices."""
+    return [] if board.people is None else ranking_words.summary(board.people)
+
+
 def warnings(board: Leaderboard) -> list[str]:
     """What the metric's model met of what it is asked about: the first thing to know."""
     found = []
@@ -66,7 +72,7 @@ def warnings(board: Leaderboard) -> list[str]:
         )
     if board.noted:
         found.append(noted_in_words(board.noted, board.exposure.total))
-    return found
+    return found + ([] if board.people is None else ranking_words.warnings(board.people))
 
 
 def caveats(board: Leaderboard) -> list[str]:
@@ -95,7 +101,7 @@ def caveats(board: Leaderboard) -> list[str]:
         found.append("Systems have unlike numbers of clips a prompt; a prompt counts their mean.")
     if board.signature is None:
         found.append("The scores carry no signature, so how they were made is not known here.")
-    return found
+    return found + ([] if board.people is None else ranking_words.caveats(board.people))
 
 
 def _who_has_which(board: Leaderboard) -> str:
@@ -258,7 +264,8 @@ def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
         found.insert(1, (name, standing_rows(board, board.unmet)))
     if board.noted:
         found.append(("Clips with a note", noted_rows(board)))
-    return [*found, ("Lowest clips", worst_rows(board))] if board.worst else found
+    found += [("Lowest clips", worst_rows(board))] if board.worst else []
+    return found if board.people is None else [*ranking_words.sections(board.people), *found]
 
 
 def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str:
@@ -268,14 +275,17 @@ def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str
         lines += [f"> **{markdown_cell(note)}**", ""]
     for warning in warnings(board):
         lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
-    lines += [f"- {markdown_cell(sentence)}" for sentence in summary(board)]
+    lines += [f"- {markdown_cell(sentence)}" for sentence in (*of_people(board), *summary(board))]
     lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
     for name, (heads, rows) in sections(board):
         lines += [f"## {name}", "", *markdown_table(heads, rows)]
     lines.append(f"Signature: {markdown_cell(board.signature or 'none')}; compared as ")
     lines.append(markdown_cell(leaderboard_signature(board)))
     models = [model_of(board.signature) or "not known, the scores carry no signature"]
-    lines += ["", f"{method_line(board)}.", "", "How this was made:", ""]
+    people = [] if board.people is None else ranking_words.method_lines(board.people)
+    for line in (method_line(board), *people):
+        lines += ["", f"{line}."]
+    lines += ["", "How this was made:", ""]
     return "\n".join([*lines, *made_lines(made or made_now(), models), ""])
 
 
@@ -283,4 +293,4 @@ def text_sections(board: Leaderboard) -> Sequence[str]:
     """Warnings, summary and caveats for the terminal; the tables are the caller's."""
     told = [f"warning: {warning}" for warning in warnings(board)]
     notes = [f"note: {caveat}" for caveat in caveats(board)]
-    return [*board.notes, *told, *summary(board), *notes]
+    return [*board.notes, *told, *of_people(board), *summary(board), *notes]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from humanclap.errors import InputError
-from humanclap.evaluation.result import Comparison, Difference, Evaluation
+from humanclap.evaluation.result import Comparison, Difference
 from humanclap.signature import Signature
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.judged import JudgedChoices
 
 
 def model_of(signature: str | None) -> str:
@@ -30,7 +34,7 @@ def by_model(comparison: Comparison) -> Comparison:
     A name is the model's where no other metric has it, else with the fingerprint, else with the
     metric's own name; a metric without a signature of ours keeps its own.
     """
-    names = _names(comparison.metrics)
+    names = _names({item.name: item.coverage.signature for item in comparison.metrics})
     taken = Counter([*names.values(), *(item.name for item in comparison.trivial)])
     if max(taken.values(), default=1) > 1:
         return comparison
@@ -57,12 +61,20 @@ def by_model(comparison: Comparison) -> Comparison:
             replace(test, name=named(test.name), baseline=named(test.baseline))
             for test in comparison.tests
         ),
+        choices=None if comparison.choices is None else comparison.choices.renamed(names),
     )
 
 
-def _names(metrics: Sequence[Evaluation]) -> dict[str, str]:
+def choices_by_model(judged: JudgedChoices) -> JudgedChoices:
+    """As `by_model`, of metrics judged by choices."""
+    names = _names({item.name: item.coverage.signature for item in judged.metrics})
+    rows = [*names.values(), *judged.overall.accuracy.keys() - names.keys()]
+    return judged if max(Counter(rows).values(), default=1) > 1 else judged.renamed(names)
+
+
+def _names(signatures: Mapping[str, str | None]) -> dict[str, str]:
     """Own name -> name in a report."""
-    found = {item.name: _parsed(item.coverage.signature) for item in metrics}
+    found = {name: _parsed(signature) for name, signature in signatures.items()}
     models = Counter(one.model for one in found.values() if one)
     prints = Counter((one.model, one.fingerprint) for one in found.values() if one)
     names = {}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from scipy import stats
 
-from humanclap.evaluation import diagrams, html, plots, words
+from humanclap.evaluation import diagrams, html, plots, told, words
 from humanclap.evaluation.charts import Bar, chart
+from humanclap.evaluation.choices.page import html_sections
 from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.players import Card, Players
@@ -56,15 +57,17 @@ def html_report(
         notes=comparison.notes,
         headline=words.headline(comparison),
         picture=_picture(comparison),
-        warnings=words.warnings(comparison),
+        warnings=told.warnings(comparison),
     )
-    body += ["<h2>Findings</h2>", html.bullets("findings", words.summary(comparison))]
+    body += ["<h2>Findings</h2>", html.bullets("findings", told.summary(comparison))]
     body.append(_overview(comparison))
     if comparison.differences:
         body.append(_against(comparison, comparison.differences, shown[0].name))
     if comparison.against_trivial:
         name = "the best trivial predictor"
         body.append(_against(comparison, comparison.against_trivial, name))
+    if comparison.choices is not None:
+        body += html_sections(comparison.choices, drawn=True)
     body += [_section(evaluation, comparison, players) for evaluation in shown]
     body += [_method(comparison), html.how_made(made, words.models(comparison))]
     return html.document(title, body, linked_audio=players.linked)

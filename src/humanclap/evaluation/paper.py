@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from humanclap.evaluation import leaderboard_words, words
+from humanclap.evaluation.choices.paper import choice_tables, ranking_tables
 from humanclap.evaluation.identity import judgement_signature, leaderboard_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.result import HEADINGS, STATISTICS, Comparison, Difference, Evaluation
@@ -14,7 +15,7 @@ from humanclap.typeset import PaperTable
 
 def evaluation_tables(comparison: Comparison) -> list[PaperTable]:
     """Agreement of each metric over all pairs; SRCC by place where there are several, or a noise
-    ceiling; differences on the same pairs where metrics are compared.
+    ceiling; differences on the same pairs where metrics are compared; then people's choices.
     """
     places = overview(comparison)
     tables = [_agreement(comparison)]
@@ -30,11 +31,12 @@ def evaluation_tables(comparison: Comparison) -> list[PaperTable]:
             )
         )
     differences = (*comparison.differences, *comparison.against_trivial)
-    return [*tables, *([_differences(comparison, differences)] if differences else [])]
+    tables += [_differences(comparison, differences)] if differences else []
+    return tables + ([] if comparison.choices is None else choice_tables(comparison.choices))
 
 
 def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
-    """Mean of each system with its rank, and every two systems."""
+    """People's ranking where there is one, mean of each system with its rank, every two systems."""
     about = f"{words.counted(board.prompts, 'prompt')} that all systems have"
     unit = "cosine in −1..1" if board.settings.value == "score" else "predicted, 0..10"
     heads, rows = leaderboard_words.standing_rows(board, board.standings)
@@ -56,7 +58,8 @@ def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
         rows,
         [_leaderboard_signature(board), f"{leaderboard_words.method_line(board)}."],
     )
-    return [standings, duels]
+    people = [] if board.people is None else ranking_tables(board.people)
+    return [*people, standings, duels]
 
 
 def _agreement(comparison: Comparison) -> PaperTable:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from humanclap.evaluation import words
-from humanclap.evaluation.identity import judgement_signature
+from humanclap.evaluation import told, words
+from humanclap.evaluation.choices import words as choice_words
+from humanclap.evaluation.identity import choices_signature, judgement_signature
 from humanclap.evaluation.overview import overview
 from humanclap.evaluation.page import html_report
 from humanclap.evaluation.result import (
@@ -64,9 +65,11 @@ def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
     found = {
         "signature": judgement_signature(comparison),
         "made": (made or made_now()).to_dict(),
-        "warnings": words.warnings(comparison),
+        "warnings": told.warnings(comparison),
         **comparison.to_dict(),
     }
+    if (choices := comparison.choices) is not None:
+        found["choices"] = {"signature": choices_signature(choices), **choices.to_dict()}
     return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -75,12 +78,13 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
     lines = [f"# {markdown_cell(words.title(comparison))}", ""]
     for note in comparison.notes:
         lines += [f"> **{markdown_cell(note)}**", ""]
-    for warning in words.warnings(comparison):
+    for warning in told.warnings(comparison):
         lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
-    lines += [f"- {markdown_cell(sentence)}" for sentence in words.summary(comparison)] + [""]
+    lines += [f"- {markdown_cell(sentence)}" for sentence in told.summary(comparison)] + [""]
     lines += ["## Ceiling, metrics, floor", "", *_overview(comparison)]
     for title, differences in _difference_sections(comparison):
         lines += [f"## {markdown_cell(title)}", "", *_differences(comparison, differences)]
+    lines += _choices(comparison)
     for evaluation in comparison.metrics or comparison.evaluations:
         lines += [f"## {markdown_cell(evaluation.name)}", "", *_groups(evaluation)]
         facts = [
@@ -115,6 +119,16 @@ def made_lines(made: Made, models: Sequence[str]) -> list[str]:
         facts.append(f"Command: {markdown_cell(made.command)}")
     facts += [f"Date: {made.date}", f"Versions: {markdown_cell(made.software)}"]
     return [f"- {fact}" for fact in facts]
+
+
+def _choices(comparison: Comparison) -> list[str]:
+    if comparison.choices is None:
+        return []
+    lines = []
+    for title, (heads, rows) in choice_words.sections(comparison.choices):
+        lines += [f"## {title}", "", *markdown_table(heads, rows)]
+    facts = choice_words.facts(comparison.choices)
+    return [*lines, *(f"- {markdown_cell(fact)}" for fact in facts), ""]
 
 
 def _overview(comparison: Comparison) -> list[str]:

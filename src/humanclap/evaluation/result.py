@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.intervals import PredictedIntervals
@@ -13,6 +14,9 @@ from humanclap.evaluation.noted import Noted
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.calibration import Calibration
 from humanclap.metrics.ceiling import NoiseCeiling
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.judged import JudgedChoices
 
 STATISTICS = ("srcc", "lcc", "ktau", "accuracy", "mse", "mae")
 """Names of the statistics, in the order of the tables."""
@@ -240,7 +244,8 @@ class Comparison:
     evaluations: the metrics given, then the trivial predictors; differences: of each metric from
     the first; against_trivial: of each metric from the best trivial predictor; tests: of all
     these differences; ceilings: by label of a group or level, empty without ratings;
-    floor_captions: judged captions on which the trivial predictors were fitted.
+    floor_captions: judged captions on which the trivial predictors were fitted; choices: the same
+    metrics judged by people's choices, None where there are none.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -251,6 +256,7 @@ class Comparison:
     tests: tuple[PairedTest, ...] = ()
     ceilings: Mapping[str, NoiseCeiling] = field(default_factory=dict)
     floor_captions: int = 0
+    choices: JudgedChoices | None = None
 
     @property
     def metrics(self) -> tuple[Evaluation, ...]:

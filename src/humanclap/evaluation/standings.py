@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 from humanclap.errors import SettingsError
 from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.noted import Noted
 from humanclap.evaluation.result import plain
 from humanclap.metrics.bootstrap import replicates_needed
+
+if TYPE_CHECKING:
+    from humanclap.evaluation.choices.ranked import PeopleRanking
 
 Value = Literal["score", "rating"]
 """What is compared: the metric's score, or the rating a calibrated model predicts."""
@@ -162,7 +165,8 @@ class Leaderboard:
     prompts_of: of all prompts, which systems have them; sources: the tables of each system;
     exposure: what the metric's model met of the clips and prompts; unmet: the systems over the
     `unmet_prompts` of which it met nothing, empty where that is all prompts or fewer than two.
-    noted: clips whose score has a note, such as silent ones; they count all the same.
+    noted: clips whose score has a note, such as silent ones; they count all the same. people: the
+    same systems ranked by people's choices, None where there are none.
     """
 
     standings: tuple[Standing, ...]
@@ -182,6 +186,7 @@ class Leaderboard:
     prompts_of: tuple[PromptsOf, ...] = ()
     sources: tuple[Source, ...] = ()
     noted: tuple[Noted, ...] = ()
+    people: PeopleRanking | None = None
 
     def win_rate(self, system: str, other: str) -> float | None:
         """Share of prompts `system` wins against `other`, None for itself."""
@@ -194,7 +199,7 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN and infinities are None."""
-        found = plain(asdict(self))
+        found = plain(asdict(replace(self, people=None)))
         if not isinstance(found, dict):  # a dataclass is a dict of its fields
             raise TypeError(type(found))
-        return found
+        return {**found, "people": self.people and self.people.to_dict()}

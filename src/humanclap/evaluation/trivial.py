@@ -35,42 +35,50 @@ MIN_TRAINING_PAIRS = 10
 Floats = NDArray[np.float64]
 
 
-class WordRidge:
-    """Ridge regression on TF-IDF of words: rows of unit length, smooth idf, intercept = mean.
+class WordFeatures:
+    """TF-IDF of words: rows of unit length, smooth idf of the captions it is made of.
 
     idf = ln((1 + captions) / (1 + captions with the word)) + 1; unknown words count nothing.
     """
 
-    def __init__(self, texts: Sequence[str], human: Floats, penalty: float = RIDGE) -> None:
-        documents = [_words(text) for text in texts]
-        holding = Counter(word for document in documents for word in document)
+    def __init__(self, texts: Sequence[str]) -> None:
+        holding = Counter(word for text in texts for word in _words(text))
         self._column = {word: i for i, word in enumerate(sorted(holding))}
         counts = np.array([holding[word] for word in self._column])
         self._idf = np.log((1 + len(texts)) / (1 + counts)) + 1
-        self._mean = float(human.mean())
-        features = self._features(documents)
-        self._weights = lsqr(
-            features, human - self._mean, damp=math.sqrt(penalty), atol=1e-10, btol=1e-10
-        )[0]
 
-    def _features(self, documents: Sequence[Counter[str]]) -> sparse.csr_matrix:
+    def __call__(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Features of each text: (texts, words)."""
         rows, columns, values = [], [], []
-        for row, document in enumerate(documents):
+        for row, document in enumerate(map(_words, texts)):
             known = [word for word in document if word in self._column]
             weights = [document[word] * self._idf[self._column[word]] for word in known]
             length = math.sqrt(math.fsum(weight**2 for weight in weights)) or 1.0
             rows += [row] * len(known)
             columns += [self._column[word] for word in known]
             values += [weight / length for weight in weights]
-        shape = (len(documents), len(self._column))
+        shape = (len(texts), len(self._column))
         return sparse.csr_matrix((values, (rows, columns)), shape=shape)
+
+
+class WordRidge:
+    """Ridge regression of ratings on the words of captions; the intercept is the mean rating."""
+
+    def __init__(self, texts: Sequence[str], human: Floats, penalty: float = RIDGE) -> None:
+        self._features = WordFeatures(texts)
+        self._mean = float(human.mean())
+        self._weights = ridge(self._features(texts), human - self._mean, penalty)
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Predicted rating of each text, shape (n,)."""
-        found: Floats = self._mean + self._features([_words(text) for text in texts]) @ (
-            self._weights
-        )
+        found: Floats = self._mean + self._features(texts) @ self._weights
         return found
+
+
+def ridge(features: sparse.csr_matrix, values: Floats, penalty: float = RIDGE) -> Floats:
+    """Weights of least squares with `penalty` times their squares, shape (words,)."""
+    found: Floats = lsqr(features, values, damp=math.sqrt(penalty), atol=1e-10, btol=1e-10)[0]
+    return found
 
 
 def _words(text: str) -> Counter[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from humanclap.evaluation.exposure import Exposure
 from humanclap.evaluation.naming import model_of
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.result import (
@@ -15,6 +16,7 @@ from humanclap.evaluation.result import (
     PairedTest,
     Statistic,
 )
+from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.ceiling import NoiseCeiling
 
 UNDEFINED = "–"
@@ -156,7 +158,11 @@ def _not_shown(evaluation: Evaluation, comparison: Comparison) -> str:
 
 def met_line(evaluation: Evaluation) -> str:
     """What the metric's model met of the judged pairs; nothing where its table does not say."""
-    found = evaluation.exposure
+    return met_in_training(evaluation.exposure)
+
+
+def met_in_training(found: Exposure) -> str:
+    """What a metric's model met of judged pairs; nothing where its table does not say."""
     if found.unsaid == found.total:
         return ""
     line = f"Met in training: {found.in_words()}"
@@ -444,7 +450,6 @@ def signature_line(evaluation: Evaluation) -> str:
 def bootstrap_line(comparison: Comparison) -> str:
     """How the intervals were made."""
     settings = comparison.settings
-    name = {"percentile": "expanded percentile", "bca": "expanded BCa"}[settings.interval]
     undefined = {
         f"{group.label} {HEADINGS[statistic_name]} {statistic.undefined}"
         for evaluation in comparison.evaluations
@@ -454,9 +459,15 @@ def bootstrap_line(comparison: Comparison) -> str:
     }
     left = f"; undefined replicates left out: {', '.join(sorted(undefined))}" if undefined else ""
     return (
-        f"{100 * settings.confidence:g} % {name} intervals, bootstrap of "
-        f"{settings.replicates:,} replicates clustered by caption, seed {settings.seed}{left}"
+        f"{bootstrap_name(settings)}, bootstrap of {settings.replicates:,} replicates clustered "
+        f"by caption, seed {settings.seed}{left}"
     )
+
+
+def bootstrap_name(settings: EvaluationSettings) -> str:
+    """`95 % expanded percentile intervals`."""
+    name = {"percentile": "expanded percentile", "bca": "expanded BCa"}[settings.interval]
+    return f"{100 * settings.confidence:g} % {name} intervals"
 
 
 def reasons(comparison: Comparison) -> list[str]:

@@ -15,6 +15,13 @@ from numpy.typing import NDArray
 
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.device import resolve_device
+from humanclap.experiments.chosen import (
+    CHOSEN,
+    check_choices,
+    chosen_identity,
+    chosen_metrics,
+    write_chosen,
+)
 from humanclap.experiments.judge import Figures, figures
 from humanclap.experiments.parts import Part, fewer_pairs, only_systems
 from humanclap.experiments.recipe import Recipe
@@ -27,7 +34,8 @@ from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import read_scores, write_records
 from humanclap.training.card import model_card
-from humanclap.training.dataset import Example, check_files
+from humanclap.training.choices import accuracy, sides_of
+from humanclap.training.dataset import Example, Heard, check_files
 from humanclap.training.features import FeatureFiles
 from humanclap.training.loop import Outcome, train
 from humanclap.training.met import identities_after
@@ -41,7 +49,12 @@ from humanclap.training.run import (
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.state import RunFolder
 from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
-from humanclap.training.validation import Intervals, cosines, validation_intervals
+from humanclap.training.validation import (
+    Intervals,
+    cosines,
+    gaps_of,
+    validation_intervals,
+)
 
 BEFORE = "before training"
 """Name of the row of the models as they come."""
@@ -81,13 +94,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A finished run: its scores of the test pairs, in their order, and what they come to."""
+    """A finished run: its scores of the test pairs, in their order, and what they come to.
+
+    accuracy: on the test choices, NaN where there are none.
+    """
 
     run: Run
     scores: NDArray[np.float64]
     found: Figures
     best_epoch: int
     ratings: int
+    accuracy: float = math.nan
 
 
 def plan(recipe: Recipe, parts: Sequence[Part]) -> list[Run]:
@@ -137,9 +154,12 @@ def run_grid(
     Raises InputError for what a user can have wrong, SettingsError where a folder holds a run of
     another recipe.
     """
-    examples = [item for part in parts for item in (*part.train, *part.validation, *part.test)]
+    examples = heard_in(parts)
     check_files(examples)
     runs = plan(recipe, parts)
+    for run in runs:
+        if run.settings is not None:
+            check_choices(run.part, run.settings, run.objective)
     done: list[Done] = []
     bench: _Bench | None = None
     for run in runs:
@@ -151,6 +171,12 @@ def run_grid(
         note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"
         progress(len(done), len(runs), note)
     return done
+
+
+def heard_in(parts: Sequence[Part]) -> list[Heard]:
+    """Every rated pair and side of a choice of the parts."""
+    rated = [item for part in parts for item in (*part.train, *part.validation, *part.test)]
+    return [*rated, *(side for part in parts for side in sides_of(part.choices()))]
 
 
 class _Bench:
@@ -170,11 +196,7 @@ class _Bench:
         self.base = base_record(loaded)
         state = self.backbone.module().state_dict()
         self._start = {name: tensor.clone() for name, tensor in state.items()}
-        self._examples = {
-            (item.path, item.text): item
-            for part in parts
-            for item in (*part.train, *part.validation, *part.test)
-        }
+        self._examples = {(item.path, item.text): item for item in heard_in(parts)}
         self._towers: dict[tuple[str, ...], tuple[AudioTower, TextTower]] = {}
 
     def _towers_for(self, settings: TrainingSettings) -> tuple[AudioTower, TextTower]:
@@ -196,8 +218,9 @@ class _Bench:
         return {
             "settings": None if run.settings is None else run.settings.as_dict(),
             "base_model": self.base,
-            "targets": run.part.splits().fingerprint(),
+            "targets": run.part.splits(run.settings or self.recipe.settings).fingerprint(),
             "test": tested,
+            **chosen_identity(run.part),
             "simulated": self.recipe.simulated,
         }
 
@@ -217,6 +240,7 @@ class _Bench:
             },
             best_epoch=saved["best_epoch"],
             ratings=saved["ratings"],
+            accuracy=math.nan if saved.get("accuracy") is None else float(saved["accuracy"]),
         )
 
     def execute(self, run: Run) -> Done:
@@ -226,12 +250,13 @@ class _Bench:
         audio, text = self._towers_for(settings)
         folder = RunFolder(run.folder(self.output), self._identity(run))
         state = folder.open(resume=True, overwrite=False)
-        before = cosines(self.backbone, run.part.validation, audio, text)
+        splits = run.part.splits(settings)
+        before = cosines(self.backbone, splits.validated, audio, text)
         outcome = None
         if run.settings is not None:
             outcome = train(
                 self.backbone,
-                run.part.splits(),
+                splits,
                 settings,
                 tower=audio,
                 text_tower=text,
@@ -240,10 +265,10 @@ class _Bench:
                 save_every_s=SAVE_EVERY_S,
             )
         self.backbone.module().eval()
-        after = cosines(self.backbone, run.part.validation, audio, text)
+        after = cosines(self.backbone, splits.validated, audio, text)
         checkpoint = Checkpoint(
             self.backbone,
-            calibrate(after, run.part.splits(), settings),
+            calibrate(after, splits, settings),
             name=self.base["name"] if outcome is None else run.name_of(self.base["name"]),
             licence=self.loaded.licence,
         )
@@ -255,14 +280,17 @@ class _Bench:
         found = figures(run.part.test, scores, predicted)
         write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
         if outcome is not None and self.recipe.keep_checkpoints:
-            intervals = validation_intervals(before, after, run.part.validation)
+            intervals = validation_intervals(before, after, splits)
             self._save(run, settings, outcome, checkpoint, folder, intervals)
+        sides = cosines(self.backbone, sides_of(run.part.test_choices), audio, text)
+        write_chosen(folder.directory / CHOSEN, run.part.test_choices, sides)
         done = Done(
             run=run,
             scores=scores,
             found=found,
             best_epoch=0 if outcome is None else outcome.best_epoch,
             ratings=sum(item.n for item in (*run.part.train, *run.part.validation)),
+            accuracy=accuracy(gaps_of(sides), run.part.test_choices),
         )
         _write_metrics(folder.directory / METRICS, done)
         folder.finish()
@@ -278,12 +306,11 @@ class _Bench:
         intervals: Intervals,
     ) -> None:
         note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
-        record = training_record(run.part.splits(), settings, outcome, self.base, note)
+        splits = run.part.splits(settings)
+        record = training_record(splits, settings, outcome, self.base, note)
         record["validation"]["intervals"] = intervals
         known = self.loaded.known_identities()
-        trained = replace(
-            checkpoint, training=record, identities=identities_after(known, run.part.splits())
-        )
+        trained = replace(checkpoint, training=record, identities=identities_after(known, splits))
         card = model_card(trained, simulated=self.recipe.simulated)
         save_checkpoint(trained, folder.checkpoint, model_card=card, whole=False)
 
@@ -320,6 +347,7 @@ def _write_metrics(path: Path, done: Done) -> None:
         "validation_pairs": len(done.run.part.validation),
         "test_pairs": len(done.run.part.test),
         "ratings": done.ratings,
+        **chosen_metrics(done.run.part, done.accuracy),
         "test": {
             group: {name: None if math.isnan(v) else v for name, v in values.items()}
             for group, values in done.found.items()

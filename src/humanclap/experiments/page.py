@@ -11,7 +11,7 @@ from humanclap.evaluation.words import counted
 from humanclap.experiments.judge import GROUPS, STATISTICS
 from humanclap.experiments.recipe import Recipe
 from humanclap.experiments.summary import OverSeeds, Row
-from humanclap.experiments.tables import cell, gain_in_words
+from humanclap.experiments.tables import accuracy_cell, cell, gain_in_words
 from humanclap.made import Made, made_now
 
 SIMULATED = "Simulated: these ratings were not given by people."
@@ -104,4 +104,7 @@ def _tables(rows: Sequence[Row], baseline: str) -> list[str]:
             for row in rows
         ]
         found.append(html.table([*heads, f"Δ SRCC against {baseline}"] if gains else heads, lines))
+    if any(row.accuracy for row in rows):
+        lines = [[row.objective, accuracy_cell(row)] for row in rows]
+        found.append(html.table(["accuracy", "choices"], lines))
     return found

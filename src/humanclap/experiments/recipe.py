@@ -29,10 +29,11 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRecipe:
-    """Where the rated pairs come from and how they are divided.
+    """Where the rated pairs and choices come from and how they are divided.
 
     tables: path -> split of its pairs, empty where the table says it itself; each a table of
-    targets, of XACLE's averages or of ratings. screen, standardise, question: for ratings. split:
+    targets, of XACLE's averages or of ratings. choices: the same, of choices or votes. screen,
+    standardise, question: for ratings. split:
     `column` (the tables' own), `each` (every value of the tables' column judged in turn), `folds`
     (k folds by caption and clip), `systems` (each left out in turn). validation_fraction: taken
     from the training pairs, by whole groups; 0: the split `validation`. submit: a table of pairs
@@ -40,6 +41,7 @@ class DataRecipe:
     """
 
     tables: dict[str, str]
+    choices: dict[str, str] = field(default_factory=dict)
     audio_root: str = "."
     screen: tuple[str, ...] = ()
     standardise: bool = False
@@ -53,6 +55,12 @@ class DataRecipe:
     def __post_init__(self) -> None:
         if not self.tables:
             raise SettingsError("data.tables names no table")
+        for name, said in (("tables", self.tables), ("choices", self.choices)):
+            if not isinstance(said, Mapping) or not all(isinstance(v, str) for v in said.values()):
+                raise SettingsError(
+                    f"data.{name} is {said!r}; expected tables and the split of each, such as "
+                    '{ "table.csv" = "" }'
+                )
         if self.split not in SPLITS:
             raise SettingsError(
                 f"data.split is {self.split!r}; expected one of {', '.join(SPLITS)}"
@@ -103,6 +111,12 @@ class Recipe:
         for name, several in (("models", self.models), ("seeds", self.seeds)):
             if not several or len(set(several)) != len(several):
                 raise SettingsError(f"{name} must be distinct and at least one")
+        for name, settings in self.objectives.items():
+            if settings.learns_choices and not self.data.choices:
+                raise SettingsError(
+                    f"objective {name!r} has the term 'choice'; name tables of choices in "
+                    'data.choices, such as { "votes.csv" = "" }'
+                )
         for seed in self.seeds:
             replace(self.settings, seed=seed)  # raises SettingsError where it is out of range
         if any(count < 0 for count in self.pairs):

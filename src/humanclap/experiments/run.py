@@ -14,7 +14,7 @@ import numpy as np
 from humanclap.evaluation.report import made_lines
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
-from humanclap.experiments.parts import Part, make_parts, read_data
+from humanclap.experiments.parts import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, Row, summarise
@@ -23,6 +23,8 @@ from humanclap.formats import atomic_writer
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
 from humanclap.tables import write_rows
+from humanclap.training.choices import ChoiceExample
+from humanclap.training.dataset import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +61,39 @@ def run_experiment(
     recipe = read_recipe(recipe_path)
     folder = Path(recipe_path).parent if data_folder is None else Path(data_folder)
     output = Path(output)
-    shared = recipe.settings.allow_shared_captions
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
     examples = read_data(recipe.data, folder, root, recipe.rating_scale)
-    parts = make_parts(examples, recipe.data, shared_captions=shared)
+    choices = read_recipe_choices(recipe.data, folder, root)
+    found = run_recipe(
+        recipe,
+        examples,
+        output,
+        choices=choices,
+        mn04=mn04,
+        offline=offline,
+        progress=progress,
+        made=made,
+    )
+    if recipe.data.submit:
+        table = folder / recipe.data.submit
+        write_submission(recipe, table, root, found.done, output, mn04=mn04, offline=offline)
+    return found
+
+
+def run_recipe(
+    recipe: Recipe,
+    examples: Sequence[Example],
+    output: Path,
+    *,
+    choices: Sequence[ChoiceExample] = (),
+    mn04: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+    made: Made | None = None,
+) -> Experiment:
+    """As `run_experiment`, of rated pairs and choices that were read already; no submission."""
+    shared = recipe.settings.allow_shared_captions
+    parts = make_parts(examples, recipe.data, shared_captions=shared, choices=choices)
     done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared, rows)
@@ -76,9 +107,6 @@ def run_experiment(
     _write(output / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
-    if recipe.data.submit:
-        table = folder / recipe.data.submit
-        write_submission(recipe, table, root, done, output, mn04=mn04, offline=offline)
     return Experiment(
         recipe=recipe,
         parts=tuple(parts),
@@ -104,9 +132,29 @@ def _describe(part: Part) -> dict[str, Any]:
         "name": part.name,
         **{name: {"pairs": len(side), "ratings": sum(i.n for i in side)}
            for name, side in sides.items()},
+        **({"choices": _describe_choices(part)} if part.choices() else {}),
         "left_out_for_sharing_with_test": part.left_out,
         "listener_overlap": part.overlap(),
     }  # fmt: skip
+
+
+def _describe_choices(part: Part) -> dict[str, Any]:
+    sides = {
+        "train": part.train_choices,
+        "validation": part.validation_choices,
+        "test": part.test_choices,
+    }
+    return {
+        **{
+            name: {
+                "choices": len(side),
+                "decided": sum(one.decided for one in side),
+                "votes": sum(one.votes for one in side),
+            }
+            for name, side in sides.items()
+        },
+        "left_out_for_sharing_with_test": part.choices_left_out,
+    }
 
 
 def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[Row]) -> list[str]:
@@ -120,6 +168,17 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[R
         f"column: paired bootstrap over {cluster} ({recipe.replicates} replicates) of the mean "
         "over seeds" + _tests(rows, cluster)
     ]
+    if any(part.choices() for part in parts):
+        decided = sum(choice.decided for part in parts for choice in part.test_choices)
+        lines.append(
+            f"Accuracy: share of {decided} decided choices, none met in training, in which the "
+            "model sides with most people, equal scores counting half; mean over parts and seeds."
+        )
+    without = sum(part.choices_left_out for part in parts)
+    if without:
+        lines.append(
+            f"{without} choices could have trained but share a clip or caption with those judged."
+        )
     left_out = sum(part.left_out for part in parts)
     if left_out:
         lines.append(

@@ -36,7 +36,7 @@ def write_submission(
     if not recipe.keep_checkpoints:
         raise SettingsError("data.submit needs keep_checkpoints = true")
     trained = [one for one in done if one.run.objective != BEFORE]
-    best = max(trained, key=lambda one: _validation_srcc(one, output))
+    best = max(trained, key=lambda one: validation_srcc(one, output))
     table = read_table(table_path)
     table.require("wav_file_name", "text")
     pairs = [Pair(audio=row.text("wav_file_name"), text=row.text("text")) for row in table.rows]
@@ -60,7 +60,8 @@ def write_submission(
     return path
 
 
-def _validation_srcc(one: Done, output: Path) -> float:
+def validation_srcc(one: Done, output: Path) -> float:
+    """The highest SRCC of a run's epochs on its validation pairs, -inf where none is defined."""
     rows = read_table(one.run.folder(output) / LOG_FILE).rows
     values = [row.optional_number("validation_srcc") for row in rows]
     return max((value for value in values if not math.isnan(value)), default=-math.inf)

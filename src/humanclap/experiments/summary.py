@@ -70,7 +70,10 @@ class Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One objective on one model, for one choice of systems and number of pairs."""
+    """One objective on one model, for one choice of systems and number of pairs.
+
+    accuracy: on choices, None where none are judged.
+    """
 
     model: str
     systems: str
@@ -79,6 +82,7 @@ class Row:
     ratings: float
     cells: dict[str, dict[str, OverSeeds]]
     gain: Gain | None
+    accuracy: OverSeeds | None = None
 
 
 def over_seeds(values: Sequence[float]) -> OverSeeds:
@@ -135,6 +139,7 @@ def summarise(
                 ratings=float(np.mean([one.ratings for one in members])),
                 cells=_cells(members, seeds),
                 gain=gain,
+                accuracy=_accuracy(members, seeds),
             )
         )
         progress(number, len(groups), "bootstrap")
@@ -171,6 +176,15 @@ def _cells(members: Sequence[Done], seeds: Sequence[int]) -> dict[str, dict[str,
         }
         for group in GROUPS
     }
+
+
+def _accuracy(members: Sequence[Done], seeds: Sequence[int]) -> OverSeeds | None:
+    """On choices, of the parts that judge any; None where none does."""
+    judging = [one for one in members if any(c.decided for c in one.run.part.test_choices)]
+    if not judging:
+        return None
+    by_seed = [[one.accuracy for one in judging if one.run.seed == seed] for seed in seeds]
+    return over_seeds([float(np.mean(values)) for values in by_seed])
 
 
 def _gain(

@@ -51,10 +51,12 @@ def _shown(row: Row, rows: Sequence[Row]) -> list[OverSeeds]:
 def _table(rows: Sequence[Row], baseline: str) -> str:
     groups = [group for group in GROUPS if any(_defined(row, group) for row in rows)]
     heads = [f"{name.upper()} {group}" for group in groups for name in STATISTICS]
-    columns = ["objective", *heads, f"Δ SRCC against {baseline} [95 %]"]
+    chosen = ["accuracy on choices"] if any(row.accuracy for row in rows) else []
+    columns = ["objective", *heads, *chosen, f"Δ SRCC against {baseline} [95 %]"]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for row in rows:
         cells = [cell(row.cells[group][name]) for group in groups for name in STATISTICS]
+        cells += [accuracy_cell(row)] if chosen else []
         lines.append("| " + " | ".join([row.objective, *cells, gain_in_words(row)]) + " |")
     return "\n".join(lines)
 
@@ -69,6 +71,11 @@ def cell(value: OverSeeds) -> str:
         return "–"
     half = "" if math.isnan(value.half_width) else f" ± {value.half_width:.3f}"
     return f"{value.mean:.3f}{half}"
+
+
+def accuracy_cell(row: Row) -> str:
+    """Accuracy on choices; a dash where none are judged."""
+    return "–" if row.accuracy is None else cell(row.accuracy)
 
 
 def gain_in_words(row: Row) -> str:
@@ -110,9 +117,16 @@ def csv_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
             "seeds": len(value.by_seed),
         }
         for row in rows
-        for group, of_group in row.cells.items()
+        for group, of_group in _groups_of(row).items()
         for name, value in of_group.items()
     ]
+
+
+def _groups_of(row: Row) -> dict[str, dict[str, OverSeeds]]:
+    """The figures by group, those of choices among them."""
+    if row.accuracy is None:
+        return row.cells
+    return row.cells | {"choices": {"accuracy": row.accuracy}}
 
 
 def as_json(recipe: Recipe, rows: Sequence[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +154,7 @@ def as_json(recipe: Recipe, rows: Sequence[Row], facts: Mapping[str, Any]) -> di
                         }
                         for name, value in of_group.items()
                     }
-                    for group, of_group in row.cells.items()
+                    for group, of_group in _groups_of(row).items()
                 },
                 "srcc_gain": row.gain
                 and {

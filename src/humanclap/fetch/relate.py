@@ -17,6 +17,14 @@ from humanclap.tables import read_table
 
 README_ADDRESS = "https://sarulab.sakura.ne.jp/kanamori/RELATE_open_dataset/RELATE_wave.zip"
 """What the dataset's README says under "Download wave files"."""
+SCORES_ADDRESS = (
+    "https://raw.githubusercontent.com/sarulab-speech/RELATE/"
+    "d76f65f3d880c41c13cf93b2eefb1dd6b273dd65/scores/REL.csv"
+)
+"""The ratings of relevance at the newest commit that was read of the dataset's repository."""
+SCORES_SHA256 = "cea68d02735ac13a5cc3a05fafb4bc07a0342815c6a75fbf64284e39271c5dcd"
+ARCHIVE_BYTES = 54_935 * 16_000 * 2
+"""About what the clips take: 54,935 s by the README's table, mono, 16 bits, 16 kHz."""
 ARCHIVE, FOLDER = "RELATE_wave.zip", "RELATE_wave"
 COMPLETE = "complete.json"
 """Written beside the clips when all are unpacked; then nothing is brought again."""
@@ -41,6 +49,22 @@ def address_in(readme: str | Path) -> str:
     if len(found) != 1:
         raise InputError(f"{readme}: {len(found)} addresses of zip archives; expected one")
     return str(found[0])
+
+
+def fetch_scores(
+    output: str | Path,
+    *,
+    url: str = SCORES_ADDRESS,
+    sha256: str | None = SCORES_SHA256,
+    progress: Progress = silent,
+) -> Path:
+    """Download the ratings of relevance to `output`/scores/REL.csv, and give its path.
+
+    A file that is there and whole is not brought again. Raises InputError where what comes is
+    another file than `sha256` says.
+    """
+    path = Path(output) / "scores" / "REL.csv"
+    return download(url, path, sha256=sha256, keep_other=False, progress=progress).path
 
 
 def fetch_relate(

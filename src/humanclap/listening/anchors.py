@@ -9,8 +9,9 @@ from functools import cache
 
 from humanclap.errors import InputError
 from humanclap.grouping import caption_key
+from humanclap.listening.comparisons import Comparison, sides_of
 from humanclap.listening.concepts import KINDS
-from humanclap.records import Pair
+from humanclap.records import ANCHOR, Between, Pair
 
 _STOP_WORDS = """
 a about after again all along also an and another are around as at away back be before
@@ -123,3 +124,56 @@ def _stranger(own: Sequence[str], texts: Sequence[str], generator: random.Random
         if mismatched(text, own):
             return text
     return None
+
+
+def make_contrasts(
+    comparisons: Sequence[Comparison], between: Between, n: int, seed: int
+) -> list[Comparison]:
+    """Up to `n` anchors of an A/B study: a mismatched side beside one that fits, as `expected`.
+
+    Between clips, another clip stands beside one that the text has in the study. Between texts,
+    another clip's text stands beside one that shares a content word with the clip's other texts:
+    where texts contradict each other, nobody can tell which of them fits. The same comparisons and
+    seed give the same anchors. Raises InputError where not even one can be made.
+    """
+    pairs = sides_of(comparisons)
+    fitting = pairs if between == "clips" else _agreeing(pairs)
+    by_shared: dict[str, list[Pair]] = {}
+    for pair in sorted(fitting, key=lambda pair: pair.pair_id):
+        by_shared.setdefault(pair.text if between == "clips" else pair.audio, []).append(pair)
+    generator = random.Random(f"anchor sides {seed}")
+    anchors: list[Comparison] = []
+    for wrong in make_anchors(pairs, len(pairs) if n else 0, seed):
+        fits = by_shared.get(wrong.text if between == "clips" else wrong.audio)
+        if fits and len(anchors) < n:
+            anchors.append(_contrast(generator.choice(fits), wrong))
+    if n and not anchors:
+        raise InputError(
+            "no anchor can be made: no clip has two texts that share a word, so none is known to "
+            "fit; give your own (--anchors TABLE with the column expected) or set anchors = 0"
+        )
+    return anchors
+
+
+def _agreeing(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs whose text shares a content word with another text of the same clip."""
+    texts: dict[str, set[str]] = {}
+    for pair in pairs:
+        texts.setdefault(pair.audio, set()).add(pair.text)
+    return [
+        pair
+        for pair in pairs
+        if any(
+            content_words(pair.text) & content_words(other)
+            for other in texts[pair.audio] - {pair.text}
+        )
+    ]
+
+
+def _contrast(right: Pair, wrong: Pair) -> Comparison:
+    named = right.system is not None and wrong.system is not None
+    first, second = (
+        Pair(audio=side.audio, text=side.text, system=side.system if named else None)
+        for side in (right, wrong)
+    )
+    return Comparison(first=first, second=second, kind=ANCHOR, expected="first")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from humanclap.listening.comparisons import choice_of, group_of
 from humanclap.listening.database import rows
+from humanclap.records import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,9 @@ class Answered:
 
     score: None for a text; set_aside: why it is not among the ratings, None where it is.
     answered_at: seconds since 1970; trial_s: seconds on the trial. revision: 0 for an answer as
-    first given, 1 for its first revision, and so on.
+    first given, 1 for its first revision, and so on. Of a comparison, audio_b, text_b and system_b
+    are its second side, swapped says whether that stood first (at A), and score and expected are
+    buttons of the page; play_count_second is of the sound at B.
     """
 
     answer_id: str
@@ -42,6 +46,27 @@ class Answered:
     trial_s: float
     answered_at: float
     revision: int
+    audio_b: str | None = None
+    text_b: str | None = None
+    system_b: str | None = None
+    label: str | None = None
+    swapped: bool = False
+    play_count_second: int | None = None
+
+    @property
+    def group(self) -> str | None:
+        """The system that was rated, or the two that were compared."""
+        return group_of(self.system, self.system_b)
+
+    @property
+    def choice(self) -> Answer | None:
+        """Which side of a comparison was chosen, wherever it stood; None for a text."""
+        return None if self.score is None else choice_of(self.score, swapped=self.swapped)
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the one right answer was given; None where there is none."""
+        return None if None in (self.score, self.expected) else self.score == self.expected
 
     @property
     def set_aside(self) -> str | None:
@@ -55,7 +80,8 @@ _QUERY = """
 SELECT a.answer_id, a.number AS revision, t.session_id, s.listener_id, t.simulated,
     s.state AS session_state, t.number, t.kind, t.state AS trial_state, t.stimulus_id, p.audio,
     t.text, p.system, p.subset, p.split, v.question, v.score, v.comment, t.expected, a.play_count,
-    a.heard_to_end, a.trial_s, a.answered_at
+    a.heard_to_end, a.trial_s, a.answered_at, p.audio_b, t.text_b, p.system_b, p.label, t.swapped,
+    a.play_count_second
 FROM {answers} a
 JOIN given_values v ON v.answer_id = a.answer_id
 JOIN trials t ON t.trial_id = a.trial_id
@@ -88,6 +114,7 @@ def _read(connection: Connection, query: str, *, simulated: bool) -> list[Answer
                 **item,
                 "simulated": bool(item["simulated"]),
                 "heard_to_end": bool(item["heard_to_end"]),
+                "swapped": bool(item["swapped"]),
             }
         )
         for item in rows(connection, query, simulated=int(simulated))

@@ -36,6 +36,7 @@ class Answer:
     """What a listener's browser sends about one trial.
 
     answer_id: made by the browser, the same at every retry; values: question -> rating or text;
+    play_count_second: plays of the second sound (B), where a trial has two; None elsewhere.
     trial_s: seconds on the trial; waited_s: seconds between answering and this sending; revises:
     id of the answer to the same trial that this one replaces, empty for a first answer.
     """
@@ -48,14 +49,16 @@ class Answer:
     trial_s: float
     waited_s: float = 0.0
     revises: str = ""
+    play_count_second: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("answer_id", "trial_id", *(("revises",) if self.revises else ())):
             value = getattr(self, name)
             if not (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{8,64}", value)):
                 raise InputError(f"{name} is not an id")
-        if not 0 <= self.play_count <= MAX_PLAYS:
-            raise InputError(f"play_count is outside 0..{MAX_PLAYS}")
+        for name in ("play_count", "play_count_second"):
+            if not 0 <= (getattr(self, name) or 0) <= MAX_PLAYS:
+                raise InputError(f"{name} is outside 0..{MAX_PLAYS}")
         for name in ("trial_s", "waited_s"):
             value = getattr(self, name)
             if not 0 <= value <= MAX_SECONDS:  # neither NaN nor 10**400 is within
@@ -65,6 +68,7 @@ class Answer:
     def digest(self) -> str:
         """Fingerprint of what was answered, whatever the time of sending."""
         content = [self.trial_id, dict(sorted(self.values.items())), self.play_count, self.trial_s]
+        content += [] if self.play_count_second is None else [self.play_count_second]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -83,7 +87,10 @@ def check_answer(answer: Answer, design: StudyDesign) -> None:
                 raise InputError(f"{question.id} is not one of the buttons")
         elif not isinstance(value, str) or len(value) > MAX_COMMENT_CHARACTERS:
             raise InputError(f"{question.id} is not a text of up to {MAX_COMMENT_CHARACTERS}")
-    if answer.heard_to_end and not answer.play_count:
+    plays = (answer.play_count, answer.play_count_second)[: design.n_sounds]
+    if (answer.play_count_second is None) == (design.n_sounds == 2):
+        raise InputError(f"a trial of this study has {design.n_sounds} sounds to count plays of")
+    if answer.heard_to_end and not all(plays):
         raise InputError("heard to the end, but never played")
     if design.session.must_play_to_end and not answer.heard_to_end:
         raise InputError("the sound was not played to its end")
@@ -134,12 +141,13 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
 def last_answer(connection: Connection, session_id: str) -> dict[str, Any] | None:
     """The answer of an unfinished session that may still be revised: the one given last.
 
-    Its answer_id, trial_id, number (0 as first given, then that of the revision), play_count and
+    Its answer_id, trial_id, number (0 as first given, then that of the revision), play counts and
     trial_s.
     """
     return row(
         connection,
-        "SELECT a.answer_id, a.trial_id, a.number, a.play_count, a.trial_s FROM final_answers a "
+        "SELECT a.answer_id, a.trial_id, a.number, a.play_count, a.play_count_second, a.trial_s "
+        "FROM final_answers a "
         "JOIN trials t ON t.trial_id = a.trial_id "
         "JOIN sessions s ON s.session_id = t.session_id "
         "JOIN answers given ON given.trial_id = a.trial_id "
@@ -171,23 +179,19 @@ def _insert(
     """into: the table of answers, that of their values, and the column of their id."""
     table, values_table, key = into
     now = time.time()
-    insert(
-        connection,
-        table,
-        [
-            {
-                key: answer.answer_id,
-                "trial_id": answer.trial_id,
-                "received_at": now,
-                "answered_at": now - answer.waited_s,
-                "play_count": answer.play_count,
-                "heard_to_end": int(answer.heard_to_end),
-                "trial_s": answer.trial_s,
-                "digest": answer.digest,
-                **extra,
-            }
-        ],
-    )
+    record = {
+        key: answer.answer_id,
+        "trial_id": answer.trial_id,
+        "received_at": now,
+        "answered_at": now - answer.waited_s,
+        "play_count": answer.play_count,
+        "play_count_second": answer.play_count_second,
+        "heard_to_end": int(answer.heard_to_end),
+        "trial_s": answer.trial_s,
+        "digest": answer.digest,
+        **extra,
+    }
+    insert(connection, table, [record])
     insert(
         connection,
         values_table,

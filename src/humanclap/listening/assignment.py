@@ -7,7 +7,9 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from humanclap.listening.comparisons import group_of
 from humanclap.listening.design import StudyDesign
 
 _REPEAT_DISTANCE = 4
@@ -16,7 +18,12 @@ _REPEAT_DISTANCE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stimulus:
-    """A pair or an anchor of the study; `wanted`: ratings it is to get (0 for an anchor)."""
+    """A pair or an anchor of the study; `wanted`: ratings it is to get (0 for an anchor).
+
+    In an A/B study it is a comparison: audio_b, text_b and system_b are its second side, label
+    is the kind that its table gave, expected the side that fits, of an anchor. duration_s:
+    seconds of its sounds, each heard once.
+    """
 
     stimulus_id: str
     kind: str
@@ -27,16 +34,45 @@ class Stimulus:
     subset: str | None = None
     split: str | None = None
     duration_s: float = 0.0
+    audio_b: str | None = None
+    text_b: str | None = None
+    system_b: str | None = None
+    label: str | None = None
+    expected: Literal["first", "second"] | None = None
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """Its clips, each once."""
+        return _distinct(self.audio, self.audio_b)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its texts, each once."""
+        return _distinct(self.text, self.text_b)
+
+    @property
+    def group(self) -> str | None:
+        """The system that is rated, or the two that are compared."""
+        return group_of(self.system, self.system_b)
+
+
+def _distinct(first: str, second: str | None) -> tuple[str, ...]:
+    return (first,) if second in (None, first) else (first, str(second))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One sound of a session; `text` is what the page shows, `expected` the right answer."""
+    """One sound or comparison of a session; `text` is what the page shows, of its first side.
+
+    expected: the right answer; swapped: whether the second side stands first (at A).
+    """
 
     kind: str
     stimulus: Stimulus
     text: str
     expected: float | None = None
+    text_b: str | None = None
+    swapped: bool = False
 
 
 def choose_pairs(
@@ -49,7 +85,8 @@ def choose_pairs(
     """Up to n pairs that still want ratings and this listener has not heard.
 
     load: ratings given or promised, by stimulus_id. The least loaded come first; among equals the
-    system, then the caption, then the clip least used so far in this choice; then chance.
+    system (of comparisons: the pair of systems), then the caption, then the clip least used so far
+    in this choice; then chance.
     """
     order = list(stimuli)
     generator.shuffle(order)
@@ -59,7 +96,7 @@ def choose_pairs(
     levels: dict[int, dict[str | None, list[Stimulus]]] = {}
     for stimulus in free:
         level = levels.setdefault(load.get(stimulus.stimulus_id, 0), {})
-        level.setdefault(stimulus.system, []).append(stimulus)
+        level.setdefault(stimulus.group, []).append(stimulus)
     chosen: list[Stimulus] = []
     use = _Use()
     for number in sorted(levels):
@@ -87,15 +124,18 @@ class _Use:
         """Remove and count the candidate whose caption, then clip, was used least."""
         best, least = 0, (sys.maxsize, 0)
         for index, stimulus in enumerate(candidates):
-            uses = (self._texts[stimulus.text], self._clips[stimulus.audio])
+            uses = (
+                max(self._texts[text] for text in stimulus.texts),
+                max(self._clips[clip] for clip in stimulus.clips),
+            )
             if uses < least:
                 best, least = index, uses
             if least == (0, 0):
                 break
         taken = candidates.pop(best)
-        self._systems[taken.system] += 1
-        self._texts[taken.text] += 1
-        self._clips[taken.audio] += 1
+        self._systems[taken.group] += 1
+        self._texts.update(taken.texts)
+        self._clips.update(taken.clips)
         return taken
 
 
@@ -129,7 +169,7 @@ def plan_session(
 
 
 def _plain(kind: str, stimulus: Stimulus) -> Trial:
-    return Trial(kind=kind, stimulus=stimulus, text=stimulus.text)
+    return Trial(kind=kind, stimulus=stimulus, text=stimulus.text, text_b=stimulus.text_b)
 
 
 def _spare(
@@ -140,31 +180,33 @@ def _spare(
 ) -> list[Stimulus]:
     """Pairs this listener will not rate, other clips than the chosen ones first."""
     taken = {s.stimulus_id for s in chosen} | set(heard)
-    clips = {s.audio for s in chosen}
+    clips = {clip for s in chosen for clip in s.clips}
     spare = [s for s in stimuli if s.kind == "pair" and s.stimulus_id not in taken]
     generator.shuffle(spare)
-    spare.sort(key=lambda s: s.audio in clips)
+    spare.sort(key=lambda s: not clips.isdisjoint(s.clips))
     return spare
 
 
 def _attention_checks(
     clips: Sequence[Stimulus], design: StudyDesign, generator: random.Random
 ) -> list[Trial]:
-    """Checks on distinct clips, each asking for another answer as far as the scale allows."""
+    """Checks on distinct clips, each asking for another answer as far as the scale allows.
+
+    Of two texts, one stays: a page that showed the same text twice would give the check away.
+    """
     n = min(design.session.attention_checks, len(clips))
     choices = list(design.scale.choices)
     answers: list[float] = []
     while len(answers) < n:
         answers += generator.sample(choices, len(choices))
-    return [
-        Trial(
-            kind="attention_check",
-            stimulus=clip,
-            text=design.wording["attention"].format(answer=f"{answer:g}"),
-            expected=answer,
+    checks = []
+    for clip, answer in zip(clips[:n], answers[:n], strict=True):
+        text = design.wording["attention"].format(answer=design.button(answer))
+        other = text if design.between == "clips" else clip.text_b
+        checks.append(
+            Trial(kind="attention_check", stimulus=clip, text=text, text_b=other, expected=answer)
         )
-        for clip, answer in zip(clips[:n], answers[:n], strict=True)
-    ]
+    return checks
 
 
 def _add_repeats(body: list[Trial], n: int, generator: random.Random) -> None:

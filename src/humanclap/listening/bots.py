@@ -24,8 +24,17 @@ TIMEOUT_S = 30.0
 RETRIES = 60
 RETRY_S = 0.5
 
-Rate = Callable[[bytes, str], Mapping[str, float | str]]
-"""What a bot answers, given a clip's bytes and the text on the page."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A trial as a listener meets it: its clips (bytes) and its texts, as the page has them."""
+
+    clips: tuple[bytes, ...]
+    texts: tuple[str, ...]
+
+
+Rate = Callable[[Heard], Mapping[str, float | str]]
+"""What a bot answers to a trial."""
 Think = Callable[[], float]
 """Seconds between two answers."""
 
@@ -193,22 +202,28 @@ class Bot:
         return self._browser.post(path, {"csrf": _hidden(page, "csrf"), **form})
 
     def _answer(self, plan: Mapping[str, Any], trial: Mapping[str, Any]) -> Timing | None:
-        """Hear and answer; None where the clip is left out."""
-        clip = self._browser.get(f"/clip/{trial['trial_id']}.flac")
-        if clip.status == 410:
-            return None
-        if clip.status != 200:
-            raise BotError(f"a clip is answered with {clip.status}")
+        """Hear and answer; None where a clip is left out."""
+        clips = []
+        for sound in trial["sounds"]:
+            clip = self._browser.get(f"/clip/{sound}.flac")
+            if clip.status == 410:
+                return None
+            if clip.status != 200:
+                raise BotError(f"a clip is answered with {clip.status}")
+            clips.append(clip.body)
+        heard = Heard(clips=tuple(clips), texts=tuple(trial["texts"]))
         time.sleep(self._think())
-        answer = {
+        answer: dict[str, Any] = {
             "answer_id": secrets.token_hex(16),
             "trial_id": trial["trial_id"],
-            "values": dict(self._rate(clip.body, trial["text"])),
+            "values": dict(self._rate(heard)),
             "play_count": 1,
             "heard_to_end": True,
-            "trial_s": round(_person_s(clip.body, trial["text"], plan), 3),
+            "trial_s": round(_person_s(heard, plan), 3),
             "waited_s": 0.0,
         }
+        if len(clips) > 1:
+            answer["play_count_second"] = 1
         headers = {"Content-Type": "application/json", "X-CSRF-Token": plan["csrf"]}
         start = time.perf_counter()
         reply = self._browser.request("POST", "/answers", json.dumps(answer).encode(), headers)
@@ -223,10 +238,11 @@ class Bot:
         )
 
 
-def _person_s(clip: bytes, text: str, plan: Mapping[str, Any]) -> float:
-    """Seconds that a person would need for a trial whose clip was served as these bytes."""
-    clip_s = float(soundfile.info(io.BytesIO(clip)).duration)
-    return trial_seconds(clip_s, text, sum(question["rated"] for question in plan["questions"]))
+def _person_s(heard: Heard, plan: Mapping[str, Any]) -> float:
+    """Seconds that a person would need for a trial whose clips were served as these bytes."""
+    clips_s = sum(float(soundfile.info(io.BytesIO(clip)).duration) for clip in heard.clips)
+    n_rated = sum(question["rated"] for question in plan["questions"])
+    return trial_seconds(clips_s, " ".join(heard.texts), n_rated)
 
 
 def _check_welcome(page: Reply) -> None:

@@ -47,6 +47,32 @@ _MEANINGS = {
     "filename": "clip, as in the table of pairs",
     "wav_file_name": "clip, as in the table of pairs",
 }
+_OF_CHOICES = {
+    "text": "text that was shown with the clips",
+    "text_a": "first text of the comparison, as in its table",
+    "text_b": "second text of the comparison, as in its table",
+    "audio": "clip that was heard with the texts",
+    "audio_a": "first clip of the comparison, as in its table",
+    "audio_b": "second clip of the comparison, as in its table",
+    "choice": "which side fits better: first is a, second is b, wherever they stood on the page",
+    "kind": "label of the comparison, as in its table; or why it was in the session",
+    "system_a": "what made side a",
+    "system_b": "what made side b",
+    "expected": "right answer of an anchor or an attention check",
+    "shown_first": "side that stood first on the page, at A",
+    "duration_s": "seconds on this comparison",
+    "repeat": "true where the listener had answered it before, with the sides the other way round",
+    "play_count": "how often the clip was started from its beginning",
+    "play_count_a": "how often the clip of side a was started from its beginning",
+    "play_count_b": "how often the clip of side b was started from its beginning",
+    "heard_to_end": "whether every clip was heard to its end",
+    "trial_number": "place of the comparison in the session, from 1",
+    "set_aside": "why the answer is not in choices.csv",
+    "anchors_right": "share of the anchors answered with the side that fits",
+    "repeats_same": "share of the repeats answered as the first time",
+    "chose_a": "share of the choices of a side that took the one at A",
+}
+"""Columns of an A/B study, where they have others or mean something else."""
 _STATES = {
     "preparing": "agreed, no sound yet",
     "active": "under way",
@@ -55,6 +81,15 @@ _STATES = {
     "screened_out": "ended by the headphone check",
 }
 _YES_NO = {"0": "no", "1": "yes"}
+_VALUES_OF_CHOICES = {
+    "choice": {"first": "side a", "second": "side b", "equal": "about equal"},
+    "expected": {"first": "side a", "second": "side b", "equal": "about equal"},
+    "shown_first": {"a": "side a", "b": "side b"},
+    "kind": {
+        "anchor": "one side is deliberately mismatched",
+        "attention_check": "a text that asks for a certain answer",
+    },
+}
 _VALUES = {
     "question": {
         "REL": "overall match of sound and text",
@@ -95,22 +130,23 @@ def codebook(
     tables: name of each exported file and its columns. Columns that the study's own questions
     about the listener fill are explained by the question as it was asked.
     """
+    compared = design.between is not None
+    meanings = _MEANINGS | (_OF_CHOICES if compared else {})
+    known = _VALUES | (_VALUES_OF_CHOICES if compared else {})
     asked = {question.id: question for question in design.listener_questions}
     for file, columns in tables:
         for column in columns:
-            question = None if column in _MEANINGS else asked.get(column)
-            meaning, values = _explained(column, question, coded=file == CODED)
+            question = None if column in meanings else asked.get(column)
+            meaning, values = meanings.get(column, ""), known.get(column, {})
+            if question is not None:
+                meaning, values = _asked(question, coded=file == CODED)
             plain = {"file": file, "column": column, "meaning": meaning}
             yield plain
             for value, means in values.items():
                 yield plain | {"value": value, "value_means": means}
 
 
-def _explained(
-    column: str, question: ListenerQuestion | None, *, coded: bool
-) -> tuple[str, dict[str, str]]:
-    if question is None:
-        return _MEANINGS[column], _VALUES.get(column, {})
+def _asked(question: ListenerQuestion, *, coded: bool) -> tuple[str, dict[str, str]]:
     place = "before the first sound" if question.when == "before" else "after the last sound"
     values = {relate_code(question, c) if coded else c: c for c in question.choices}
     return f"asked {place}: {question.prompt}", values

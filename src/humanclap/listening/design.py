@@ -8,17 +8,21 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from humanclap.errors import InputError, SettingsError
+from humanclap.listening.comparisons import EQUAL, A, B
 from humanclap.listening.listener_questions import PRESETS, ListenerQuestion
 from humanclap.listening.wording import wording_of
-from humanclap.records import Question
+from humanclap.records import Between, Question
 from humanclap.scale import RatingScale
 
 RATED = (*get_args(Question), "OVERALL")
 """Questions answered on the scale; OVERALL is the quality of the sound."""
-QUESTIONS = (*RATED, "COMMENT")
+CHOICE = "CHOICE"
+"""The question of an A/B study: which side fits better."""
+TRIALS = ("rating", *get_args(Between))
+"""What a trial is: a clip rated with its text, or the choice between two clips or two texts."""
 MAX_CHOICES = 21
 HEADPHONE_CHECKS = ("off", "record", "require")
 
@@ -65,14 +69,10 @@ class QuestionDesign:
     high_label: str = ""
     required: bool = True
 
-    def __post_init__(self) -> None:
-        if self.id not in QUESTIONS:
-            raise SettingsError(f"[[question]] id is {self.id!r}; known: {', '.join(QUESTIONS)}")
-
     @property
     def rated(self) -> bool:
-        """Whether the answer is a number on the scale (else a text)."""
-        return self.id in RATED
+        """Whether the answer is one of the buttons (else a text)."""
+        return self.id in RATED or self.id == CHOICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +109,32 @@ class SessionDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaDesign:
-    """How many ratings each pair is to get."""
+    """How many ratings each pair is to get; in an A/B study, how many choices.
+
+    choices_per_system_pair: for all comparisons of two systems together, spread over them as
+    evenly as can be; it stands in the place of choices_per_comparison, 0 where that counts.
+    """
 
     ratings_per_pair: int = 8
+    choices_per_comparison: int = 8
+    choices_per_system_pair: int = 0
 
     def __post_init__(self) -> None:
         _at_least("[quota] ratings_per_pair", self.ratings_per_pair, 1)
+        _at_least("[quota] choices_per_comparison", self.choices_per_comparison, 1)
+        _at_least("[quota] choices_per_system_pair", self.choices_per_system_pair, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceDesign:
+    """How an A/B study lets listeners choose. equal: whether "about equal" is an answer."""
+
+    equal: bool = True
+
+    @property
+    def scale(self) -> ScaleDesign:
+        """The buttons, from A to B."""
+        return ScaleDesign(low=A, high=B, step=1.0 if self.equal else 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +157,13 @@ class CompletionDesign:
 class StudyDesign:
     """The whole design; `listener_questions` and `wording` are complete, presets filled in.
 
-    contact, pay: as the first page says them; minutes: how long it takes, 0 to have it measured.
+    trial: `rating`, or in an A/B study what is compared, `clips` or `texts`; there the scale is
+    that of the buttons A, equal and B. contact, pay: as the first page says them; minutes: how
+    long it takes, 0 to have it measured.
     """
 
     title: str
+    trial: str = "rating"
     language: str = "en"
     seed: int = 0
     contact: str = ""
@@ -166,8 +189,34 @@ class StudyDesign:
         ):
             if len(set(ids)) != len(ids):
                 raise SettingsError(f"{what} has the same id twice: {', '.join(ids)}")
+        for question in self.questions:
+            if question.id not in self.known_questions:
+                known = ", ".join(self.known_questions)
+                raise SettingsError(
+                    f"[[question]] id is {question.id!r}; known: {known} (trial is {self.trial!r})"
+                )
         if not any(question.rated for question in self.questions):
             raise SettingsError("no [[question]] is answered on the scale")
+
+    @property
+    def between(self) -> Between | None:
+        """What an A/B study compares; None where clips are rated."""
+        return None if self.trial == "rating" else cast(Between, self.trial)
+
+    @property
+    def known_questions(self) -> tuple[str, ...]:
+        """What may be asked in trials of this kind."""
+        return (*(RATED if self.between is None else (CHOICE,)), "COMMENT")
+
+    @property
+    def n_buttons(self) -> int:
+        """Answers to choose from."""
+        return len(self.scale.choices)
+
+    @property
+    def n_sounds(self) -> int:
+        """Clips of one trial."""
+        return 2 if self.between == "clips" else 1
 
     def asked(self, when: str) -> tuple[ListenerQuestion, ...]:
         """The listener questions of one moment, `before` or `after`."""
@@ -176,6 +225,12 @@ class StudyDesign:
     def prompt(self, question: QuestionDesign) -> str:
         """The question as listeners read it."""
         return question.prompt or self.wording[question.id]
+
+    def button(self, value: float) -> str:
+        """What stands on the button of an answer: its number, or A, B, about equal."""
+        if self.between is None:
+            return f"{value:g}"
+        return self.wording[{A: "choice_a", EQUAL: "choice_equal", B: "choice_b"}[value]]
 
     def labels(self, question: QuestionDesign) -> tuple[str, str]:
         """What the lowest and the highest button mean."""
@@ -206,19 +261,39 @@ def parse_design(text: str) -> StudyDesign:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"not TOML: {error}") from error
+    trial = table.get("trial", "rating")
+    if trial not in TRIALS:
+        raise SettingsError(f"trial is {trial!r}; expected one of {', '.join(TRIALS)}")
+    _check_keys_of(trial, table)
+    choice = _part(ChoiceDesign, table.pop("choice", {}), "[choice]")
+    rated = _part(ScaleDesign, table.pop("scale", {}), "[scale]")
     parts: dict[str, Any] = {
-        "scale": _part(ScaleDesign, table.pop("scale", {}), "[scale]"),
+        "scale": rated if trial == "rating" else choice.scale,
         "session": _part(SessionDesign, table.pop("session", {}), "[session]"),
         "quota": _part(QuotaDesign, table.pop("quota", {}), "[quota]"),
         "completion": _part(CompletionDesign, table.pop("completion", {}), "[completion]"),
     }
-    questions = _tables(table.pop("question", [{"id": "REL"}]), "[[question]]")
+    usual = [{"id": "REL" if trial == "rating" else CHOICE}]
+    questions = _tables(table.pop("question", usual), "[[question]]")
     parts["questions"] = tuple(_part(QuestionDesign, item, "[[question]]") for item in questions)
     parts["listener_questions"] = _listener_questions(table.pop("listener", {}))
     wording = _strings(table.pop("wording", {}), "[wording]")
     top = _checked(StudyDesign, table, "the study", skip=set(parts) | {"wording"})
     language = top.get("language", "en")
-    return StudyDesign(**top, **parts, wording=wording_of(language, wording))
+    return StudyDesign(**top, **parts, wording=wording_of(language, wording, trial))
+
+
+_ONLY_RATED = ("scale", "ratings_per_pair")
+_ONLY_COMPARED = ("choice", "choices_per_comparison", "choices_per_system_pair")
+
+
+def _check_keys_of(trial: str, table: Mapping[str, Any]) -> None:
+    """Refuse settings that trials of this kind do not use, rather than pass over them."""
+    quota = table.get("quota", {})
+    given = {*table, *(quota if isinstance(quota, dict) else ())}
+    for name in _ONLY_COMPARED if trial == "rating" else _ONLY_RATED:
+        if name in given:
+            raise SettingsError(f"{name!r} has no meaning where trial is {trial!r}")
 
 
 def _listener_questions(table: Any) -> tuple[ListenerQuestion, ...]:

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.formats import atomic_writer
-from humanclap.listening.answered import (
-    Answered,
-    anchor_means,
-    answered,
-    has_simulated,
-    revised,
-)
+from humanclap.listening.answered import Answered, answered, has_simulated, revised
 from humanclap.listening.codebook import COLUMNS, codebook
 from humanclap.listening.database import rows
+from humanclap.listening.design import StudyDesign
 from humanclap.listening.listener_questions import relate_code
-from humanclap.listening.monitor import repeat_difference
+from humanclap.listening.long_forms import LongForm, iso, long_form
 from humanclap.listening.study import Study
-from humanclap.records import Question
 from humanclap.tables import write_rows
 from humanclap.version import __version__
 
-RATING_COLUMNS = (
-    "audio", "text", "score", "listener_id", "question", "kind", "system", "subset", "split",
-    "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
-    "answered_at", "revision", "session_state", "simulated",
-)  # fmt: skip
-"""The long form's columns, then ours, which its reader leaves alone."""
-SET_ASIDE_COLUMNS = (*RATING_COLUMNS, "set_aside", "comment")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet compute a cell instead of showing it (OWASP: CSV injection)."""
 
@@ -59,11 +45,12 @@ def harmless(written: str | None) -> str | None:
 class Exported:
     """What `export_study` wrote.
 
-    ratings: rows in ratings.csv; listeners: those with answers; set_aside: reason -> rows in
-    set_aside.csv.
+    table: the file of what counts, ratings.csv or, of an A/B study, choices.csv; ratings: its
+    rows; listeners: those with answers; set_aside: reason -> rows in set_aside.csv.
     """
 
     folder: Path
+    table: str
     ratings: int
     listeners: int
     simulated: bool
@@ -77,39 +64,31 @@ def export_study(
     """Write ratings.csv, set_aside.csv, listeners.csv, forms of others, codebook.csv, export.json.
 
     ratings.csv holds the ratings, anchors and attention checks that count, of people only; or,
-    with `simulated`, of bots only. finished_only sets unfinished sessions aside too (RELATE's
-    screening needs every anchor of a listener). Nothing vanishes: an answer is in ratings.csv or,
+    with `simulated`, of bots only. An A/B study has choices.csv in its place, which also holds
+    the repeats of what counts, marked as such. finished_only sets unfinished sessions aside too
+    (RELATE's screening needs every anchor of a listener). Nothing vanishes: an answer is there or,
     with a reason, in set_aside.csv; what a listener changed before it was final is there too.
     Raises InputError where there is nothing to export, saying so if all answers are simulated.
     """
+    form = long_form(study.design)
     with study.database.read() as connection:
         everything = answered(connection, simulated=simulated)
         earlier = revised(connection, simulated=simulated)
         both = has_simulated(connection)
-        listeners = _listeners(connection, study, everything, simulated=simulated)
+        listeners = _listeners(connection, form, everything, simulated=simulated)
         events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
     if not everything:
-        raise InputError(
-            "all answers of this study are simulated; export them with --simulated"
-            if both and not simulated
-            else "the study has no answers yet"
-        )
-    kept, aside = _part(everything, finished_only=finished_only)
+        raise InputError(_nothing(simulated=both and not simulated))
+    kept, aside = _part(everything, form, finished_only=finished_only)
     aside += [(item, "revised") for item in earlier]
-    write_rows(folder / "ratings.csv", RATING_COLUMNS, map(_row, kept))
-    write_rows(
-        folder / "set_aside.csv",
-        SET_ASIDE_COLUMNS,
-        (
-            {**_row(item), "set_aside": why, "comment": harmless(item.comment)}
-            for item, why in aside
-        ),
-    )
-    files = ["ratings.csv", "set_aside.csv", *_write_listeners(study, folder, listeners)]
-    files += _write_relate(folder, kept) + _write_xacle(folder, kept)
+    files = _write_answers(folder, form, kept, aside)
+    files += _write_listeners(study, form, folder, listeners)
+    if study.design.between is None:
+        files += _write_relate(folder, kept) + _write_xacle(folder, kept)
     files.append(_write_codebook(study, folder, files))
     result = Exported(
         folder=folder,
+        table=form.file,
         ratings=len(kept),
         listeners=len({item.listener_id for item in everything}),
         simulated=simulated,
@@ -120,42 +99,59 @@ def export_study(
     return result
 
 
+def _nothing(*, simulated: bool) -> str:
+    if simulated:
+        return "all answers of this study are simulated; export them with --simulated"
+    return "the study has no answers yet"
+
+
 def _part(
-    everything: Sequence[Answered], *, finished_only: bool
+    everything: Sequence[Answered], form: LongForm, *, finished_only: bool
 ) -> tuple[list[Answered], list[tuple[Answered, str]]]:
-    """What counts, and what does not with the reason."""
+    """What counts, and what does not with the reason.
+
+    A repeated choice counts for nothing by itself, and stands with the one that it repeats.
+    """
     kept: list[Answered] = []
     aside: list[tuple[Answered, str]] = []
+    counted: set[tuple[str, str]] = set()
     for item in everything:
         why = item.set_aside
-        if why is None and item.question not in get_args(Question):
+        key = (item.listener_id, item.stimulus_id)
+        if why == "repeat" and item.audio_b is not None and key in counted:
+            why = None
+        if why is None and item.question not in form.questions:
             why = "other question"
         if why is None and finished_only and item.session_state != "finished":
             why = "unfinished session"
         if why is None:
             kept.append(item)
+            counted |= {key} if item.kind == "rating" else set()
         else:
             aside.append((item, why))
     return kept, aside
 
 
-def _row(item: Answered) -> dict[str, object]:
-    return {
-        **{name: getattr(item, name) for name in RATING_COLUMNS if name in Answered.__slots__},
-        "trial_number": item.number,
-        "heard_to_end": int(item.heard_to_end),
-        "trial_s": round(item.trial_s, 3),
-        "answered_at": _iso(item.answered_at),
-        "simulated": int(item.simulated),
-    }
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _write_answers(
+    folder: Path,
+    form: LongForm,
+    kept: Sequence[Answered],
+    aside: Sequence[tuple[Answered, str]],
+) -> list[str]:
+    write_rows(folder / form.file, form.columns, map(form.row, kept))
+    write_rows(
+        folder / "set_aside.csv",
+        (*form.columns, "set_aside", "comment"),
+        (
+            {**form.row(item), "set_aside": why, "comment": harmless(item.comment)}
+            for item, why in aside
+        ),
+    )
+    return [form.file, "set_aside.csv"]
 
 
 def _listeners(
-    connection: Connection, study: Study, everything: Sequence[Answered], *, simulated: bool
+    connection: Connection, form: LongForm, everything: Sequence[Answered], *, simulated: bool
 ) -> list[dict[str, Any]]:
     found = rows(
         connection,
@@ -168,17 +164,15 @@ def _listeners(
     attributes: dict[str, dict[str, str]] = {}
     for item in rows(connection, "SELECT listener_id, name, value FROM attributes"):
         attributes.setdefault(item["listener_id"], {})[item["name"]] = item["value"]
-    means = anchor_means(everything)
     of_listener: dict[str, list[Answered]] = {}
     for answer in everything:
         of_listener.setdefault(answer.listener_id, []).append(answer)
     return [
         {
             **item,
-            "begun_at": None if item["begun_at"] is None else _iso(item["begun_at"]),
-            "finished_at": None if item["finished_at"] is None else _iso(item["finished_at"]),
-            "anchor_mean": means.get(item["listener_id"], math.nan),
-            "repeat_difference": repeat_difference(of_listener.get(item["listener_id"], [])),
+            "begun_at": None if item["begun_at"] is None else iso(item["begun_at"]),
+            "finished_at": None if item["finished_at"] is None else iso(item["finished_at"]),
+            **form.signs(of_listener.get(item["listener_id"], [])),
             "attributes": attributes.get(item["listener_id"], {}),
         }
         for item in found
@@ -186,12 +180,12 @@ def _listeners(
 
 
 def _write_listeners(
-    study: Study, folder: Path, listeners: Sequence[Mapping[str, Any]]
+    study: Study, form: LongForm, folder: Path, listeners: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     names = [question.id for question in study.design.listener_questions]
     columns = (
         "listener_id", "session_id", "state", "begun_at", "finished_at", "headphone_right",
-        "anchor_mean", "repeat_difference", "excluded", "reason", "simulated",
+        *form.sign_columns, "excluded", "reason", "simulated",
     )  # fmt: skip
     write_rows(
         folder / "listeners.csv",
@@ -304,20 +298,26 @@ def _write_manifest(
                 "study": study.design.title,
                 "fingerprint": study.fingerprint,
                 "humanclap": __version__,
-                "exported_at": _iso(time.time()),
-                "scale": [study.design.scale.low, study.design.scale.high],
+                "exported_at": iso(time.time()),
+                **_kind_of_answers(study.design),
                 "simulated": result.simulated,
                 "study_holds_simulated_answers": both,
-                "rows_in_ratings": result.ratings,
+                f"rows_in_{result.table.removesuffix('.csv')}": result.ratings,
                 "rows_set_aside": dict(result.set_aside),
                 "files": list(result.files),
-                "events": [{**event, "at": _iso(event["at"])} for event in events],
+                "events": [{**event, "at": iso(event["at"])} for event in events],
             },
             file,
             ensure_ascii=False,
             indent=2,
         )
         file.write("\n")
+
+
+def _kind_of_answers(design: StudyDesign) -> dict[str, object]:
+    if design.between is None:
+        return {"scale": [design.scale.low, design.scale.high]}
+    return {"choice_between": design.between, "equal_allowed": design.n_buttons == 3}
 
 
 def export_recruitment(study: Study, path: Path) -> int:

@@ -15,6 +15,9 @@ from humanclap.listening.database import Rows, insert, row, rows, run
 from humanclap.listening.steering import record
 from humanclap.listening.study import Study
 
+PLAYABLE = "NOT EXISTS (SELECT 1 FROM failed_clips f WHERE f.audio IN (p.audio, p.audio_b))"
+"""Of a row p of stimuli: every clip of it can be played, as far as is known."""
+
 
 def report_failure(study: Study, audio: str, reason: str) -> None:
     """Note that a clip cannot be played; nobody is given it from now on."""
@@ -35,7 +38,7 @@ def failed_clips(connection: Connection) -> Rows:
 def without_failed(connection: Connection, stimuli: Sequence[Stimulus]) -> list[Stimulus]:
     """The stimuli whose clips can be played, as far as is known."""
     failed = {item["audio"] for item in failed_clips(connection)}
-    return [stimulus for stimulus in stimuli if stimulus.audio not in failed]
+    return [stimulus for stimulus in stimuli if failed.isdisjoint(stimulus.clips)]
 
 
 def forget_mended(study: Study) -> int:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy import stats
 from sqlalchemy import Connection
 
-from humanclap.listening.answered import Answered, anchor_means, answered, has_simulated
+from humanclap.listening.answered import Answered, answered, has_simulated
+from humanclap.listening.attendance import Attendance, attendance
 from humanclap.listening.database import rows
+from humanclap.listening.design import CHOICE
 from humanclap.listening.failed_clips import failed_clips
+from humanclap.listening.listener_signs import ListenerProgress, chose_a, listeners_of
 from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import pair_load
 from humanclap.listening.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
+from humanclap.metrics.vote_agreement import KrippendorffAlpha
 
-ANCHOR_LIMIT_UNIT = 0.2
-"""An anchor mean at or above this share of the scale is flagged (RELATE's looser limit)."""
-CHECK_TOLERANCE = 1.0
 _HISTORY = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairProgress:
-    """Ratings one pair has, has promised, and wants."""
+    """Ratings one pair has, has promised, and wants; of a comparison, choices.
+
+    audio, text: of a comparison both of them, ` | ` between; system: its pair of systems.
+    """
 
     audio: str
     text: str
@@ -50,41 +54,32 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemProgress:
-    """A system's ratings, and its interval after a tenth, a quarter, ... all of them."""
+    """A system's ratings, and its interval after a tenth, a quarter, ... all of them.
+
+    Of two systems that are compared, `mos` is the share that chose the one named first, an equal
+    counting as half, in [0, 1]; led: how often that one stood at A.
+    """
 
     system: str
     answered: int
     wanted: int
     mos: Interval
     history: tuple[Interval, ...]
+    led: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How far listeners agree on one question so far."""
+    """How far listeners agree on one question so far.
+
+    alpha: of choices, Krippendorff's (ordinal, whichever side is called first); NaN of ratings.
+    """
 
     question: str
     n_ratings: int
     icc: float
     leave_one_out_srcc: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerProgress:
-    """One listener; flags say what a researcher should look at."""
-
-    listener_id: str
-    state: str
-    answered: int
-    trials: int
-    anchor_mean: float
-    checks_failed: int
-    repeat_difference: float
-    median_trial_s: float
-    headphone_right: int | None
-    excluded: bool
-    reason: str | None
-    flags: tuple[str, ...]
+    alpha: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,34 +96,11 @@ class FailedClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attendance:
-    """How far those who agreed to take part have come.
-
-    dropped_out: where those are who have not finished and were idle for slot_minutes or longer ->
-    how many. sounds_at_drop_out: median of the sounds they had answered; median_minutes: from
-    consent to the last sound, of those who finished and are not excluded. NaN where there is
-    nobody.
-    """
-
-    agreed: int
-    finished: int
-    screened_out: int
-    under_way: int
-    dropped_out: Mapping[str, int]
-    sounds_at_drop_out: float
-    median_minutes: float
-
-    @property
-    def n_dropped_out(self) -> int:
-        """All who dropped out, wherever."""
-        return sum(self.dropped_out.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """Everything at one moment; the systems' MOS answers `mos_question`, the design's first.
 
-    length: what the first page says of a session.
+    length: what the first page says of a session. trial: what a trial is, as in the design;
+    chose_a: of comparisons that count, how often a side was chosen that stood at A.
     """
 
     title: str
@@ -149,6 +121,8 @@ class Overview:
     agreement: tuple[Agreement, ...]
     listeners: tuple[ListenerProgress, ...]
     failed_clips: tuple[FailedClip, ...] = ()
+    trial: str = "rating"
+    chose_a: float = math.nan
 
 
 def overview(study: Study, *, simulated: bool = False) -> Overview:
@@ -156,19 +130,16 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
     with study.database.read() as connection:
         answers = answered(connection, simulated=simulated)
         pairs = _pairs(connection, answers, simulated=simulated)
-        listeners = _listeners(connection, study, answers, simulated=simulated)
+        listeners = listeners_of(connection, study, answers, simulated=simulated)
         sessions = _session_states(connection, simulated=simulated)
         failed = _failed_clips(connection, simulated=simulated)
-        attendance = _attendance(connection, study, simulated=simulated)
+        seen = attendance(connection, study, simulated=simulated)
         length = session_length(connection, study.design)
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
     mos_question = next(question.id for question in study.design.questions if question.rated)
-    aside: dict[str, int] = defaultdict(int)
-    for _, reason in {(item.answer_id, item.set_aside) for item in answers}:
-        if reason is not None:
-            aside[reason] += 1
+    reasons = {(item.answer_id, item.set_aside) for item in answers}
     return Overview(
         title=study.design.title,
         state=state,
@@ -179,25 +150,29 @@ def overview(study: Study, *, simulated: bool = False) -> Overview:
         ratings_answered=sum(pair.answered for pair in pairs),
         ratings_promised=sum(pair.promised for pair in pairs),
         sessions=sessions,
-        attendance=attendance,
+        attendance=seen,
         length=length,
-        set_aside=dict(aside),
+        set_aside=dict(Counter(reason for _, reason in reasons if reason is not None)),
         pairs=tuple(pairs),
         mos_question=mos_question,
-        systems=tuple(_systems(pairs, [i for i in counted if i.question == mos_question])),
+        systems=tuple(
+            _systems(pairs, [_for_systems(i) for i in counted if i.question == mos_question])
+        ),
         agreement=tuple(_agreement(study, counted)),
         listeners=tuple(listeners),
         failed_clips=tuple(failed),
+        trial=study.design.trial,
+        chose_a=chose_a(counted) if study.design.between else math.nan,
     )
 
 
 def _failed_clips(connection: Connection, *, simulated: bool) -> list[FailedClip]:
     found = rows(
         connection,
-        "SELECT p.audio, COUNT(*) AS n FROM trials t "
+        "SELECT f.audio, COUNT(*) AS n FROM trials t "
         "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
-        "WHERE t.state = 'released' AND t.simulated = :simulated "
-        "AND p.audio IN (SELECT audio FROM failed_clips) GROUP BY p.audio",
+        "JOIN failed_clips f ON f.audio IN (p.audio, p.audio_b) "
+        "WHERE t.state = 'released' AND t.simulated = :simulated GROUP BY f.audio",
         simulated=int(simulated),
     )
     left_out = {item["audio"]: int(item["n"]) for item in found}
@@ -222,9 +197,9 @@ def _pairs(
             done[item.stimulus_id].add(item.answer_id)
     return [
         PairProgress(
-            audio=s.audio,
-            text=s.text,
-            system=s.system,
+            audio=" | ".join(s.clips),
+            text=" | ".join(s.texts),
+            system=s.group,
             answered=len(done[s.stimulus_id]),
             promised=load.get(s.stimulus_id, 0) - len(done[s.stimulus_id]),
             wanted=s.wanted,
@@ -243,45 +218,6 @@ def _session_states(connection: Connection, *, simulated: bool) -> dict[str, int
         simulated=int(simulated),
     )
     return {item["state"]: int(item["n"]) for item in found}
-
-
-def _attendance(connection: Connection, study: Study, *, simulated: bool) -> Attendance:
-    found = rows(
-        connection,
-        "SELECT s.state, s.created_at, s.seen_at, s.finished_at, l.excluded, "
-        "COUNT(t.trial_id) AS trials, "
-        "COUNT(CASE WHEN t.state IN ('open', 'released') THEN 1 END) AS waiting FROM sessions s "
-        "JOIN listeners l ON l.listener_id = s.listener_id "
-        "LEFT JOIN trials t ON t.session_id = s.session_id WHERE l.simulated = :simulated "
-        "GROUP BY s.session_id, s.state, s.created_at, s.seen_at, s.finished_at, l.excluded",
-        simulated=int(simulated),
-    )
-    idle_since = time.time() - 60.0 * study.design.session.slot_minutes
-    states = Counter(item["state"] for item in found)
-    going = [item for item in found if item["state"] not in ("finished", "screened_out")]
-    gone = [item for item in going if item["seen_at"] < idle_since]
-    sounds = [item["trials"] - item["waiting"] for item in gone]
-    minutes = [
-        (item["finished_at"] - item["created_at"]) / 60.0
-        for item in found
-        if item["finished_at"] is not None and not item["excluded"]
-    ]
-    return Attendance(
-        agreed=len(found),
-        finished=states["finished"],
-        screened_out=states["screened_out"],
-        under_way=len(going) - len(gone),
-        dropped_out=dict(Counter(map(_stage, gone))),
-        sounds_at_drop_out=statistics.median(sounds) if sounds else math.nan,
-        median_minutes=statistics.median(minutes) if minutes else math.nan,
-    )
-
-
-def _stage(session: Mapping[str, int]) -> str:
-    """Where a session stands that goes no further."""
-    if session["waiting"] == session["trials"]:
-        return "before the first sound"
-    return "during the sounds" if session["waiting"] else "before the last questions"
 
 
 def interval(answers: Sequence[Answered]) -> Interval:
@@ -303,6 +239,24 @@ def interval(answers: Sequence[Answered]) -> Interval:
     )
 
 
+def _for_systems(item: Answered) -> Answered:
+    """The answer as one on the system, or as one on a pair of systems: 1 for the first named.
+
+    Sides are turned so that the system named first is the first one; `swapped` then says that it
+    did not stand at A.
+    """
+    if item.audio_b is None or item.choice is None:
+        return item
+    turned = (item.system or "") > (item.system_b or "")
+    unit = {"first": 1.0, "equal": 0.5, "second": 0.0}[item.choice]
+    return replace(
+        item,
+        system=item.group,
+        score=1.0 - unit if turned else unit,
+        swapped=item.swapped != turned,
+    )
+
+
 def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list[SystemProgress]:
     by_system: dict[str, list[Answered]] = defaultdict(list)
     for item in sorted(counted, key=lambda item: item.answered_at):
@@ -319,6 +273,7 @@ def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list
                 wanted=sum(pair.wanted for pair in own),
                 mos=interval(ratings),
                 history=tuple(interval(part) for part in parts if part),
+                led=sum(not item.swapped for item in ratings if item.audio_b is not None),
             )
         )
     return systems
@@ -331,7 +286,17 @@ def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
         number = {key: i for i, key in enumerate(dict.fromkeys(item.stimulus_id for item in own))}
         scores = [item.score for item in own if item.score is not None]
         index = [number[item.stimulus_id] for item in own]
-        if question.rated:
+        if question.id == CHOICE:
+            result.append(
+                Agreement(
+                    question=question.id,
+                    n_ratings=len(own),
+                    icc=math.nan,
+                    leave_one_out_srcc=math.nan,
+                    alpha=_alpha(own),
+                )
+            )
+        elif question.rated:
             result.append(
                 Agreement(
                     question=question.id,
@@ -343,75 +308,13 @@ def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
     return result
 
 
-def _listeners(
-    connection: Connection, study: Study, answers: Sequence[Answered], *, simulated: bool
-) -> list[ListenerProgress]:
-    found = rows(
-        connection,
-        "SELECT l.listener_id, l.excluded, l.reason, s.state, s.headphone_right, "
-        "COUNT(t.trial_id) AS trials FROM listeners l "
-        "JOIN sessions s ON s.listener_id = l.listener_id "
-        "LEFT JOIN trials t ON t.session_id = s.session_id WHERE l.simulated = :simulated "
-        "GROUP BY l.listener_id, l.excluded, l.reason, s.session_id, s.state, "
-        "s.headphone_right, s.created_at ORDER BY s.created_at",
-        simulated=int(simulated),
-    )
-    of_listener: dict[str, list[Answered]] = defaultdict(list)
-    for item in answers:
-        of_listener[item.listener_id].append(item)
-    anchors = anchor_means(answers)
-    merged: dict[str, dict[str, object]] = {}
-    trials: Counter[str] = Counter()
-    for record in found:  # of a listener's several sessions the last state stands, and all trials
-        trials[record["listener_id"]] += record["trials"]
-        merged[record["listener_id"]] = {**record, "trials": trials[record["listener_id"]]}
-    return [
-        _listener(study, record, of_listener[listener_id], anchors.get(listener_id, math.nan))
-        for listener_id, record in merged.items()
-    ]
-
-
-def _listener(
-    study: Study, record: Mapping[str, object], own: Sequence[Answered], anchor_mean: float
-) -> ListenerProgress:
-    failed = {
-        item.answer_id
-        for item in own
-        if item.kind == "attention_check"
-        and item.score is not None
-        and item.expected is not None
-        and abs(item.score - item.expected) > CHECK_TOLERANCE * study.design.scale.step
-    }
-    seconds = [s for _, s in {(item.answer_id, item.trial_s) for item in own}]
-    limit = study.design.scale.rating_scale.from_unit(ANCHOR_LIMIT_UNIT)
-    flags = ["anchors"] if anchor_mean >= limit else []
-    flags += ["attention"] if failed else []
-    flags += ["not heard to the end"] if any(not item.heard_to_end for item in own) else []
-    right = record["headphone_right"]
-    return ListenerProgress(
-        listener_id=str(record["listener_id"]),
-        state=str(record["state"]),
-        answered=len({item.answer_id for item in own}),
-        trials=int(str(record["trials"])),
-        anchor_mean=anchor_mean,
-        checks_failed=len(failed),
-        repeat_difference=repeat_difference(own),
-        median_trial_s=statistics.median(seconds) if seconds else math.nan,
-        headphone_right=None if right is None else int(str(right)),
-        excluded=bool(record["excluded"]),
-        reason=None if record["reason"] is None else str(record["reason"]),
-        flags=tuple(flags),
-    )
-
-
-def repeat_difference(own: Sequence[Answered]) -> float:
-    """Mean absolute difference between first and repeated ratings; NaN without repeats."""
-    first = {(item.stimulus_id, item.question): item.score for item in own if item.kind == "rating"}
-    differences = [
-        abs(item.score - earlier)
-        for item in own
-        if item.kind == "repeat"
-        and item.score is not None
-        and (earlier := first.get((item.stimulus_id, item.question))) is not None
-    ]
-    return math.fsum(differences) / len(differences) if differences else math.nan
+def _alpha(own: Sequence[Answered]) -> float:
+    """Krippendorff's alpha of choices, as `humanclap ratings summary` gives it."""
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in own:
+        votes[item.stimulus_id][str(item.choice)] += 1
+    if not votes:
+        return math.nan
+    counts = [[each[side] for side in ("first", "equal", "second")] for each in votes.values()]
+    alpha = KrippendorffAlpha(counts, "ordinal", both_orders=True)
+    return float(alpha(np.ones((1, len(counts))))["alpha"][0])

@@ -89,6 +89,10 @@ _INDEXES = (
 
 _APPEND_ONLY = ("answers", "answer_values", "events")
 
+_FINAL_ANSWERS = """CREATE VIEW final_answers AS
+    SELECT g.* FROM given_answers g WHERE NOT EXISTS
+        (SELECT 1 FROM revisions r WHERE r.trial_id = g.trial_id AND r.number > g.number)"""
+
 _REVISIONS = (
     """CREATE TABLE revisions (
         revision_id TEXT PRIMARY KEY,
@@ -112,11 +116,30 @@ _REVISIONS = (
         SELECT answer_id, question, score, comment FROM answer_values
         UNION ALL
         SELECT revision_id, question, score, comment FROM revision_values""",
-    """CREATE VIEW final_answers AS
-        SELECT g.* FROM given_answers g WHERE NOT EXISTS
-            (SELECT 1 FROM revisions r WHERE r.trial_id = g.trial_id AND r.number > g.number)""",
+    _FINAL_ANSWERS,
 )
 """A revised answer stands beside the first one, which stays; the last one given is final."""
+
+_COMPARISONS = (
+    *(
+        f"ALTER TABLE stimuli ADD COLUMN {column} TEXT"
+        for column in ("audio_b", "text_b", "system_b", "label", "expected")
+    ),
+    "ALTER TABLE trials ADD COLUMN text_b TEXT",
+    "ALTER TABLE trials ADD COLUMN swapped INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE answers ADD COLUMN play_count_second INTEGER",
+    "ALTER TABLE revisions ADD COLUMN play_count_second INTEGER",
+    "DROP VIEW final_answers",
+    "DROP VIEW given_answers",
+    """CREATE VIEW given_answers AS
+        SELECT answer_id, trial_id, 0 AS number, received_at, answered_at, play_count,
+            play_count_second, heard_to_end, trial_s, digest FROM answers
+        UNION ALL
+        SELECT revision_id, trial_id, number, received_at, answered_at, play_count,
+            play_count_second, heard_to_end, trial_s, digest FROM revisions""",
+    _FINAL_ANSWERS,
+)
+"""A comparison's second side; of a trial, whether that side stood first (at A) on the page."""
 
 
 def _append_only_sqlite(tables: tuple[str, ...]) -> tuple[str, ...]:
@@ -173,6 +196,7 @@ MIGRATIONS = (
         sqlite=_append_only_sqlite(("revisions", "revision_values")),
         postgresql=_append_only_postgresql(("revisions", "revision_values")),
     ),
+    Migration(number=6, name="comparisons of two clips or two texts", statements=_COMPARISONS),
 )
 
 

@@ -102,7 +102,7 @@ def _rehearsed_trial_s(connection: Connection) -> float | None:
 def _expected_trial_s(connection: Connection, design: StudyDesign) -> float:
     n_rated = sum(question.rated for question in design.questions)
     times = [
-        trial_seconds(s.duration_s, s.text, n_rated)
+        trial_seconds(s.duration_s, " ".join(s.texts), n_rated)
         for s in stimuli_of(connection)
         if s.kind == "pair"
     ]

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from humanclap.errors import InputError
 from humanclap.listening.assignment import Trial, choose_pairs, plan_session
 from humanclap.listening.database import insert, row, rows, run
-from humanclap.listening.failed_clips import forget_mended, without_failed
+from humanclap.listening.failed_clips import PLAYABLE, forget_mended, without_failed
+from humanclap.listening.sides import Shown, draw_sides
 from humanclap.listening.study import Study, setting, stimuli_of
 
 MAX_HEADPHONE_TRIES = 2
@@ -277,8 +278,7 @@ def has_room(connection: Connection, *, simulated: bool) -> bool:
     load = pair_load(connection, simulated=simulated)
     wanted = rows(
         connection,
-        "SELECT stimulus_id, wanted FROM stimuli WHERE kind = 'pair' "
-        "AND audio NOT IN (SELECT audio FROM failed_clips)",
+        f"SELECT stimulus_id, wanted FROM stimuli p WHERE kind = 'pair' AND {PLAYABLE}",
     )
     return any(load.get(item["stimulus_id"], 0) < item["wanted"] for item in wanted)
 
@@ -327,6 +327,9 @@ def begin_session(study: Study, session: Session) -> Session:
         if not chosen:
             raise StudyFullError("no pair is left for this listener")
         trials = plan_session(chosen, stimuli, heard, study.design, generator)
+        if study.design.between is not None:
+            held, ever = _shown(connection, simulated=session.simulated)
+            trials = draw_sides(trials, stimuli, held, ever, generator)
         insert(connection, "trials", [_trial_row(session, n, t) for n, t in enumerate(trials, 1)])
         now = time.time()
         _set_state(connection, session.session_id, "active", begun_at=now, promised_at=now)
@@ -344,6 +347,19 @@ def _heard(connection: Connection, listener_id: str) -> set[str]:
     return {item["stimulus_id"] for item in found}
 
 
+def _shown(connection: Connection, *, simulated: bool) -> tuple[Shown, Shown]:
+    """How often comparisons stand with which side first: as answered or promised, and ever."""
+    found = rows(
+        connection,
+        "SELECT stimulus_id, swapped, COUNT(*) AS n, "
+        "COUNT(CASE WHEN state IN ('open', 'answered') THEN 1 END) AS held FROM trials "
+        "WHERE simulated = :simulated AND kind = 'rating' GROUP BY stimulus_id, swapped",
+        simulated=int(simulated),
+    )
+    counted = [((item["stimulus_id"], bool(item["swapped"])), item) for item in found]
+    return {key: item["held"] for key, item in counted}, {key: item["n"] for key, item in counted}
+
+
 def _trial_row(session: Session, number: int, trial: Trial) -> dict[str, object]:
     return {
         "trial_id": secrets.token_urlsafe(16),
@@ -354,6 +370,8 @@ def _trial_row(session: Session, number: int, trial: Trial) -> dict[str, object]
         "stimulus_id": trial.stimulus.stimulus_id,
         "text": trial.text,
         "expected": trial.expected,
+        "text_b": trial.text_b,
+        "swapped": int(trial.swapped),
         "state": "open",
     }
 
@@ -403,7 +421,7 @@ def take_up(connection: Connection, session: Session) -> int:
             "SELECT t.trial_id, t.kind, t.stimulus_id, p.wanted FROM trials t "
             "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
             "WHERE t.session_id = :id AND t.state = 'released' "
-            "AND p.audio NOT IN (SELECT audio FROM failed_clips) ORDER BY t.number",
+            f"AND {PLAYABLE} ORDER BY t.number",
             id=session.session_id,
         )
         if trial["kind"] != "rating" or load.get(trial["stimulus_id"], 0) < trial["wanted"]
@@ -423,7 +441,7 @@ def _lacks_clips(connection: Connection, session_id: str) -> bool:
     found = row(
         connection,
         "SELECT 1 FROM trials t JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
-        "JOIN failed_clips f ON f.audio = p.audio "
+        "JOIN failed_clips f ON f.audio IN (p.audio, p.audio_b) "
         "WHERE t.session_id = :id AND t.kind = 'rating' AND t.state = 'released'",
         id=session_id,
     )

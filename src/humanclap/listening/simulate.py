@@ -7,7 +7,7 @@ import math
 import random
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,10 +15,11 @@ from pathlib import Path
 
 from humanclap.errors import InputError
 from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, Browser, TurnedAwayError
+from humanclap.listening.bots import Bot, Browser, Heard, Rate, TurnedAwayError
 from humanclap.listening.clips import ClipCache
 from humanclap.listening.design import StudyDesign
 from humanclap.listening.session_length import session_length
+from humanclap.listening.simulated_choices import Chooser, strengths_of
 from humanclap.listening.study import Study, stimuli_of
 from humanclap.listening.web.listener import SIMULATED_HEADER
 from humanclap.listening.web.settings import ServeSettings
@@ -36,15 +37,17 @@ class RaterModel:
 
     On the unit scale: relevance * spread + bias + noise, then the nearest button. Bias is normal
     with deviation `bias`, spread uniform in 0.75..1.1, both of the listener; noise is normal with
-    deviation `noise`, of the answer. A share `careless` of listeners answers at random. Attention
-    checks are obeyed by those who are not careless. Free text stays empty. Bots do not wait; the
-    seconds they send are those of a person who hears the clip once (see session_length).
+    deviation `noise`, of the answer. Of two sides, one is chosen by their strengths, with
+    Davidson's `ties` (see simulated_choices). A share `careless` of listeners answers at random.
+    Attention checks are obeyed by those who are not careless. Free text stays empty. Bots do not
+    wait; the seconds they send are those of a person who hears the clips once (session_length).
     """
 
     seed: int = 0
     bias: float = 0.12
     noise: float = 0.15
     careless: float = 0.1
+    ties: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +106,9 @@ class Rater:
         checks = design.wording["attention"]
         self._checks = {checks.format(answer=f"{c:g}"): c for c in design.scale.choices}
 
-    def __call__(self, clip: bytes, text: str) -> Mapping[str, float | str]:
+    def __call__(self, heard: Heard) -> Mapping[str, float | str]:
         """The answers to every question on the scale; careless ones are uniform."""
+        [clip], [text] = heard.clips, heard.texts
         return {
             question.id: self._score(clip, text) if question.rated else "simulated"
             for question in self._design.questions
@@ -126,6 +130,24 @@ class Rater:
         return min(choices, key=lambda choice: math.fabs(choice - wanted))
 
 
+def _raters(
+    study: Study, clips: ClipCache, model: RaterModel, table: Path | None
+) -> Callable[[int], Rate]:
+    """What makes the listener of a number, for trials of the study's kind."""
+    design = study.design
+    if design.between is None:
+        truth = truth_of(study, clips, model, table)
+        return lambda number: Rater(model, number, design, truth)
+    strengths = strengths_of(study, clips, model.seed, table)
+
+    def chooser(number: int) -> Rate:
+        generator = random.Random(f"{model.seed}:{number}")
+        careless = generator.random() < model.careless
+        return Chooser(design, strengths, generator=generator, ties=model.ties, careless=careless)
+
+    return chooser
+
+
 class _Crowd:
     """Bots at one address, and what has become of them so far."""
 
@@ -133,12 +155,11 @@ class _Crowd:
         self,
         study: Study,
         address: str,
-        model: RaterModel,
-        truth: Truth,
+        rater_of: Callable[[int], Rate],
         n: int,
         progress: Progress,
     ) -> None:
-        self._study, self._address, self._model, self._truth = study, address, model, truth
+        self._study, self._address, self._rater_of = study, address, rater_of
         self._progress = progress
         self._lock = threading.Lock()
         self.done = Rehearsed(listeners=n, finished=0, turned_away=0, answers=0)
@@ -146,9 +167,8 @@ class _Crowd:
     def take_part(self, number: int) -> None:
         """One bot, from the welcome page to the end."""
         browser = Browser(self._address, headers={SIMULATED_HEADER: "1"})
-        design = self._study.design
-        rater = Rater(self._model, number, design, self._truth)
-        bot = Bot(browser, rate=rater, questions=design.listener_questions)
+        asked = self._study.design.listener_questions
+        bot = Bot(browser, rate=self._rater_of(number), questions=asked)
         answers, finished = 0, 1
         try:
             answers = sum(1 for _ in bot.take_part())
@@ -180,7 +200,7 @@ def rehearse(
 
     url: a running server of this study that allows simulated listeners; without it one is started.
     """
-    known = truth_of(study, ClipCache(study.audio_root, cache), model, truth)
+    rater_of = _raters(study, ClipCache(study.audio_root, cache), model, truth)
     settings = ServeSettings(
         admin_token=secrets.token_urlsafe(18),
         port=0,
@@ -190,7 +210,7 @@ def rehearse(
     )
     with ExitStack() as stack:
         address = url or stack.enter_context(serving(study, settings, cache=cache))
-        crowd = _Crowd(study, address, model, known, n_listeners, progress)
+        crowd = _Crowd(study, address, rater_of, n_listeners, progress)
         pool = stack.enter_context(ThreadPoolExecutor(min(AT_ONCE, n_listeners)))
         for task in [pool.submit(crowd.take_part, number) for number in range(n_listeners)]:
             task.result()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening.database import insert, row, run
-from humanclap.listening.study import Study, set_state, setting
+from humanclap.listening.study import Study, set_state, setting, stimuli_of
 
 MAX_TOP_UP = 1000
 
@@ -79,22 +79,29 @@ def reinstate_listener(study: Study, listener_id: str) -> None:
 
 
 def top_up(study: Study, n: int, *, system: str | None = None) -> int:
-    """Want n more ratings of every pair, or of one system's; returns how many pairs that is."""
+    """Want n more ratings of every pair, or of one system's; returns how many pairs that is.
+
+    system: in an A/B study the two that are compared, as the admin page names them.
+    """
     if not 1 <= n <= MAX_TOP_UP:
         raise InputError(f"top-up is {n}; expected 1..{MAX_TOP_UP}")
-    only = "" if system is None else " AND system = :system"
-    values = {} if system is None else {"system": system}
     with study.database.write() as connection:
-        touched = run(
-            connection,
-            f"UPDATE stimuli SET wanted = wanted + :n WHERE kind = 'pair'{only}",
-            n=n,
-            **values,
-        )
+        touched = [
+            stimulus
+            for stimulus in stimuli_of(connection)
+            if stimulus.kind == "pair" and system in (None, stimulus.group)
+        ]
         if not touched:
             raise InputError(f"the study has no system {system!r}")
+        for stimulus in touched:
+            run(
+                connection,
+                "UPDATE stimuli SET wanted = wanted + :n WHERE stimulus_id = :id",
+                n=n,
+                id=stimulus.stimulus_id,
+            )
         record(connection, "top-up", system or "all pairs", f"{n} more ratings each")
-    return touched
+    return len(touched)
 
 
 def _check_listener(connection: Connection, listener_id: str) -> None:

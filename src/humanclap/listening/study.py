@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +15,21 @@ from sqlalchemy.exc import DatabaseError
 
 from humanclap.errors import AudioError, InputError, listed
 from humanclap.fingerprint import fingerprint_text
-from humanclap.listening.anchors import make_anchors
+from humanclap.listening.anchors import make_anchors, make_contrasts
 from humanclap.listening.assignment import Stimulus
 from humanclap.listening.clips import Examined, examine_clip
+from humanclap.listening.comparisons import Comparison, sides_of
 from humanclap.listening.database import Database, insert, row, rows, run, shown, where_of
-from humanclap.listening.design import SessionDesign, StudyDesign, parse_design
+from humanclap.listening.design import StudyDesign, parse_design
+from humanclap.listening.quotas import wanted_of
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair
 
 STATES = ("open", "paused", "closed")
 _MAX_NAMED = 3
+
+Items = Sequence[Pair] | Sequence[Comparison]
+"""What a study holds: pairs to be rated, or comparisons in an A/B study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,10 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What `create_study` made; `notes` say what a researcher may not expect of it."""
+    """What `create_study` made; `notes` say what a researcher may not expect of it.
+
+    n_pairs, n_ratings: in an A/B study its comparisons and the choices that are wanted.
+    """
 
     n_pairs: int
     n_anchors: int
@@ -60,48 +70,70 @@ def create_study(
     where: str,
     *,
     design_text: str,
-    pairs: Sequence[Pair],
+    pairs: Items,
     audio_root: Path,
-    anchors: Sequence[Pair] | None = None,
+    anchors: Items | None = None,
     replace_empty: bool = False,
     progress: Progress = silent,
 ) -> Created:
     """Make the study `where` (a new file, or the URL of an empty database).
 
-    anchors: mismatched pairs of one's own; made automatically where None. replace_empty: put it in
-    the place of a study that has no answers. Every clip is decoded to its end. Raises InputError
-    where the study exists (or, with replace_empty, has answers), a clip cannot be used by the
-    rules of `humanclap score`, or no anchor can be made.
+    pairs: comparisons where the design's trials are choices. anchors: mismatched ones of one's
+    own; made automatically where None. replace_empty: put it in the place of a study that has no
+    answers. Every clip is decoded to its end. Raises InputError where the study
+    exists (or, with replace_empty, has answers), a clip cannot be used by the rules of `humanclap
+    score`, no anchor can be made, or the pairs do not fit the design.
     """
     design = parse_design(design_text)
+    _check_kind([*pairs, *(anchors or ())], design)
     there = "://" not in where and Path(where).exists()
     if there and not replace_empty:
         raise _there_already(where)
     anchors = _enough_anchors(design, pairs, anchors)
-    examined = _examine([*pairs, *anchors], audio_root, progress)
+    examined = _examine(sides_of([*pairs, *anchors]), audio_root, progress)
     durations = {audio: clip.duration_s for audio, clip in examined.items()}
     stimuli = _stimuli(pairs, anchors, design, durations)
-    fingerprint = fingerprint_text([design_text, *(f"{s['audio']}\0{s['text']}" for s in stimuli)])
+    fingerprint = fingerprint_text([design_text, *map(_named, stimuli)])
+    with _made(where, there) as connection:
+        _make_room(connection, where, replace_empty=replace_empty)
+        _write_settings(connection, design_text, audio_root, fingerprint)
+        insert(connection, "stimuli", stimuli)
+    return Created(
+        n_pairs=len(pairs),
+        n_anchors=len(anchors),
+        n_ratings=sum(wanted_of(pairs, design)),
+        fingerprint=fingerprint,
+        notes=(*_session_notes(design, pairs), *_clip_notes(examined)),
+    )
+
+
+@contextmanager
+def _made(where: str, there: bool) -> Iterator[Connection]:
+    """A transaction on a new database, or on one that was there; a new file goes where it fails."""
     database = Database(where)
     try:
         database.upgrade()
         with database.write() as connection:
-            _make_room(connection, where, replace_empty=replace_empty)
-            _write_settings(connection, design_text, audio_root, fingerprint)
-            insert(connection, "stimuli", stimuli)
+            yield connection
     except BaseException:
         database.close()
         if "://" not in where and not there:
             Path(where).unlink(missing_ok=True)  # ours: it was not there before
         raise
     database.close()
-    return Created(
-        n_pairs=len(pairs),
-        n_anchors=len(anchors),
-        n_ratings=len(pairs) * design.quota.ratings_per_pair,
-        fingerprint=fingerprint,
-        notes=(*_session_notes(design.session, len(pairs)), *_clip_notes(examined)),
-    )
+
+
+def _check_kind(items: Sequence[Pair | Comparison], design: StudyDesign) -> None:
+    kinds = {"rating" if isinstance(item, Pair) else item.between for item in items}
+    if kinds - {design.trial}:
+        raise InputError(
+            f"trial is {design.trial!r} in the design, and the table is for {', '.join(kinds)}"
+        )
+
+
+def _named(stimulus: Mapping[str, object]) -> str:
+    names = ("audio", "text", "audio_b", "text_b")
+    return "\0".join(str(stimulus[name]) for name in names if stimulus.get(name) is not None)
 
 
 def _there_already(where: str) -> InputError:
@@ -141,22 +173,33 @@ _CHILDREN_FIRST = (
 """The tables of a study without answers; its events stay, as nothing ever deletes one."""
 
 
-def _session_notes(session: SessionDesign, n_pairs: int) -> Iterator[str]:
-    """Where the table of pairs is too small for what a session asks for."""
+def _session_notes(design: StudyDesign, items: Items) -> Iterator[str]:
+    """Where the table is too small for what a session or a quota asks for."""
+    session, n_pairs = design.session, len(items)
+    what, things = ("rates", "sounds") if design.between is None else ("asks", "comparisons")
+    of_table = "pairs" if design.between is None else "comparisons"
     rated = min(session.pairs, n_pairs)
     spare = n_pairs - rated
     if n_pairs < session.pairs:
-        yield f"a session rates {n_pairs} sounds, not {session.pairs}: the table has no more pairs"
+        yield (
+            f"a session {what} {n_pairs} {things}, not {session.pairs}: the table has no more "
+            f"{of_table}"
+        )
     elif session.per_listener > 1 and n_pairs < session.pairs * session.per_listener:
         yield (
             f"{session.per_listener} sessions of one listener ask for "
-            f"{session.pairs * session.per_listener} pairs, the table has {n_pairs}: "
+            f"{session.pairs * session.per_listener} {of_table}, the table has {n_pairs}: "
             "later sessions are shorter"
         )
     if spare < session.practice:
         yield (
-            f"a session begins with {spare} practice sounds, not {session.practice}: practice "
-            "takes pairs that the session does not rate ([session] practice, pairs)"
+            f"a session begins with {spare} practice {things}, not {session.practice}: practice "
+            f"takes {of_table} that the session does not ask ([session] practice, pairs)"
+        )
+    if unasked := wanted_of(items, design).count(0):
+        yield (
+            f"{unasked} comparisons are never asked: some pairs of systems have more comparisons "
+            "than choices_per_system_pair"
         )
 
 
@@ -170,19 +213,25 @@ def _clip_notes(examined: Mapping[str, Examined]) -> Iterator[str]:
         yield f"{listed(clips, _MAX_NAMED)}: {note}"
 
 
-def _enough_anchors(
-    design: StudyDesign, pairs: Sequence[Pair], own: Sequence[Pair] | None
-) -> Sequence[Pair]:
+def _enough_anchors(design: StudyDesign, items: Items, own: Items | None) -> Items:
     """The anchors given, or some made: several sessions' worth, so that listeners' differ."""
     wanted = design.session.anchors * design.session.per_listener
     if own is None:
-        own = make_anchors(pairs, max(4 * wanted, 12) if wanted else 0, design.seed)
+        own = _made_anchors(design, items, max(4 * wanted, 12) if wanted else 0)
     if len(own) < design.session.anchors:
         raise InputError(
             f"only {len(own)} anchors can be had, and a session wants {design.session.anchors}; "
             "lower [session] anchors or give more (--anchors TABLE)"
         )
     return own
+
+
+def _made_anchors(design: StudyDesign, items: Items, n: int) -> Items:
+    """Mismatched pairs; in an A/B study each beside a side that fits."""
+    if design.between is None:
+        return make_anchors(sides_of(items), n, design.seed)
+    compared = [item for item in items if isinstance(item, Comparison)]
+    return make_contrasts(compared, design.between, n, design.seed)
 
 
 def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dict[str, Examined]:
@@ -206,33 +255,53 @@ def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dic
 
 
 def _stimuli(
-    pairs: Sequence[Pair],
-    anchors: Sequence[Pair],
-    design: StudyDesign,
-    durations: dict[str, float],
+    pairs: Items, anchors: Items, design: StudyDesign, durations: dict[str, float]
 ) -> list[dict[str, object]]:
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     stimuli: list[dict[str, object]] = []
-    for kind, of_kind in (("pair", pairs), ("anchor", anchors)):
-        for pair in of_kind:
-            if (pair.audio, pair.text) in seen:
-                raise InputError(f"{pair.audio} with {pair.text!r} stands twice among the pairs")
-            seen.add((pair.audio, pair.text))
-            stimuli.append(
-                {
-                    "stimulus_id": secrets.token_hex(8),
-                    "kind": kind,
-                    "audio": pair.audio,
-                    "text": pair.text,
-                    "system": pair.system,
-                    "subset": pair.subset,
-                    "split": pair.split,
-                    "wanted": design.quota.ratings_per_pair if kind == "pair" else 0,
-                    "position": len(stimuli),
-                    "duration_s": durations[pair.audio],
-                }
+    wanted = [*wanted_of(pairs, design), *[0] * len(anchors)]
+    kinds = ["pair"] * len(pairs) + ["anchor"] * len(anchors)
+    for item, kind, n in zip([*pairs, *anchors], kinds, wanted, strict=True):
+        first = item if isinstance(item, Pair) else item.first
+        key = first.pair_id if isinstance(item, Pair) else item.key
+        if key in seen:
+            what = f"{first.audio} with {first.text!r}"
+            more = (
+                ""
+                if isinstance(item, Pair)
+                else f", and {item.second.audio} with " + repr(item.second.text)
             )
+            raise InputError(f"{what}{more} stands twice among the pairs")
+        seen.add(key)
+        clips = {pair.audio for pair in sides_of([item])}
+        stimuli.append(
+            {
+                "stimulus_id": secrets.token_hex(8),
+                "kind": kind,
+                "audio": first.audio,
+                "text": first.text,
+                "system": first.system,
+                "subset": first.subset,
+                "split": item.split,
+                "wanted": n,
+                "position": len(stimuli),
+                "duration_s": math.fsum(durations[clip] for clip in clips),
+                **_second_side(item),
+            }
+        )
     return stimuli
+
+
+def _second_side(item: Pair | Comparison) -> dict[str, object]:
+    if isinstance(item, Pair):
+        return dict.fromkeys(("audio_b", "text_b", "system_b", "label", "expected"))
+    return {
+        "audio_b": item.second.audio,
+        "text_b": item.second.text,
+        "system_b": item.second.system,
+        "label": item.kind,
+        "expected": item.expected,
+    }
 
 
 def _write_settings(
@@ -292,7 +361,7 @@ def stimuli_of(connection: Connection) -> list[Stimulus]:
     """All pairs and anchors, in the order of the tables they came from."""
     found = rows(
         connection,
-        "SELECT stimulus_id, kind, audio, text, system, subset, split, wanted, duration_s "
-        "FROM stimuli ORDER BY position",
+        "SELECT stimulus_id, kind, audio, text, system, subset, split, wanted, duration_s, "
+        "audio_b, text_b, system_b, label, expected FROM stimuli ORDER BY position",
     )
     return [Stimulus(**item) for item in found]

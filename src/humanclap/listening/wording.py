@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from humanclap.errors import SettingsError
+from humanclap.listening.wording_choices import CHOICES
 
 ENGLISH: dict[str, str] = {
     "welcome": "You will hear short sounds. For each one you read a sentence and say how well "
@@ -231,22 +232,25 @@ JAPANESE: dict[str, str] = {
 LANGUAGES: dict[str, dict[str, str]] = {"en": ENGLISH, "ja": JAPANESE}
 
 
-def wording_of(language: str, replaced: Mapping[str, str]) -> dict[str, str]:
+def wording_of(language: str, replaced: Mapping[str, str], trial: str = "rating") -> dict[str, str]:
     """The sentences of a language with those the study replaces.
 
-    A language without sentences of its own starts from English; then the study should replace
-    them all. Raises SettingsError for a sentence that no page uses, or one that fills in a
-    placeholder the page does not give.
+    trial: `rating`, or what an A/B study compares, which has sentences of its own. A language
+    without sentences of its own starts from English; then the study should replace them all.
+    Raises SettingsError for a sentence that no page uses, or one that fills in a placeholder the
+    page does not give.
 
     >>> wording_of("en", {"start": "Go"})["start"]
     'Go'
     """
-    sentences = dict(LANGUAGES.get(language.partition("-")[0], ENGLISH))
+    english = sentences_of("en", trial)
+    sentences = sentences_of(language.partition("-")[0], trial)
     unknown = sorted(replaced.keys() - sentences.keys())
     if unknown:
-        raise SettingsError(f"[wording] has no sentence {unknown[0]!r}; known: {_names()}")
+        known = ", ".join(sorted(english))
+        raise SettingsError(f"[wording] has no sentence {unknown[0]!r}; known: {known}")
     for name, sentence in replaced.items():
-        wanted, given = _placeholders(ENGLISH[name]), _placeholders(sentence)
+        wanted, given = _placeholders(english[name]), _placeholders(sentence)
         if not given <= wanted:
             raise SettingsError(
                 f"[wording] {name}: {sorted(given - wanted)} cannot be filled in; "
@@ -257,6 +261,12 @@ def wording_of(language: str, replaced: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
+def sentences_of(language: str, trial: str = "rating") -> dict[str, str]:
+    """Our own sentences for trials of a kind; English where we have none in the language."""
+    own = language if language in LANGUAGES else "en"
+    return LANGUAGES[own] | dict(CHOICES.get(trial, {}).get(own, {}))
+
+
 def _placeholders(sentence: str) -> set[str]:
     import string
 
@@ -264,7 +274,3 @@ def _placeholders(sentence: str) -> set[str]:
         return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
     except ValueError as error:
         raise SettingsError(f"[wording] {sentence!r}: {error}") from error
-
-
-def _names() -> str:
-    return ", ".join(sorted(ENGLISH))

@@ -84,6 +84,24 @@ def ktau(metric: ArrayLike, human: ArrayLike) -> float:
     return float(stats.kendalltau(x, y, variant="b").statistic)
 
 
+def ktau_rows(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Kendall's tau-b of each row of two arrays (rows, n), n being few: shape (rows,).
+
+    NaN where one side of a row is constant, or a value is NaN.
+
+    >>> ktau_rows([[3, 2, 1]], [[0.9, 0.1, 0.5]]).round(3)
+    array([0.333])
+    """
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    a, b = np.triu_indices(one.shape[1], 1)
+    x, y = np.sign(one[:, a] - one[:, b]), np.sign(other[:, a] - other[:, b])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: NDArray[np.float64] = (x * y).sum(axis=1) / np.sqrt(
+            (x**2).sum(axis=1) * (y**2).sum(axis=1)
+        )
+    return found
+
+
 def mse(metric: ArrayLike, human: ArrayLike) -> float:
     """Mean squared error; both sides must be on one scale. NaN where n = 0.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from humanclap.errors import InputError
 
@@ -97,14 +97,16 @@ class MajorityCeiling:
     """
 
     def __init__(self, n_first: ArrayLike, n_second: ArrayLike) -> None:
-        first, second = (np.asarray(votes, dtype=np.float64) for votes in (n_first, n_second))
-        a = _CONCENTRATIONS[None, :]
-        self._fit = special.betaln(first[:, None] + a, second[:, None] + a) - special.betaln(a, a)
-        # Given the votes, the share is Beta(first + a, second + a): which side of 1/2 is it on?
-        more, fewer = np.maximum(first, second)[:, None], np.minimum(first, second)[:, None]
-        self._right = stats.beta.sf(0.5, more + a, fewer + a)
-        self._decided = (first != second).astype(np.float64)
-        self._informs = ((first + second) > 1).astype(np.float64)
+        votes = np.stack([np.asarray(votes, dtype=np.float64) for votes in (n_first, n_second)])
+        more, fewer = votes.max(axis=0), votes.min(axis=0)
+        kinds, kind = np.unique(np.stack([more, fewer]), axis=1, return_inverse=True)
+        high, low, a = kinds[0][:, None], kinds[1][:, None], _CONCENTRATIONS[None, :]
+        fit = special.betaln(high + a, low + a) - special.betaln(a, a)
+        # Given the votes, the share is Beta(high + a, low + a): which side of 1/2 is it on?
+        right = special.betainc(low + a, high + a, 0.5)
+        self._fit, self._right = fit[kind.ravel()], right[kind.ravel()]
+        self._decided = (more != fewer).astype(np.float64)
+        self._informs = (more + fewer > 1).astype(np.float64)
 
     def __call__(self, weights: Floats) -> Mapping[str, Floats]:
         """Accuracy where question i stands weights[r, i] times."""

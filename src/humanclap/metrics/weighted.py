@@ -42,7 +42,7 @@ class WeightedAgreement:
     for MSE and MAE; without it (or where it is NaN) these two are NaN. clusters: shape (n,),
     numbers 0..C-1 (`cluster_codes`); without them each pair is its own. threshold: largest
     difference of scores that pairwise accuracy calls a tie; None leaves accuracy out, and so do
-    more than 4,096 clusters.
+    more than 4,096 clusters. ranks_only: leave KTAU and accuracy out, which cost most.
 
     >>> agreement = WeightedAgreement([1, 2, 3, 4], [1, 3, 2, 4])
     >>> agreement(np.array([[1, 1, 1, 1], [3, 0, 0, 1]]))["srcc"].round(3)
@@ -57,6 +57,7 @@ class WeightedAgreement:
         *,
         clusters: ArrayLike | None = None,
         threshold: float | None = None,
+        ranks_only: bool = False,
     ) -> None:
         x, y = _finite(metric), _finite(human)
         unknown = np.full_like(y, np.nan)
@@ -69,6 +70,8 @@ class WeightedAgreement:
         self._moments = _Moments(x, y, mapped - y, codes, self.n_clusters)
         self._forms: _PairForms | None = None
         self._inversions: Inversions | None = None
+        if ranks_only:
+            return
         if self.n_clusters <= DENSE_CLUSTERS:
             self._forms = _PairForms(x, y, codes, self.n_clusters, threshold)
         else:

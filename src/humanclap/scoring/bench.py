@@ -24,8 +24,10 @@ Way = tuple[Engine, Precision]
 WAYS: tuple[Way, ...] = (
     ("torch", "fp32"),
     ("torch", "bf16"),
+    ("torch", "int8"),
     ("openvino", "fp32"),
     ("openvino", "bf16"),
+    ("onnxruntime", "fp32"),
 )
 """The first is what the others are held against."""
 
@@ -75,7 +77,7 @@ def bench(
         try:
             scorers[way] = HumanCLAP(checkpoint, settings)
         except (MissingExtraError, SettingsError) as error:
-            if engine == "torch":
+            if way == WAYS[0]:
                 raise
             unusable[way] = str(error)
         else:

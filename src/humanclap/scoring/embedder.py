@@ -76,13 +76,16 @@ class Embedder:
     def to(self, device: str | torch.device) -> Self:
         """Move the model to a torch device, such as `cuda:1`; gives the model itself.
 
-        Raises SettingsError for a device that is not there, and with the engine `openvino`, which
-        computes on the CPU.
+        Raises SettingsError for a device that is not there, and where the engine or the precision
+        is one of the CPU alone.
         """
         settings = replace(self.settings, device=str(device))
         where = resolve_device(settings.device)
-        if settings.engine != "torch" and torch.device(where).type != "cpu":
-            raise SettingsError(f"engine {settings.engine!r} computes on the CPU, not on {where}")
+        if settings.cpu_alone and torch.device(where).type != "cpu":
+            raise SettingsError(
+                f"engine {settings.engine} at {settings.precision} computes on the CPU alone, not "
+                f"on {where}"
+            )
         self.backbone = self.backbone.to(where)
         self.settings = settings
         return self
@@ -200,8 +203,13 @@ class Embedder:
             precision=self.settings.precision,
             listen=listen,
             remark=remark,
-            encode=None if self.settings.engine == "torch" else self._audio_encoder(),
+            encode=None if self._plain else self._audio_encoder(),
         )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the backbone itself embeds windows."""
+        return self.settings.engine == "torch" and self.settings.precision != "int8"
 
     def _audio_encoder(self) -> Encode:
         """What embeds windows, of the weights as they are now."""

@@ -13,6 +13,7 @@ from itertools import count, islice
 from typing import Any, Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes
@@ -143,7 +144,7 @@ class Ears:
             asked = running[number]
             if self._identities is not None:
                 if asked.hearing is None:
-                    asked.hearing = Hearing(self._rate)
+                    asked.hearing = Hearing(self._rate, _transform)
                 asked.hearing.add(block)
             asked.samples += len(block)
             if self._told is not None:
@@ -259,6 +260,12 @@ def embed_texts_once(
         shelf.cache.write({key: {"embedding": row} for key, row in new.items()}, kind="text")
         found |= new
     return np.stack([found[keys[text]] for text in texts]) if texts else embed(texts)
+
+
+def _transform(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """torch's, which is there already; scipy's would first have to be imported."""
+    spectra: NDArray[np.complex64] = torch.fft.rfft(torch.from_numpy(rows)).numpy()
+    return spectra
 
 
 def _known(source: Source) -> Known | None:

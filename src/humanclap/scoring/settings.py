@@ -7,21 +7,21 @@ from typing import Any, Literal, get_args
 
 from humanclap.errors import SettingsError
 
-Precision = Literal["fp32", "bf16"]
-Engine = Literal["torch", "openvino"]
+Precision = Literal["fp32", "bf16", "int8"]
+Engine = Literal["torch", "openvino", "onnxruntime"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringSettings:
     """Settings of a scorer.
 
-    hop_s: seconds between window starts, None = the model's window (no overlap);
-    precision: arithmetic of the encoders; device: a torch device, `auto` = cuda where there is
-    one; batch_windows: windows per forward pass (memory and speed only, never the score);
-    batch_texts: likewise for texts; cache: keep what the model makes of files and texts in the
-    user's cache folder (`clap.cache.default_cache`) and take it from there when they are scored
-    again; speed only. engine: what runs a transformers CLAP's audio tower; scores differ a little
-    from torch's (docs/speed.md), so it is part of the signature.
+    hop_s: seconds between window starts, None = the model's window (no overlap); precision:
+    arithmetic of the encoders, int8 of a transformers CLAP's audio tower only; device: a torch
+    device, `auto` = cuda where there is one; batch_windows: windows per forward pass (memory and
+    speed only, never the score); batch_texts: likewise for texts; cache: keep what the model makes
+    of files and texts in the user's cache folder (`clap.cache.default_cache`) and take it from
+    there when they are scored again; speed only. engine: what runs a transformers CLAP's audio
+    tower; scores differ a little from torch's (docs/speed.md), so it is part of the signature.
     """
 
     hop_s: float | None = None
@@ -36,12 +36,21 @@ class ScoringSettings:
         if self.hop_s is not None and not self.hop_s > 0:
             raise SettingsError(f"hop_s is {self.hop_s}; expected seconds above 0")
         if self.precision not in get_args(Precision):
-            raise SettingsError(f"precision is {self.precision!r}; expected fp32 or bf16")
+            raise SettingsError(
+                f"precision is {self.precision!r}; expected {', '.join(get_args(Precision))}"
+            )
         if self.engine not in get_args(Engine):
-            raise SettingsError(f"engine is {self.engine!r}; expected torch or openvino")
+            raise SettingsError(
+                f"engine is {self.engine!r}; expected one of {', '.join(get_args(Engine))}"
+            )
         for name in ("batch_windows", "batch_texts"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")
+
+    @property
+    def cpu_alone(self) -> bool:
+        """Whether the engine or the precision is one that computes on the CPU alone."""
+        return self.engine != "torch" or self.precision == "int8"
 
 
 def settings_of(settings: ScoringSettings | None, **given: Any) -> ScoringSettings | None:

@@ -43,8 +43,9 @@ class HumanCLAPScore(Metric):
 
     `compute` gives float32 tensors without axes, NaN where nothing was scored. The model is no
     submodule: it is in no state_dict, is never trained, and `.half()` does not touch it. It moves
-    with the metric (`.to(device)`); copies of a metric share it. Raises InputError or SettingsError
-    for arguments that cannot be, and CheckpointError for a model that cannot be loaded.
+    with the metric (`.to(device)`), unless its engine is one of the CPU alone. Copies of a metric
+    share it. Raises InputError or SettingsError for arguments that cannot be, and CheckpointError
+    for a model that cannot be loaded.
 
     >>> metric = HumanCLAPScore(HumanCLAP.from_pretrained("mini", device="cpu"))
     >>> hiss = 0.1 * torch.randn(2, 1, 16000, generator=torch.Generator().manual_seed(0))
@@ -178,7 +179,7 @@ class HumanCLAPScore(Metric):
 
         before = self.device
         super()._apply(moved, exclude_state)
-        if self.device != before and self.model.settings.engine == "torch":
+        if self.device != before and not self.model.settings.cpu_alone:
             self.model.to(self.device)
         return self
 

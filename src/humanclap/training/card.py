@@ -9,7 +9,7 @@ from typing import Any
 
 from humanclap.clap.checkpoint import Calibration, Checkpoint
 
-_METRICS = ("srcc", "lcc", "ktau", "mse")
+_RATED, _ACCURACY = ("srcc", "lcc", "ktau", "mse"), "accuracy"
 
 
 def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool = False) -> str:
@@ -18,10 +18,11 @@ def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool =
     Its head is what the Hugging Face hub reads. licence_given: by the user, else it is the base's.
     """
     training = checkpoint.training
+    taught = _taught_by(training)
     data, base = training["data"], training["base_model"]
     simulation = (
-        "**The ratings this model was trained on are simulated, not given by people.** Its scores "
-        "say nothing about human hearing.\n\n"
+        f"**The {taught} this model was trained on are simulated, not given by people.** Its "
+        "scores say nothing about human hearing.\n\n"
         if simulated
         else ""
     )
@@ -34,7 +35,8 @@ def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool =
     )
     known = data.get("validation_met_before", 0)
     met = (
-        f"\n**The base model had met {known} of the {data['validation']['pairs']} validation pairs "
+        f"\n**The base model had met {known} of the "
+        f"{data.get('validation_met_of', data['validation']['pairs'])} validation pairs "
         "before**, by caption or clip, so the figures are optimistic beyond what is said below.\n"
         if known
         else ""
@@ -47,12 +49,12 @@ library_name: humanclap
 pipeline_tag: feature-extraction
 base_model: {json.dumps(base["name"])}
 base_model_relation: finetune
-tags: [CLAP, audio-text, human-ratings]
+tags: [CLAP, audio-text, {_tag(training)}]
 ---
 
 # {checkpoint.name}
 
-{simulation}{note}A CLAP tuned on human ratings: fine-tuned by humanclap {training["humanclap"]} \
+{simulation}{note}A CLAP tuned on human {taught}: fine-tuned by humanclap {training["humanclap"]} \
 from `{base["name"]}` (`{base["fingerprint"]}`{revision}) with the objective \
 `{training["settings"]["objective"]}`, seed {training["settings"]["seed"]}.
 
@@ -62,23 +64,17 @@ Use: `humanclap score --model FOLDER sound.wav "a dog barks"`
 
 ## Data
 
-| | pairs | clips | captions |
-|---|---|---|---|
-| training | {_counts(data["train"])} |
-| validation ({data["validation_name"]}) | {_counts(data["validation"])} |
+{_data(data)}
 
-Fingerprint of pairs and targets: `{data["fingerprint"]}`.
+Fingerprint of {_fingerprinted(data)}: `{data["fingerprint"]}`.
 {closed}{met}
 ## Validation
 
-Cosine against the target in 0..1, {data["validation"]["pairs"]} pairs; in brackets 95 % intervals,
-captions drawn whole. These pairs chose the epoch ({training["best_epoch"]} of \
-{training["epochs"]}) and the calibration, so the figures are optimistic and the standard errors of
-predicted ratings a little too small; judge the model on pairs it has not met.
+{_validation(training)}
 
 | | before | after | after - before |
 |---|---|---|---|
-{_figures(training["validation"])}
+{_figures(training["validation"], rated=data["validation"]["pairs"] > 0)}
 
 ## Predicted rating
 
@@ -102,18 +98,21 @@ def _licence(checkpoint: Checkpoint, given: bool) -> str:
     )
 
 
-def _figures(validation: Mapping[str, Any]) -> str:
+def _figures(validation: Mapping[str, Any], *, rated: bool) -> str:
     """One row a metric, each value with its interval."""
     intervals = validation.get("intervals", {})
     rows = []
-    for name in _METRICS:
+    for name in (
+        *(_RATED if rated else ()),
+        *((_ACCURACY,) if _ACCURACY in validation["after"] else ()),
+    ):
         before, after = (_as_float(validation[when][name]) for when in ("before", "after"))
         values = {"before": before, "after": after, "gain": after - before}
         cells = [
             _with_interval(value, intervals.get(when, {}).get(name), signed=when == "gain")
             for when, value in values.items()
         ]
-        rows.append(f"| {name.upper()} | {' | '.join(cells)} |")
+        rows.append(f"| {_ACCURACY if name == _ACCURACY else name.upper()} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -131,7 +130,10 @@ def _with_interval(value: float, ends: tuple[float, float] | None, *, signed: bo
 
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "None: scores are cosines only."
+        return (
+            "None: scores are cosines only. They order pairs and predict no rating, as no rated\n"
+            "pair was there to fit a map on, and choices say which is better, not how good."
+        )
     rows = "\n".join(
         f"| {score:.3f} | {calibration.rating(score):.1f} | {error:.1f} |"
         for score, error in zip(calibration.scores, calibration.errors, strict=True)
@@ -152,6 +154,72 @@ def _calibration(calibration: Calibration | None) -> str:
 | score | predicted rating | standard error |
 |---|---|---|
 {rows}"""
+
+
+def _taught_by(training: Mapping[str, Any]) -> str:
+    """`ratings`, `choices`, or both."""
+    data = training["data"]
+    taught = ["ratings"] * (data["train"]["pairs"] > 0)
+    taught += ["choices"] * (data.get("train_choices", {}).get("choices", 0) > 0)
+    return " and ".join(taught)
+
+
+def _tag(training: Mapping[str, Any]) -> str:
+    return ", ".join(f"human-{what}" for what in _taught_by(training).split(" and "))
+
+
+def _fingerprinted(data: Mapping[str, Any]) -> str:
+    return "pairs, targets and votes" if "train_choices" in data else "pairs and targets"
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    """A table of rated pairs and one of choices, each where there are any."""
+    tables = []
+    named = f"validation ({data['validation_name']})"
+    if data["train"]["pairs"] or data["validation"]["pairs"]:
+        tables.append(
+            f"""| | pairs | clips | captions |
+|---|---|---|---|
+| training | {_counts(data["train"])} |
+| {named} | {_counts(data["validation"])} |"""
+        )
+    if "train_choices" in data:
+        columns = ("choices", "decided", "votes", "clips", "captions")
+        lines = [
+            f"| {name} | {' | '.join(str(data[key][column]) for column in columns)} |"
+            for name, key in (("training", "train_choices"), (named, "validation_choices"))
+        ]
+        head = f"| people's choices | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
+        tables.append("\n".join((head, *lines)))
+    return "\n\n".join(tables)
+
+
+def _validation(training: Mapping[str, Any]) -> str:
+    """What the figures are of, and why they are optimistic."""
+    data, rated = training["data"], training["data"]["validation"]["pairs"]
+    choices = data.get("validation_choices", {}).get("decided", 0)
+    of, drawn = [], []
+    if rated:
+        of.append(f"Cosine against the target in 0..1, {rated} pairs")
+        drawn.append("captions drawn whole")
+    if choices:
+        of.append(
+            f"Accuracy: share of the {choices} decided choices in which\n"
+            "the model sides with most people, equal cosines counting half"
+        )
+        drawn.append("what the sides of a choice share drawn whole")
+    by = "accuracy" if training.get("best_by") == "accuracy" else "SRCC"
+    epoch = f"{training['best_epoch']} of {training['epochs']}, by {by}"
+    fitted = (
+        " and the calibration, so the figures are optimistic\nand the standard errors of predicted "
+        "ratings a little too small"
+        if rated
+        else ", so the figures are\noptimistic"
+    )
+    return (
+        f"{'. '.join(of)}; in brackets 95 % intervals,\n{', '.join(drawn)}. These pairs chose the "
+        f"epoch ({epoch}){fitted}; judge the model on pairs it has not met."
+    )
 
 
 def _counts(side: Mapping[str, int]) -> str:

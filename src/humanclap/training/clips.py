@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from humanclap.audio import Fill, Waveform, fill_window, load_audio
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
-from humanclap.training.dataset import Example
+from humanclap.training.dataset import Heard
 
 DECODERS = 4
 """Threads that decode at once; decoding and resampling run outside the interpreter's lock."""
@@ -30,7 +30,7 @@ class ClipStore:
         self._memory_left = memory_bytes
         self._kept: dict[Path, NDArray[np.float32]] = {}
 
-    def decode_all(self, examples: Sequence[Example], progress: Progress = silent) -> None:
+    def decode_all(self, examples: Sequence[Heard], progress: Progress = silent) -> None:
         """Decode every distinct clip once. Raises InputError naming row, file and fault."""
         first = {item.path: item for item in reversed(examples)}
         wanted = list(dict.fromkeys(item.path for item in examples))

@@ -1,4 +1,4 @@
-"""Rated pairs with their files, divided into training and validation without leakage."""
+"""Rated pairs with their files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,39 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from humanclap.errors import InputError, TableError, listed
-from humanclap.fingerprint import fingerprint_text
-from humanclap.grouping import check_leakage, grouped_split
-from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.records import Target
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, read_table, read_targets
-from humanclap.training.settings import TrainingSettings
 
 MAX_NAMED = 5
 """How many missing files an error names."""
+
+
+class Heard(Protocol):
+    """A text and a clip that is played to the model: a rated pair, or a side of a choice."""
+
+    @property
+    def audio(self) -> str:
+        """Path of the clip as the table writes it."""
+
+    @property
+    def text(self) -> str:
+        """The caption."""
+
+    @property
+    def pair_id(self) -> str:
+        """Name of the two together."""
+
+    @property
+    def path(self) -> Path:
+        """The clip's file."""
+
+    @property
+    def where(self) -> str:
+        """Table and row, for errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,38 +66,12 @@ class Example:
     answers: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """What is trained on and what chooses the best epoch.
-
-    validation_name: where the validation pairs came from, for reports; unused: rows of the tables
-    that belong to neither.
-    """
-
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    validation_name: str
-    unused: int = 0
-
-    def fingerprint(self) -> str:
-        """Hash of the pairs and targets of both splits (not of the sound files' content)."""
-        return fingerprint_text(
-            part
-            for name, examples in (("train", self.train), ("validation", self.validation))
-            for example in examples
-            for part in (
-                name,
-                example.audio,
-                example.text,
-                repr(example.relevance),
-                *_further(example),
-            )
-        )
-
-
-def _further(example: Example) -> list[str]:
-    """The answers, where there are any."""
-    return [f"{listener_id}={answer!r}" for listener_id, answer in example.answers]
+def audio_folder(table: str | Path, audio_root: str | Path | None) -> Path:
+    """Where a table's relative paths start. Raises InputError where there is no such folder."""
+    root = Path(table).parent if audio_root is None else Path(audio_root)
+    if not root.is_dir():
+        raise InputError(f"{root}: audio root is no folder")
+    return root
 
 
 def read_examples(table: str | Path, *, audio_root: str | Path | None = None) -> list[Example]:
@@ -84,10 +79,7 @@ def read_examples(table: str | Path, *, audio_root: str | Path | None = None) ->
 
     audio_root: the table's own folder where None. Files are not looked for yet. Raises TableError.
     """
-    table = Path(table)
-    root = table.parent if audio_root is None else Path(audio_root)
-    if not root.is_dir():
-        raise InputError(f"{root}: audio root is no folder")
+    root = audio_folder(table, audio_root)
     rows = read_table(table).rows
     return [
         example_of(target, root=root, where=f"{table}:{row.line}")
@@ -174,128 +166,9 @@ def example_of(
     )
 
 
-def make_splits(
-    examples: Sequence[Example],
-    settings: TrainingSettings,
-    *,
-    table: str | Path,
-    validation: Sequence[Example] | None = None,
-    validation_fraction: float | None = None,
-) -> Splits:
-    """Divide examples by `validation` if given, else by `validation_fraction`, else by their split.
-
-    A given validation set leaves to training the examples whose split is empty or `train_split`.
-    validation_fraction: share in (0, 1) of those, chosen by whole groups that share no clip and no
-    caption (no clip, where captions may be shared), of each kind of pair alike; the same for every
-    seed.
-    table: named in errors. Raises TableError where a split comes out too small, LeakageError where
-    training and validation share a clip or a caption.
-    """
-    usable = [item for item in examples if item.split in (None, settings.train_split)]
-    if not usable and (validation is not None or validation_fraction is not None):
-        raise TableError(table, _none_may_train(examples, settings))
-    if validation is not None:
-        train, name = usable, "validation table"
-    elif validation_fraction is not None:
-        train, validation = _by_fraction(usable, validation_fraction, settings)
-        name = f"{validation_fraction:g} of the training pairs"
-    else:
-        train = [item for item in examples if item.split == settings.train_split]
-        validation = [item for item in examples if item.split == settings.validation_split]
-        name = f"split {settings.validation_split!r}"
-        _check_named_splits(examples, train, validation, settings, table)
-    taken = {id(item) for item in (*train, *validation)}
-    splits = Splits(
-        train=tuple(train),
-        validation=tuple(validation),
-        validation_name=name,
-        unused=sum(id(item) not in taken for item in examples),
-    )
-    _check_sizes(splits, table)
-    _check_leakage(splits, settings)
-    return splits
-
-
-def _none_may_train(examples: Sequence[Example], settings: TrainingSettings) -> str:
-    there = ", ".join(repr(name) for name in sorted({item.split or "" for item in examples}))
-    return (
-        f"none of {len(examples)} rows may train: their split is {there}, and only rows whose "
-        f"split is empty or {settings.train_split!r} are trained on or divided by "
-        "--validation-fraction (empty the column `split`, or set train_split)"
-    )
-
-
-def _by_fraction(
-    examples: Sequence[Example], fraction: float, settings: TrainingSettings
-) -> tuple[list[Example], list[Example]]:
-    if not 0 < fraction < 1:
-        raise InputError(f"validation fraction is {fraction:g}; expected between 0 and 1")
-    grouped = [
-        _identity(item, with_caption=not settings.allow_shared_captions) for item in examples
-    ]
-    shares = {"train": 1 - fraction, "validation": fraction}
-    split_of = grouped_split(grouped, shares, strata=[item.kind for item in grouped])
-    halves: dict[str, list[Example]] = {"train": [], "validation": []}
-    for item in examples:
-        halves[split_of[item.pair_id]].append(item)
-    return halves["train"], halves["validation"]
-
-
-def _identity(example: Example, *, with_caption: bool) -> Example:
-    """The example under its file's full path; without its caption it can share only its clip."""
-    clip = str(example.path.resolve())
-    return replace(example, audio=clip, text=example.text if with_caption else f"of {clip}")
-
-
-def _check_named_splits(
-    examples: Sequence[Example],
-    train: Sequence[Example],
-    validation: Sequence[Example],
-    settings: TrainingSettings,
-    table: str | Path,
-) -> None:
-    for name, found in (
-        (settings.train_split, train),
-        (settings.validation_split, validation),
-    ):
-        if not found:
-            there = sorted({item.split for item in examples if item.split})
-            column = f"the column has {', '.join(map(repr, there))}" if there else "it is empty"
-            raise TableError(
-                table,
-                f"no row has split {name!r} ({column}); name the split in the settings, give "
-                "a validation table (--validation) or a --validation-fraction",
-            )
-
-
-def _check_sizes(splits: Splits, table: str | Path) -> None:
-    for name, found, least in (
-        ("training", len(splits.train), 2),
-        ("validation", len(splits.validation), MIN_PAIRS),
-    ):
-        if found < least:
-            raise TableError(table, f"{found} {name} pairs; at least {least} are needed")
-    if len({item.relevance for item in splits.validation}) == 1:
-        raise TableError(
-            table,
-            f"all {len(splits.validation)} validation targets are "
-            f"{splits.validation[0].relevance:g}, so no epoch can be told from another",
-        )
-
-
-def _check_leakage(splits: Splits, settings: TrainingSettings) -> None:
-    with_caption = not settings.allow_shared_captions
-    check_leakage(
-        {
-            name: [_identity(item, with_caption=with_caption) for item in examples]
-            for name, examples in (("train", splits.train), ("validation", splits.validation))
-        }
-    )
-
-
-def check_files(examples: Sequence[Example]) -> None:
+def check_files(examples: Sequence[Heard]) -> None:
     """Raise InputError where clips are missing, naming the first five and their rows."""
-    missing: dict[Path, Example] = {}
+    missing: dict[Path, Heard] = {}
     for item in examples:
         if item.path not in missing and not item.path.is_file():
             missing[item.path] = item

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
 from humanclap.training.certainty import certainties
-from humanclap.training.dataset import Example, Splits
+from humanclap.training.dataset import Example
 from humanclap.training.listeners import ListenerHabits, listener_loss
 from humanclap.training.losses import pair_cosine
 from humanclap.training.objective import LISTENER
 from humanclap.training.parameters import parameter_groups
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import Splits
 from humanclap.training.state import RunState
 
 
@@ -35,6 +36,7 @@ class Learners:
         self.device = next(iter(parameters.values())).device
         self._settings = settings
         self._certainty = _certainties(splits, settings)
+        self._vote_weights = _vote_weights(splits, settings)
         self.unit = _unit(splits, settings)
         self._habits: ListenerHabits | None = None
         groups = parameter_groups(parameters, settings)
@@ -96,6 +98,12 @@ class Learners:
             return None
         return self._certainty[torch.from_numpy(members)].to(self.device)
 
+    def certainty_of_choices(self, chosen: NDArray[np.int64]) -> Tensor | None:
+        """Weights of these training choices, (choices,), None where all count alike."""
+        if self._vote_weights is None:
+            return None
+        return self._vote_weights[torch.from_numpy(chosen)].to(self.device)
+
     def listener_loss(self, audio: Tensor, text: Tensor, batch: Sequence[Example]) -> Tensor | None:
         """Value of the term `listener`, None where the objective has none."""
         if self._habits is None:
@@ -117,7 +125,7 @@ class Learners:
 
 
 def _certainties(splits: Splits, settings: TrainingSettings) -> Tensor | None:
-    if not settings.certainty_weights:
+    if not settings.certainty_weights or not splits.train:
         return None
     scale = RatingScale.parse(settings.rating_scale)
     weights = certainties(
@@ -128,9 +136,19 @@ def _certainties(splits: Splits, settings: TrainingSettings) -> Tensor | None:
     return torch.tensor(weights)
 
 
+def _vote_weights(splits: Splits, settings: TrainingSettings) -> Tensor | None:
+    """By the number of votes, averaging 1: the mean over choices is then that over single votes."""
+    if not settings.certainty_weights or not splits.train_choices:
+        return None
+    votes = torch.tensor([choice.votes for choice in splits.train_choices], dtype=torch.float32)
+    return votes / votes.mean()
+
+
 def _unit(splits: Splits, settings: TrainingSettings) -> tuple[float, float]:
     if not settings.standardise_targets:
         return 0.0, 1.0
+    if not splits.train:
+        raise SettingsError("standardise_targets: there are no training targets")
     targets = np.array([item.relevance for item in splits.train])
     deviation = float(targets.std())
     if deviation == 0:

@@ -17,11 +17,26 @@ from humanclap.clap.backbone import Backbone
 from humanclap.errors import HumanCLAPError, SettingsError, listed
 from humanclap.progress import Progress, silent
 from humanclap.training.averaging import mean_weights, put_in, update_average
-from humanclap.training.batches import Batch, Plan, batches_per_epoch, load_batches, plan_epoch
-from humanclap.training.dataset import Splits
+from humanclap.training.batches import (
+    Batch,
+    Counts,
+    Plan,
+    batches_per_epoch,
+    load_batches,
+    plan_epoch,
+    smallest_batch,
+)
+from humanclap.training.embedded import Embedded, embed
 from humanclap.training.learners import Learners
 from humanclap.training.masks import false_negatives
-from humanclap.training.objective import RatedBatch, loss_terms, objective_sum
+from humanclap.training.objective import (
+    CHOICE,
+    ChosenBatch,
+    RatedBatch,
+    choice_term,
+    loss_terms,
+    objective_sum,
+)
 from humanclap.training.parameters import (
     learning_rate_factor,
     set_training_mode,
@@ -30,9 +45,10 @@ from humanclap.training.parameters import (
 from humanclap.training.processes import Alone, Processes
 from humanclap.training.reporters import Reporter
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import Splits
 from humanclap.training.state import RunFolder, RunState, learned_weights, put_weights
 from humanclap.training.towers import AudioTower, LearningTextTower, TextTower
-from humanclap.training.validation import agreement, cosines_shared, why_undefined
+from humanclap.training.validation import ACCURACY, cosines_shared, divided, judge, why_undefined
 
 log = logging.getLogger(__name__)
 
@@ -92,12 +108,12 @@ def train(
     """Train `backbone` in place; it ends in eval mode with the weights of the best epoch.
 
     tower, text_tower: the clips and captions of `splits`, from `towers`. Best is the highest
-    validation SRCC, the state before training included. With a `run_folder` the state is saved
-    after every epoch, or at most every `save_every_s` seconds and at the end; `state`, from
-    `RunFolder.open`, goes on from there with the same result as an unbroken run. processes: those
-    that train together, this one alone where None. All randomness comes from (seed, epoch); the
-    caller's generators are left as they were. Raises TrainingDivergedError at the first loss or
-    gradient that is not finite.
+    validation SRCC, or accuracy (`best_by`), the state before training included. With a
+    `run_folder` the state is saved after every epoch, or at most every `save_every_s` seconds and
+    at the end; `state`, from `RunFolder.open`, goes on from there with the same result as an
+    unbroken run. processes: those that train together, this one alone where None. All randomness
+    comes from (seed, epoch); the caller's generators are left as they were. Raises
+    TrainingDivergedError at the first loss or gradient that is not finite.
     """
     devices = list(range(torch.cuda.device_count()))
     others = processes or Alone()
@@ -152,12 +168,16 @@ class _Run:
         self.processes = processes
         self.progress = progress
         self.state = RunState()
-        batches = batches_per_epoch(len(splits.train), settings.batch_size)
-        if len(splits.train) // batches < processes.count:
-            raise SettingsError(
-                f"batch_size {settings.batch_size} leaves some of {processes.count} processes "
-                f"without a pair of the {len(splits.train)}; start fewer"
-            )
+        for items, what in ((splits.train, "pair"), (splits.train_choices, "choice")):
+            if items and smallest_batch(len(items), settings.batch_size) < processes.count:
+                raise SettingsError(
+                    f"batch_size {settings.batch_size} leaves some of {processes.count} processes "
+                    f"without a {what} of the {len(items)}; start fewer"
+                )
+        batches = batches_per_epoch(
+            len(splits.train), settings.batch_size, len(splits.train_choices)
+        )
+        self.best_by = ACCURACY if chosen_by_accuracy(splits, settings) else "srcc"
         self.total_steps = settings.epochs * -(-batches // settings.gradient_accumulation)
 
     def begin(self, state: RunState | None) -> None:
@@ -187,27 +207,40 @@ class _Run:
         settings, others = self.settings, self.processes
         torch.manual_seed(epoch_seed(settings.seed, epoch, others.rank))
         set_training_mode(self.backbone.module())
-        plans = plan_epoch(
-            len(self.splits.train), settings.batch_size, seed=settings.seed, epoch=epoch
-        )
+        plans = self._plans(epoch)
         batches = load_batches(
-            self.splits.train, plans, self.tower, rank=others.rank, count=others.count
+            self.splits.train,
+            plans,
+            self.tower,
+            choices=self.splits.train_choices,
+            rank=others.rank,
+            count=others.count,
         )
-        sums = dict.fromkeys(("loss", *settings.terms), 0.0)
+        means = dict.fromkeys(settings.terms, 0.0)
+        every = Counts.of(plans)
         rate = settings.learning_rate
         for group in _groups(plans, settings.gradient_accumulation):
-            pairs = sum(len(plan.members) for plan in group)
             rate = self._set_learning_rate()
             for batch in islice(batches, len(group)):
-                values = self._backward(batch, share=len(batch.examples) / pairs, epoch=epoch)
+                values = self._backward(batch, Counts.of(group), epoch)
                 for name, value in values.items():
-                    sums[name] += value * len(batch.examples)
+                    of_table = every.share_of_choices if name == CHOICE else every.share_of_pairs
+                    means[name] += value * of_table(batch)
             self._step(epoch)
         others.average_buffers(self.backbone.module())
-        means = {name: value / len(self.splits.train) for name, value in sums.items()}
         self.state.epoch = epoch
-        row = {"epoch": epoch, "step": self.state.step, **means, "learning_rate": rate}
+        losses = {"loss": sum(means.values()), **means}
+        row = {"epoch": epoch, "step": self.state.step, **losses, "learning_rate": rate}
         self._validate(row, start)
+
+    def _plans(self, epoch: int) -> list[Plan]:
+        return plan_epoch(
+            len(self.splits.train),
+            self.settings.batch_size,
+            seed=self.settings.seed,
+            epoch=epoch,
+            n_choices=len(self.splits.train_choices),
+        )
 
     def _set_learning_rate(self) -> float:
         factor = learning_rate_factor(
@@ -219,25 +252,60 @@ class _Run:
         self.learners.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
         return rate
 
-    def _backward(self, batch: Batch, *, share: float, epoch: int) -> dict[str, float]:
-        """Add `share` of the batch's gradient; returns its loss and the loss's terms."""
-        terms = loss_terms(self.settings.coefficients, self._rated(batch), self.settings)
-        loss = objective_sum(terms)
-        values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-        if not math.isfinite(values["loss"]):
+    def _backward(self, batch: Batch, group: Counts, epoch: int) -> dict[str, float]:
+        """Add the batch's share of the group's gradient; returns the terms of its loss."""
+        terms = self._terms(batch)
+        values = {name: term.item() for name, term in terms.items()}
+        loss = sum(values.values())
+        if not math.isfinite(loss):
             raise TrainingDivergedError(
-                f"step {self.state.step + 1} (epoch {epoch}): the loss is {values['loss']} on "
+                f"step {self.state.step + 1} (epoch {epoch}): the loss is {loss} on "
                 f"{_named(batch)}; lower learning_rate, or check these clips"
             )
-        (loss * share).backward()  # type: ignore[no-untyped-call]
+        chosen = {name: term for name, term in terms.items() if name == CHOICE}
+        rated = {name: term for name, term in terms.items() if name != CHOICE}
+        shares = [
+            objective_sum(of_table) * share
+            for of_table, share in (
+                (rated, group.share_of_pairs(batch)),
+                (chosen, group.share_of_choices(batch)),
+            )
+            if of_table
+        ]
+        sum(shares[1:], shares[0]).backward()  # type: ignore[no-untyped-call]
         return values
 
-    def _rated(self, batch: Batch) -> RatedBatch:
-        """The whole batch, of all processes, as the terms see it."""
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The objective's terms on the whole batch, of all processes."""
+        found = embed(
+            batch,
+            self.tower,
+            self.text_tower,
+            device=self.learners.device,
+            bf16=self.settings.precision == "bf16",
+        )
+        settings = self.settings
+        terms: dict[str, Tensor] = {}
+        if batch.examples:
+            rated = self._rated(batch, found)
+            terms |= loss_terms(settings.rating_coefficients, rated, settings)
+        if batch.choices:
+            coefficient, temperature = settings.coefficients[CHOICE], settings.choice_temperature
+            terms[CHOICE] = choice_term(coefficient, self._chosen(batch, found), temperature)
+        return terms
+
+    def _chosen(self, batch: Batch, found: Embedded) -> ChosenBatch:
+        device = self.learners.device
+        return ChosenBatch(
+            gap=self.processes.gather_rows(found.gap, len(batch.choices)),
+            share=torch.tensor([choice.share for choice in batch.choices], device=device),
+            certainty=self.learners.certainty_of_choices(batch.chosen),
+        )
+
+    def _rated(self, batch: Batch, found: Embedded) -> RatedBatch:
         settings, device = self.settings, self.learners.device
-        audio, text = self._embed(batch)  # (own, dim) each
-        audio = self.processes.gather_rows(audio, len(batch.examples))  # (batch, dim)
-        text = self.processes.gather_rows(text, len(batch.examples))  # (batch, dim)
+        audio = self.processes.gather_rows(found.audio, len(batch.examples))  # (batch, dim)
+        text = self.processes.gather_rows(found.text, len(batch.examples))  # (batch, dim)
         scale = self.backbone.logit_scale
         mask = false_negatives(
             [str(item.path) for item in batch.examples],
@@ -256,18 +324,6 @@ class _Run:
             listener=self.learners.listener_loss(audio, text, batch.examples),
         )
 
-    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Both sides of this process's pairs, (own, dim) each; a caption is embedded once."""
-        device = self.learners.device
-        texts = [item.text for item in batch.examples[batch.own]]
-        distinct = list(dict.fromkeys(texts))
-        rows = torch.tensor([distinct.index(text) for text in texts], device=device)
-        lowered = self.settings.precision == "bf16"
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=lowered):
-            audio = self.tower.embed(batch.audio.to(device))
-            text = self.text_tower.embed(distinct)  # (distinct captions, dim)
-        return audio.float(), text.float()[rows]
-
     def _step(self, epoch: int) -> None:
         self.processes.average_gradients(self.learners.all_parameters())
         if not self.learners.clip(self.settings.max_grad_norm or math.inf):
@@ -284,8 +340,9 @@ class _Run:
                 decay=self.settings.ema_decay,
                 step=self.state.step,
             )
-        last = self.state.log[-1]["validation_srcc"]
-        note = f"epoch {epoch}/{self.settings.epochs}, validation SRCC {last:.3f}"
+        last = self.state.log[-1][f"validation_{self.best_by}"]
+        name = "SRCC" if self.best_by == "srcc" else self.best_by
+        note = f"epoch {epoch}/{self.settings.epochs}, validation {name} {last:.3f}"
         self.progress(self.state.step, self.total_steps, note)
 
     def _validate(self, row: dict[str, Any], start: float) -> None:
@@ -298,26 +355,26 @@ class _Run:
         state.log.append(row)
         state.weights = learned_weights(module) if state.average else judged
         self.learners.save(state)
-        srcc = row["validation_srcc"]
-        better = srcc > state.best_srcc or (math.isnan(state.best_srcc) and not math.isnan(srcc))
+        figure, best = row[f"validation_{self.best_by}"], state.best_figure
+        better = figure > best or (math.isnan(best) and not math.isnan(figure))
         if better or not state.best_weights:
-            state.best_epoch, state.best_srcc = row["epoch"], srcc
+            state.best_epoch, state.best_figure = row["epoch"], figure
             state.best_weights = judged
-        if self.settings.soup > 1 and row["epoch"] > 0 and not math.isnan(srcc):
-            state.best.append({"srcc": srcc, "epoch": row["epoch"], "weights": judged})
-            state.best.sort(key=lambda one: (-one["srcc"], one["epoch"]))
+        if self.settings.soup > 1 and row["epoch"] > 0 and not math.isnan(figure):
+            state.best.append({"figure": figure, "epoch": row["epoch"], "weights": judged})
+            state.best.sort(key=lambda one: (-one["figure"], one["epoch"]))
             del state.best[self.settings.soup :]
 
     def _judge(self, when: str) -> dict[str, float]:
-        """Validation agreement of the weights as they are."""
+        """Validation figures of the weights as they are."""
         self.backbone.module().eval()
-        pairs = self.splits.validation
+        pairs = self.splits.validated
         cosine = cosines_shared(self.backbone, pairs, self.tower, self.text_tower, self.processes)
-        found = agreement(cosine, pairs)
-        reason = why_undefined(cosine, pairs)
+        reason = why_undefined(divided(cosine, self.splits)[0], self.splits.validation)
         if reason is not None:
             log.warning("%s: validation SRCC is undefined: %s", when, reason)
-        return {f"validation_{name}": found[name] for name in ("srcc", "lcc", "ktau", "mse")}
+        found = judge(cosine, self.splits)
+        return {f"validation_{name}": value for name, value in found.items()}
 
     def finish(self) -> dict[str, Any] | None:
         """Leave the backbone with the best weights; the soup's row, where the soup is no worse."""
@@ -325,10 +382,15 @@ class _Run:
         if len(state.best) > 1 and state.best_epoch > 0:
             put_weights(module, mean_weights([one["weights"] for one in state.best]))
             found = self._judge("soup")
-            if found["validation_srcc"] >= state.best_srcc:
+            if found[f"validation_{self.best_by}"] >= state.best_figure:
                 return {**state.log[state.best_epoch], **found}
         put_weights(module, state.best_weights)
         return None
+
+
+def chosen_by_accuracy(splits: Splits, settings: TrainingSettings) -> bool:
+    """Whether the best epoch is the one that decides most validation choices as people did."""
+    return settings.best_by == ACCURACY or (settings.best_by == "auto" and not splits.validation)
 
 
 def _groups(plans: Sequence[Plan], size: int) -> list[Sequence[Plan]]:
@@ -337,9 +399,9 @@ def _groups(plans: Sequence[Plan], size: int) -> list[Sequence[Plan]]:
 
 def _named(batch: Batch) -> str:
     return listed(
-        batch.examples,
+        [f"{item.where} ({item.audio}, {item.text!r})" for item in batch.examples]
+        + [choice.where for choice in batch.choices],
         MAX_NAMED,
-        show=lambda item: f"{item.where} ({item.audio}, {item.text!r})",
         between="; ",
-        rest=" and {} more pairs",
+        rest=" and {} more" + ("" if batch.choices else " pairs"),
     )

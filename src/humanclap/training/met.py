@@ -9,7 +9,8 @@ from humanclap.audio.identity import clip_codes
 from humanclap.clap.identities import Identities, identities_of
 from humanclap.errors import AudioError, InputError, LeakageError, listed
 from humanclap.records import UNKNOWN_MET, roles_met
-from humanclap.training.dataset import Example, Splits
+from humanclap.training.dataset import Heard
+from humanclap.training.splits import Splits
 
 MAX_NAMED = 3
 """How many pairs a refusal names."""
@@ -17,13 +18,13 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetBefore:
-    """Validation pairs of which the base model met caption or clip.
+    """Validation pairs, sides of choices among them, of which the base model met caption or clip.
 
     pairs: those, each with what was met (`records.Score.met`); unknown: pairs of which it cannot be
     told; total: validation pairs.
     """
 
-    pairs: tuple[tuple[Example, str], ...]
+    pairs: tuple[tuple[Heard, str], ...]
     unknown: int
     total: int
 
@@ -56,7 +57,7 @@ class MetBefore:
             )
 
 
-def met_before(base: Identities, validation: Sequence[Example]) -> MetBefore:
+def met_before(base: Identities, validation: Sequence[Heard]) -> MetBefore:
     """Look for the validation pairs among what `base` met; each distinct clip is decoded once.
 
     Where nothing is known of the base, nothing is decoded. Raises InputError naming row and file.
@@ -64,10 +65,10 @@ def met_before(base: Identities, validation: Sequence[Example]) -> MetBefore:
     if not (base.captions or base.clips):
         unknown = 0 if base.complete else len(validation)
         return MetBefore(pairs=(), unknown=unknown, total=len(validation))
-    by_path: dict[object, list[Example]] = {}
+    by_path: dict[object, list[Heard]] = {}
     for item in validation:
         by_path.setdefault(item.path, []).append(item)
-    said: list[tuple[Example, str]] = []
+    said: list[tuple[Heard, str]] = []
     for items in by_path.values():
         try:
             codes = clip_codes(items[0].path)
@@ -82,7 +83,10 @@ def met_before(base: Identities, validation: Sequence[Example]) -> MetBefore:
 
 
 def identities_after(base: Identities, splits: Splits) -> Identities:
-    """The base's, the training pairs (tuned) and the validation pairs (calibrated)."""
-    tuned = identities_of((item.path, item.text, "tuned") for item in splits.train)
-    chosen = identities_of((item.path, item.text, "calibrated") for item in splits.validation)
+    """The base's, the training pairs (tuned) and the validation pairs (calibrated).
+
+    Sides of choices are pairs like those that were rated.
+    """
+    tuned = identities_of((item.path, item.text, "tuned") for item in splits.trained)
+    chosen = identities_of((item.path, item.text, "calibrated") for item in splits.validated)
     return base | tuned | chosen

@@ -14,13 +14,14 @@ from humanclap.errors import SettingsError
 from humanclap.training.losses import Normalise, huber, mae, mse, pair_cosine, power_weight
 from humanclap.training.losses import sce as plain_sce
 from humanclap.training.losses import wsce as weighted_sce
-from humanclap.training.ranking import bradley_terry, difference, listnet, rank_margin
+from humanclap.training.ranking import bradley_terry, choice, difference, listnet, rank_margin
 
 CONTRASTIVE = ("sce", "wsce")
 POINTWISE = ("mse", "mae", "huber")
 WITHIN_BATCH = ("margin", "bradley-terry", "listnet", "difference")
 LISTENER = "listener"
-TERMS: tuple[str, ...] = (*CONTRASTIVE, *POINTWISE, *WITHIN_BATCH, LISTENER)
+CHOICE = "choice"
+TERMS: tuple[str, ...] = (*CONTRASTIVE, *POINTWISE, *WITHIN_BATCH, LISTENER, CHOICE)
 """Every term an objective may hold."""
 
 
@@ -115,7 +116,7 @@ def _coefficient(written: str, objective: str) -> float:
 def loss_terms(
     terms: dict[str, float], batch: RatedBatch, settings: ObjectiveSettings
 ) -> dict[str, Tensor]:
-    """Each named term as a scalar, times its coefficient; the objective is their sum."""
+    """Each named term on ratings as a scalar, times its coefficient."""
     mean, deviation = batch.unit
     cosine = (pair_cosine(batch.audio, batch.text) - mean) / deviation  # (batch,)
     relevance = (batch.relevance - mean) / deviation  # (batch,)
@@ -131,6 +132,25 @@ def loss_terms(
             value = 0.0 * cosine.sum() if batch.listener is None else batch.listener
         values[term] = value if coefficient == 1.0 else coefficient * value
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenBatch:
+    """What the term `choice` sees of a batch of choices.
+
+    gap: (choices,), cosine of the first side less that of the second; share: (choices,), people's
+    for the first, in [0, 1]; certainty: (choices,), how much each counts, alike where None.
+    """
+
+    gap: Tensor
+    share: Tensor
+    certainty: Tensor | None = None
+
+
+def choice_term(coefficient: float, batch: ChosenBatch, temperature: float) -> Tensor:
+    """The term on choices as a scalar, times its coefficient."""
+    value = choice(batch.gap, batch.share, temperature=temperature, certainty=batch.certainty)
+    return value if coefficient == 1.0 else coefficient * value
 
 
 def _contrastive(term: str, batch: RatedBatch, settings: ObjectiveSettings) -> Tensor:

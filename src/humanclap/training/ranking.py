@@ -1,8 +1,8 @@
-"""Losses on the order and the differences of pairs within a batch, as pure functions.
+"""Losses on the order and the differences of pairs, as pure functions.
 
 cosine, relevance: (batch,), what the model and what people say of each pair. certainty: (batch,),
 how much each pair counts, everywhere 1 where None; two pairs together count the product. Every
-loss is a scalar, 0 with zero gradient where the batch holds nothing to compare.
+loss within a batch is a scalar, 0 with zero gradient where it holds nothing to compare.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from humanclap.training.losses import weighted_mean
 
 
 def _differences(values: Tensor) -> Tensor:
@@ -85,3 +87,18 @@ def difference(
     gap = (_differences(cosine) - _differences(relevance)).abs()  # (batch, batch)
     distinct = 1 - torch.eye(len(cosine), dtype=cosine.dtype, device=cosine.device)
     return _mean_over(F.relu(gap - margin) / 2, distinct, certainty)
+
+
+def choice(
+    gap: Tensor, share: Tensor, *, temperature: float, certainty: Tensor | None = None
+) -> Tensor:
+    """Negative log-likelihood of people's votes, P(first before second) = sigmoid(gap / T).
+
+    gap: (choices,), cosine of the first side less that of the second; share: (choices,), share of
+    the votes for the first, a vote for neither as half of one for each, in [0, 1]; certainty:
+    (choices,). Mean over choices of -(p log P + (1 - p) log(1 - P)), p = share.
+    Source: Bradley & Terry 1952; as a loss on scores with shares of votes as soft labels Christiano
+    et al. 2017, section 2.2.3; with hard labels the reward model's loss of Ouyang et al. 2022.
+    """
+    each = F.binary_cross_entropy_with_logits(gap / temperature, share, reduction="none")
+    return weighted_mean(each, certainty)

@@ -20,25 +20,22 @@ from humanclap.clap.text_account import text_warnings
 from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
-from humanclap.scale import UNSTATED, RatingScale, ask_for_scale, check_targets_scale
+from humanclap.scale import RatingScale
 from humanclap.training.card import model_card
-from humanclap.training.dataset import (
-    Example,
-    Splits,
-    check_files,
-    make_splits,
-    read_examples,
-    with_answers,
-)
+from humanclap.training.choices import ChoiceExample, sides_of
+from humanclap.training.dataset import Heard
 from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
-from humanclap.training.loop import Outcome, train
+from humanclap.training.inputs import Tables, read_splits
+from humanclap.training.loop import Outcome, chosen_by_accuracy, train
 from humanclap.training.met import MetBefore, identities_after, met_before
 from humanclap.training.processes import Processes, processes
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
+from humanclap.training.splits import Splits
 from humanclap.training.state import RunFolder, RunState
 from humanclap.training.towers import audio_tower, text_tower
 from humanclap.training.validation import (
+    ACCURACY,
     FIGURES,
     cosines,
     fit_calibration,
@@ -53,18 +50,19 @@ logger = logging.getLogger(__name__)
 class TrainedModel:
     """The result of `train_from_tables`: where the model is and what it is.
 
-    met_before: the validation pairs the base model met.
+    calibration: None where no rated pair validates; met_before: the validation pairs the base model
+    met.
     """
 
     checkpoint: Path
     splits: Splits
     outcome: Outcome
-    calibration: Calibration
+    calibration: Calibration | None
     met_before: MetBefore
 
 
 def train_from_tables(
-    table: str | Path,
+    table: str | Path | None,
     *,
     model: str | Path,
     output: str | Path,
@@ -72,6 +70,8 @@ def train_from_tables(
     audio_root: str | Path | None = None,
     validation_table: str | Path | None = None,
     validation_fraction: float | None = None,
+    choices: str | Path | None = None,
+    validation_choices: str | Path | None = None,
     ratings: str | Path | None = None,
     question: str | None = None,
     features: str | Path | None = None,
@@ -92,34 +92,39 @@ def train_from_tables(
     scale_stated: bool = False,
     progress: Progress = silent,
 ) -> TrainedModel:
-    """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets.
+    """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets, on people's
+    choices, or on both.
 
     Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
-    `checkpoint/`, a model with its calibration and model card. ratings: the single answers, for
-    the term `listener`, and question: which of theirs the targets are about (`with_answers`);
+    `checkpoint/`, a model with its calibration and model card. choices, validation_choices: tables
+    of choices or votes (`humanclap.choices.read_votes`); with no rated pair to validate on there is
+    no calibration, as a choice says which is better and not how good. ratings: the single answers,
+    for the term `listener`, and question: which of theirs the targets are about (`with_answers`);
     features: a folder where the output of frozen encoders is kept between runs; cache: without that
     folder, keep it in the user's cache; log_to: `tensorboard`, `wandb`; refuse_trained_on:
-    LeakageError where the base model met a
-    caption or a clip of the validation pairs, as far as its checkpoint says; name: of the trained
-    model, in signatures and on its card, `tuned_name` where None; licence: on the card, in the
-    hub's words, the base's where None; whole: store the weights that a packaged base has too;
-    scale_stated: the settings' rating_scale 0..10 was chosen, and mean ratings may all lie in 1..5.
+    LeakageError where the base model met a caption or a clip of the validation pairs, as far as its
+    checkpoint says; name: of the trained model, in signatures and on its card, `tuned_name` where
+    None; licence: on the card, in the hub's words, the base's where None; whole: store the weights
+    that a packaged base has too; scale_stated: the settings' rating_scale 0..10 was chosen, and
+    mean ratings may all lie in 1..5.
     revision, processor: of the base, as `load_checkpoint` takes them.
     Under `accelerate launch` the processes train together and the first of them writes. Everything
     a user can have wrong is refused before the first step: InputError and its kinds.
     """
     check_name(name)
     check_licence(licence)
-    splits = _read_splits(
-        table,
-        audio_root,
-        validation_table,
-        validation_fraction,
-        settings,
-        ratings,
-        question,
-        scale_stated,
+    tables = Tables(
+        targets=table,
+        choices=choices,
+        validation=validation_table,
+        validation_choices=validation_choices,
+        validation_fraction=validation_fraction,
+        ratings=ratings,
+        question=question,
+        audio_root=audio_root,
+        scale_stated=scale_stated,
     )
+    splits = read_splits(tables, settings)
     with processes(settings.device) as others:
         loaded = load_checkpoint(
             model,
@@ -130,21 +135,21 @@ def train_from_tables(
             progress=progress,
         )
         known = loaded.known_identities()
-        met = met_before(known, splits.validation)
+        met = met_before(known, splits.validated)
+        pairs = (*splits.trained, *splits.validated)
         if refuse_trained_on:
             met.refuse()
         backbone = loaded.backbone.to(others.device)
         if others.rank == 0:
-            warn_of_texts(backbone, (*splits.train, *splits.validation))
+            warn_of_texts(backbone, pairs)
         base = base_record(loaded)
         own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
         state = _open(folder, others, resume=resume, overwrite=overwrite)
         files = _feature_store(features, cache, backbone, base["fingerprint"])
-        pairs = (*splits.train, *splits.validation)
         audio = audio_tower(backbone, settings, pairs, progress, files=files)
         text = text_tower(backbone, settings, pairs, files=files)
-        before = cosines(backbone, splits.validation, audio, text)
+        before = cosines(backbone, splits.validated, audio, text)
         first_epoch = 1 if state is None else state.epoch + 1
         names = log_to if others.rank == 0 else ()
         with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
@@ -160,14 +165,13 @@ def train_from_tables(
                 reporters=logs,
                 progress=progress if others.rank == 0 else silent,
             )
-        after = cosines(backbone, splits.validation, audio, text)
+        after = cosines(backbone, splits.validated, audio, text)
         calibration = calibrate(after, splits, settings)
         if others.rank == 0:
             record = training_record(splits, settings, outcome, base, note)
             record["data"]["validation_met_before"] = len(met.pairs)
-            record["validation"]["intervals"] = validation_intervals(
-                before, after, splits.validation
-            )
+            record["data"]["validation_met_of"] = met.total
+            record["validation"]["intervals"] = validation_intervals(before, after, splits)
             trained = Checkpoint(
                 backbone,
                 calibration,
@@ -235,7 +239,7 @@ def check_licence(licence: str | None) -> None:
         )
 
 
-def warn_of_texts(backbone: Backbone, examples: Sequence[Example]) -> None:
+def warn_of_texts(backbone: Backbone, examples: Sequence[Heard]) -> None:
     """Log what the model cannot read, or not whole, of the texts it is to learn from."""
     texts = sorted({item.text for item in examples})
     accounts = dict(zip(texts, backbone.text_accounts(texts), strict=True))
@@ -277,62 +281,17 @@ def _open(
     return found
 
 
-def _read_splits(
-    table: str | Path,
-    audio_root: str | Path | None,
-    validation_table: str | Path | None,
-    validation_fraction: float | None,
-    settings: TrainingSettings,
-    ratings: str | Path | None,
-    question: str | None,
-    scale_stated: bool,
-) -> Splits:
-    """Read, divide and check everything that can be checked without decoding."""
-    scale = RatingScale.parse(settings.rating_scale)
-    validation = None
-    if validation_table is not None:
-        validation = read_examples(validation_table, audio_root=audio_root)
-        _check_scale(validation, scale, scale_stated, validation_table)
-    examples = read_examples(table, audio_root=audio_root)
-    _check_scale(examples, scale, scale_stated, table)
-    if ratings is not None:
-        examples = with_answers(examples, ratings, scale, question=question)
-    splits = make_splits(
-        examples,
-        settings,
-        table=table,
-        validation=validation,
-        validation_fraction=validation_fraction,
-    )
-    check_files((*splits.train, *splits.validation))
-    return splits
-
-
-def _check_scale(
-    examples: Sequence[Example], scale: RatingScale, stated: bool, table: str | Path
-) -> None:
-    """Raise SettingsError for a mean rating outside the scale; InputError where `target` and `mos`
-    are of two scales, or the scale is in doubt.
-    """
-    for item in examples:
-        if item.mos not in scale:
-            raise SettingsError(
-                f"{item.where}: mos {item.mos:g} is outside the rating_scale {scale}; set "
-                "rating_scale to the study's scale"
-            )
-    relevances, ratings = [item.relevance for item in examples], [item.mos for item in examples]
-    check_targets_scale(relevances, ratings, scale, where=str(table))
-    ask_for_scale(
-        ratings, UNSTATED if not stated and scale == UNSTATED else scale, where=str(table)
-    )
-
-
 def calibrate(
     cosine: NDArray[np.float64], splits: Splits, settings: TrainingSettings
-) -> Calibration:
-    """The line from cosine to mean rating with its error; cosine: of the validation pairs, (n,)."""
+) -> Calibration | None:
+    """The line from cosine to mean rating with its error, None where no rated pair validates.
+
+    cosine: of `splits.validated`; choices have no part in it.
+    """
+    if not splits.validation:
+        return None
     return fit_calibration(
-        cosine,
+        cosine[: len(splits.validation)],
         splits.validation,
         scale=RatingScale.parse(settings.rating_scale),
         fitted_on=splits.validation_name,
@@ -357,8 +316,10 @@ def training_record(
             "train": _counts(splits.train),
             "validation": _counts(splits.validation),
             "validation_name": splits.validation_name,
+            **_choice_counts(splits),
         },
         "best_epoch": outcome.best_epoch,
+        "best_by": ACCURACY if chosen_by_accuracy(splits, settings) else "srcc",
         "epochs": outcome.epochs,
         "steps": outcome.steps,
         "souped": outcome.souped is not None,
@@ -370,12 +331,33 @@ def training_record(
 
 
 def validation_metrics(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """srcc, lcc, ktau and mse out of a row of the log, None where undefined."""
-    found = {name: float(row[f"validation_{name}"]) for name in FIGURES}
+    """srcc, lcc, ktau and mse out of a row of the log, None where undefined, and accuracy where
+    there were validation choices.
+    """
+    names = [name for name in (*FIGURES, ACCURACY) if f"validation_{name}" in row]
+    found = {name: float(row[f"validation_{name}"]) for name in names}
     return {name: None if math.isnan(value) else value for name, value in found.items()}
 
 
-def _counts(examples: Sequence[Example]) -> dict[str, int]:
+def _choice_counts(splits: Splits) -> dict[str, dict[str, int]]:
+    """Of training and validation choices; nothing where there are none."""
+    sides = {
+        "train_choices": splits.train_choices,
+        "validation_choices": splits.validation_choices,
+    }
+    return {name: _chosen(side) for name, side in sides.items() if any(sides.values())}
+
+
+def _chosen(choices: Sequence[ChoiceExample]) -> dict[str, int]:
+    return {
+        "choices": len(choices),
+        "decided": sum(choice.decided for choice in choices),
+        "votes": sum(choice.votes for choice in choices),
+        **_counts(sides_of(choices)),
+    }
+
+
+def _counts(examples: Sequence[Heard]) -> dict[str, int]:
     return {
         "pairs": len(examples),
         "clips": len({item.path for item in examples}),

@@ -13,7 +13,7 @@ from typing import Any
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
 from humanclap.training.losses import Normalise
-from humanclap.training.objective import parse_objective
+from humanclap.training.objective import CHOICE, parse_objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,17 @@ class TrainingSettings:
     """By how much the better pair shall lead in `margin`."""
     rank_temperature: float = 0.1
     """Divides cosines (and targets) in `bradley-terry` and `listnet`."""
+    choice_temperature: float = 0.1
+    """Divides the difference of two cosines in `choice`."""
     rank_least_difference: float = 0.0
     """`margin` and `bradley-terry` do not rank targets nearer than this."""
     difference_margin: float = 0.1
     """Error that costs nothing in `difference`."""
     standardise_targets: bool = False
-    """Targets and cosines in standard deviations of the training targets, in all terms but sce
-    and wsce (as SPO-CLAPScore); margins and deltas are then in that unit too."""
+    """Targets and cosines in standard deviations of the training targets, in all terms but sce,
+    wsce and choice (as SPO-CLAPScore); margins and deltas are then in that unit too."""
     certainty_weights: bool = False
-    """A pair counts by the certainty of its mean rating (n and spread)."""
+    """A pair counts by the certainty of its mean rating (n and spread), a choice by its votes."""
     listener_ridge: float = 0.1
     """How strongly `listener` draws a listener to bias 0 and scale 1."""
     listener_learning_rate: float = 0.01
@@ -68,7 +70,7 @@ class TrainingSettings:
     """Adapters are scaled by alpha / rank."""
     epochs: int = 20
     batch_size: int = 32
-    """Pairs embedded together; the in-batch negatives come from these."""
+    """Rated pairs embedded together, and as many choices; negatives come from the pairs."""
     gradient_accumulation: int = 1
     """Batches per optimiser step."""
     learning_rate: float = 1e-4
@@ -83,8 +85,11 @@ class TrainingSettings:
     """Share of all steps over which the learning rate rises from 0; then it follows a cosine."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm; 0 switches clipping off."""
+    best_by: str = "auto"
+    """What the best epoch has most of on the validation data: `srcc`, `accuracy` (of choices), or
+    `auto`: SRCC where there are rated pairs, else accuracy."""
     patience: int = 5
-    """Epochs without a better validation SRCC before training stops; 0 never stops early."""
+    """Epochs without a better one before training stops; 0 never stops early."""
     ema_decay: float = 0.0
     """Above 0, an exponential moving average of the weights is validated and kept instead."""
     soup: int = 0
@@ -135,6 +140,16 @@ class TrainingSettings:
         """Factor of each term of the objective, in the order written."""
         return parse_objective(self.objective)
 
+    @property
+    def rating_coefficients(self) -> dict[str, float]:
+        """Those of the terms that learn from ratings."""
+        return {name: value for name, value in self.coefficients.items() if name != CHOICE}
+
+    @property
+    def learns_choices(self) -> bool:
+        """Whether the objective has a term for people's choices."""
+        return CHOICE in self.coefficients
+
     def as_dict(self) -> dict[str, Any]:
         """Plain dict, ready for JSON."""
         return asdict(self)
@@ -148,6 +163,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "train_audio": ("as train", "frozen", *HOW),
     "train_text": ("as train", "frozen", *HOW),
     "precision": ("fp32", "bf16"),
+    "best_by": ("auto", "srcc", "accuracy"),
 }
 _RANGES = {
     "epochs": (1, math.inf),
@@ -163,6 +179,7 @@ _RANGES = {
     "huber_delta": (1e-6, math.inf),
     "rank_margin": (0.0, math.inf),
     "rank_temperature": (1e-6, math.inf),
+    "choice_temperature": (1e-6, math.inf),
     "rank_least_difference": (0.0, math.inf),
     "difference_margin": (0.0, math.inf),
     "listener_ridge": (0.0, math.inf),

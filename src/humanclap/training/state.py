@@ -28,15 +28,15 @@ class RunState:
     """Everything that changes from epoch to epoch.
 
     epoch: epochs done; step: optimiser steps done; weights, best_weights: what learns, by name,
-    with the buffers; log: one row per epoch, epoch 0 = before training; average: the EMA's
-    weights; listeners: biases and scales; best: the best epochs for the soup, each with its srcc,
-    epoch and weights, best first.
+    with the buffers; best_figure: what the best epoch was chosen by; log: one row per epoch, epoch
+    0 = before training; average: the EMA's weights; listeners: biases and scales; best: the best
+    epochs for the soup, each with its figure, epoch and weights, best first.
     """
 
     epoch: int = 0
     step: int = 0
     best_epoch: int = 0
-    best_srcc: float = float("nan")
+    best_figure: float = float("nan")
     weights: dict[str, Tensor] = field(default_factory=dict)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)

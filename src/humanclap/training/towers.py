@@ -20,7 +20,7 @@ from humanclap.clap.pooling import pool_each
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.clips import ClipStore, training_window
-from humanclap.training.dataset import Example
+from humanclap.training.dataset import Heard
 from humanclap.training.features import FeatureStore, encoded_texts
 from humanclap.training.parameters import encoder_learns
 from humanclap.training.settings import TrainingSettings
@@ -52,7 +52,7 @@ class AudioInputs:
 class AudioTower(Protocol):
     """What the loop needs of the audio side."""
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
+    def load(self, examples: Sequence[Heard], places: Sequence[float]) -> AudioInputs:
         """Inputs of as many clips; places in [0, 1) choose a part where a tower takes parts."""
 
     def embed(self, inputs: AudioInputs) -> Tensor:
@@ -70,8 +70,8 @@ class LearningTower:
         self._clips = clips
         self._samples = round(backbone.window_s * backbone.sample_rate)
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
-        """One window per example, cropped at random: (batch, window_samples).
+    def load(self, examples: Sequence[Heard], places: Sequence[float]) -> AudioInputs:
+        """One window per pair, cropped at random: (batch, window_samples).
 
         A crop of a clip longer than the window is full of its sound; there is no filled rest.
         """
@@ -101,7 +101,7 @@ class FrozenTower:
     def __init__(
         self,
         backbone: Backbone,
-        examples: Sequence[Example],
+        examples: Sequence[Heard],
         progress: Progress = silent,
         *,
         files: FeatureStore | None = None,
@@ -129,7 +129,7 @@ class FrozenTower:
                 files.keep_clip(path, {"features": found.outputs, "weights": found.weights})
             progress(len(self._clips), len(distinct), "clips encoded")
 
-    def load(self, examples: Sequence[Example], places: Sequence[float]) -> AudioInputs:
+    def load(self, examples: Sequence[Heard], places: Sequence[float]) -> AudioInputs:
         """The features of every window of every example's clip; places are not needed."""
         return _joined([self._clips[item.path] for item in examples])
 
@@ -227,7 +227,7 @@ def _noise(backbone: Backbone) -> Tensor:
 def audio_tower(
     backbone: Backbone,
     settings: TrainingSettings,
-    examples: Sequence[Example],
+    examples: Sequence[Heard],
     progress: Progress = silent,
     *,
     files: FeatureStore | None = None,
@@ -247,7 +247,7 @@ def audio_tower(
 def text_tower(
     backbone: Backbone,
     settings: TrainingSettings,
-    examples: Sequence[Example],
+    examples: Sequence[Heard],
     *,
     files: FeatureStore | None = None,
 ) -> TextTower:

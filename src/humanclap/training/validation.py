@@ -13,13 +13,20 @@ from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Calibration
 from humanclap.grouping import caption_key, connected_groups
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
-from humanclap.metrics.bootstrap import Statistics, bootstrap, paired_difference
+from humanclap.metrics.bootstrap import (
+    Statistics,
+    bootstrap,
+    cluster_bootstrap,
+    paired_difference,
+)
 from humanclap.metrics.rating_map import LEAST_GROUPS, fit_rating_map, rating_variance
 from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.scale import RatingScale
 from humanclap.training.batches import share_of
-from humanclap.training.dataset import Example
+from humanclap.training.choices import ChoiceExample, accuracy, credits
+from humanclap.training.dataset import Example, Heard
 from humanclap.training.processes import Processes
+from humanclap.training.splits import Splits
 from humanclap.training.towers import AudioTower, TextTower
 
 TEXTS_PER_BATCH = 16
@@ -31,7 +38,7 @@ Agreement = dict[str, float]
 @torch.no_grad()
 def cosines(
     backbone: Backbone,
-    examples: Sequence[Example],
+    examples: Sequence[Heard],
     tower: AudioTower,
     text_tower: TextTower | None = None,
 ) -> NDArray[np.float64]:
@@ -54,7 +61,7 @@ def cosines(
 
 def cosines_shared(
     backbone: Backbone,
-    examples: Sequence[Example],
+    examples: Sequence[Heard],
     tower: AudioTower,
     text_tower: TextTower,
     processes: Processes,
@@ -80,10 +87,41 @@ def agreement(cosine: NDArray[np.float64], examples: Sequence[Example]) -> Agree
 
 
 def why_undefined(cosine: NDArray[np.float64], examples: Sequence[Example]) -> str | None:
-    """Why the correlations of `agreement` are NaN, None where they are not."""
+    """Why the correlations of `agreement` are NaN, None where they are not, or none are asked."""
+    if not examples:
+        return None
     if not np.isfinite(cosine).all():
         return f"{int((~np.isfinite(cosine)).sum())} cosines are not finite"
     return undefined_reason(cosine, [item.relevance for item in examples])
+
+
+def judge(cosine: NDArray[np.float64], splits: Splits) -> dict[str, float]:
+    """`FIGURES` of the rated validation pairs, NaN where there are none, and `ACCURACY` where there
+    are validation choices; cosine: of `splits.validated`.
+    """
+    rated, gaps = divided(cosine, splits)
+    found = dict.fromkeys(FIGURES, math.nan)
+    if splits.validation:
+        every = agreement(rated, splits.validation)
+        found = {name: every[name] for name in FIGURES}
+    if splits.validation_choices:
+        found[ACCURACY] = accuracy(gaps, splits.validation_choices)
+    return found
+
+
+def divided(
+    cosine: NDArray[np.float64], splits: Splits
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosines of `splits.validated` -> those of the rated pairs, and first less second side of the
+    choices.
+    """
+    count = len(splits.validation)
+    return cosine[:count], gaps_of(cosine[count:])
+
+
+def gaps_of(cosine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosines of `sides_of` choices, (2 n,) -> first less second side, (n,)."""
+    return cosine[0::2] - cosine[1::2]
 
 
 Intervals = dict[str, dict[str, tuple[float, float] | None]]
@@ -91,9 +129,50 @@ Intervals = dict[str, dict[str, tuple[float, float] | None]]
 
 FIGURES = ("srcc", "lcc", "ktau", "mse")
 """What a model card tells of the validation pairs."""
+ACCURACY = "accuracy"
+"""What it tells of the validation choices: the share that the model decides as most people did."""
 
 
 def validation_intervals(
+    before: NDArray[np.float64], after: NDArray[np.float64], splits: Splits
+) -> Intervals:
+    """95 % intervals of what `judge` finds before and after training, and of `after - before`.
+
+    before, after: cosines of `splits.validated`.
+    """
+    (rated, gaps), (rated_after, gaps_after) = (divided(one, splits) for one in (before, after))
+    found: Intervals = {when: {} for when in ("before", "after", "gain")}
+    if splits.validation:
+        found = rating_intervals(rated, rated_after, splits.validation)
+    if splits.validation_choices:
+        chosen = choice_intervals(gaps, gaps_after, splits.validation_choices)
+        for when, ends in chosen.items():
+            found[when][ACCURACY] = ends
+    return found
+
+
+def choice_intervals(
+    before: NDArray[np.float64], after: NDArray[np.float64], choices: Sequence[ChoiceExample]
+) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals of the accuracy `before` and `after`, and of its `gain`.
+
+    before, after: gaps (n,). What the sides of a choice share, clip or text, is drawn whole.
+    """
+    (first, clusters), (second, _) = credits(before, choices), credits(after, choices)
+    columns = {"before": first, "after": second, "gain": second - first}
+    if not all(len(column) and np.isfinite(column).all() for column in columns.values()):
+        return dict.fromkeys(columns)
+
+    def means(times: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {name: times @ column / times.sum(axis=1) for name, column in columns.items()}
+
+    drawn = cluster_bootstrap(means, clusters, rng=np.random.default_rng(0))
+    return {
+        name: (one.low, one.high) if math.isfinite(one.low) else None for name, one in drawn.items()
+    }
+
+
+def rating_intervals(
     before: NDArray[np.float64], after: NDArray[np.float64], examples: Sequence[Example]
 ) -> Intervals:
     """95 % intervals of `FIGURES` before and after training, and of `after - before` (`gain`).

@@ -19,6 +19,7 @@ from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.projection import AudioProjection, TextProjection
 from humanclap.clap.mini.storage import (
     CONFIG,
+    Unfilled,
     load_tensors,
     packaged,
     read_checkpoint,
@@ -80,7 +81,9 @@ class MiniCLAP(nn.Module):
         directory = packaged("mini") if directory is None else Path(directory)
         settings, tensors, text_directory = read_checkpoint(directory)
         config = config_of(directory, settings)
-        model = cls(config, read_tokenizer(text_directory, config.text_vocabulary))
+        tokenizer = read_tokenizer(text_directory, config.text_vocabulary)
+        with Unfilled():
+            model = cls(config, tokenizer)
         load_tensors(model, tensors, directory)
         return model.freeze_encoders(freeze_encoders).eval()
 

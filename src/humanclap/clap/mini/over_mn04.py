@@ -13,6 +13,7 @@ from humanclap.clap.mini.mn04 import MN04_SHA256, load_mn04
 from humanclap.clap.mini.model import MiniCLAP, config_of
 from humanclap.clap.mini.storage import (
     AUDIO,
+    Unfilled,
     load_tensors,
     packaged,
     read_checkpoint,
@@ -57,7 +58,9 @@ class MiniMN04CLAP(MiniCLAP):
         settings, ours, text_directory = read_checkpoint(directory, leave=cls.left_out)
         config = config_of(directory, settings)
         network = load_mn04(mn04, sha256=sha256)
-        model = cls(config, read_tokenizer(text_directory, config.text_vocabulary), network)
+        tokenizer = read_tokenizer(text_directory, config.text_vocabulary)
+        with Unfilled():
+            model = cls(config, tokenizer, network)
         audio = {name: v for name, v in model.state_dict().items() if name.startswith(AUDIO)}
         load_tensors(model, {**ours, **audio}, directory)
         return model.freeze_encoders(freeze_encoders).eval()

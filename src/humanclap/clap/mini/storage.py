@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from humanclap.clap.checkpoint import MANIFEST, PACKAGED, SHARES
 from humanclap.errors import CheckpointError, naming_file
@@ -161,6 +162,24 @@ def read_tokenizer(directory: Path, vocabulary: int) -> Tokenizer:
             f"{path}: {size} pieces, but the model has {vocabulary}; is it another model's file?"
         )
     return tokenizer
+
+
+class Unfilled(TorchFunctionMode):
+    """Within it, this thread's new modules keep whatever lies in memory: `load_tensors` follows.
+
+    Drawing random numbers for them would take as long as reading the file, and move torch's global
+    generator.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given.get("tensor", *args[:1])
+        if func is Tensor.normal_:  # inside `orthogonal_`, which is not asked for itself
+            return args[0].zero_()
+        return func(*args, **given)
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], directory: Path) -> None:

@@ -11,6 +11,7 @@ from tokenizers import trainers as tokenizer_trainers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from humanclap.clap.backbone import at_least_float32
 from humanclap.clap.mini.config import MiniConfig
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -100,9 +101,9 @@ class TextEncoder(nn.Module):
             tokens = layer(tokens, visible)
         weights = mask.unsqueeze(2).to(tokens.dtype)
         pooled = (self.norm(tokens) * weights).sum(1) / weights.sum(1)
-        sentence = F.normalize(self.output(pooled).float(), dim=1)
-        profile = F.normalize(self.profile(pooled).float(), dim=1)
-        return torch.cat([sentence, self.order(pooled).float(), profile], dim=1)
+        sentence = F.normalize(at_least_float32(self.output(pooled)), dim=1)
+        profile = F.normalize(at_least_float32(self.profile(pooled)), dim=1)
+        return torch.cat([sentence, at_least_float32(self.order(pooled)), profile], dim=1)
 
 
 def encode(

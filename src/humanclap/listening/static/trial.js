@@ -1,7 +1,9 @@
-// One trial at a time: hear the clip to its end, answer, go on; back to the last answer, if wished.
+// One trial at a time: hear its one or two sounds to the end, answer, go on; back to the last
+// answer, if wished.
 
 import { AnswerQueue, Store, newId } from "./queue.js";
 import { Clips } from "./clips.js";
+import { Player } from "./player.js";
 
 const DIGITS_MS = 1000;
 const plan = JSON.parse(document.getElementById("plan").textContent);
@@ -10,8 +12,9 @@ const say = (name, values = {}) =>
   plan.wording[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
 const store = new Store(`humanclap:${plan.queue}:`);
-const audio = new Audio();
 const noise = new Audio();
+const letters = Object.keys(plan.keys).length > 0; // letters answer, not digits
+const captions = [...document.querySelectorAll(".caption")];
 const scales = [...document.querySelectorAll("fieldset.scale")];
 const queue = new AnswerQueue({
   store,
@@ -28,18 +31,36 @@ const clips = new Clips({
   url: plan.clip_url,
   ahead: plan.clips_ahead,
   onFailure: () => hint("sound_failed"),
-  onGone: leaveOut,
+  onGone: (sound) => leaveOut(trialOf(sound)),
   onAway: () => window.location.assign(plan.next_url),
 });
+
+const players = [...document.querySelectorAll(".player")].map(
+  (root) =>
+    new Player(root, {
+      say,
+      hint,
+      mustPlay: plan.must_play_to_end,
+      onStart: (player) => {
+        silence(player);
+        keep();
+      },
+      onEnd: () => {
+        keep();
+        enable();
+        hint(answerable() ? "rate_now" : "listen_first");
+      },
+      onFailure: takeWav,
+    }),
+);
 
 const done = new Set(queue.pending().map((answer) => answer.trial_id));
 let left = plan.trials.filter((trial) => !done.has(trial.trial_id));
 let last = lastGiven(); // the answer that may be changed: { trial, answer_id, values, state }
 let revising = false;
 let trial = null;
-let state = null; // { plays, heard, elapsed_ms, values } of this trial, kept over a reload
+let state = null; // { sounds, elapsed_ms, values } of this trial, kept over a reload
 let shownAt = 0;
-let furthest = 0; // seconds of the clip heard so far, from its start
 let typed = "";
 let typedAt = 0;
 let ended = false;
@@ -51,8 +72,33 @@ function lastGiven() {
   const item = [...plan.trials, plan.last].find((one) => one && one.trial_id === known?.trial_id);
   if (!item) return null;
   const elapsed_ms = 1000 * known.trial_s;
-  const given = { plays: known.play_count, heard: true, elapsed_ms, values: known.values };
+  const plays = [known.play_count, known.play_count_second].slice(0, item.sounds.length);
+  const sounds = plays.map((count) => ({ plays: count, heard: true }));
+  const given = { sounds, elapsed_ms, values: known.values };
   return { trial: item, answer_id: known.answer_id, values: known.values, state: given };
+}
+
+/** The id of the trial that a sound belongs to. */
+function trialOf(sound) {
+  return sound.split(".")[0];
+}
+
+/** Stop every sound but that of one player. */
+function silence(except = null) {
+  noise.pause();
+  for (const player of players) if (player !== except) player.pause();
+}
+
+/** The browser cannot decode a sound: have it as WAV, or say that it is not to be had. */
+async function takeWav(player) {
+  const current = trial;
+  const sound = current?.sounds[players.indexOf(player)];
+  if (!current || !clips.useWav(sound)) {
+    hint("sound_failed");
+    return;
+  }
+  const address = await clips.get(sound);
+  if (trial === current) player.load(address);
 }
 
 function hint(name, values) {
@@ -89,7 +135,7 @@ function forgetLast() {
   $("back").hidden = true;
   if (!revising) return;
   revising = false;
-  audio.pause();
+  silence();
   show();
 }
 
@@ -99,13 +145,13 @@ function leaveOut(id) {
   const here = trial?.trial_id === id;
   if (last?.trial.trial_id === id) forgetLast();
   if (here) {
-    audio.pause();
+    silence();
     show();
   }
 }
 
 function answerable() {
-  return !plan.must_play_to_end || state.heard;
+  return !plan.must_play_to_end || state.sounds.every((sound) => sound.heard);
 }
 
 function enable() {
@@ -144,139 +190,44 @@ function fill(given) {
   }
 }
 
+/** What is known of a trial on this page so far. */
+function stateOf(item) {
+  if (revising) return structuredClone(last.state);
+  const kept = store.get(`trial:${item.trial_id}`);
+  if (kept?.sounds?.length === item.sounds.length) return kept;
+  return { sounds: item.sounds.map(() => ({ plays: 0, heard: false })), elapsed_ms: 0 };
+}
+
 async function show() {
   trial = revising ? last.trial : left[0];
   const order = revising ? [trial, ...left] : left;
-  clips.expect(order.map((item) => item.trial_id), last ? [last.trial.trial_id] : []);
+  clips.expect(order.flatMap((item) => item.sounds), last ? last.trial.sounds : []);
   if (!trial) {
     finish();
     return;
   }
-  state = revising ? { ...last.state } : store.get(`trial:${trial.trial_id}`);
-  state ??= { plays: 0, heard: false, elapsed_ms: 0 };
+  state = stateOf(trial);
   shownAt = performance.now();
-  furthest = 0;
   $("heading").textContent = say("trial_of", { number: trial.number, total: plan.total });
   $("progress").max = plan.total;
   $("progress").value = trial.number - 1;
   $("practice").hidden = !trial.practice;
   $("revising").hidden = !revising;
   $("back").hidden = revising || !last;
-  $("caption").textContent = trial.text;
+  for (const [index, box] of captions.entries()) box.textContent = trial.texts[index];
   fill(state.values);
-  audio.removeAttribute("src");
   hint("");
-  stopped();
   enable();
-  busy("loading");
   const current = trial;
-  const address = await clips.get(current.trial_id);
-  if (trial !== current) return;
-  audio.src = address;
-  stopped();
-  if (!revising) hint(answerable() ? "rate_now" : "listen_first");
-}
-
-function busy(name) {
-  $("play").setAttribute("aria-disabled", "true");
-  $("play-text").textContent = say(name);
-}
-
-function ready() {
-  return trial !== null && audio.getAttribute("src") !== null;
-}
-
-function begun() {
-  return audio.currentTime > 0 && !audio.ended;
-}
-
-function stopped() {
-  const idle = state.plays ? "play_again" : "play";
-  $("play").classList.remove("playing");
-  $("play").setAttribute("aria-disabled", String(!ready()));
-  $("play-text").textContent = say(ready() && begun() ? "play_on" : idle);
-  showPosition();
-}
-
-/** Play, pause, go on playing; what starts at the beginning counts as a play. */
-function play() {
-  if (!ready()) return;
-  if (!audio.paused) {
-    audio.pause();
-    return;
-  }
-  const fresh = !begun();
-  if (fresh) audio.currentTime = 0;
-  noise.pause();
-  audio.play().then(
-    () => {
-      if (fresh) state.plays += 1;
-      $("play").classList.add("playing");
-      $("play-text").textContent = say("pause");
-      keep();
-    },
-    () => stopped(),
+  players.forEach((player, index) => player.expect(state.sounds[index]));
+  await Promise.all(
+    players.map(async (player, index) => {
+      const address = await clips.get(current.sounds[index]);
+      if (trial === current) player.load(address);
+    }),
   );
+  if (trial === current && !revising) hint(answerable() ? "rate_now" : "listen_first");
 }
-
-function clock(seconds) {
-  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-}
-
-function showPosition() {
-  const length = ready() && Number.isFinite(audio.duration) ? audio.duration : 0;
-  const at = length ? audio.currentTime : 0;
-  const values = { at: at.toFixed(0), length: length.toFixed(0) };
-  $("position").disabled = !length;
-  $("position").max = length || 1;
-  $("position").value = at;
-  $("position").setAttribute("aria-valuetext", say("position_at", values));
-  $("time").textContent = length ? `${clock(at)} / ${clock(length)}` : "";
-}
-
-/** To a place in the clip; before it was heard to its end, no further than was heard. */
-function seek(seconds) {
-  if (!ready() || !Number.isFinite(audio.duration)) return;
-  const most = answerable() ? audio.duration : furthest;
-  if (seconds > most) hint("seek_heard");
-  audio.currentTime = Math.min(Math.max(seconds, 0), most);
-  if (audio.paused) stopped();
-}
-
-for (const name of ["loadedmetadata", "seeked"]) audio.addEventListener(name, showPosition);
-audio.addEventListener("timeupdate", () => {
-  furthest = Math.max(furthest, audio.currentTime);
-  showPosition();
-});
-audio.addEventListener("ended", () => {
-  state.heard = true;
-  keep();
-  stopped();
-  enable();
-  hint("rate_now");
-});
-audio.addEventListener("pause", () => {
-  if (!audio.ended) stopped(); // by the button, or headphones unplugged, or a call
-});
-$("position").addEventListener("input", () => seek(Number($("position").value)));
-$("position").addEventListener("keydown", (event) => {
-  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5 };
-  const places = { Home: 0, End: audio.duration };
-  const to = places[event.key] ?? audio.currentTime + steps[event.key];
-  if (Number.isNaN(to)) return;
-  event.preventDefault();
-  seek(to);
-});
-audio.addEventListener("error", async () => {
-  if (!trial || !audio.getAttribute("src")) return;
-  const current = trial;
-  if (clips.useWav(current.trial_id)) {
-    const address = await clips.get(current.trial_id);
-    if (trial === current) audio.src = address;
-  } else {
-    hint("sound_failed");
-  }
-});
 
 /** The answers given so far: question -> number or text. */
 function values() {
@@ -309,7 +260,7 @@ $("answer").addEventListener("submit", (event) => {
   if (!trial) return;
   if (!answerable()) {
     hint("listen_first");
-    $("play").focus();
+    unheard().button.focus();
     return;
   }
   const open = firstUnanswered();
@@ -329,16 +280,22 @@ $("answer").addEventListener("submit", (event) => {
   go();
 });
 
+/** The player to go on with: the first whose sound was not heard to its end. */
+function unheard() {
+  return players.find((player) => !player.sound.heard) ?? players[0];
+}
+
 /** Hand the answer on, in place of an earlier one where it revises one. */
 function give() {
   const answer = {
     answer_id: newId(),
     trial_id: trial.trial_id,
     values: state.values,
-    play_count: state.plays,
-    heard_to_end: state.heard,
+    play_count: state.sounds[0].plays,
+    heard_to_end: state.sounds.every((sound) => sound.heard),
     trial_s: Math.round(state.elapsed_ms) / 1000,
   };
+  if (state.sounds.length > 1) answer.play_count_second = state.sounds[1].plays;
   if (revising) answer.revises = last.answer_id;
   last = { trial, answer_id: answer.answer_id, values: state.values, state };
   queue.add(answer);
@@ -350,7 +307,7 @@ function same(one, other) {
 
 /** To whatever is next; the page starts from its top. */
 function go() {
-  audio.pause();
+  silence();
   trial = null;
   show();
   window.scrollTo(0, 0);
@@ -385,9 +342,31 @@ function digit(character) {
   const input = find(typed) ?? find(character);
   if (!input) return;
   if (!find(typed)) typed = character;
+  press(input);
+}
+
+function press(input) {
   input.checked = true;
   input.dispatchEvent(new Event("input", { bubbles: true }));
   input.focus();
+}
+
+/** Answer by a letter: of a choice, A, B or =. */
+function letter(value) {
+  const [scale] = scales;
+  if (scale.disabled) hint("listen_first");
+  else press([...scale.querySelectorAll("input")].find((input) => input.value === value));
+}
+
+/** Digits rate; where letters answer, 1 and 2 play the first and the second sound. */
+function number(character) {
+  if (!letters) digit(character);
+  else if (players.length > 1) players[Number(character) - 1]?.toggle();
+}
+
+/** Pause what plays, else play what was not heard yet. */
+function playOrPause() {
+  (players.find((player) => player.playing()) ?? unheard()).toggle();
 }
 
 function activeScale() {
@@ -402,21 +381,24 @@ document.addEventListener("keydown", (event) => {
   const target = event.target;
   if (!$("keys-on").checked || event.ctrlKey || event.altKey || event.metaKey || !trial) return;
   if (event.repeat || target.matches("textarea, input[type=checkbox], summary, a")) return;
-  if (/^[0-9]$/.test(event.key)) {
+  const value = plan.keys[event.key.toLowerCase()];
+  if (value !== undefined) {
     event.preventDefault();
-    digit(event.key);
+    letter(value);
+  } else if (/^[0-9]$/.test(event.key)) {
+    event.preventDefault();
+    number(event.key);
   } else if (event.key === " " && !target.matches("button")) {
     event.preventDefault();
-    play();
+    playOrPause();
   } else if (event.key === "Enter" && !target.matches("button, input[type=radio]")) {
     event.preventDefault();
     $("answer").requestSubmit();
   }
 });
 
-$("play").addEventListener("click", play);
 $("noise")?.addEventListener("click", () => {
-  audio.pause();
+  silence();
   noise.src = plan.noise_url;
   noise.play().catch(() => noiseState(false));
 });

@@ -20,7 +20,7 @@ from humanclap.errors import InputError
 from humanclap.listening import steering
 from humanclap.listening.failed_clips import forget_mended
 from humanclap.listening.sessions import expire_idle
-from humanclap.listening.web.charts import interval_chart
+from humanclap.listening.web.charts import SHARES, interval_chart
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import RateLimit, client_of
 
@@ -104,7 +104,8 @@ class AdminPages:
         view = self._overview(simulated=simulated)
         pairs = sorted(view.pairs, key=lambda pair: (pair.answered, pair.promised))
         most = max((system.mos.n_ratings for system in view.systems), default=1)
-        scale = self._study.design.scale
+        design = self._study.design
+        scale = design.scale if design.between is None else SHARES
         return {
             "view": view,
             "pairs": pairs[:PAIRS_SHOWN],

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from humanclap.listening.monitor import SystemProgress
 
 WIDTH, HEIGHT, MARGIN = 220, 48, 4
+SHARES = ScaleDesign(low=0.0, high=1.0, step=1.0)
+"""Where the interval of a share lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ def interval_chart(system: SystemProgress, scale: ScaleDesign, most_ratings: int
             low=y(item.mean - item.half_width),
             high=y(item.mean + item.half_width),
             mean=y(item.mean),
-            label=f"{item.mean:.2f} ± {item.half_width:.2f} after {item.n_ratings} ratings",
+            label=f"{item.mean:.2f} ± {item.half_width:.2f} after {item.n_ratings} answers",
         )
         for item in system.history
         if not math.isnan(item.half_width)

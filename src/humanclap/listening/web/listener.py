@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 from humanclap.errors import InputError
 from humanclap.listening import headphones
 from humanclap.listening.answers import last_answer
+from humanclap.listening.comparisons import EQUAL, A, B
 from humanclap.listening.database import row, rows
+from humanclap.listening.design import StudyDesign
 from humanclap.listening.failed_clips import forget_mended
 from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import (
@@ -404,7 +406,7 @@ class ListenerPages:
         with self._study.database.read() as connection:
             found = rows(
                 connection,
-                "SELECT trial_id, kind, text, state FROM trials "
+                "SELECT trial_id, kind, text, text_b, swapped, state FROM trials "
                 "WHERE session_id = :id AND state <> 'released' ORDER BY number",
                 id=session.session_id,
             )
@@ -425,19 +427,8 @@ class ListenerPages:
         last: the answer that may still be revised, as `_last_given` reads it.
         """
         design = self._study.design
-        names = (
-            "play", "play_again", "play_on", "pause", "playing", "loading", "sound_failed",
-            "listen_first", "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest",
-            "refused", "answer_all", "next", "finish", "last_final", "not_heard", "not_answered",
-            "answers_missing", "position_at", "seek_heard", "volume_noise",
-        )  # fmt: skip
         trials = {
-            item["trial_id"]: {
-                "trial_id": item["trial_id"],
-                "number": number,
-                "text": item["text"],
-                "practice": item["kind"] == "practice",
-            }
+            item["trial_id"]: _shown_trial(item, number, design)
             for number, item in enumerate(found, start=1)
         }
         return {
@@ -449,11 +440,12 @@ class ListenerPages:
             "noise_url": self._context.url("/check/noise.wav"),
             "total": len(found),
             "must_play_to_end": design.session.must_play_to_end,
-            "clips_ahead": CLIPS_AHEAD,
+            "clips_ahead": CLIPS_AHEAD * design.n_sounds,
+            "keys": _answer_keys(design),
             "questions": [
                 {"id": q.id, "rated": q.rated, "required": q.required} for q in design.questions
             ],
-            "wording": {name: design.wording[name] for name in names},
+            "wording": {name: design.wording[name] for name in _SCRIPT_WORDING},
             "trials": [trials[item["trial_id"]] for item in found if item["state"] == "open"],
             "last": last and {**last, **trials[last["trial_id"]]},
         }
@@ -479,6 +471,38 @@ class ListenerPages:
         )
 
 
+_SCRIPT_WORDING = (
+    "play", "play_again", "play_on", "pause", "playing", "loading", "sound_failed",
+    "listen_first", "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest",
+    "refused", "answer_all", "next", "finish", "last_final", "not_heard", "not_answered",
+    "answers_missing", "position_at", "seek_heard", "volume_noise",
+)  # fmt: skip
+
+
+def _shown_trial(item: Mapping[str, Any], number: int, design: StudyDesign) -> dict[str, Any]:
+    """A trial as its page shows it: addresses of its sounds and its texts, in the order drawn."""
+    trial_id, texts = item["trial_id"], [item["text"]]
+    if design.between == "texts":
+        texts.append(item["text_b"])
+        texts = texts[::-1] if item["swapped"] else texts
+    places = (".a", ".b") if design.n_sounds == 2 else ("",)
+    return {
+        "trial_id": trial_id,
+        "number": number,
+        "texts": texts,
+        "sounds": [f"{trial_id}{place}" for place in places],
+        "practice": item["kind"] == "practice",
+    }
+
+
+def _answer_keys(design: StudyDesign) -> dict[str, str]:
+    """Keys that answer, beside digits: key -> value of its button."""
+    if design.between is None:
+        return {}
+    keys = {"a": A, "b": B, "=": EQUAL}
+    return {key: f"{value:g}" for key, value in keys.items() if value in design.scale.choices}
+
+
 def _last_given(connection: Connection, session_id: str) -> dict[str, Any] | None:
     """The answer a listener may go back to, with its values; None where there is none."""
     last = last_answer(connection, session_id)
@@ -493,6 +517,7 @@ def _last_given(connection: Connection, session_id: str) -> dict[str, Any] | Non
         "answer_id": last["answer_id"],
         "trial_id": last["trial_id"],
         "play_count": last["play_count"],
+        "play_count_second": last["play_count_second"],
         "trial_s": last["trial_s"],
         "values": {
             item["question"]: item["comment"] if item["score"] is None else item["score"]

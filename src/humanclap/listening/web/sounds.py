@@ -19,7 +19,7 @@ from humanclap.listening.clips import FORMS, MEDIA_TYPES
 from humanclap.listening.database import row
 from humanclap.listening.failed_clips import report_failure
 from humanclap.listening.levels import reference_levels
-from humanclap.listening.sessions import skip_trial
+from humanclap.listening.sessions import Session, skip_trial
 from humanclap.listening.web.context import Context
 from humanclap.listening.web.listener import headphone_tone
 
@@ -34,7 +34,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "trial_s": (int, float),
     "waited_s": (int, float),
 }
-_OPTIONAL: dict[str, tuple[type, ...]] = {"revises": (str,)}
+_OPTIONAL: dict[str, tuple[type, ...]] = {"revises": (str,), "play_count_second": (int,)}
 
 
 def parse_answer(body: bytes) -> Answer:
@@ -49,7 +49,10 @@ def parse_answer(body: bytes) -> Answer:
     if not isinstance(given, dict):
         raise HTTPException(400, "not a JSON object")
     if given.keys() - _OPTIONAL.keys() != _FIELDS.keys():
-        raise HTTPException(422, f"expected {', '.join(_FIELDS)} and, to revise, revises")
+        raise HTTPException(
+            422,
+            f"expected {', '.join(_FIELDS)}; to revise, revises; of two sounds, play_count_second",
+        )
     for name, kinds in (_FIELDS | _OPTIONAL).items():
         if name in given and type(given[name]) not in kinds:
             raise HTTPException(422, f"{name} is of the wrong type")
@@ -103,35 +106,44 @@ class Sounds:
         return JSONResponse(content, status_code=_STATUS[outcome])
 
     def clip(self, request: Request, name: str) -> Response:
-        """The sound of one of the session's own trials, as FLAC or WAV.
+        """A sound of one of the session's own trials, as FLAC or WAV.
 
+        Of two clips, `TRIAL.a.flac` is the one that stands at A and `TRIAL.b.flac` that at B.
         410 where it is not to be had: the clip cannot be decoded (which is reported, and the trial
         given back), or its listener has been excluded. The page then goes on to the next sound.
         """
-        trial_id, _, form = name.partition(".")
+        (trial_id, _, place), _, form = _split(name)
         if form not in FORMS:
             raise HTTPException(404)
         session = self._context.required_session(request)
         if session.excluded:
             raise HTTPException(410, "this session has ended")
+        audio = self._audio(session, trial_id, place)
+        try:
+            path = self._context.clips.path(audio, form)  # type: ignore[arg-type]
+        except AudioError as error:
+            report_failure(self._context.study, audio, error.reason)
+            with self._context.study.database.write() as connection:
+                skip_trial(connection, session, trial_id)
+            raise HTTPException(410, "the sound cannot be played and is left out") from error
+        return _sound_file(path, MEDIA_TYPES[form], f"{trial_id}{place}")
+
+    def _audio(self, session: Session, trial_id: str, place: str) -> str:
+        """The clip at a place of a trial; raises 404 where the session has none there."""
         with self._context.study.database.read() as connection:
             found = row(
                 connection,
-                "SELECT p.audio FROM trials t JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+                "SELECT p.audio, p.audio_b, t.swapped FROM trials t "
+                "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
                 "WHERE t.trial_id = :trial AND t.session_id = :session",
                 trial=trial_id,
                 session=session.session_id,
             )
-        if found is None:
+        places = ("a", "b") if self._context.study.design.n_sounds == 2 else ("",)
+        if found is None or place not in places:
             raise HTTPException(404)
-        try:
-            path = self._context.clips.path(found["audio"], form)  # type: ignore[arg-type]
-        except AudioError as error:
-            report_failure(self._context.study, found["audio"], error.reason)
-            with self._context.study.database.write() as connection:
-                skip_trial(connection, session, trial_id)
-            raise HTTPException(410, "the sound cannot be played and is left out") from error
-        return _sound_file(path, MEDIA_TYPES[form], trial_id)
+        second = (place == "b") != bool(found["swapped"]) and place != ""
+        return str(found["audio_b" if second else "audio"])
 
     def noise(self, request: Request) -> Response:
         """The noise that the volume is set by, as loud as the study's sounds are."""
@@ -146,6 +158,12 @@ class Sounds:
         """One tone of the headphone check."""
         session = self._context.required_session(request)
         return Response(headphone_tone(session, number, place), media_type="audio/wav")
+
+
+def _split(name: str) -> tuple[tuple[str, str, str], str, str]:
+    """TRIAL.FORM or TRIAL.PLACE.FORM in its parts."""
+    sound, dot, form = name.rpartition(".")
+    return sound.partition("."), dot, form
 
 
 def _sound_file(path: Path, media_type: str, trial_id: str) -> FileResponse:

@@ -1,0 +1,303 @@
+"""What a reproduction found: every model judged on the same pairs, and the questions answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from humanclap.evaluation.intervals import PredictedIntervals, predicted_intervals
+from humanclap.evaluation.trivial import trivial_tables
+from humanclap.experiments.grid import BEFORE, PREDICTIONS, Done
+from humanclap.experiments.submission import validation_srcc
+from humanclap.grouping import listener_overlap
+from humanclap.metrics.ceiling import NoiseCeiling, noise_ceiling
+from humanclap.metrics.permutation import holm
+from humanclap.records import Score, Target
+from humanclap.reproduce.agreement import Estimate, Judged
+from humanclap.reproduce.data import RatedPairs
+from humanclap.reproduce.grids import Grids
+from humanclap.reproduce.models import values
+from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_REPLICATES, Request
+from humanclap.scale import RatingScale
+from humanclap.tables import read_scores
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One model, or one predictor that hears nothing.
+
+    kind: `plain`, `released`, `trained` or `floor`; srcc, gain: by the name of the view, gain over
+    the base before training; seeds: runs behind it; p, p_holm: permutation test of the gain over
+    all judged pairs, NaN where none was made.
+    """
+
+    name: str
+    kind: str
+    srcc: dict[str, Estimate]
+    gain: dict[str, Estimate] = field(default_factory=dict)
+    seeds: int = 1
+    p: float = math.nan
+    p_holm: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fewer:
+    """The main objective on `pairs` rated pairs: gain over the base, and over training on all."""
+
+    pairs: int
+    ratings: float
+    srcc: Estimate
+    gain: Estimate
+    against_all: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A system that training did not meet: gain over the base within its judged pairs."""
+
+    system: str
+    n: int
+    srcc: Estimate
+    gain: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything the report says, in figures.
+
+    ceilings: of a perfect metric, by view; wins: gain of the best objective over each other, with
+    Holm's p; intervals: coverage of the final checkpoint's predicted ratings; overlap: share of the
+    judged pairs' ratings that came from listeners who also rated training pairs.
+    """
+
+    request: Request
+    views: dict[str, int]
+    rows: list[Row]
+    ceilings: dict[str, NoiseCeiling]
+    best: str
+    wins: dict[str, tuple[Estimate, float]]
+    fewer: list[Fewer]
+    left_out: list[LeftOut]
+    not_left_out: str | None
+    intervals: PredictedIntervals | None
+    chosen: Path
+    overlap: float
+    train_pairs: int
+    judged_pairs: int
+    read: int
+    kept: int
+
+    def row(self, name: str) -> Row:
+        """The row of this name. Raises KeyError."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def base(self) -> Row:
+        """The model that training began with."""
+        return self.row(self.request.base)
+
+    @property
+    def main(self) -> Row:
+        """The main objective's."""
+        return self.row(MAIN_OBJECTIVE)
+
+
+def find(
+    request: Request,
+    pairs: RatedPairs,
+    published: Mapping[str, Sequence[Score]],
+    grids: Grids,
+    folder: Path,
+) -> Findings:
+    """Judge everything on the judged pairs.
+
+    published: scores of models by their names, the base among them, in the order of the judged
+    pairs; folder: of the runs.
+    """
+    replicates = QUICK_REPLICATES if request.quick else 1000
+    judged = Judged(pairs.judged, replicates=replicates)
+    base = [values(published[request.base])]
+    trained = _by_objective(grids.grid, judged.targets)
+    rows = [_row(judged, name, _kind(name, request), [values(scores)], base)
+            for name, scores in published.items()]  # fmt: skip
+    rows += [_row(judged, name, "trained", runs, base) for name, runs in trained.items()]
+    rows += _floors(pairs, judged)
+    best = max(trained, key=lambda name: _overall(rows, name))
+    chosen = max(
+        (one for one in grids.grid if one.run.objective == MAIN_OBJECTIVE),
+        key=lambda one: validation_srcc(one, folder),
+    ).run.folder(folder)
+    return Findings(
+        request=request,
+        views={view.name: view.n for view in judged.views},
+        rows=_corrected(rows),
+        ceilings=_ceilings(pairs, judged),
+        best=best,
+        wins=_wins(judged, best, trained),
+        fewer=_fewer(judged, grids.fewer, trained[MAIN_OBJECTIVE], base, replicates),
+        left_out=_left_out(grids.left_out, published[request.base], pairs.judged, replicates),
+        not_left_out=grids.not_left_out,
+        intervals=_intervals(chosen / PREDICTIONS, pairs.judged, request),
+        chosen=chosen,
+        overlap=_overlap(pairs),
+        train_pairs=len(pairs.train),
+        judged_pairs=len(pairs.judged),
+        read=pairs.read,
+        kept=pairs.kept,
+    )
+
+
+def _kind(name: str, request: Request) -> str:
+    return "released" if name in request.released else "plain"
+
+
+def _row(
+    judged: Judged, name: str, kind: str, runs: Sequence[Floats], base: Sequence[Floats] | None
+) -> Row:
+    """A row; without `base`, or where it is the base itself, no gain."""
+    srcc = {view.name: judged.agreement(runs, view) for view in judged.views}
+    itself = base is not None and len(runs) == 1 and np.array_equal(runs[0], base[0])
+    if base is None or itself:
+        return Row(name=name, kind=kind, srcc=srcc, seeds=len(runs))
+    return Row(
+        name=name,
+        kind=kind,
+        srcc=srcc,
+        gain={view.name: judged.gain(runs, base, view) for view in judged.views},
+        seeds=len(runs),
+        p=judged.p_value(runs, base),
+    )
+
+
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    """With Holm's correction over every gain that was tested."""
+    p_holm = holm([row.p for row in rows])
+    return [replace(row, p_holm=p) for row, p in zip(rows, p_holm, strict=True)]
+
+
+def _overall(rows: Sequence[Row], name: str) -> float:
+    value = next(row for row in rows if row.name == name).srcc["all judged"].value
+    return -math.inf if math.isnan(value) else value
+
+
+def _by_objective(done: Sequence[Done], judged: Sequence[Target]) -> dict[str, list[Floats]]:
+    """Objective -> scores of its seeds, in the order of the judged pairs."""
+    found: dict[str, list[Floats]] = {}
+    for one in done:
+        if one.run.objective != BEFORE:
+            found.setdefault(one.run.objective, []).append(_in_order(one, judged))
+    return found
+
+
+def _in_order(one: Done, judged: Sequence[Target]) -> Floats:
+    of_pair = {item.pair_id: s for item, s in zip(one.run.part.test, one.scores, strict=True)}
+    return np.array([of_pair[target.pair_id] for target in judged])
+
+
+def _floors(pairs: RatedPairs, judged: Judged) -> list[Row]:
+    scale = RatingScale.parse("0..10")
+    tables = trivial_tables(pairs.train, list(judged.targets), scale=scale)
+    return [_row(judged, one.name, "floor", [values(one.scores)], None) for one in tables]
+
+
+def _ceilings(pairs: RatedPairs, judged: Judged) -> dict[str, NoiseCeiling]:
+    """Of every view that is one set of pairs."""
+    place = {target.pair_id: number for number, target in enumerate(judged.targets)}
+    answers = [one for one in pairs.ratings if one.pair_id in place]
+    scores = np.array([one.score for one in answers])
+    of_pair = np.array([place[one.pair_id] for one in answers], np.intp)
+    found = {}
+    for view in judged.views:
+        if len(view.sets) == 1:
+            inside = np.isin(of_pair, view.sets[0])
+            codes = np.unique(of_pair[inside], return_inverse=True)[1]
+            found[view.name] = noise_ceiling(scores[inside], codes)
+    return found
+
+
+def _wins(
+    judged: Judged, best: str, trained: Mapping[str, Sequence[Floats]]
+) -> dict[str, tuple[Estimate, float]]:
+    """Gain of the best objective over each other over all judged pairs, and Holm's p."""
+    view = judged.views[0]
+    others = [name for name in trained if name != best]
+    gains = [judged.gain(trained[best], trained[name], view) for name in others]
+    p_holm = holm([judged.p_value(trained[best], trained[name]) for name in others])
+    return {name: (gain, float(p)) for name, gain, p in zip(others, gains, p_holm, strict=True)}
+
+
+def _fewer(
+    judged: Judged,
+    done: Sequence[Done],
+    full: Sequence[Floats],
+    base: Sequence[Floats],
+    replicates: int,
+) -> list[Fewer]:
+    view = judged.views[0]
+    by_number: dict[int, list[Done]] = {}
+    for one in done:
+        if one.run.objective != BEFORE:
+            by_number.setdefault(one.run.pairs, []).append(one)
+    found = []
+    for number, several in sorted(by_number.items()):
+        runs = [_in_order(one, judged.targets) for one in several]
+        found.append(
+            Fewer(
+                pairs=number,
+                ratings=float(np.mean([one.ratings for one in several])),
+                srcc=judged.agreement(runs, view),
+                gain=judged.gain(runs, base, view),
+                against_all=judged.gain(runs, full, view),
+            )
+        )
+    return found
+
+
+def _left_out(
+    done: Sequence[Done], base: Sequence[Score], targets: Sequence[Target], replicates: int
+) -> list[LeftOut]:
+    of_pair = {target.pair_id: target for target in targets}
+    before = {score.pair_id: score.score for score in base}
+    by_part: dict[str, list[Done]] = {}
+    for one in done:
+        if one.run.objective != BEFORE:
+            by_part.setdefault(one.run.part.name, []).append(one)
+    found = []
+    for name, several in by_part.items():
+        own = [of_pair[item.pair_id] for item in several[0].run.part.test]
+        judged = Judged(own, replicates=replicates)
+        view = judged.views[0]
+        runs = [_in_order(one, own) for one in several]
+        began = [np.array([before[target.pair_id] for target in own])]
+        found.append(
+            LeftOut(
+                system=name.removeprefix("without "),
+                n=len(own),
+                srcc=judged.agreement(runs, view),
+                gain=judged.gain(runs, began, view),
+            )
+        )
+    return found
+
+
+def _intervals(
+    predictions: Path, judged: Sequence[Target], request: Request
+) -> PredictedIntervals | None:
+    of_pair = {score.pair_id: score for score in read_scores(predictions)}
+    ordered = [of_pair[target.pair_id] for target in judged]
+    return predicted_intervals(ordered, judged, RatingScale.parse(request.scale))
+
+
+def _overlap(pairs: RatedPairs) -> float:
+    train = {target.pair_id for target in pairs.train}
+    sides: dict[str, list[str]] = {"train": [], "test": []}
+    for rating in pairs.ratings:
+        sides["train" if rating.pair_id in train else "test"].append(rating.listener_id)
+    return listener_overlap(sides)["test"]["train"]

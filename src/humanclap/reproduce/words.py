@@ -1,0 +1,249 @@
+"""The report's answers, in sentences; every figure comes with its interval and n."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from humanclap.reproduce.agreement import Estimate
+from humanclap.reproduce.findings import Findings, Row
+from humanclap.reproduce.request import MAIN_OBJECTIVE
+from humanclap.reproduce.verdict import (
+    HUMAN_CLAP_SRCC,
+    PUBLISHED_GAINS,
+    judge_gain,
+    judge_level,
+)
+
+REHEARSAL = (
+    "Rehearsal: few steps, one seed, few pairs. It shows that the way works; its figures say "
+    "nothing about the paper."
+)
+SIMULATED = "Simulated: these ratings were not given by people."
+ALPHA = 0.05
+
+
+def notes(found: Findings) -> list[str]:
+    """What nobody may overlook."""
+    request = found.request
+    told = [REHEARSAL] if request.quick else []
+    told += [SIMULATED] if request.simulated else []
+    return [*told, request.note] if request.note else told
+
+
+def figure(one: Estimate, *, signed: bool = False) -> str:
+    """`0.452 [0.412, 0.490]`; a dash where undefined."""
+    if math.isnan(one.value):
+        return "–"
+    sign = "+" if signed else ""
+    spread = "" if math.isnan(one.low) else f" [{one.low:{sign}.3f}, {one.high:{sign}.3f}]"
+    return f"{one.value:{sign}.3f}{spread}"
+
+
+def answers(found: Findings) -> list[tuple[str, list[str]]]:
+    """Each question of the plan with its answer."""
+    return [
+        ("Does the gain replicate?", _gain(found)),
+        ("Which objective wins?", _wins(found)),
+        ("How do the released checkpoints compare?", _released(found)),
+        ("How near is it to the ceiling, and how far from what hears nothing?", _limits(found)),
+        ("Does it hold for a system that training did not meet?", _left_out(found)),
+        ("How few ratings would have done?", _fewer(found)),
+        ("Can the predicted ratings be believed?", _coverage(found)),
+    ]
+
+
+def headline(found: Findings) -> list[str]:
+    """The verdict first."""
+    gain = found.main.gain["all judged"]
+    if found.request.own:
+        return [_own_gain(found, gain)]
+    verdict = judge_gain(gain, PUBLISHED_GAINS["all judged"])
+    said = {
+        "replicates": "The gain of Human-CLAP replicates.",
+        "is smaller than published": "There is a gain, but it is smaller than published.",
+        "does not replicate": "The gain of Human-CLAP does not replicate.",
+        "cannot be told": "It cannot be told whether the gain of Human-CLAP replicates.",
+    }
+    return [said[verdict.word], verdict.sentence]
+
+
+def _own_gain(found: Findings, gain: Estimate) -> str:
+    shown = figure(gain, signed=True)
+    before = f"{found.request.base} before training"
+    if math.isnan(gain.low):
+        return f"Whether training helped cannot be told: {gain.reason or 'no interval'}."
+    if gain.low > 0:
+        return f"{MAIN_OBJECTIVE} agrees better with your listeners than {before}: {shown} SRCC."
+    if gain.high < 0:
+        return f"{MAIN_OBJECTIVE} agrees worse with your listeners than {before}: {shown} SRCC."
+    return f"No gain of {MAIN_OBJECTIVE} over {before} is shown: {shown} SRCC."
+
+
+def _gain(found: Findings) -> list[str]:
+    main, base = found.main, found.base
+    told = [
+        f"Judged on {found.judged_pairs:,} pairs that no training met, {found.request.base} before "
+        f"training has an SRCC of {figure(base.srcc['all judged'])}, {MAIN_OBJECTIVE} one of "
+        f"{figure(main.srcc['all judged'])} (mean over {_seeds(main)})."
+    ]
+    if found.request.own:
+        told.append(_own_gain(found, main.gain["all judged"]))
+    else:
+        told.append(judge_level(main.srcc["all judged"], HUMAN_CLAP_SRCC))
+    for view, n in found.views.items():
+        published = None if found.request.own else PUBLISHED_GAINS.get(view)
+        if published is not None:
+            verdict = judge_gain(main.gain[view], published)
+            told.append(f"{view.capitalize()} ({n:,} pairs): {verdict.word}. {verdict.sentence}")
+        else:
+            gain = figure(main.gain[view], signed=True)
+            told.append(f"{view.capitalize()} ({n:,} pairs): the gain is {gain}.")
+    return told
+
+
+def _seeds(row: Row) -> str:
+    return "1 seed" if row.seeds == 1 else f"{row.seeds} seeds"
+
+
+def _wins(found: Findings) -> list[str]:
+    beaten = [name for name, (gain, p) in found.wins.items() if p < ALPHA and gain.low > 0]
+    rest = [name for name in found.wins if name not in beaten]
+    top = found.row(found.best).srcc["all judged"]
+    told = [
+        f"{found.best} has the highest SRCC, {figure(top)}; a highest figure alone shows nothing."
+    ]
+    if beaten:
+        told.append(f"It is shown to be better than {', '.join(beaten)} (Holm p below {ALPHA:g}).")
+    if rest:
+        told.append(f"It is not shown to be better than {', '.join(rest)}.")
+    return told
+
+
+def _released(found: Findings) -> list[str]:
+    rows = [row for row in found.rows if row.kind == "released"]
+    if not rows:
+        return ["No released checkpoint was judged."]
+    told = [
+        f"{row.name}: SRCC {figure(row.srcc['all judged'])}, "
+        f"{figure(row.gain['all judged'], signed=True)} above {found.request.base}."
+        for row in rows
+        if row.gain
+    ]
+    if not found.request.own:
+        told.append(
+            "They were trained on RELATE, and we could not read on which part of it. Where they "
+            "met these pairs in training, their figures here are too high."
+        )
+    return told
+
+
+def _limits(found: Findings) -> list[str]:
+    told = []
+    ceiling = found.ceilings.get("all judged")
+    if ceiling is not None and not math.isnan(ceiling.srcc.value):
+        told.append(
+            f"With ratings as few and noisy as these, a perfect metric would reach "
+            f"{ceiling.srcc.value:.3f} [{ceiling.srcc_low:.3f}, {ceiling.srcc_high:.3f}]; "
+            f"{MAIN_OBJECTIVE} has {figure(found.main.srcc['all judged'])}."
+        )
+    elif ceiling is not None:
+        told.append(f"There is no noise ceiling: {ceiling.reason}.")
+    floors = [row for row in found.rows if row.kind == "floor"]
+    told += [
+        f"{row.name}, which hears nothing: {figure(row.srcc['all judged'])}." for row in floors
+    ]
+    return told
+
+
+def _left_out(found: Findings) -> list[str]:
+    if not found.left_out:
+        return [f"No system was left out of training: {found.not_left_out}."]
+    return [
+        f"Trained without {one.system}, judged on its {one.n:,} pairs: SRCC {figure(one.srcc)}, "
+        f"{figure(one.gain, signed=True)} above {found.request.base}."
+        for one in found.left_out
+    ]
+
+
+def _fewer(found: Findings) -> list[str]:
+    if not found.fewer:
+        return ["There are too few rated pairs to train on still fewer."]
+    told = [
+        f"{one.pairs:,} rated pairs ({one.ratings:,.0f} ratings): SRCC {figure(one.srcc)}, "
+        f"{figure(one.gain, signed=True)} above {found.request.base}, "
+        f"{figure(one.against_all, signed=True)} against all {found.train_pairs:,} pairs."
+        for one in found.fewer
+    ]
+    helping = [one.pairs for one in found.fewer if one.gain.low > 0]
+    as_good = [one.pairs for one in found.fewer if one.gain.low > 0 and one.against_all.high >= 0]
+    told.append(
+        f"The fewest that are shown to help are {helping[0]:,} pairs."
+        if helping
+        else "No smaller number of pairs is shown to help."
+    )
+    if as_good:
+        told.append(f"From {as_good[0]:,} pairs on, no loss against all of them is shown.")
+    return told
+
+
+def _coverage(found: Findings) -> list[str]:
+    known = found.intervals
+    if known is None:
+        return ["The checkpoint predicts no ratings."]
+    if known.reason:
+        return [f"That cannot be told: {known.reason}."]
+    held = ", ".join(f"the {c.level:.0%} intervals hold {c.share:.1%}" for c in known.coverage)
+    return [
+        f"Of {known.coverage[0].n:,} judged pairs' mean ratings, {held}. A rating that can be "
+        "believed holds about as many as its level says."
+    ]
+
+
+def table(found: Findings) -> tuple[list[str], list[list[str]]]:
+    """One row a model: SRCC in each view, gain over the base, Holm's p."""
+    views = list(found.views)
+    heads = ["model", "kind", *views, f"gain over {found.request.base}", "Holm p"]
+    rows = []
+    for row in found.rows:
+        gain = figure(row.gain["all judged"], signed=True) if row.gain else "–"
+        p = "–" if math.isnan(row.p_holm) else _p(row.p_holm)
+        rows.append([row.name, row.kind, *(_shown(row, views)), gain, p])
+    ceilings = [found.ceilings.get(view) for view in views]
+    limit = [
+        "–" if one is None or math.isnan(one.srcc.value) else f"{one.srcc.value:.3f}"
+        for one in ceilings
+    ]
+    return heads, [*rows, ["noise ceiling", "ceiling", *limit, "–", "–"]]
+
+
+def _shown(row: Row, views: Sequence[str]) -> list[str]:
+    return [figure(row.srcc[view]) for view in views]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def method(found: Findings) -> list[str]:
+    """How it was computed, a sentence each."""
+    request = found.request
+    return [
+        f"{found.read:,} ratings were read and {found.kept:,} kept by screening; anchors and "
+        "attention checks train and judge nothing.",
+        f"{found.train_pairs:,} pairs train; a tenth of them, whole captions and clips, chooses "
+        f"the epoch and fits the rating map. {found.judged_pairs:,} pairs judge, and chose "
+        "nothing.",
+        f"SRCC is the mean over seeds ({', '.join(map(str, request.used_seeds))}). Intervals are "
+        "95 %, by a bootstrap that draws captions whole, the same draws for both sides of a gain. "
+        "p is a paired permutation test with Holm's correction over all gains of the table.",
+        f"{found.overlap:.0%} of the ratings judged against came from listeners who also rated "
+        "training pairs.",
+        "The paper's optimiser, learning rate, batch size and epochs could not be read: AdamW, "
+        f"1e-5, {request.batch_size} and {request.epochs} here.",
+    ]
+
+
+def counted_pairs(found: Findings) -> str:
+    """`2,862 pairs train, 2,598 judge`."""
+    return f"{found.train_pairs:,} pairs train, {found.judged_pairs:,} judge"
