@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -147,7 +147,8 @@ class HumanCLAPScore(Metric):
         if not intervals:
             return self._plot(val, ax)
         means = [step["mean"] for step in intervals]
-        figure, axes = self._plot(means if len(means) > 1 else means[0], ax)
+        drawn = self._plot(means if len(means) > 1 else means[0], ax)
+        figure, axes = cast(tuple[Any, Any], drawn)
         low, high = ([float(step[end]) for step in intervals] for end in ("low", "high"))
         axes.vlines(range(len(means)), low, high, linewidth=3, alpha=0.5)
         return figure, axes
