@@ -314,8 +314,9 @@ def scoring_speed(result: Result) -> list[str]:
         f"{result['threads']} threads on {result['processors']} processors "
         f"({result['capability']}; load average "
         f"{result['load_average_before']} before, {result['load_average_after']} after: other work "
-        f"ran beside it). Theirs loads by {found['loader']}, batch {batch['fp32']} (bf16: "
-        f"{batch['bf16']}). Cosine: the least, of clips and texts, to theirs at fp32.",
+        f"ran beside it). Theirs loads by {found['loader']}, batch {batch['fp32']}"
+        + (f" (bf16: {batch['bf16']})" if batch["bf16"] else "")
+        + ". Cosine: the least, of clips and texts, to theirs at fp32.",
         "",
         *table(
             ["way", "median s", "times as fast", "least", "most", "by processor time", "cosine"],
