@@ -169,11 +169,12 @@ def test_questions_without_systems_of_one_system_or_of_anchors_do_not_count(vote
     own = Votes(audio_a="good/1.wav", audio_b="good/2.wav", text_a="p", text_b="p", n_first=1,
                 n_second=0, system_a="good", system_b="good")  # fmt: skip
     anchor = replace(votes[0], kind="anchor", system_a=None)
-    found = rank_by_choices([own, anchor, *votes], QUICK)
-    assert (found.own, found.anchors, found.votes) == (1, 1, 720)
+    check = replace(votes[1], kind="attention_check", text_a="choose A", text_b="choose A")
+    found = rank_by_choices([own, anchor, check, *votes], QUICK)
+    assert (found.own, found.anchors, found.votes) == (1, 2, 720)
     assert words.caveats(found) == [
         "1 question between two clips of one system left out: they rank nothing.",
-        "1 attention check left out.",
+        "2 attention checks left out.",
     ]
     with pytest.raises(InputError, match="0 systems were chosen between"):
         rank_by_choices([own], QUICK)

@@ -171,10 +171,12 @@ def aggregate(read: Read, output: Path, *, include_anchors: bool, as_json: bool)
     from humanclap.ratings.choices import write_aggregate
 
     answers, votes = read.chosen()
-    if not include_anchors:
-        _tell_checks([*answers, *votes], read.quiet)
-        answers = [one for one in answers if not one.is_check]
-        votes = [one for one in votes if not one.is_check]
+    left_out = [
+        one for one in (*answers, *votes) if not one.is_asked(include_anchors=include_anchors)
+    ]
+    _tell_checks(left_out, read.quiet)
+    answers = [one for one in answers if one.is_asked(include_anchors=include_anchors)]
+    votes = [one for one in votes if one.is_asked(include_anchors=include_anchors)]
     votes = votes or votes_of(answers, include_anchors=True)
     repeats = len(answers) - sum(one.n for one in votes)
     if repeats > 0:

@@ -32,7 +32,7 @@ from humanclap.metrics.bradley_terry import (
 )
 from humanclap.metrics.permutation import holm
 from humanclap.metrics.weighted import cluster_codes
-from humanclap.records import ANCHOR, Votes
+from humanclap.records import Votes
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def rank_by_choices(
     compared with the rest, and where the metric's systems are not those people chose between.
     """
     settings = settings or LeaderboardSettings()
-    asked = [one for one in votes if one.kind != ANCHOR]
+    asked = [one for one in votes if one.is_asked()]
     _refuse_unnamed(asked, where)
     wanted = set(settings.systems)
     given = [one for one in asked if not wanted or {one.system_a, one.system_b} <= wanted]
