@@ -171,9 +171,8 @@ def aggregate(read: Read, output: Path, *, include_anchors: bool, as_json: bool)
     from humanclap.ratings.choices import write_aggregate
 
     answers, votes = read.chosen()
-    left_out = [
-        one for one in (*answers, *votes) if not one.is_asked(include_anchors=include_anchors)
-    ]
+    every: list[Choice | Votes] = [*answers, *votes]
+    left_out = [one for one in every if not one.is_asked(include_anchors=include_anchors)]
     _tell_checks(left_out, read.quiet)
     answers = [one for one in answers if one.is_asked(include_anchors=include_anchors)]
     votes = [one for one in votes if one.is_asked(include_anchors=include_anchors)]
