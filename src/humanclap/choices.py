@@ -55,7 +55,7 @@ def choice_form(columns: Iterable[str]) -> Form | None:
     columns = set(columns)
     if is_fense(columns):
         return "fense"
-    if not any(columns.issuperset(sides) for sides in SIDES.values()):
+    if not has_sides(columns):
         return None
     if columns.issuperset(ANSWER_COLUMNS):
         return "choices"
@@ -87,7 +87,7 @@ def _choices_in(tables: Sequence[Table]) -> list[Choice]:
     read = []
     for table in tables:
         if choice_form(table.columns) != "choices":
-            raise TableError(table.path, _not_choices(table.columns), 1)
+            raise TableError(table.path, not_choices(table.columns), 1)
         sides = _sides_of(table)
         for row in table.rows:
             choice = row.make(partial(_choice, row, sides))
@@ -119,7 +119,7 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
         _tell_checks(path, len(choices) - len(asked), "answers to attention checks")
         votes = votes_of(asked, include_anchors=include_anchors, path=path)
     elif form is None:
-        raise TableError(path, _not_choices(table.columns), 1)
+        raise TableError(path, not_choices(table.columns), 1)
     else:
         votes = _read_counted(path, table, form, include_anchors)
     if not votes:
@@ -195,7 +195,13 @@ def write_votes(
 # -- reading rows ---------------------------------------------------------------------------
 
 
-def _not_choices(columns: Sequence[str]) -> str:
+def has_sides(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns has two sides to choose between."""
+    return any(set(sides) <= set(columns) for sides in SIDES.values())
+
+
+def not_choices(columns: Sequence[str]) -> str:
+    """Why a table with these columns is none of choices, with the known forms."""
     if choice_form(columns) is not None:
         return "these are votes, without the listeners who gave them; read_votes reads them"
     return (
