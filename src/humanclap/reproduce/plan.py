@@ -259,9 +259,10 @@ def _machine_lines(plan: Plan) -> list[str]:
         f"  of it: {kept}",
         f"Memory: about {gb(plan.needed_memory_mb)} are needed in training, the machine has "
         f"{memory}.",
-        f"Device: {times.device}, {plan.request.used_precision}. A pair takes {times.train_s:.3f} s "
-        f"in training and {times.embed_s:.3f} s in scoring (median of {times.steps} steps of "
-        f"{times.batch} pairs, random weights of {times.parameters / 1e6:.1f} million parameters).",
+        f"Device: {times.device}, {plan.request.used_precision}. A pair takes "
+        f"{times.train_s:.3f} s in training and {times.embed_s:.3f} s in scoring (median of "
+        f"{times.steps} steps of {times.batch} pairs, random weights of "
+        f"{times.parameters / 1e6:.1f} million parameters).",
     ]
 
 
