@@ -85,3 +85,12 @@ def test_autocast_does_not_reach_it():
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(resample(samples, 16000, 32000), resample(samples, 16000, 32000))
         assert resample(samples, 16000, 32000).dtype == torch.float32
+
+
+def test_the_filter_made_in_inference_mode_has_a_gradient_later():
+    with torch.inference_mode():
+        resample(torch.ones(1, 100), 12347, 32000)  # a rate that no other test has
+    waveforms = torch.ones(1, 100, requires_grad=True)
+    resample(waveforms, 12347, 32000).sum().backward()
+    assert waveforms.grad is not None
+    assert waveforms.grad.isfinite().all()

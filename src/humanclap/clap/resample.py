@@ -49,11 +49,15 @@ def _response(
     from_rate: int, to_rate: int, period: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """The filter at the frequencies of a transform of `period` samples at the lower rate, with the
-    factor between the two transforms: (period // 2 + 1,)."""
+    factor between the two transforms: (period // 2 + 1,).
+
+    Never an inference tensor, since a gradient may be asked for later.
+    """
     shares = np.arange(period // 2 + 1) / (period / 2)  # of the lower Nyquist frequency
     measured = _soxrs_response(from_rate, to_rate)
     values = np.interp(shares, np.linspace(0, 1, len(measured)), measured)
-    return torch.from_numpy(values * (to_rate / from_rate)).to(device, dtype)
+    with torch.inference_mode(False):
+        return torch.from_numpy(values * (to_rate / from_rate)).to(device, dtype)
 
 
 @lru_cache(maxsize=32)
