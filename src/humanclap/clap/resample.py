@@ -20,6 +20,8 @@ _TAIL = 128
 """Half the length of the impulse response, in samples at the lower rate (soxr's: about 110)."""
 _POINTS = 1 << 15
 """Of the response between 0 and the lower Nyquist frequency."""
+_STEEP = 64
+"""From so many-fold steps up on (500 Hz to 32 kHz) there are fewer points, to spare memory."""
 
 
 def resample(waveforms: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -72,7 +74,8 @@ def _soxrs_response(from_rate: int, to_rate: int) -> NDArray[np.float64]:
     centre = seconds * to_rate
     half = made[centre : centre + reach] + made[centre : centre - reach : -1]  # it is even
     half[0] = made[centre]
-    transform = np.fft.rfft(half, n=2 * _POINTS * to_rate // lower).real[: _POINTS + 1]
+    points = max(2 * _TAIL, min(_POINTS, _POINTS * _STEEP * lower // to_rate))
+    transform = np.fft.rfft(half, n=2 * points * to_rate // lower).real[: points + 1]
     transform[-1] = 0.0
     gain: NDArray[np.float64] = transform / transform[0]
     return gain
