@@ -23,10 +23,11 @@ def test_no_document_holds_what_a_merge_left_open() -> None:
     assert [p.name for p in pages if open_merge.search(p.read_text(encoding="utf-8"))] == []
 
 
-def test_the_examples_of_the_python_page_run_from_top_to_bottom(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["python.md", "training-loop.md"])
+def test_the_examples_of_a_page_run_from_top_to_bottom(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = DOCS / "python.md"
+    page = DOCS / name
     text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
