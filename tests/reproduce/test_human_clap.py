@@ -148,7 +148,7 @@ def test_a_model_is_let_go_once_it_has_scored(reproduced, material, tmp_path, mo
         gc.collect()
         assert [one for one in loaded if one() is not None] == []
         scorer = load(*arguments, **settings)
-        loaded.extend([weakref.ref(scorer), weakref.ref(scorer.checkpoint.backbone.module())])
+        loaded.extend([weakref.ref(scorer), weakref.ref(scorer.backbone.module())])
         return scorer
 
     monkeypatch.setattr(HumanCLAP, "from_pretrained", remembered)

@@ -258,6 +258,20 @@ def gb(megabytes: float) -> str:
     return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes:.0f} MB"
 
 
+def refuse_small_disk(output: Path, checkpoints: int) -> None:
+    """Raise InputError where the disk has no room for so many more checkpoints of full size, the
+    state of a run in progress and the kept features.
+    """
+    weights = PARAMETERS * 4 / 1e6
+    needed = max(0.0, (checkpoints + 3) * weights + 50 - _there_mb(output))
+    free = shutil.disk_usage(_existing(output)).free / 1e6
+    if free < needed:
+        raise InputError(
+            f"about {gb(needed)} of disk are needed and {gb(free)} are free; name an output folder "
+            "on a larger disk, or ask for fewer seeds"
+        )
+
+
 def _fetch_lines(plan: Plan) -> list[str]:
     lines = ["What is fetched:"]
     for need in plan.fetch:

@@ -121,11 +121,14 @@ def _wins(found: Findings) -> list[str]:
     told = [
         f"{found.best} has the highest SRCC, {figure(top)}; a highest figure alone shows nothing."
     ]
-    if beaten:
-        told.append(f"It is shown to be better than {', '.join(beaten)} (Holm p below {ALPHA:g}).")
-    if rest:
-        told.append(f"It is not shown to be better than {', '.join(rest)}.")
-    return told
+    told += [f"It is shown to be better than {_beside(found, name)}." for name in beaten]
+    return told + [f"It is not shown to be better than {_beside(found, name)}." for name in rest]
+
+
+def _beside(found: Findings, name: str) -> str:
+    """`MSE: +0.012 [+0.004, +0.020], Holm p 0.012`."""
+    gain, p = found.wins[name]
+    return f"{name}: {figure(gain, signed=True)}, Holm p {_p(p)}"
 
 
 def _released(found: Findings) -> list[str]:
@@ -134,7 +137,7 @@ def _released(found: Findings) -> list[str]:
         return ["No released checkpoint was judged."]
     told = [
         f"{row.name}: SRCC {figure(row.srcc['all judged'])}, "
-        f"{figure(row.gain['all judged'], signed=True)} above {found.base_name}."
+        f"{figure(row.gain['all judged'], signed=True)} against {found.base_name}."
         for row in rows
         if row.gain
     ]
@@ -173,7 +176,7 @@ def _published_limits(found: Findings) -> list[str]:
     measured = {row.name: row.srcc[view].value for row in found.rows if row.kind == "floor"}
     measured["noise ceiling"] = math.nan if ceiling is None else ceiling.srcc.value
     shown = [
-        f"{name} {published:.3f} published, {_number(measured.get(name, math.nan))} here"
+        f"{name} {published:.3f} published (1,311 pairs), {_number(measured.get(name, math.nan))} here"
         for name, published in RELATE_TEST.items()
     ]
     return [f"On the test split alone ({found.views[view]:,} pairs): {'; '.join(shown)}."]
@@ -188,7 +191,7 @@ def _left_out(found: Findings) -> list[str]:
         return [f"No system was left out of training: {found.not_left_out}."]
     return [
         f"Trained without {one.system}, judged on its {one.n:,} pairs: SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} above {found.base_name}."
+        f"{figure(one.gain, signed=True)} against {found.base_name}."
         for one in found.left_out
     ]
 
@@ -198,7 +201,7 @@ def _fewer(found: Findings) -> list[str]:
         return ["There are too few rated pairs to train on still fewer."]
     told = [
         f"{one.pairs:,} rated pairs ({one.ratings:,.0f} ratings): SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} above {found.base_name}, "
+        f"{figure(one.gain, signed=True)} against {found.base_name}, "
         f"{figure(one.against_all, signed=True)} against all {found.train_pairs:,} pairs."
         for one in found.fewer
     ]

@@ -28,7 +28,8 @@ from humanclap.made import Made
 from humanclap.progress import Progress, silent
 from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Pair, Score
-from humanclap.reproduce.ledger import Ledger
+from humanclap.reproduce.ledger import Ledger, check_folder
+from humanclap.reproduce.plan import refuse_small_disk
 from humanclap.reproduce.request import Request
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
@@ -174,6 +175,8 @@ def reproduce_xacle(
     output = Path(output)
     recipe = xacle_recipe(request)
     data = read_archive(folder)
+    check_folder(output, xacle_request(request, folder), resume=resume)
+    refuse_small_disk(output, len(recipe.objectives) * len(recipe.seeds))
     with Ledger(output, xacle_request(request, folder), resume=resume) as ledger:
         with ledger.stage("train", progress) as told:
             experiment = run_recipe(
