@@ -1,6 +1,7 @@
 """Clips with captions to scores, against transformers' documented pipeline; memory on long work.
 
     python benchmarks/scoring_speed.py [--clips 200] [--rounds 5] [--many 2000] [--hours 1]
+        [--only WAY]
 
 Clips: generated FLAC of 10 s, 44.1 kHz, stereo, read from disk; 40 distinct captions. Model: a
 ClapModel of the size of laion/clap-htsat-unfused with random weights (nothing is downloaded) in
@@ -13,6 +14,8 @@ work on the machine hardly moves. Then, each in a process of its own with `mini`
 time of 200 clips, of 2,000 (links to the same files, each decoded) and of one file of an hour.
 Last: the audio encoder on one thread against this machine's product of matrices.
 
+--only: a way to measure beside theirs at fp32, to be said again for each; all where it is not said.
+On a processor without bf16 arithmetic the ways in bf16 take several times as long as the others.
 Writes benchmarks/results/scoring_speed.json.
 """
 
@@ -46,6 +49,7 @@ from humanclap.scoring.settings import ScoringSettings
 
 RESULT = Path(__file__).parent / "results" / "scoring_speed.json"
 BATCHES = (1, 4, 8, 16)
+THEIR_HALF = "transformers, bf16"
 _PRECISIONS = ("fp32", "bf16", "int8")
 SYSTEMS, CAPTIONS, RATE = 5, 40, 48_000
 TRIED = 16
@@ -101,14 +105,21 @@ def quickest_batch(call: Callable[[int], Any]) -> int:
     return min(times, key=lambda batch: times[batch])
 
 
-def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> dict[str, Any]:
-    """Rounds of every way; ratios of theirs (fp32) to each."""
+def compare(
+    model: Path, folder: Path, pairs: Sequence[Pair], rounds: int, only: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Rounds of every way, or of those named; ratios of theirs (fp32) to each."""
     theirs = Theirs(model)
     paths, texts = [folder / pair.audio for pair in pairs], [pair.text for pair in pairs]
-    ours = _ours(model)
+    every = _ours(model)
+    ours = {name: every[name] for name in every if not only or name in only}
+    if unknown := set(only) - {*every, THEIR_HALF}:
+        raise SystemExit(f"no way {unknown.pop()!r}; there are {', '.join([*every, THEIR_HALF])}")
     few, said = paths[:TRIED], texts[:TRIED]
     plain = quickest_batch(lambda batch: theirs.embed(few, said, batch))
-    half = quickest_batch(lambda batch: theirs.embed(few, said, batch, bf16=True))
+    half = None
+    if not only or THEIR_HALF in only:
+        half = quickest_batch(lambda batch: theirs.embed(few, said, batch, bf16=True))
     theirs_audio, theirs_text = theirs.embed(few, said, plain)
     cosines = {
         name: float(
@@ -122,8 +133,9 @@ def compare(model: Path, folder: Path, pairs: Sequence[Pair], rounds: int) -> di
     }
     ways: dict[str, Callable[[], Any]] = {
         "transformers, fp32": lambda: theirs.embed(paths, texts, plain),
-        "transformers, bf16": lambda: theirs.embed(paths, texts, half, bf16=True),
     }
+    if half is not None:
+        ways[THEIR_HALF] = lambda: theirs.embed(paths, texts, half, bf16=True)
     for name, scorer in ours.items():
         ways[name] = lambda by=scorer: list(by.score_pairs(pairs, audio_root=folder))
         _ = scorer.identities
@@ -277,6 +289,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", action="append", default=[], metavar="WAY")
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--output", type=Path, default=RESULT)
@@ -300,7 +313,7 @@ def main() -> None:
             "capability": torch.backends.cpu.get_cpu_capability(),
             "load_average_before": load,
             "rounds": arguments.rounds,
-            "compared": compare(folder / "model", folder, pairs, arguments.rounds),
+            "compared": compare(folder / "model", folder, pairs, arguments.rounds, arguments.only),
             "captions": captions_embedded(folder, pairs),
             "encoder": of_peak(folder / "model"),
         }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from humanclap.audio.load import Source, name_of, tell
@@ -21,7 +22,7 @@ from humanclap.clap.embedding import Encode, embed_clips, embed_texts
 from humanclap.clap.engines import audio_encoder, engine_version
 from humanclap.clap.identities import Identities
 from humanclap.clap.text_account import TextAccount
-from humanclap.errors import AudioError, InputError, listed
+from humanclap.errors import AudioError, InputError, SettingsError, listed
 from humanclap.scoring.heard import LAYOUT, Ears, Shelf, embed_texts_once
 from humanclap.scoring.inputs import Clips, Texts, check_on_error, clips_of, texts_of
 from humanclap.scoring.settings import ScoringSettings
@@ -71,6 +72,23 @@ class Embedder:
     def identities(self) -> Identities:
         """What the model was trained, tuned and calibrated on, as far as its checkpoint says."""
         return self._checkpoint.known_identities()
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the model to a torch device, such as `cuda:1`; gives the model itself.
+
+        Raises SettingsError for a device that is not there, and where the engine or the precision
+        is one of the CPU alone.
+        """
+        settings = replace(self.settings, device=str(device))
+        where = resolve_device(settings.device)
+        if settings.cpu_alone and torch.device(where).type != "cpu":
+            raise SettingsError(
+                f"engine {settings.engine} at {settings.precision} computes on the CPU alone, not "
+                f"on {where}"
+            )
+        self.backbone = self.backbone.to(where)
+        self.settings = settings
+        return self
 
     def embed_audio(
         self,

@@ -47,6 +47,11 @@ class ScoringSettings:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")
 
+    @property
+    def cpu_alone(self) -> bool:
+        """Whether the engine or the precision is one that computes on the CPU alone."""
+        return self.engine != "torch" or self.precision == "int8"
+
 
 def settings_of(settings: ScoringSettings | None, **given: Any) -> ScoringSettings | None:
     """Settings given whole, or by single fields, of which None means not given.

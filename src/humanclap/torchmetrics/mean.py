@@ -1,0 +1,99 @@
+"""The mean of scores and its interval: what both forms of the metric give."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from humanclap.errors import InputError, SettingsError
+from humanclap.grouping import caption_hash
+from humanclap.metrics.bootstrap import bootstrap
+from humanclap.scoring.inputs import Clips, Texts, texts_of
+from humanclap.scoring.scorer import HumanCLAP
+
+OnFailure = Literal["raise", "nan", "skip"]
+"""What a clip or text without a score does to the mean: an error, NaN, or it is left out."""
+
+
+def model_of(model: str | Path | HumanCLAP) -> HumanCLAP:
+    """The model itself, or the one of this name; see `HumanCLAP.from_pretrained`."""
+    if isinstance(model, HumanCLAP):
+        return model
+    if isinstance(model, str | Path):
+        return HumanCLAP.from_pretrained(model)
+    raise InputError(
+        f"model_name_or_path is a {type(model).__name__}; expected the name or folder of a model, "
+        "or a HumanCLAP"
+    )
+
+
+def check_choices(on_error: str, confidence: float | None, replicates: int) -> None:
+    """Raise SettingsError for an unknown `on_error`; InputError for an interval that cannot be."""
+    if on_error not in ("raise", "nan", "skip"):
+        raise SettingsError(f"on_error is {on_error!r}; expected 'raise', 'nan' or 'skip'")
+    summary(np.zeros(0), np.zeros(0, np.int64), confidence, replicates)
+
+
+def scored(
+    model: HumanCLAP, audio: Clips, text: Texts, sample_rate: int | None, on_error: OnFailure
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Score of each pair, NaN where it has none, and the number of its text: (n,) both."""
+    texts, one = texts_of(text)
+    scores = model.score_many(
+        audio,
+        texts[0] if one else texts,
+        sample_rate=sample_rate,
+        on_error="raise" if on_error == "raise" else "nan",
+    )
+    numbers = np.array([caption_hash(item) for item in texts], np.int64)
+    return scores, np.repeat(numbers, len(scores)) if one else numbers
+
+
+def summary(
+    scores: NDArray[np.floating],
+    texts: NDArray[np.int64],
+    confidence: float | None,
+    replicates: int,
+) -> dict[str, float]:
+    """`mean`; with a confidence also `low` and `high` of its interval. scores, texts: (n,).
+
+    The bootstrap draws texts whole, with the same random numbers each time. NaN for a mean of
+    nothing or with a NaN in it, and for the interval of fewer than two texts. Raises InputError for
+    a confidence outside (0, 1) or too few replicates to carry it.
+
+    >>> found = summary(np.array([0.1, 0.2, 0.4, 0.5]), np.array([7, 7, 8, 9]), 0.95, 1000)
+    >>> round(found["mean"], 3), found["low"] < 0.3 < found["high"]
+    (0.3, True)
+    """
+    mean = float(scores.astype(np.float64).mean()) if scores.size else math.nan
+    if confidence is None:
+        return {"mean": mean}
+    sums, counts = np.full(1, math.nan), np.ones(1)  # (texts,)
+    if math.isfinite(mean):
+        _, codes = np.unique(texts, return_inverse=True)
+        sums = np.bincount(codes, weights=scores)
+        counts = np.bincount(codes).astype(np.float64)
+    found = bootstrap(
+        lambda times: {"mean": (times @ sums) / (times @ counts)},
+        len(counts),
+        rng=np.random.default_rng(0),
+        replicates=replicates,
+        confidence=confidence,
+    )["mean"]
+    return {"mean": mean, "low": found.low, "high": found.high}
+
+
+def as_tensors(
+    values: dict[str, float], device: torch.device | str
+) -> torch.Tensor | dict[str, torch.Tensor]:
+    """The mean alone as a tensor, or all by name; float32, no axes."""
+    tensors = {
+        name: torch.tensor(value, dtype=torch.float32, device=device)
+        for name, value in values.items()
+    }
+    return tensors if len(tensors) > 1 else tensors["mean"]
