@@ -87,9 +87,7 @@ def test_everything_missing_is_listed(archive, tmp_path, capsys):
     assert "30 pairs train, 10 judge, 6 to predict" in capsys.readouterr().out
 
 
-def test_too_little_disk_is_said_before_anything_is_written(
-    archive, tmp_path, capsys, monkeypatch
-):
+def test_too_little_disk_is_said_before_anything_is_written(archive, tmp_path, capsys, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 0, 10**9))
     assert run(["reproduce", "xacle", str(archive), "-o", str(tmp_path / "out")]) == 2

@@ -69,4 +69,4 @@ def judge_level(reached: Estimate, wanted: float) -> str:
         return f"Its SRCC, {shown}, is above {wanted:g}."
     if reached.high < wanted:
         return f"Its SRCC, {shown}, is below {wanted:g}."
-    return f"Its SRCC is {shown}; the interval holds {wanted:g}: it is shown to be neither above nor below."
+    return f"Its SRCC is {shown}: shown to be neither above nor below {wanted:g}."

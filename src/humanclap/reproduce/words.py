@@ -176,10 +176,11 @@ def _published_limits(found: Findings) -> list[str]:
     measured = {row.name: row.srcc[view].value for row in found.rows if row.kind == "floor"}
     measured["noise ceiling"] = math.nan if ceiling is None else ceiling.srcc.value
     shown = [
-        f"{name} {published:.3f} published (1,311 pairs), {_number(measured.get(name, math.nan))} here"
+        f"{name} {published:.3f} published, {_number(measured.get(name, math.nan))} here"
         for name, published in RELATE_TEST.items()
     ]
-    return [f"On the test split alone ({found.views[view]:,} pairs): {'; '.join(shown)}."]
+    n = f"{found.views[view]:,} pairs here, 1,311 published"
+    return [f"On the test split alone ({n}): {'; '.join(shown)}."]
 
 
 def _number(value: float) -> str:
