@@ -286,6 +286,10 @@ def metric_overhead(result: Result) -> list[str]:
     ]
 
 
+def _times(found: Result) -> str:
+    return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
+
+
 def scoring_speed(result: Result) -> list[str]:
     """Scoring against transformers' pipeline, and memory on long work."""
     found, work, encoder = result["compared"], result["long_work"], result["encoder"]
@@ -325,8 +329,11 @@ def scoring_speed(result: Result) -> list[str]:
         "",
         f"Audio encoder on one thread: {encoder['encoder_gflop_s']} GFLOP/s of the "
         f"{encoder['matrix_product_gflop_s']} that a product of matrices reaches here "
-        f"({encoder['share']:.0%}). {captions['pairs']} pairs of five systems with the same "
-        f"{captions['captions']} captions: {captions['embedded']} texts embedded. With `mini`:",
+        f"({encoder['share']:.0%}); under torch.compile "
+        f"{_times(result['compiled']['times_as_fast'])} times as fast, after "
+        f"{result['compiled']['compiling_s']:.0f} s of compiling. {captions['pairs']} pairs of "
+        f"five systems with the same {captions['captions']} captions: {captions['embedded']} texts "
+        "embedded. With `mini`:",
         "",
         *table(["work", "clips", "seconds", "peak GB"], long),
     ]

@@ -12,7 +12,8 @@ sizes. Ours: `HumanCLAP.score_pairs`, the cache off. Every round runs each way o
 that turns; ratios are taken within a round, of time on the clock and of processor time, which other
 work on the machine hardly moves. Then, each in a process of its own with `mini`: peak memory and
 time of 200 clips, of 2,000 (links to the same files, each decoded) and of one file of an hour.
-Last: the audio encoder on one thread against this machine's product of matrices.
+Last: the audio encoder on one thread against this machine's product of matrices, and under
+torch.compile.
 
 --only: a way to measure beside theirs at fp32, to be said again for each; all where it is not said.
 On a processor without bf16 arithmetic the ways in bf16 take several times as long as the others.
@@ -279,6 +280,30 @@ def of_peak(model: Path, batch: int = 4) -> dict[str, float]:
     }
 
 
+def compiled(model: Path, rounds: int = 15) -> dict[str, Any]:
+    """HTSAT by `torch.compile` against HTSAT as it is: one clip, one thread, processor time."""
+    from transformers import ClapModel
+
+    from humanclap.clap.checkpoint import load_checkpoint
+    from humanclap.clap.htsat import HTSAT
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        parts = load_checkpoint(model).backbone.module().modules()
+        clap = next(part for part in parts if isinstance(part, ClapModel)).eval()
+        plain = HTSAT(clap.audio_model.audio_encoder)
+        mels = torch.rand(1, 1, 1001, 64)
+        made = torch.compile(plain._of_batch)
+        with torch.inference_mode():
+            spent = _cpu_s(lambda: made(mels))
+            ratios = [_cpu_s(lambda: plain(mels)) / _cpu_s(lambda: made(mels))
+                      for _ in range(rounds)]  # fmt: skip
+    finally:
+        torch.set_num_threads(before)
+    return {"compiling_s": round(spent, 1), "times_as_fast": spread(np.array(ratios))}
+
+
 def _cpu_s(call: Callable[[], Any]) -> float:
     begin = time.process_time()
     call()
@@ -316,6 +341,7 @@ def main() -> None:
             "compared": compare(folder / "model", folder, pairs, arguments.rounds, arguments.only),
             "captions": captions_embedded(folder, pairs),
             "encoder": of_peak(folder / "model"),
+            "compiled": compiled(folder / "model"),
         }
         print(json.dumps(result, indent=2), flush=True)
         result["long_work"] = long_work(folder, pairs, arguments.many, arguments.hours)
