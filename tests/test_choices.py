@@ -279,6 +279,24 @@ def test_attention_checks_have_no_vote_unless_asked_for(tmp_path, caplog):
         read_votes(only)
 
 
+def test_a_check_stays_one_when_its_votes_are_written(tmp_path):
+    text = (
+        f"{TEXTS},kind,expected\na,x,y,first,1,,\nb,x,y,first,1,,first\nc,x,y,first,1,anchor,first\n"
+        "d,choose A,y,first,1,attention_check,first\n"
+    )
+    votes = read_votes(table(tmp_path, text), include_anchors=True)
+    assert [(one.audio_a, one.kind) for one in votes] == [
+        ("a", None),
+        ("b", "anchor"),
+        ("c", "anchor"),
+    ]
+    write_votes(tmp_path / "votes.csv", votes)
+    assert [one.audio_a for one in read_votes(tmp_path / "votes.csv")] == ["a"]
+    counted = "audio,text_a,text_b,n_first,n_second,n_equal,kind\na,x,y,1,0,0,\nd,x,y,1,0,0,{}\n"
+    other = table(tmp_path, counted.format("attention_check"))
+    assert len(read_votes(other)) == len(read_votes(other, include_anchors=True)) == 1
+
+
 # -- votes ----------------------------------------------------------------------------------
 
 

@@ -16,6 +16,13 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def test_no_document_holds_what_a_merge_left_open() -> None:
+    pages = [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md"), *DOCS.parent.glob("examples/**/*.md")]
+    assert DOCS.parent / "README.md" in pages
+    open_merge = re.compile(r"^(<{7} |>{7} )", re.MULTILINE)
+    assert [p.name for p in pages if open_merge.search(p.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("name", ["python.md", "training-loop.md"])
 def test_the_examples_of_a_page_run_from_top_to_bottom(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -101,3 +101,14 @@ def test_without_matplotlib_the_remedy_is_told(tmp_path, monkeypatch):
 def test_file_names_are_plain():
     assert file_name("../a b/c:d*é") == "a-b-c-d-é"
     assert file_name("///") == "figure"
+
+
+def test_every_group_of_points_is_drawn_and_told_from_the_others(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    points([(f"set {n}", [n], [n]) for n in range(20)], labels=("x", "y"))(figure)
+    drawn = figure.axes[0].collections
+    assert len(drawn) == 20
+    looks = {(tuple(d.get_facecolor()[0]), d.get_paths()[0].vertices.tobytes()) for d in drawn}
+    assert len(looks) == 20

@@ -68,6 +68,8 @@ def test_markdown_cells_cannot_break_the_table():
     assert lines[-1] == r"Scores: humanclap:0.1.0\|model:mini@3f9a\|rate:32000."
     assert markdown_cell("a|b\n<i>`c`\\") == r"a\|b &lt;i&gt;\`c\`\\"
     assert len(re.findall(r"(?<!\\)\|", markdown_cell(NASTY))) == 0
+    assert markdown_cell("tango_2 _my_ __init__") == r"tango_2 \_my\_ \_\_init\_\_"
+    assert markdown_cell("![x](http://y) 0.5 [0.1, 0.9]") == r"![x]\(http://y) 0.5 [0.1, 0.9]"
 
 
 def test_a_table_without_rows_has_its_head():

@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 
 from humanclap.errors import InputError, TableError
 from humanclap.fense import is_fense, read_fense
-from humanclap.records import Answer, Choice, Side, Votes
+from humanclap.records import ANCHOR, Answer, Choice, Side, Votes
 from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def choice_form(columns: Iterable[str]) -> Form | None:
     columns = set(columns)
     if is_fense(columns):
         return "fense"
-    if not any(columns.issuperset(sides) for sides in SIDES.values()):
+    if not has_sides(columns):
         return None
     if columns.issuperset(ANSWER_COLUMNS):
         return "choices"
@@ -87,7 +87,7 @@ def _choices_in(tables: Sequence[Table]) -> list[Choice]:
     read = []
     for table in tables:
         if choice_form(table.columns) != "choices":
-            raise TableError(table.path, _not_choices(table.columns), 1)
+            raise TableError(table.path, not_choices(table.columns), 1)
         sides = _sides_of(table)
         for row in table.rows:
             choice = row.make(partial(_choice, row, sides))
@@ -104,8 +104,9 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
 
     Answers of the long form are counted by `votes_of`, of all listeners. Rows of votes whose sides
     are exchanged and whose labels are the same are joined. Rows with the sides in the same order
-    stay apart, as FENSE counts them, and are told in the log. Attention checks (kind anchor, or a
-    right answer in `expected`) are left out unless asked for; so much is told in the log.
+    stay apart, as FENSE counts them, and are told in the log. Attention checks (kind anchor or
+    attention_check, or a right answer in `expected`) are left out; those that are not of kind
+    attention_check come in where asked for. What is left out is told in the log.
     Raises TableError as `read_choices`, and where `sum` or `share` is not that of the votes, or
     where nothing is left.
     """
@@ -114,11 +115,11 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
     form = choice_form(table.columns)
     if form == "choices":
         choices = _choices_in([table])
-        asked = [one for one in choices if include_anchors or not one.is_check]
+        asked = [one for one in choices if one.is_asked(include_anchors=include_anchors)]
         _tell_checks(path, len(choices) - len(asked), "answers to attention checks")
         votes = votes_of(asked, include_anchors=include_anchors, path=path)
     elif form is None:
-        raise TableError(path, _not_choices(table.columns), 1)
+        raise TableError(path, not_choices(table.columns), 1)
     else:
         votes = _read_counted(path, table, form, include_anchors)
     if not votes:
@@ -128,7 +129,7 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
 
 def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -> list[Votes]:
     every = read_fense(path) if form == "fense" else _counted_rows(table, form)
-    kept = [votes for votes in every if include_anchors or not votes.is_check]
+    kept = [votes for votes in every if votes.is_asked(include_anchors=include_anchors)]
     _tell_checks(path, len(every) - len(kept), "attention checks")
     return _joined(path, kept)
 
@@ -146,14 +147,15 @@ def votes_of(
     """Count choices by question, in order of first appearance; sides as where it first stood.
 
     Rows of one question with exchanged sides are joined. A repeat does not count, unless its
-    listener's first answer is not among `choices`; attention checks neither, unless asked for.
+    listener's first answer is not among `choices`; attention checks neither. Those with clips and
+    texts to judge do where asked for; they are of kind anchor then.
     Raises InputError where a question has two kinds, splits or systems, naming the lines.
     path: of the table, for that message.
     """
     counted = [
         (one, (one.listener_id, one.choice_id))
         for one in choices
-        if include_anchors or not one.is_check
+        if one.is_asked(include_anchors=include_anchors)
     ]
     answered = {key for one, key in counted if not one.repeat}
     questions: dict[str, list[Choice]] = {}
@@ -193,7 +195,13 @@ def write_votes(
 # -- reading rows ---------------------------------------------------------------------------
 
 
-def _not_choices(columns: Sequence[str]) -> str:
+def has_sides(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns has two sides to choose between."""
+    return any(set(sides) <= set(columns) for sides in SIDES.values())
+
+
+def not_choices(columns: Sequence[str]) -> str:
+    """Why a table with these columns is none of choices, with the known forms."""
     if choice_form(columns) is not None:
         return "these are votes, without the listeners who gave them; read_votes reads them"
     return (
@@ -320,6 +328,9 @@ def _judged(row: Row, judges: Sequence[str]) -> dict[str, int]:
 
 def _votes(choices: Sequence[Choice], path: str | Path | None) -> Votes:
     first, counts = choices[0], Counter(one.choice for one in choices)
+    labels = {name: _common(choices, name, path) for name in LABELS}
+    if any(one.is_check for one in choices):
+        labels["kind"] = ANCHOR  # votes have no `expected` to tell a check by
     return Votes(
         audio_a=first.audio_a,
         text_a=first.text_a,
@@ -328,7 +339,7 @@ def _votes(choices: Sequence[Choice], path: str | Path | None) -> Votes:
         n_first=counts["first"],
         n_second=counts["second"],
         n_equal=counts["equal"],
-        **{name: _common(choices, name, path) for name in LABELS},
+        **labels,
     )
 
 

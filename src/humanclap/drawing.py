@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 FORMATS = ("svg", "pdf")
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#767676", "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
+_SHAPES = "os^Dv<"
+"""Of points; with the colours they tell 36 groups apart."""
+_LEGEND = 4
+"""Groups in one line of a legend."""
 WIDTH = 6.4
 """Inches; text is 9 points high there, and 5 where a figure fills one column of two."""
 _LABEL = 28
@@ -205,7 +209,9 @@ def points(
         if diagonal:
             axes.axline((0, 0), slope=1, color=GREY, linewidth=1)
             axes.set_aspect("equal")
-        for (name, x, y), colour, shape in zip(groups, COLOURS, "os^Dv<", strict=False):
+        for place, (name, x, y) in enumerate(groups):
+            colour = COLOURS[place % len(COLOURS)]
+            shape = _SHAPES[(place + place // len(COLOURS)) % len(_SHAPES)]
             axes.scatter(
                 x, y, s=12, c=colour, marker=shape, alpha=0.6, linewidths=0,
                 label=f"{name} ({len(x):,})", rasterized=len(x) > 2000,
@@ -215,7 +221,8 @@ def points(
             margin = 0.03 * (y_range[1] - y_range[0])
             axes.set_ylim(y_range[0] - margin, y_range[1] + margin)
         if len(groups) > 1:
-            figure.legend(loc="outside upper center", ncols=len(groups), frameon=False)
+            ncols = min(len(groups), _LEGEND)
+            figure.legend(loc="outside upper center", ncols=ncols, frameon=False)
 
     return draw
 

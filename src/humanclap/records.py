@@ -39,6 +39,7 @@ Between = Literal["texts", "clips"]
 """What a choice was between: two texts of one clip, or two clips of one text."""
 
 ANCHOR = "anchor"
+ATTENTION_CHECK = "attention_check"
 """`kind` of a choice that is an attention check."""
 
 _ANSWERS: tuple[str, ...] = get_args(Answer)
@@ -232,6 +233,19 @@ class _Sides:
     text_a: str
     audio_b: str
     text_b: str
+    kind: str | None
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the right answer is known, so that the answer tells of the listener."""
+        raise NotImplementedError
+
+    def is_asked(self, *, include_anchors: bool = False) -> bool:
+        """Whether this is a question of the study; anchors are where they are asked for.
+
+        A text that asks for a certain answer (kind attention_check) never is: nothing was heard.
+        """
+        return not self.is_check or (include_anchors and self.kind != ATTENTION_CHECK)
 
     @property
     def pair_id_a(self) -> str:
@@ -277,7 +291,8 @@ class Choice(_Sides):
     """One listener's choice between two pairs that share their clip or their text.
 
     choice: first is the pair a, second the pair b. kind: a free label, such as FENSE's HC, HI, HM
-    and MM; `anchor` is an attention check, whose right answer is `expected`. shown_first: the side
+    and MM; `anchor` is an attention check, whose right answer is `expected`, and so is
+    `attention_check`, whose text asks for a certain answer. shown_first: the side
     that stood first (left) on the page, None where a stood first or that is unknown. duration_s:
     from the start of the trial to the answer, NaN where unknown. repeat: the listener had answered
     this question before. line: of its table.
@@ -311,8 +326,8 @@ class Choice(_Sides):
 
     @property
     def is_check(self) -> bool:
-        """Whether this is an attention check: of kind anchor, or with a right answer."""
-        return self.kind == ANCHOR or self.expected is not None
+        """Whether its right answer is known: of kind anchor or attention_check, or `expected`."""
+        return self.kind in (ANCHOR, ATTENTION_CHECK) or self.expected is not None
 
     @property
     def shown(self) -> Answer:
@@ -375,8 +390,8 @@ class Votes(_Sides):
 
     @property
     def is_check(self) -> bool:
-        """Whether this is an attention check: of kind anchor."""
-        return self.kind == ANCHOR
+        """Whether its right answer was known: of kind anchor or attention_check."""
+        return self.kind in (ANCHOR, ATTENTION_CHECK)
 
     @property
     def decided(self) -> bool:

@@ -44,7 +44,7 @@ _LATEX = {
     "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$",
     "Δ": r"$\Delta$", "∞": r"$\infty$", "·": r"$\cdot$", "°": r"$^{\circ}$", "µ": r"$\mu$",
     "→": r"$\rightarrow$", "–": "--", "—": "---", "…": r"\ldots{}", "‘": "`", "’": "'",
-    "“": "``", "”": "''", "\u00a0": "~",
+    "“": "``", "”": "''",
 }  # fmt: skip
 _JOINED = {"--", "``", "''", ",,", "?`", "!`"}
 """Two signs that LaTeX would set as one."""
@@ -155,6 +155,8 @@ def _align(cells: Sequence[str]) -> str:
 
 _MARKDOWN = {"\\": r"\\", "&": "&amp;", "<": "&lt;", ">": "&gt;", "|": r"\|", "*": r"\*",
              "`": r"\`", "~": r"\~"}  # fmt: skip
+_EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+"""An underscore at the edge of a word, where it would set the word in italics."""
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
@@ -182,4 +184,5 @@ def markdown_cell(text: str) -> str:
     >>> print(markdown_cell("a|b *c*"))
     a\|b \*c\*
     """
-    return " ".join("".join(_MARKDOWN.get(sign, sign) for sign in text).split())
+    escaped = "".join(_MARKDOWN.get(sign, sign) for sign in text)
+    return " ".join(_EMPHASIS.sub(r"\\_", escaped.replace("](", r"]\(")).split())

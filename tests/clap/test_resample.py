@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soxr
@@ -85,3 +87,25 @@ def test_autocast_does_not_reach_it():
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(resample(samples, 16000, 32000), resample(samples, 16000, 32000))
         assert resample(samples, 16000, 32000).dtype == torch.float32
+
+
+def test_the_filter_made_in_inference_mode_has_a_gradient_later():
+    with torch.inference_mode():
+        resample(torch.ones(1, 100), 12347, 32000)  # a rate that no other test has
+    waveforms = torch.ones(1, 100, requires_grad=True)
+    resample(waveforms, 12347, 32000).sum().backward()
+    assert waveforms.grad is not None
+    assert waveforms.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("rate", [16, 300])
+def test_a_rate_in_khz_by_mistake_costs_no_more_memory_than_its_sound(rate):
+    """`sample_rate=16`: a response of 32,768 points would take gigabytes."""
+    samples = np.sin(np.arange(3 * rate) / 2)
+    expected = by_soxr(samples, rate, 32000)
+    tracemalloc.start()
+    found = resample(torch.from_numpy(samples).float()[None], rate, 32000)[0].numpy()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 400e6
+    assert np.abs(found - expected).max() < 0.02

@@ -227,7 +227,8 @@ def test_an_a_b_study_goes_from_its_starter_to_choices(
     from humanclap.choices import read_choices
 
     design, study, pairs = (tmp_path / name for name in ("ab.toml", "ab.sqlite", "ab.csv"))
-    assert run(["listen", "new", str(design), "--trial", trial, "-q"]) == 0
+    assert run(["listen", "new", str(design), "--trial", trial]) == 0
+    assert "--pairs comparisons.csv" in capsys.readouterr().err
     text = design.read_text().replace("choices_per_comparison = 8", "choices_per_comparison = 2")
     design.write_text(text.replace("pairs = 18", "pairs = 4").replace("anchors = 3", "anchors = 1"))
     with open(clips / "pairs.csv", newline="") as file:

@@ -96,6 +96,43 @@ def test_summary_leaves_checks_out_and_writes_a_row_a_listener(table, tmp_path, 
     assert (rows["bob"]["n_checks_failed"], rows["ann"]["n_repeats"]) == ("1", "1")
 
 
+def test_limits_of_screening_are_set_on_the_command_line(made, tmp_path, capsys):
+    kept = tmp_path / "kept.csv"
+    command = ["ratings", "screen", str(made), "-o", str(kept), "--json", "--screen"]
+    assert run([*command, "fast=0.3"]) == 0
+    assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["kept"]
+    assert run([*command, "one-side=0"]) == 0
+    assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["kept"]
+    for rule, said in (
+        ("fast=x", "no number"),
+        ("spo=5", "no rule for choices"),
+        ("slow", "one of"),
+    ):
+        assert run([*command, rule]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_choices_lack_is_said_with_their_forms(tmp_path, capsys):
+    path = tmp_path / "c.csv"
+    path.write_text("text,audio_a,audio_b,choice\np,1.wav,2.wav,first\n", encoding="utf-8")
+    assert run(["ratings", "summary", str(path)]) == EXIT_BAD_INPUT
+    assert (
+        "two clips of a text: text, audio_a, audio_b, choice, listener" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("command", [["summary"], ["aggregate", "-o", "votes.csv"]])
+def test_systems_that_changed_sides_are_refused_with_the_file(
+    tmp_path, capsys, monkeypatch, command
+):
+    monkeypatch.chdir(tmp_path)
+    head = "text,audio_a,audio_b,choice,listener_id,system_a,system_b"
+    rows = "p,1.wav,2.wav,first,x,A,B\np,2.wav,1.wav,first,y,A,B"
+    Path("c.csv").write_text(f"{head}\n{rows}\n", encoding="utf-8")
+    assert run(["ratings", *command, "c.csv"]) == EXIT_BAD_INPUT
+    assert "c.csv:3: system_a 'B' for a question that has 'A' on line 2" in capsys.readouterr().err
+
+
 def test_reasons_stand_below_the_table(tmp_path, capsys):
     path = tmp_path / "c.csv"
     path.write_text("audio,text_a,text_b,choice,listener_id\n1,a,b,equal,x\n", encoding="utf-8")

@@ -283,9 +283,13 @@ def test_the_systems_as_a_table_for_a_paper(
     assert r"humanclap:0.1.0\textbar{}" in latex
     assert run([*given, "-o", str(folder / "t.tex")]) == 1
     assert (folder / "t.tex").read_text() == latex
-    assert "the scores of the pairs are not kept" in capsys.readouterr().err
-    assert run([*given, "--markdown", "-q"]) == 1
-    assert "| a_1 | 2 | 2 | " in capsys.readouterr().out
+    assert "not kept; -o scores.csv --latex keeps them" in capsys.readouterr().err
+    assert run([*given, "--markdown"]) == 1
+    said = capsys.readouterr()
+    assert "| a_1 | 2 | 2 | " in said.out
+    assert "not kept; -o scores.csv --markdown keeps them" in said.err
+    assert run([*given, "--markdown", "-o", str(folder / "kept.csv")]) == 1
+    assert "not kept" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,28 @@ def test_systems_that_were_never_compared_are_refused_in_groups():
     assert len(rank_by_choices(votes, replace(QUICK, systems=("c", "d"))).systems) == 2
 
 
+@pytest.mark.parametrize("prompts", [2, 4, 9])
+def test_what_few_prompts_agree_on_is_no_surer_than_a_sign_flip_test_can_be(prompts):
+    alike = [
+        Votes(audio_a=f"a/{i}.wav", audio_b=f"b/{i}.wav", text_a=f"p {i}", text_b=f"p {i}",
+              n_first=3 + i % 2, n_second=0, system_a="a", system_b="b") for i in range(prompts)
+    ]  # fmt: skip
+    (duel,) = rank_by_choices(alike, QUICK).duels
+    assert duel.p >= 2 / 2**prompts * (1 - 1e-9)
+    assert duel.settled == (2 / 2**prompts < 0.05)
+    assert (duel.difference.low > 0) == duel.settled
+
+
+def test_systems_that_nobody_prefers_are_said_to_be_equal():
+    even = [
+        Votes(audio_a=f"a/{i}.wav", audio_b=f"b/{i}.wav", text_a=f"p {i}", text_b=f"p {i}",
+              n_first=1, n_second=1, system_a="a", system_b="b") for i in range(4)
+    ]  # fmt: skip
+    assert words.summary(rank_by_choices(even, QUICK))[0] == (
+        "People chose a, b equally much, from 8 votes on 4 questions, 4 prompts."
+    )
+
+
 def test_questions_without_systems_of_one_system_or_of_anchors_do_not_count(votes):
     unnamed = replace(votes[0], system_b=None)
     with pytest.raises(InputError, match="1 of 240 questions do not say which systems"):
@@ -169,11 +191,12 @@ def test_questions_without_systems_of_one_system_or_of_anchors_do_not_count(vote
     own = Votes(audio_a="good/1.wav", audio_b="good/2.wav", text_a="p", text_b="p", n_first=1,
                 n_second=0, system_a="good", system_b="good")  # fmt: skip
     anchor = replace(votes[0], kind="anchor", system_a=None)
-    found = rank_by_choices([own, anchor, *votes], QUICK)
-    assert (found.own, found.anchors, found.votes) == (1, 1, 720)
+    check = replace(votes[1], kind="attention_check", text_a="choose A", text_b="choose A")
+    found = rank_by_choices([own, anchor, check, *votes], QUICK)
+    assert (found.own, found.anchors, found.votes) == (1, 2, 720)
     assert words.caveats(found) == [
         "1 question between two clips of one system left out: they rank nothing.",
-        "1 attention check left out.",
+        "2 attention checks left out.",
     ]
     with pytest.raises(InputError, match="0 systems were chosen between"):
         rank_by_choices([own], QUICK)

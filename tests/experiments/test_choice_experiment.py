@@ -220,6 +220,15 @@ def test_a_recipe_without_the_choices_it_needs_is_refused(model, tmp_path, new, 
         read_recipe(path)
 
 
+def test_a_recipe_of_choices_alone_is_refused_with_the_way_out(model, tmp_path):
+    path = write(tmp_path, model)
+    named = [line for line in path.read_text().splitlines() if line.startswith("tables")]
+    assert len(named) == 1
+    path.write_text(path.read_text().replace(named[0], ""))
+    with pytest.raises(SettingsError, match="names no table; every model is judged on its rated"):
+        read_recipe(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -53,6 +53,19 @@ def test_a_damaged_or_strange_archive_is_refused(server, tmp_path):
         fetch_relate(tmp_path / "c", url=server.url)
 
 
+def test_bytes_that_do_not_unpack_are_damage(server, tmp_path):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("RELATE_wave/natural/train/1.wav", bytes(range(256)) * 40)
+    content = bytearray(held.getvalue())
+    start = content.index(b"1.wav") + len(b"1.wav")
+    content[start : start + 4] = b"\xff" * 4  # no block of deflate begins so
+    server.body = bytes(content)
+    with pytest.raises(InputError, match=r"damaged .*delete it to bring it again"):
+        fetch_relate(tmp_path, url=server.url)
+    assert not list(tmp_path.rglob("1.wav"))
+
+
 def test_the_command_tells_what_came(server, tmp_path, capsys):
     server.body = archive(CLIPS)
     (tmp_path / "README.md").write_text(f"clips: [here]({server.url})")

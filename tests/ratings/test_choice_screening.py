@@ -121,6 +121,33 @@ def test_rules_follow_each_other_and_nothing_vanishes():
     ]
 
 
+def test_a_limit_of_ones_own_stands_with_the_rule():
+    answers = on_the_left("ten", 10, 10) + on_the_left("six", 6, 6)
+    answers += [choice(40, "quick", "equal", shown_first="a", duration_s=1.7)]
+    screened = screen_choices(answers, ["one-side=0.01", "fast=1.8"])
+    assert {(one.listener_id, one.rule, one.detail) for one in screened.exclusions} == {
+        ("ten", "one-side", "10 of 10 answers for what stood first, p = 0.002, limit 0.01"),
+        ("quick", "fast", "median time 1.70 s, limit 1.8 s"),
+    }
+    assert not screen_choices(answers, ["one-side=0.001", "fast=1.7"]).exclusions
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("fast=soon", "the limit 'soon' is no number; write fast=SECONDS or one-side=P"),
+        ("fast=", "the limit '' is no number"),
+        ("fast=nan", "the shortest median time is nan s"),
+        ("fast=inf", "the shortest median time is inf s"),
+        ("one-side=5", "the smallest p-value of one-side is 5; expected 0 to 1"),
+        ("attention=2", "attention has no limit to set; one-side and fast have"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(rule, said):
+    with pytest.raises(SettingsError, match=said):
+        screen_choices([choice(0, "x", shown_first="a", duration_s=1.0)], [rule])
+
+
 def test_a_rule_for_ratings_is_refused_with_those_for_choices():
     with pytest.raises(SettingsError, match="'relate' is no rule for choices; known: none, att"):
         screen_choices([choice(0, "x")], ["relate"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import shutil
+import weakref
 from collections import namedtuple
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from humanclap.cli.main import run
 from humanclap.experiments import grid
 from humanclap.reproduce import human_clap
 from humanclap.reproduce import plan as planning
+from humanclap.reproduce.models import scores_of
+from humanclap.reproduce.request import Request
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import read_scores, read_targets
 from humanclap.training.timing import StepTimes
@@ -102,11 +106,11 @@ def test_the_figures_are_those_of_the_tables_beside_them(reproduced, material):
     targets = {t.pair_id: t for t in read_targets(reproduced / "data" / "targets.csv")}
     judged = [target for target in targets.values() if target.split != "train"]
     assert (len(targets), len(judged)) == (60, 20)
-    (table,) = (reproduced / "scores").glob("*fused.csv")
+    (table,) = (reproduced / "scores").glob("fused-*.csv")
     of_pair = {score.pair_id: score.score for score in read_scores(table)}
     found = told(reproduced)
     rows = {row["name"]: row for row in found["rows"]}
-    base = rows[str(material / "fused")]
+    base = rows["fused"]
     for view, keep in (
         ("all judged", lambda one: True),
         ("test alone", lambda one: one.split == "test"),
@@ -127,6 +131,32 @@ def test_the_figures_are_those_of_the_tables_beside_them(reproduced, material):
     assert gain["value"] == pytest.approx(trained - base["srcc"]["all judged"]["value"])
     assert gain["low"] < gain["value"] < gain["high"]
     assert {row["kind"] for row in found["rows"]} == {"plain", "trained", "floor"}
+
+
+def test_models_are_named_by_the_last_part_of_their_paths(reproduced, material):
+    for name in ("report.html", "report.md", "table.tex"):
+        text = (reproduced / name).read_text(encoding="utf-8").replace("<wbr>", "")
+        assert str(material) not in text.split("humanclap reproduce")[0], name
+    assert [row["name"] for row in told(reproduced)["rows"][:2]] == ["plain", "fused"]
+
+
+def test_a_model_is_let_go_once_it_has_scored(reproduced, material, tmp_path, monkeypatch):
+    judged = [t for t in read_targets(reproduced / "data" / "targets.csv") if t.split != "train"]
+    loaded, load = [], HumanCLAP.from_pretrained
+
+    def remembered(*arguments, **settings):
+        gc.collect()
+        assert [one for one in loaded if one() is not None] == []
+        scorer = load(*arguments, **settings)
+        loaded.extend([weakref.ref(scorer), weakref.ref(scorer.backbone.module())])
+        return scorer
+
+    monkeypatch.setattr(HumanCLAP, "from_pretrained", remembered)
+    request = Request(base=str(material / "fused"), plain=(), released=(), device="cpu")
+    clips = reproduced / "data" / "RELATE_wave"
+    for name in ("fused", "plain", "fused"):
+        scores_of(str(material / name), judged[:2], clips, tmp_path / str(len(loaded)), request)
+    assert len(loaded) == 6
 
 
 def test_the_runs_are_the_grid_fewer_ratings_and_a_system_left_out_each(reproduced):

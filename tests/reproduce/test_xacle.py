@@ -1,5 +1,7 @@
 import csv
 import json
+import shutil
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -83,6 +85,14 @@ def test_everything_missing_is_listed(archive, tmp_path, capsys):
         read_archive(broken)
     assert run(["reproduce", "xacle", str(archive), "-o", str(tmp_path), "--dry-run"]) == 0
     assert "30 pairs train, 10 judge, 6 to predict" in capsys.readouterr().out
+
+
+def test_too_little_disk_is_said_before_anything_is_written(archive, tmp_path, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 0, 10**9))
+    assert run(["reproduce", "xacle", str(archive), "-o", str(tmp_path / "out")]) == 2
+    assert "of disk are needed and 1.0 GB are free" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_test_archive_there_is_no_submission_to_make(tmp_path):

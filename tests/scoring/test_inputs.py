@@ -249,6 +249,36 @@ def test_iterables_and_columns_of_paths_are_lists(scorer: HumanCLAP, clips: Path
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"audio": paths, "text": ["rain", "wind"]})
     assert np.array_equal(scorer.score_many(frame.audio, frame.text), expected)
+    with pytest.raises(InputError, match=r"texts are a DataFrame of 2 axes; .* one column"):
+        scorer.score_many(paths[:1], frame[["text"]])  # goes through as the names of its columns
+
+
+@pytest.mark.parametrize("kind", [np.str_, np.array, lambda text: np.array(text, object)])
+def test_strings_of_numpy_are_single_items(
+    scorer: HumanCLAP, file: Path, expected: float, kind: Callable[[str], Any]
+) -> None:
+    """They have `__array__`, and some have letters to go through."""
+    assert scorer.score_many(kind(str(file)), [TEXT]) == pytest.approx([expected], abs=1e-6)
+    assert scorer.score_many([file, file], kind(TEXT)) == pytest.approx([expected] * 2, abs=1e-6)
+    sound = np.bytes_(file.read_bytes() + b"\1")  # numpy drops zeros at the end
+    assert scorer.score_many(sound, TEXT) == pytest.approx([expected], abs=1e-6)
+
+
+def test_sets_are_refused_as_nothing_says_which_clip_goes_with_which_text(file: Path) -> None:
+    with pytest.raises(InputError, match="clips are a set, which has no order; give a list"):
+        paired({str(file)}, [TEXT], None)
+    with pytest.raises(InputError, match="texts are a set, which has no order; give a list"):
+        paired(str(file), frozenset([TEXT, "rain"]), None)
+
+
+def test_files_and_samples_in_one_list_are_told_how(scorer: HumanCLAP, file: Path) -> None:
+    samples = soundfile.read(file, dtype="float32")[0]
+    with pytest.raises(InputError, match=r"audio\[1\]: an array of samples needs its sample_rate"):
+        scorer.predict([file, samples], TEXT)
+    with pytest.raises(InputError, match=r"audio\[0\] is a sound file .* Waveform\(samples=x"):
+        scorer.predict([file, samples], TEXT, sample_rate=RATE)
+    both = scorer.predict([file, Waveform(samples=samples, sample_rate=RATE)], TEXT).scores
+    assert both[0] == pytest.approx(both[1], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +316,8 @@ def test_an_open_file_is_read_from_its_beginning_and_left_where_it_stood(
         assert stream.tell() == 1000
     with pytest.raises(InputError, match=r"dog\.wav: cannot be read .* still open"):
         scorer.score(stream, TEXT)
+    with open(file) as words, pytest.raises(InputError, match="was it opened with 'rb'"):
+        scorer.score(words, TEXT)  # type: ignore[arg-type]
     with open(file, encoding="latin-1") as words, pytest.raises(InputError, match="with 'rb'"):
         scorer.score(words, TEXT)  # type: ignore[arg-type]
 
@@ -316,7 +348,8 @@ def test_bytes_that_are_a_path_are_refused(scorer: HumanCLAP, file: Path) -> Non
     ("clip", "message"),
     [
         (None, "a NoneType is no clip"),
-        (3.0, "shape \\(\\); expected one clip"),
+        (3.0, "3.0 is a single number; expected a path"),
+        (torch.tensor(0.5), "tensor\\(0.5000\\) is a single number"),
         ({"sampling_rate": 16000}, "a dict with the keys sampling_rate; expected"),
         ({"array": [0.0], "path": None}, "needs its sample_rate"),
         (["a.wav", "b.wav"], "a list is no clip"),
@@ -326,9 +359,10 @@ def test_bytes_that_are_a_path_are_refused(scorer: HumanCLAP, file: Path) -> Non
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
 def test_what_is_no_clip_is_refused_by_its_type(clip: Any, message: str) -> None:
-    rate = None if isinstance(clip, dict) else RATE
-    with pytest.raises(InputError, match=message):
-        clip_of(clip, rate)
+    rates = [None] if isinstance(clip, dict) else [RATE, None]
+    for rate in rates:
+        with pytest.raises(InputError, match=message):
+            clip_of(clip, rate)
 
 
 def test_a_decoder_that_fails_is_told_of() -> None:
@@ -342,7 +376,7 @@ def test_a_decoder_that_fails_is_told_of() -> None:
 def test_errors_name_the_place_in_a_list() -> None:
     with pytest.raises(InputError, match=r"audio\[2\]: a NoneType is no clip"):
         clips_of([np.zeros(RATE), np.zeros(RATE), None], RATE)  # type: ignore[list-item]
-    with pytest.raises(InputError, match="text is None"):
+    with pytest.raises(InputError, match=r"texts\[0\] is None"):
         paired(["a.wav"], [None], None)  # type: ignore[list-item]
     with pytest.raises(InputError, match="text is a bytes"):
         paired(["a.wav"], b"rain", None)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,3 +176,19 @@ def test_workers_of_a_data_loader_score_as_the_process_that_made_them(tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_windows", 2.5),
+        ("batch_windows", "4"),
+        ("batch_texts", True),
+        ("hop_s", "5"),
+        ("hop_s", float("nan")),
+        ("hop_s", float("inf")),
+    ],
+)
+def test_settings_of_other_types_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is {value!r}; expected"):
+        ScoringSettings(**{name: value})

@@ -68,7 +68,7 @@ def test_what_the_caller_got_wrong_is_an_error_whatever_on_error_says(scorer: Hu
     clip = np.zeros(RATE, np.float32)
     with pytest.raises(InputError, match="needs its sample_rate"):
         scorer.predict(clip, "rain", on_error="nan")
-    with pytest.raises(InputError, match="text is None"):
+    with pytest.raises(InputError, match=r"texts\[0\] is None"):
         scorer.predict(clip, [None], sample_rate=RATE)  # type: ignore[list-item]
     with pytest.raises(AudioError, match="samples are int64"):
         scorer.predict(clip.astype(np.int64), "rain", sample_rate=RATE)
@@ -133,6 +133,15 @@ def test_predict_raises_where_it_is_to(scorer: HumanCLAP, batch: torch.Tensor) -
 def test_an_empty_text_is_a_problem_of_its_row_alone(scorer: HumanCLAP, clips: Path) -> None:
     table = scorer.predict(clips / "clip0.wav", ["rain", " ", "wind"])
     assert table.problems == (None, "text is empty", None)
+
+
+def test_texts_that_cannot_be_used_are_named_by_their_places(scorer: HumanCLAP) -> None:
+    with pytest.raises(InputError, match=r"^texts\[2\]: text is empty$"):
+        scorer.embed_text(["rain", "wind", " "])
+    with pytest.raises(InputError, match=r"^text is empty$"):
+        scorer.embed_text(" ")
+    with pytest.warns(NotScoredWarning, match=r"1 of 2 texts cannot be used: texts\[1\]: text is"):
+        scorer.embed_text(["rain", ""], on_error="nan")
 
 
 def test_predict_of_one_pair_and_of_none(scorer: HumanCLAP, clips: Path) -> None:

@@ -204,13 +204,14 @@ def test_it_stays_in_eval_mode(loaded):
     assert not any(module.training for module in parent["judge"].modules())
 
 
-def test_no_grad_inference_mode_and_a_gradient_afterwards(judge, sound):
-    waveforms = clips(sound, 0.5)
+@pytest.mark.parametrize("rate", [32000, 23456])  # the other is resampled, and met nowhere else
+def test_no_grad_inference_mode_and_a_gradient_afterwards(model, sound, rate):
+    judge, waveforms = humanclap.reward(model), clips(sound, 0.5)
     with torch.inference_mode():
-        first = judge(waveforms, TEXTS, sample_rate=32000)
+        first = judge(waveforms, TEXTS, sample_rate=rate)
     with torch.no_grad():
-        second = judge(waveforms, TEXTS, sample_rate=32000)
-    third = judge(waveforms.requires_grad_(), TEXTS, sample_rate=32000)
+        second = judge(waveforms, TEXTS, sample_rate=rate)
+    third = judge(waveforms.requires_grad_(), TEXTS, sample_rate=rate)
     third.sum().backward()
     assert not second.requires_grad
     torch.testing.assert_close(first, third.detach(), atol=1e-6, rtol=0)
@@ -266,8 +267,8 @@ REFUSED = {
     "integers": (torch.zeros(1, 3200, dtype=torch.int16), "int16; expected floating point"),
     "one clip": (torch.zeros(3200), r"expected \(batch, time\).*waveforms\[None\]"),
     "four": (torch.zeros(1, 1, 1, 3200), r"expected \(batch, time\) or \(batch, channels, time\)"),
-    "no clips": (torch.zeros(0, 3200), "hold no samples"),
-    "no samples": (torch.zeros(2, 0), "hold no samples"),
+    "no clips": (torch.zeros(0, 3200), "holds no samples"),
+    "no samples": (torch.zeros(2, 0), "holds no samples"),
     "too short": (torch.zeros(2, 319), "319 samples at 32000 Hz are less than 10 ms"),
     "time first": (torch.zeros(3200, 2), "is time the last dimension"),
     "candidates": (torch.zeros(2, 100, 3200), "100 channels.*use best_of"),
@@ -296,8 +297,11 @@ def test_a_sample_that_is_no_number_is_named(judge, value, shape):
     [
         (["rain"], "2 waveforms and 1 texts"),
         ([], "2 waveforms and 0 texts"),
-        (["rain", ""], "empty"),
-        (["rain", 3], "string|text"),
+        (["rain", ""], r"texts\[1\] is empty"),
+        (["rain", 3], r"texts\[1\] is a int"),
+        (None, "text is None"),
+        ({"rain": 1, "wind": 2}, "text is a dict"),
+        ({"rain", "wind"}, "a set, which has no order"),
         ("雨が降る", "letters|read"),
     ],
 )
@@ -310,6 +314,14 @@ def test_texts_that_cannot_be_read_are_refused(loaded, texts, words):
 def test_a_rate_that_is_none_is_refused(judge, rate):
     with pytest.raises(SettingsError, match="sample_rate"):
         judge(torch.zeros(2, 3200), "rain", sample_rate=rate)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint16, torch.tensor])
+def test_a_rate_of_numpy_or_torch_is_that_rate(judge, sound, kind):
+    """Products of numpy's short integers overflow."""
+    waveforms = clips(sound, 3.0, 44100)
+    expected = judge(waveforms, "rain", sample_rate=44100)
+    assert torch.equal(judge(waveforms, "rain", sample_rate=kind(44100)), expected)
 
 
 def test_a_long_text_is_told_once(judge):
@@ -418,6 +430,8 @@ def test_best_of_one_and_of_equals_is_the_first(judge):
     assert best.indices.tolist() == [0, 0]
     assert best.waveforms.shape == (2, 2, 3200)
     assert judge.best_of(1, stereo[:, :1], TEXTS, sample_rate=32000).scores.shape == (2, 1)
+    again = judge.best_of(np.int64(4), stereo, (text for text in TEXTS), sample_rate=32000)
+    assert torch.equal(again.scores, best.scores)
 
 
 @pytest.mark.parametrize(
@@ -427,6 +441,7 @@ def test_best_of_one_and_of_equals_is_the_first(judge):
         (3, torch.zeros(6, 3200), TEXTS, r"expected \(2, 3, time\)"),
         (0, torch.zeros(2, 0, 3200), TEXTS, "n is 0"),
         (3, torch.zeros(2, 3, 3200), "rain", "expected a list of prompts"),
+        (3, np.zeros((2, 3, 3200)), TEXTS, r"candidates are a ndarray; .*\(2, 3, time\)"),
     ],
 )
 def test_best_of_refuses_what_does_not_fit(judge, n, candidates, texts, words):

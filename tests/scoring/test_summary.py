@@ -141,3 +141,10 @@ def test_the_table_for_a_paper_has_units_n_and_signature():
     assert "met 2 of these clips or their prompts" in table.notes[-1]
     assert table.columns == ("System", "clips", "prompts", "score [95 % CI]", "predicted rating")
     assert "failed" not in method(summarise(rows))
+
+
+def test_the_table_says_what_each_dash_stands_for():
+    rows = [row(0, 0.1, system="one"), row(1, 0, system="none", failed="gone")]
+    notes = paper_table(summarise(rows), signature="humanclap:0.1.0|x").notes
+    assert "[–]: a single prompt has no interval." in notes
+    assert "–: no clip scored." in notes

@@ -20,6 +20,8 @@ _TAIL = 128
 """Half the length of the impulse response, in samples at the lower rate (soxr's: about 110)."""
 _POINTS = 1 << 15
 """Of the response between 0 and the lower Nyquist frequency."""
+_STEEP = 64
+"""From so many-fold steps up on (500 Hz to 32 kHz) there are fewer points, to spare memory."""
 
 
 def resample(waveforms: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -49,11 +51,15 @@ def _response(
     from_rate: int, to_rate: int, period: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """The filter at the frequencies of a transform of `period` samples at the lower rate, with the
-    factor between the two transforms: (period // 2 + 1,)."""
+    factor between the two transforms: (period // 2 + 1,).
+
+    Never an inference tensor, since a gradient may be asked for later.
+    """
     shares = np.arange(period // 2 + 1) / (period / 2)  # of the lower Nyquist frequency
     measured = _soxrs_response(from_rate, to_rate)
     values = np.interp(shares, np.linspace(0, 1, len(measured)), measured)
-    return torch.from_numpy(values * (to_rate / from_rate)).to(device, dtype)
+    with torch.inference_mode(False):
+        return torch.from_numpy(values * (to_rate / from_rate)).to(device, dtype)
 
 
 @lru_cache(maxsize=32)
@@ -68,7 +74,8 @@ def _soxrs_response(from_rate: int, to_rate: int) -> NDArray[np.float64]:
     centre = seconds * to_rate
     half = made[centre : centre + reach] + made[centre : centre - reach : -1]  # it is even
     half[0] = made[centre]
-    transform = np.fft.rfft(half, n=2 * _POINTS * to_rate // lower).real[: _POINTS + 1]
+    points = max(2 * _TAIL, min(_POINTS, _POINTS * _STEEP * lower // to_rate))
+    transform = np.fft.rfft(half, n=2 * points * to_rate // lower).real[: points + 1]
     transform[-1] = 0.0
     gain: NDArray[np.float64] = transform / transform[0]
     return gain

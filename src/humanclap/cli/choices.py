@@ -38,7 +38,7 @@ def evaluate_choices(
     from humanclap.evaluation.naming import choices_by_model
     from humanclap.typeset import typeset
 
-    votes = read_votes(path, include_anchors=settings.include_anchors)
+    votes = read_votes(path, include_anchors=True)
     judged = judge_choices(tables, votes, settings, where=str(path), notes=notes)
     made = made_here()
     named = choices_by_model(judged)
@@ -88,7 +88,8 @@ def compare_choices(
     from humanclap.formats import atomic_writer
     from humanclap.typeset import typeset
 
-    ranking = rank_by_choices(read_votes(path), settings, where=str(path), notes=notes)
+    votes = read_votes(path, include_anchors=True)
+    ranking = rank_by_choices(votes, settings, where=str(path), notes=notes)
     made = made_here()
     for file, render in ((markdown, markdown_ranking), (html, html_ranking)):
         if file is not None:

@@ -146,7 +146,7 @@ def compare(
     board = leaderboard(
         {path.stem: read_scores(path) for path in scores},
         settings,
-        votes=None if choices is None else read_votes(choices),
+        votes=None if choices is None else read_votes(choices, include_anchors=True),
         votes_where=str(choices),
         notes=notes,
     )

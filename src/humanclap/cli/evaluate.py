@@ -200,9 +200,7 @@ def evaluate(
             settings,
             ratings=None if ceiling is None else _read_ratings(ceiling, settings.rating_scale),
             train=None if floor is None else read_targets(floor),
-            votes=None
-            if choices is None
-            else read_votes(choices, include_anchors=settings.include_anchors),
+            votes=None if choices is None else read_votes(choices, include_anchors=True),
             votes_where=str(choices),
             targets_where=str(targets),
             ratings_where=str(ceiling),

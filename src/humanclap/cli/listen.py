@@ -158,9 +158,9 @@ def _write_starter(design: Path, trial: str, quiet: bool) -> None:
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
     with atomic_writer(design) as file:
         file.write(starter(trial))
+    table = "pairs.csv" if trial == "rating" else "comparisons.csv"
     remark(
-        f"wrote {design}; edit it, then: "
-        + _next_command("new", str(design), "--pairs", "pairs.csv"),
+        f"wrote {design}; edit it, then: " + _next_command("new", str(design), "--pairs", table),
         quiet=quiet,
     )
 

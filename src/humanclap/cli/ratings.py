@@ -208,7 +208,8 @@ def screen(
 
     Rules: relate (a listener's three anchors), published (the publisher's own column), spo
     (another answer within 5), attention (no failed check). Of choices: attention, one-side (p of
-    a listener's sides at least 0.001), fast (median time at least 2 s).
+    a listener's sides at least 0.001; one-side=0.01 sets another limit), fast (median time at least
+    2 s; fast=1.5 sets another).
     """
     from humanclap.ratings.plain import write_plain
     from humanclap.ratings.screening import Exclusion, count_screened

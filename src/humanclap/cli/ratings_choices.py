@@ -33,6 +33,11 @@ class Read:
     without: tuple[str, ...] = ()
     quiet: bool = False
 
+    @property
+    def path(self) -> Path | None:
+        """The file that a line number is of, where there is one file."""
+        return self.files[0] if len(self.files) == 1 else None
+
     def tables(self) -> tuple[list[Choice], list[Votes]]:
         """All answers of listeners, or all votes of tables that name no listeners."""
         from humanclap.ratings.choices import read_choice_tables
@@ -73,7 +78,7 @@ def summary(read: Read, *, output: Path | None, as_json: bool, listeners: Path |
 
     answers, votes = read.chosen()
     _tell_checks([*answers, *votes], read.quiet)
-    groups = summarise_choices(answers or votes)
+    groups = summarise_choices(answers or votes, path=read.path)
     if listeners is not None:
         if not answers:
             raise click.UsageError(f"{read.files[0]} holds votes; it names no listeners")
@@ -171,11 +176,12 @@ def aggregate(read: Read, output: Path, *, include_anchors: bool, as_json: bool)
     from humanclap.ratings.choices import write_aggregate
 
     answers, votes = read.chosen()
-    if not include_anchors:
-        _tell_checks([*answers, *votes], read.quiet)
-        answers = [one for one in answers if not one.is_check]
-        votes = [one for one in votes if not one.is_check]
-    votes = votes or votes_of(answers, include_anchors=True)
+    every: list[Choice | Votes] = [*answers, *votes]
+    left_out = [one for one in every if not one.is_asked(include_anchors=include_anchors)]
+    _tell_checks(left_out, read.quiet)
+    answers = [one for one in answers if one.is_asked(include_anchors=include_anchors)]
+    votes = [one for one in votes if one.is_asked(include_anchors=include_anchors)]
+    votes = votes or votes_of(answers, include_anchors=True, path=read.path)
     repeats = len(answers) - sum(one.n for one in votes)
     if repeats > 0:
         remark(f"{repeats} repeats have no second vote", quiet=read.quiet)

@@ -20,6 +20,24 @@ RULES = ("none", "relate", "published", "spo", "attention", "one-side", "fast")
 FILE = click.Path(path_type=Path)
 
 
+class ScreeningRule(click.Choice[str]):
+    """A rule by name; the rules for choices that have a limit take one, as `fast=1.5`."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The rule as it was given; refuses an unknown one, and a limit that it cannot have."""
+        from humanclap.errors import SettingsError
+        from humanclap.ratings.choice_screening import choice_rule
+
+        name, given, _ = value.partition("=")
+        super().convert(name, param, ctx)
+        if given:
+            try:
+                choice_rule(value)
+            except SettingsError as error:
+                self.fail(str(error), param, ctx)
+        return value
+
+
 def reading_options(command: Command) -> Command:
     """Add FILES, --question and --scale."""
     for option in (
@@ -53,8 +71,9 @@ def screening_options(command: Command) -> Command:
             "--screen",
             "rules",
             multiple=True,
-            type=click.Choice(RULES),
-            help="Screening rule; repeat it to apply several in turn.  [default: none]",
+            type=ScreeningRule(RULES),
+            help="Screening rule; repeat it to apply several in turn. Of choices, fast=SECONDS and "
+            "one-side=P set the limit.  [default: none]",
         ),
     ):
         command = option(command)

@@ -99,6 +99,7 @@ def human_clap(
     Killed at any time, the same command with --resume goes on and loses an epoch at the most.
     """
     from humanclap.reproduce.human_clap import reproduce_human_clap
+    from humanclap.reproduce.ledger import check_folder
     from humanclap.reproduce.plan import make_plan
     from humanclap.reproduce.request import PLAIN, RELEASED, Request
 
@@ -129,6 +130,8 @@ def human_clap(
         simulated=simulated,
         note=note,
     )
+    if not dry_run:
+        check_folder(output, request.as_dict(), resume=resume)
     with progress_bar("timing a few steps", quiet=quiet):
         plan = make_plan(request, output)
     if dry_run:

@@ -200,7 +200,7 @@ def score(
     warn_of_notes(scores)
     _remark_renamed(further, quiet)
     if text is None:
-        _summarise(scores, scorer, paper, summary_file, figures, quiet)
+        _summarise(scores, scorer, paper, summary_file, figures, quiet, kept=table is not None)
     return _report(scores, scorer.signature, output or summary_file, quiet)
 
 
@@ -254,8 +254,13 @@ def _summarise(
     output: Path | None,
     figures: Path | None,
     quiet: bool,
+    *,
+    kept: bool,
 ) -> None:
-    """One line a system on stderr; for a paper a table, which is the result, and figures."""
+    """One line a system on stderr; for a paper a table, which is the result, and figures.
+
+    kept: whether the scores of the pairs have been written.
+    """
     from humanclap.scoring.summary import lines, method, paper_table, summarise
     from humanclap.typeset import typeset
 
@@ -265,9 +270,9 @@ def _summarise(
         met = sum(bool(roles_met(item.met)) for item in scores)
         table = paper_table(found, signature=scorer.signature, covers=covers, met=met)
         emit(typeset([table], paper), output=output)
-        if output is not None:
-            told = "the scores of the pairs are not kept; -o scores.csv --latex prints the table "
-            remark(f"{told}and keeps them", quiet=quiet)
+        if not kept:
+            told = f"the scores of the pairs are not kept; -o scores.csv --{paper} keeps them and"
+            remark(f"{told} prints the table", quiet=quiet)
     else:
         remark("\n".join([*lines(found), method(found, covers=covers)]), quiet=quiet)
     if figures is not None:

@@ -40,7 +40,7 @@ class DataRecipe:
     to score by the best run, in XACLE's form.
     """
 
-    tables: dict[str, str]
+    tables: dict[str, str] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
     audio_root: str = "."
     screen: tuple[str, ...] = ()
@@ -54,7 +54,10 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         if not self.tables:
-            raise SettingsError("data.tables names no table")
+            raise SettingsError(
+                "data.tables names no table; every model is judged on its rated pairs, and choices "
+                "come beside them (humanclap train --choices learns from choices alone)"
+            )
         for name, said in (("tables", self.tables), ("choices", self.choices)):
             if not isinstance(said, Mapping) or not all(isinstance(v, str) for v in said.values()):
                 raise SettingsError(

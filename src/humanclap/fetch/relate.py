@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def _unpack(archive: Path, output: Path, progress: Progress) -> int:
             for done, member in enumerate(members, start=1):
                 _unpack_one(opened, member, places[member.filename])
                 progress(done, len(members), "clips unpacked")
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{archive}: damaged ({error}); delete it to bring it again") from error
     if not members:
         raise InputError(f"{archive}: holds no wav files; is it RELATE's archive?")

@@ -7,6 +7,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.metrics.vote_agreement import exact_share
@@ -76,6 +77,8 @@ def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> 
             "the rule one-side needs to know what stood first on the page, and the table does "
             "not say (column shown_first: a or b)"
         )
+    if not 0 <= limit <= 1:
+        raise SettingsError(f"the smallest p-value of one-side is {limit:g}; expected 0 to 1")
     excluded = {}
     for listener_id, answers in side_answers(choices).items():
         found = exact_share(answers["first"], answers["first"] + answers["second"])
@@ -104,7 +107,7 @@ def screen_fast(choices: Sequence[Choice], *, limit_s: float = MIN_MEDIAN_S) -> 
 
     Answers without a time do not count. Raises InputError where none has one.
     """
-    if not limit_s >= 0:
+    if not 0 <= limit_s < math.inf:
         raise SettingsError(f"the shortest median time is {limit_s:g} s; expected 0 or more")
     times: dict[str, list[float]] = defaultdict(list)
     for one in choices:
@@ -128,23 +131,47 @@ CHOICE_RULES: dict[str, Rule] = {
     "one-side": screen_one_side,
     "fast": screen_fast,
 }
-"""The rules by name, with their limits; each names listeners, all of whose answers go."""
+"""The rules by name; each names listeners, all of whose answers go."""
+LIMITS: dict[str, Callable[[float], Rule]] = {
+    "one-side": lambda limit: partial(screen_one_side, limit=limit),
+    "fast": lambda limit_s: partial(screen_fast, limit_s=limit_s),
+}
+"""The rules whose limit may be set, as `fast=1.5` (seconds) and `one-side=0.01` (p-value)."""
+
+
+def choice_rule(rule: str) -> tuple[str, Rule]:
+    """Name of a rule and the rule with its limit, from `fast` or `fast=1.5`.
+
+    Raises SettingsError for an unknown rule, and for a limit that is no number or of a rule
+    without one.
+    """
+    name, given, limit = rule.partition("=")
+    if name not in CHOICE_RULES:
+        raise SettingsError(f"{name!r} is no rule for choices; known: {', '.join(CHOICE_RULES)}")
+    if not given:
+        return name, CHOICE_RULES[name]
+    if name not in LIMITS:
+        raise SettingsError(f"{rule!r}: {name} has no limit to set; {' and '.join(LIMITS)} have")
+    try:
+        return name, LIMITS[name](float(limit))
+    except ValueError:
+        raise SettingsError(
+            f"{rule!r}: the limit {limit!r} is no number; write fast=SECONDS or one-side=P"
+        ) from None
 
 
 def screen_choices(choices: Sequence[Choice], rules: Sequence[str]) -> ScreenedChoices:
     """Apply rules one after the other; a later one sees what the earlier ones kept.
 
-    Raises SettingsError for an unknown rule, InputError where a rule has nothing to go by.
+    rules: names of `CHOICE_RULES`, with a limit of one's own as `fast=1.5` or `one-side=0.01`.
+    Raises SettingsError as `choice_rule`, InputError where a rule has nothing to go by.
     """
     kept, exclusions = tuple(choices), tuple[ChoiceExclusion, ...]()
     for rule in rules:
-        if rule not in CHOICE_RULES:
-            raise SettingsError(
-                f"{rule!r} is no rule for choices; known: {', '.join(CHOICE_RULES)}"
-            )
-        why = CHOICE_RULES[rule](kept)
+        name, excluded_by = choice_rule(rule)
+        why = excluded_by(kept)
         exclusions += tuple(
-            _exclusion(one, rule, why[one.listener_id]) for one in kept if one.listener_id in why
+            _exclusion(one, name, why[one.listener_id]) for one in kept if one.listener_id in why
         )
         kept = tuple(one for one in kept if one.listener_id not in why)
     return ScreenedChoices(kept=kept, exclusions=exclusions)

@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -81,16 +82,18 @@ class ChoosingListener:
     median_s: float
 
 
-def summarise_choices(records: Sequence[Choice] | Sequence[Votes]) -> list[ChoiceSummary]:
+def summarise_choices(
+    records: Sequence[Choice] | Sequence[Votes], *, path: str | Path | None = None
+) -> list[ChoiceSummary]:
     """Summaries by split and kind, each with the total over what has several.
 
     Intervals of agreement: bootstrap that draws clips whole (texts, where two clips of one text
-    were chosen between), 2,000 replicates, seed 0. Raises InputError as `votes_of`, and where there
-    are attention checks only.
+    were chosen between), 2,000 replicates, seed 0. path: of the table, for messages.
+    Raises InputError as `votes_of`, and where there are attention checks only.
     """
     choices = [one for one in records if isinstance(one, Choice) and not one.is_check]
     votes = [one for one in records if isinstance(one, Votes) and not one.is_check]
-    votes = votes or votes_of(choices)
+    votes = votes or votes_of(choices, path=path)
     if not votes:
         raise InputError("there are only attention checks; nothing is left to summarise")
     answers: dict[str, list[Choice]] = {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from humanclap.choices import choice_form
+from humanclap.choices import choice_form, has_sides, not_choices
 from humanclap.errors import SettingsError, TableError
 from humanclap.ratings import plain, relate, xacle
 from humanclap.ratings.answers import check_answered_once
@@ -80,6 +80,8 @@ def _unknown_columns(table: Table) -> str:
         return f"these are averages, not ratings of listeners; {has}"
     if choice_form(table.columns) is not None:
         return f"these are choices, not ratings (humanclap.choices reads them); {has}"
+    if has_sides(table.columns):
+        return not_choices(table.columns)
     return (
         f"not a table of ratings: {has}. Known forms:\n"
         f"  RELATE: {', '.join(relate.COLUMNS)}\n"

@@ -32,10 +32,6 @@ class Estimate:
     high: float = math.nan
     reason: str | None = None
 
-    def minus(self, amount: float) -> Estimate:
-        """The same, moved down."""
-        return Estimate(value=self.value - amount, low=self.low - amount, high=self.high - amount)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:

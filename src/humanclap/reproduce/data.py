@@ -76,17 +76,22 @@ def read_pairs(request: Request, folder: Path) -> RatedPairs:
     where too few pairs are left.
     """
     pairs = own_pairs(request) if request.own else _relate_pairs(folder)
-    if request.quick:
-        pairs = _fewer(pairs)
-    for split, least in ((TRAIN, 20), (JUDGED, 10)):
-        count = len(pairs.train if split == TRAIN else pairs.judged)
-        if count < least:
+    pairs = checked(_fewer(pairs) if request.quick else pairs)
+    write_records(folder / "targets.csv", pairs.targets, record_type=Target)
+    return pairs
+
+
+def checked(pairs: RatedPairs) -> RatedPairs:
+    """The same. Raises InputError where too few pairs train or judge, or a clip is missing."""
+    for what, several, least in (("train", pairs.train, 20), ("judge", pairs.judged, 10)):
+        if len(several) < least:
+            splits = ", ".join(sorted({str(target.split) for target in pairs.targets}))
             raise InputError(
-                f"{count} rated pairs are left to {'train' if split == TRAIN else 'judge'} after "
-                f"screening; at least {least} are needed"
+                f"{len(several)} rated pairs are left to {what} after screening; at least {least} "
+                f"are needed. Those of the split `{TRAIN}` train, all others judge; the splits "
+                f"are: {splits or 'none'}"
             )
     check_files(pairs.examples())
-    write_records(folder / "targets.csv", pairs.targets, record_type=Target)
     return pairs
 
 
@@ -105,7 +110,7 @@ def _relate_pairs(folder: Path) -> RatedPairs:
 def own_pairs(request: Request) -> RatedPairs:
     """Of the user's table: attention checks screen listeners, splits are made where none are.
 
-    Raises InputError and its kinds as `ratings.read`.
+    Raises InputError and its kinds as `ratings.read`, and where only some pairs name a split.
     """
     if request.ratings is None or request.audio_root is None:
         raise InputError("no ratings of the user's own are named")
@@ -120,7 +125,13 @@ def own_pairs(request: Request) -> RatedPairs:
     answers = [rating for rating in every if rating.question == wanted]
     kept = [rating for rating in screen_attention(answers).kept if rating.kind == "rating"]
     targets = aggregate(kept, scale=scale)
-    if any(target.split is None for target in targets):
+    without = [target for target in targets if target.split is None]
+    if 0 < len(without) < len(targets):
+        raise InputError(
+            f"{request.ratings}: {len(without)} of {len(targets)} pairs name no split, for example "
+            f"{without[0].audio}; give every pair a split, or none"
+        )
+    if without:
         split_of = grouped_split(targets, OWN_SHARES)
         targets = [replace(target, split=split_of[target.pair_id]) for target in targets]
     return RatedPairs(

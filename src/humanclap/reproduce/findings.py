@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.evaluation.intervals import PredictedIntervals, predicted_intervals
+from humanclap.evaluation.intervals import PredictedIntervals
 from humanclap.evaluation.trivial import trivial_tables
 from humanclap.experiments.grid import BEFORE, PREDICTIONS, Done
 from humanclap.experiments.submission import validation_srcc
@@ -19,12 +19,12 @@ from humanclap.metrics.ceiling import NoiseCeiling, noise_ceiling
 from humanclap.metrics.permutation import holm
 from humanclap.records import Score, Target
 from humanclap.reproduce.agreement import Estimate, Judged
+from humanclap.reproduce.calibrated import Calibrated, judge_ratings
 from humanclap.reproduce.data import RatedPairs
 from humanclap.reproduce.grids import Grids
 from humanclap.reproduce.models import values
 from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_REPLICATES, Request
 from humanclap.scale import RatingScale
-from humanclap.tables import read_scores
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +73,8 @@ class Findings:
     """Everything the report says, in figures.
 
     ceilings: of a perfect metric, by view; wins: gain of the best objective over each other, with
-    Holm's p; intervals: coverage of the final checkpoint's predicted ratings; overlap: share of the
+    Holm's p; intervals, calibrated: coverage and errors of the final checkpoint's predicted
+    ratings, None where it has none; overlap: share of the
     judged pairs' ratings that came from listeners who also rated training pairs.
     """
 
@@ -87,6 +88,7 @@ class Findings:
     left_out: list[LeftOut]
     not_left_out: str | None
     intervals: PredictedIntervals | None
+    calibrated: Calibrated | None
     chosen: Path
     overlap: float
     train_pairs: int
@@ -101,7 +103,12 @@ class Findings:
     @property
     def base(self) -> Row:
         """The model that training began with."""
-        return self.row(self.request.base)
+        return self.row(self.base_name)
+
+    @property
+    def base_name(self) -> str:
+        """Of the model that training began with."""
+        return self.request.labels[self.request.base]
 
     @property
     def main(self) -> Row:
@@ -125,15 +132,21 @@ def find(
     judged = Judged(pairs.judged, replicates=replicates)
     base = [values(published[request.base])]
     trained = _by_objective(grids.grid, judged.targets)
-    rows = [_row(judged, name, _kind(name, request), [values(scores)], base)
+    rows = [_row(judged, request.labels[name], _kind(name, request), [values(scores)], base)
             for name, scores in published.items()]  # fmt: skip
     rows += [_row(judged, name, "trained", runs, base) for name, runs in trained.items()]
-    rows += _floors(pairs, judged)
+    rows += _floors(pairs, judged, RatingScale.parse(request.scale))
     best = max(trained, key=lambda name: _overall(rows, name))
     chosen = max(
         (one for one in grids.grid if one.run.objective == MAIN_OBJECTIVE),
         key=lambda one: validation_srcc(one, folder),
     ).run.folder(folder)
+    intervals, calibrated = judge_ratings(
+        chosen / PREDICTIONS,
+        pairs.judged,
+        scale=RatingScale.parse(request.scale),
+        replicates=replicates,
+    )
     return Findings(
         request=request,
         views={view.name: view.n for view in judged.views},
@@ -144,7 +157,8 @@ def find(
         fewer=_fewer(judged, grids.fewer, trained[MAIN_OBJECTIVE], base, replicates),
         left_out=_left_out(grids.left_out, published[request.base], pairs.judged, replicates),
         not_left_out=grids.not_left_out,
-        intervals=_intervals(chosen / PREDICTIONS, pairs.judged, request),
+        intervals=intervals,
+        calibrated=calibrated,
         chosen=chosen,
         overlap=_overlap(pairs),
         train_pairs=len(pairs.train),
@@ -201,8 +215,7 @@ def _in_order(one: Done, judged: Sequence[Target]) -> Floats:
     return np.array([of_pair[target.pair_id] for target in judged])
 
 
-def _floors(pairs: RatedPairs, judged: Judged) -> list[Row]:
-    scale = RatingScale.parse("0..10")
+def _floors(pairs: RatedPairs, judged: Judged, scale: RatingScale) -> list[Row]:
     tables = trivial_tables(pairs.train, list(judged.targets), scale=scale)
     return [_row(judged, one.name, "floor", [values(one.scores)], None) for one in tables]
 
@@ -285,14 +298,6 @@ def _left_out(
             )
         )
     return found
-
-
-def _intervals(
-    predictions: Path, judged: Sequence[Target], request: Request
-) -> PredictedIntervals | None:
-    of_pair = {score.pair_id: score for score in read_scores(predictions)}
-    ordered = [of_pair[target.pair_id] for target in judged]
-    return predicted_intervals(ordered, judged, RatingScale.parse(request.scale))
 
 
 def _overlap(pairs: RatedPairs) -> float:

@@ -72,6 +72,7 @@ def settings_of(request: Request) -> TrainingSettings:
         "patience": 5,
         "precision": request.used_precision,
         "device": request.device,
+        "rating_scale": request.scale,
     }
     if request.quick:
         given |= {"train": "projections", "epochs": QUICK_EPOCHS}
@@ -110,11 +111,11 @@ def run_all(
     return Grids(grid=main, fewer=fewer, left_out=left_out, not_left_out=why)
 
 
-def runs_planned(request: Request, systems: int) -> dict[str, int]:
-    """Number of training runs of each grid."""
+def runs_planned(request: Request, *, train: int, systems: int) -> dict[str, int]:
+    """Number of training runs of each grid, for so many pairs that train."""
     seeds = len(request.used_seeds)
     return {
         "grid": seeds * len(request.used_objectives),
-        "fewer": seeds * len(request.numbers_of_pairs),
+        "fewer": seeds * sum(count < train for count in request.numbers_of_pairs),
         "left_out": seeds * systems,
     }

@@ -47,21 +47,21 @@ def reproduce_human_clap(
     loses at most an epoch of one run. Raises InputError and its kinds.
     """
     output = Path(output)
-    ledger = Ledger(output, request.as_dict(), resume=resume)
-    if plan is not None:
-        plan.refuse()
-        ledger.note_times(plan.times)
-    with ledger.stage("fetch the ratings and clips", progress) as told:
-        fetch_data(request, output / "data", told)
-    with ledger.stage("read and screen", progress):
-        pairs = read_pairs(request, _data_folder(output))
-    published = _published(request, pairs, output / "scores", ledger, progress)
-    with ledger.stage("train", progress) as told:
-        grids = run_all(request, pairs, output, told)
-    with ledger.stage("judge", progress):
-        findings = find(request, pairs, published, grids, output)
-    checkpoint = _keep_checkpoint(findings.chosen / CHECKPOINT, output / CHECKPOINT)
-    reports = write_report(findings, ledger.stages(), made or made_now(), output)
+    with Ledger(output, request.as_dict(), resume=resume) as ledger:
+        if plan is not None:
+            plan.refuse()
+            ledger.note_times(plan.times)
+        with ledger.stage("fetch the ratings and clips", progress) as told:
+            fetch_data(request, output / "data", told)
+        with ledger.stage("read and screen", progress):
+            pairs = read_pairs(request, _data_folder(output))
+        published = _published(request, pairs, output / "scores", ledger, progress)
+        with ledger.stage("train", progress) as told:
+            grids = run_all(request, pairs, output, told)
+        with ledger.stage("judge", progress):
+            findings = find(request, pairs, published, grids, output)
+        checkpoint = _keep_checkpoint(findings.chosen / CHECKPOINT, output / CHECKPOINT)
+        reports = write_report(findings, ledger.stages(), made or made_now(), output)
     return Reproduction(findings=findings, reports=tuple(reports), checkpoint=checkpoint)
 
 
@@ -77,7 +77,7 @@ def _published(
     names = dict.fromkeys((*request.plain, request.base, *request.released))
     found = {}
     for name in names:
-        with ledger.stage(f"score with {name}", progress) as told:
+        with ledger.stage(f"score with {request.labels[name]}", progress) as told:
             found[name] = scores_of(name, pairs.judged, pairs.audio_root, folder, request, told)
     return found
 

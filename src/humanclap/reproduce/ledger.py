@@ -10,12 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from humanclap.errors import SettingsError
 from humanclap.formats import atomic_writer
 from humanclap.progress import Progress
 from humanclap.training.timing import StepTimes
 
-LEDGER = "reproduction.json"
+LEDGER, LOCK = "reproduction.json", ".lock"
+STAGES = {"data", "scores", "runs"}
+"""Folders by which a reproduction is known that has lost its ledger."""
 _BEAT_S = 5.0
 """Seconds between notes of a stage's time, of which a killed process loses at most so much."""
 
@@ -32,47 +36,37 @@ class StageTime:
 
 
 class Ledger:
-    """The file `reproduction.json` of an output folder."""
+    """The file `reproduction.json` of an output folder, held by one process at a time."""
 
     def __init__(self, output: Path, request: dict[str, Any], *, resume: bool) -> None:
         """Begin, or go on with `resume`.
 
-        Raises SettingsError where the folder holds a reproduction and `resume` is not said, or
-        one that was asked for differently.
+        Raises SettingsError as `check_folder`, and where another process works in the folder.
         """
         self.path = output / LEDGER
-        self._content: dict[str, Any] = {"request": request, "stages": {}}
-        if self.path.is_file():
-            self._content = self._known(request, resume=resume)
-        elif output.is_dir() and any(output.iterdir()):
-            raise SettingsError(f"{output}: is not empty and holds no reproduction; name another")
+        check_folder(output, request, resume=resume)
         output.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(output / LOCK)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise SettingsError(
+                f"{output}: another process works in it; wait for its end, or name another folder"
+            ) from None
+        known = check_folder(output, request, resume=resume)
+        self._content = known or {"request": request, "stages": {}}
         self._write()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def note_times(self, times: StepTimes) -> None:
         """Keep how long steps took, so that they are not timed again."""
         self._content["times"] = asdict(times)
         self._write()
-
-    def _known(self, request: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-        if not resume:
-            raise SettingsError(
-                f"{self.path.parent}: holds a reproduction already; --resume goes on with it, or "
-                "name another folder"
-            )
-        try:
-            content: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SettingsError(f"{self.path}: damaged ({error}); delete it to go on") from error
-        before = content.get("request", {})
-        changed = [key for key in request if before.get(key) != request[key]]
-        if changed:
-            key = changed[0]
-            raise SettingsError(
-                f"{self.path.parent}: was begun with {key} = {before.get(key)!r}, not "
-                f"{request[key]!r}; say the same again, or name another folder"
-            )
-        return content
 
     def stages(self) -> list[StageTime]:
         """Every stage that was begun, in that order."""
@@ -110,6 +104,56 @@ class Ledger:
     def _write(self) -> None:
         with atomic_writer(self.path) as file:
             file.write(json.dumps(self._content, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_folder(output: Path, request: dict[str, Any], *, resume: bool) -> dict[str, Any] | None:
+    """What the ledger of a folder holds, None where none is begun; writes nothing.
+
+    Raises SettingsError where the folder holds a reproduction and `resume` is not said, one that
+    was asked for differently, a damaged ledger, or other files.
+    """
+    path = output / LEDGER
+    if output.exists() and not output.is_dir():
+        raise SettingsError(f"{output}: is a file; --output names a folder")
+    if not path.is_file():
+        found = {one.name for one in output.glob("*") if not _left_by_a_kill(one)}
+        if found and not (resume and found & STAGES):
+            raise SettingsError(f"{output}: is not empty and holds no reproduction; name another")
+        return None
+    if not resume:
+        raise SettingsError(
+            f"{output}: holds a reproduction already; --resume goes on with it, or name another "
+            "folder"
+        )
+    content = _read(path)
+    before = content["request"]
+    changed = [key for key in request if before.get(key) != request[key]]
+    if changed:
+        key = changed[0]
+        raise SettingsError(
+            f"{output}: was begun with {key} = {before.get(key)!r}, not {request[key]!r}; say the "
+            "same again, or name another folder"
+        )
+    return content
+
+
+def _left_by_a_kill(path: Path) -> bool:
+    """Whether a process that was killed as it began has left it: the lock, an unfinished ledger."""
+    return path.name == LOCK or path.name.startswith(f".{LEDGER}.")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for known in content["stages"].values():
+            StageTime(name="", **known)
+        dict(content["request"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"{path}: damaged ({error!r}); delete it and give --resume: what is done stays done, "
+            "only the stages' times are lost"
+        ) from error
+    return dict(content)
 
 
 def known_times(output: Path) -> StepTimes | None:

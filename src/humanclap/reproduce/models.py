@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import InputError
+from humanclap.fingerprint import fingerprint_text
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair, Score, Target
 from humanclap.reproduce.request import Request
@@ -28,9 +29,11 @@ def scores_of(
 ) -> list[Score]:
     """Scores of one model by its name, in the order of `judged`; kept as `folder`/NAME.csv.
 
+    The name of a model by its path is the path's last part and a fingerprint of the whole.
+
     Raises CheckpointError where the model cannot be had, InputError where a pair has no score.
     """
-    table = folder / f"{name.replace('/', '--')}.csv"
+    table = folder / f"{_file_name(name)}.csv"
     pairs = [
         Pair(
             audio=target.audio,
@@ -57,6 +60,13 @@ def scores_of(
             f"{failed[0].audio}: {failed[0].error}; mend that, delete {table}, and give --resume"
         )
     return scores
+
+
+def _file_name(name: str) -> str:
+    if Path(name).exists():
+        place = Path(name).resolve()
+        return f"{place.name}-{fingerprint_text([str(place)])}"
+    return name.replace("/", "--")
 
 
 def values(scores: Sequence[Score]) -> NDArray[np.float64]:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from humanclap.clap.checkpoint import packaged_names
+from humanclap.clap.plugin import plugin_names
 from humanclap.clap.published.hub_cache import ANY_WEIGHTS, cached_file
-from humanclap.clap.published.registry import KnownModel, known_model
-from humanclap.errors import InputError, MissingExtraError
+from humanclap.clap.published.registry import KnownModel, known_model, similar_name
+from humanclap.errors import CheckpointError, InputError, MissingExtraError
 from humanclap.fetch.relate import ARCHIVE, ARCHIVE_BYTES, FOLDER
-from humanclap.reproduce.data import own_pairs
-from humanclap.reproduce.grids import VALIDATION_FRACTION, runs_planned
+from humanclap.reproduce.data import checked, own_pairs
+from humanclap.reproduce.grids import VALIDATION_FRACTION, recipe_of, runs_planned
 from humanclap.reproduce.ledger import known_times
 from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_EPOCHS, QUICK_PAIRS, Request
 from humanclap.training.timing import StepTimes, time_steps
@@ -91,14 +93,18 @@ def make_plan(request: Request, output: Path, *, timer: TimeSteps | None = None)
 
     Steps that were timed when `output` was begun are not timed again.
 
-    Raises MissingExtraError without transformers, SettingsError for a device that is not here.
+    Raises MissingExtraError without transformers, SettingsError for a device that is not here or
+    a setting out of its range, CheckpointError for a model that nobody knows, InputError for the
+    user's own ratings as `data.own_pairs` and `data.checked`.
     """
+    recipe_of(request, split="column", pairs=[0], main_only=False)
+    _check_models(request)
     size = _size_of(request)
     known = known_times(output)
     times = known or (timer or time_steps)(
         device=request.device, precision=request.used_precision, batch=request.batch_size
     )
-    runs = runs_planned(request, size.systems)
+    runs = runs_planned(request, train=size.train, systems=size.systems)
     return Plan(
         request=request,
         fetch=tuple(_to_fetch(request, output)),
@@ -126,13 +132,25 @@ def _size_of(request: Request) -> _Size:
     """Of RELATE by its README, of the user's own ratings by reading them."""
     train, judged, systems = RELATE_TRAIN, RELATE_JUDGED, RELATE_SYSTEMS
     if request.own:
-        pairs = own_pairs(request)
+        pairs = checked(own_pairs(request))
         train, judged = len(pairs.train), len(pairs.judged)
         names = {target.system for target in pairs.targets} - {None}
         systems = len(names) if len(names) > 1 else 0
     if request.quick:
         train, judged = min(train, QUICK_PAIRS), min(judged, QUICK_PAIRS)
     return _Size(train=train, judged=judged, systems=systems)
+
+
+def _check_models(request: Request) -> None:
+    """Raise CheckpointError for a model that is no known name, path or name on the hub."""
+    packaged = packaged_names()
+    for name in (request.base, *request.plain, *request.released):
+        there = name in {*packaged, *plugin_names()} or Path(name).exists()
+        if not there and known_model(name.partition("@")[0]) is None and "/" not in name:
+            raise CheckpointError(
+                f"{name}: no such model{similar_name(name, packaged)}; give a name that `humanclap "
+                "models` lists, a path, or OWNER/NAME of the hub"
+            )
 
 
 def _there_mb(output: Path) -> float:
@@ -196,7 +214,7 @@ def _hours(
         (1 - VALIDATION_FRACTION) * times.train_s + VALIDATION_FRACTION * times.embed_s
     )
     run = epochs * per_epoch + judged * times.embed_s
-    few = sum(min(count, train) / train for count in request.numbers_of_pairs)
+    few = sum(count / train for count in request.numbers_of_pairs if count < train)
     seeds = len(request.used_seeds)
     seconds = {
         "scores of published models": models * judged * times.embed_s,
@@ -238,6 +256,20 @@ def _existing(path: Path) -> Path:
 def gb(megabytes: float) -> str:
     """`1.8 GB`; `3 MB` where it is little."""
     return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes:.0f} MB"
+
+
+def refuse_small_disk(output: Path, checkpoints: int) -> None:
+    """Raise InputError where the disk has no room for so many more checkpoints of full size, the
+    state of a run in progress and the kept features.
+    """
+    weights = PARAMETERS * 4 / 1e6
+    needed = max(0.0, (checkpoints + 3) * weights + 50 - _there_mb(output))
+    free = shutil.disk_usage(_existing(output)).free / 1e6
+    if free < needed:
+        raise InputError(
+            f"about {gb(needed)} of disk are needed and {gb(free)} are free; name an output folder "
+            "on a larger disk, or ask for fewer seeds"
+        )
 
 
 def _fetch_lines(plan: Plan) -> list[str]:
@@ -291,7 +323,8 @@ def duration(hours: float) -> str:
     """`3.2 hours`, `40 minutes`, `5.1 days`."""
     if hours >= 48:
         return f"{hours / 24:.1f} days"
-    return f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} minutes"
+    minutes = max(1, round(60 * hours))
+    return f"{hours:.1f} hours" if hours >= 1 else f"{minutes} minute{'s' * (minutes > 1)}"
 
 
 def _answers(plan: Plan) -> list[str]:

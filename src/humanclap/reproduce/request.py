@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from humanclap.clap.device import resolve_device
 from humanclap.errors import SettingsError
 from humanclap.fetch.relate import README_ADDRESS, SCORES_ADDRESS, SCORES_SHA256
+from humanclap.scale import RatingScale
 
 PAPER_OBJECTIVES = {
     "SCE": "sce",
@@ -86,10 +88,27 @@ class Request:
                 "your own ratings need their clips: give --ratings and --audio-root together"
             )
 
+        if self.ratings is None and RatingScale.parse(self.scale) != RatingScale():
+            raise SettingsError(f"scale {self.scale} is that of --ratings; RELATE's is 0..10")
+
     @property
     def own(self) -> bool:
         """Whether the ratings are the user's and not RELATE's."""
         return self.ratings is not None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Model -> its name in the report: of a path its last part, the last two where another
+        model or an objective has that name.
+        """
+        names = dict.fromkeys((*self.plain, self.base, *self.released))
+        paths = {name: Path(name).absolute() for name in names if Path(name).exists()}
+        short = {name: paths[name].name if name in paths else name for name in names}
+        taken = Counter([*short.values(), *PAPER_OBJECTIVES])
+        return {
+            name: "/".join(paths[name].parts[-2:]) if name in paths and taken[own] > 1 else own
+            for name, own in short.items()
+        }
 
     @property
     def used_precision(self) -> str:

@@ -11,6 +11,7 @@ from humanclap.reproduce.request import MAIN_OBJECTIVE
 from humanclap.reproduce.verdict import (
     HUMAN_CLAP_SRCC,
     PUBLISHED_GAINS,
+    RELATE_TEST,
     judge_gain,
     judge_level,
 )
@@ -42,8 +43,9 @@ def figure(one: Estimate, *, signed: bool = False) -> str:
 
 def answers(found: Findings) -> list[tuple[str, list[str]]]:
     """Each question of the plan with its answer."""
+    own = found.request.own
     return [
-        ("Does the gain replicate?", _gain(found)),
+        ("Does training help?" if own else "Does the gain replicate?", _gain(found)),
         ("Which objective wins?", _wins(found)),
         ("How do the released checkpoints compare?", _released(found)),
         ("How near is it to the ceiling, and how far from what hears nothing?", _limits(found)),
@@ -70,7 +72,7 @@ def headline(found: Findings) -> list[str]:
 
 def _own_gain(found: Findings, gain: Estimate) -> str:
     shown = figure(gain, signed=True)
-    before = f"{found.request.base} before training"
+    before = f"{found.base_name} before training"
     if math.isnan(gain.low):
         return f"Whether training helped cannot be told: {gain.reason or 'no interval'}."
     if gain.low > 0:
@@ -83,7 +85,7 @@ def _own_gain(found: Findings, gain: Estimate) -> str:
 def _gain(found: Findings) -> list[str]:
     main, base = found.main, found.base
     told = [
-        f"Judged on {found.judged_pairs:,} pairs that no training met, {found.request.base} before "
+        f"Judged on {found.judged_pairs:,} pairs that no training met, {found.base_name} before "
         f"training has an SRCC of {figure(base.srcc['all judged'])}, {MAIN_OBJECTIVE} one of "
         f"{figure(main.srcc['all judged'])} (mean over {_seeds(main)})."
     ]
@@ -91,15 +93,21 @@ def _gain(found: Findings) -> list[str]:
         told.append(_own_gain(found, main.gain["all judged"]))
     else:
         told.append(judge_level(main.srcc["all judged"], HUMAN_CLAP_SRCC))
-    for view, n in found.views.items():
-        published = None if found.request.own else PUBLISHED_GAINS.get(view)
-        if published is not None:
-            verdict = judge_gain(main.gain[view], published)
-            told.append(f"{view.capitalize()} ({n:,} pairs): {verdict.word}. {verdict.sentence}")
-        else:
-            gain = figure(main.gain[view], signed=True)
-            told.append(f"{view.capitalize()} ({n:,} pairs): the gain is {gain}.")
-    return told
+    return told + [_gain_in(found, view, n) for view, n in found.views.items()]
+
+
+def _gain_in(found: Findings, view: str, n: int) -> str:
+    gain, own = found.main.gain[view], found.request.own
+    where = f"{view.capitalize()} ({n:,} pairs)"
+    if own or view not in PUBLISHED_GAINS:
+        why = f", without an interval: {gain.reason}" if math.isnan(gain.low) else ""
+        return f"{where}: the gain is {figure(gain, signed=True)}{why}."
+    both = {
+        "all judged": " These are RELATE's validation and test splits, as in the paper.",
+        "test alone": " The published gain is that of validation and test together.",
+    }
+    verdict = judge_gain(gain, PUBLISHED_GAINS[view])
+    return f"{where}: {verdict.word}. {verdict.sentence}{both.get(view, '')}"
 
 
 def _seeds(row: Row) -> str:
@@ -113,11 +121,14 @@ def _wins(found: Findings) -> list[str]:
     told = [
         f"{found.best} has the highest SRCC, {figure(top)}; a highest figure alone shows nothing."
     ]
-    if beaten:
-        told.append(f"It is shown to be better than {', '.join(beaten)} (Holm p below {ALPHA:g}).")
-    if rest:
-        told.append(f"It is not shown to be better than {', '.join(rest)}.")
-    return told
+    told += [f"It is shown to be better than {_beside(found, name)}." for name in beaten]
+    return told + [f"It is not shown to be better than {_beside(found, name)}." for name in rest]
+
+
+def _beside(found: Findings, name: str) -> str:
+    """`MSE: +0.012 [+0.004, +0.020], Holm p 0.012`."""
+    gain, p = found.wins[name]
+    return f"{name}: {figure(gain, signed=True)}, Holm p {_p(p)}"
 
 
 def _released(found: Findings) -> list[str]:
@@ -126,7 +137,7 @@ def _released(found: Findings) -> list[str]:
         return ["No released checkpoint was judged."]
     told = [
         f"{row.name}: SRCC {figure(row.srcc['all judged'])}, "
-        f"{figure(row.gain['all judged'], signed=True)} above {found.request.base}."
+        f"{figure(row.gain['all judged'], signed=True)} against {found.base_name}."
         for row in rows
         if row.gain
     ]
@@ -153,7 +164,27 @@ def _limits(found: Findings) -> list[str]:
     told += [
         f"{row.name}, which hears nothing: {figure(row.srcc['all judged'])}." for row in floors
     ]
-    return told
+    return told if found.request.own else [*told, *_published_limits(found)]
+
+
+def _published_limits(found: Findings) -> list[str]:
+    """The ceiling and the floors of RELATE's test split, beside those that humanclap published."""
+    view = "test alone"
+    if view not in found.views:
+        return []
+    ceiling = found.ceilings.get(view)
+    measured = {row.name: row.srcc[view].value for row in found.rows if row.kind == "floor"}
+    measured["noise ceiling"] = math.nan if ceiling is None else ceiling.srcc.value
+    shown = [
+        f"{name} {published:.3f} published, {_number(measured.get(name, math.nan))} here"
+        for name, published in RELATE_TEST.items()
+    ]
+    n = f"{found.views[view]:,} pairs here, 1,311 published"
+    return [f"On the test split alone ({n}): {'; '.join(shown)}."]
+
+
+def _number(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.3f}"
 
 
 def _left_out(found: Findings) -> list[str]:
@@ -161,7 +192,7 @@ def _left_out(found: Findings) -> list[str]:
         return [f"No system was left out of training: {found.not_left_out}."]
     return [
         f"Trained without {one.system}, judged on its {one.n:,} pairs: SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} above {found.request.base}."
+        f"{figure(one.gain, signed=True)} against {found.base_name}."
         for one in found.left_out
     ]
 
@@ -171,7 +202,7 @@ def _fewer(found: Findings) -> list[str]:
         return ["There are too few rated pairs to train on still fewer."]
     told = [
         f"{one.pairs:,} rated pairs ({one.ratings:,.0f} ratings): SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} above {found.request.base}, "
+        f"{figure(one.gain, signed=True)} against {found.base_name}, "
         f"{figure(one.against_all, signed=True)} against all {found.train_pairs:,} pairs."
         for one in found.fewer
     ]
@@ -189,21 +220,30 @@ def _fewer(found: Findings) -> list[str]:
 
 def _coverage(found: Findings) -> list[str]:
     known = found.intervals
-    if known is None:
+    if known is None or found.calibrated is None:
         return ["The checkpoint predicts no ratings."]
+    told = [
+        f"On the scale {found.request.scale}, a predicted rating is "
+        f"{figure(found.calibrated.error)} away from people's mean, and "
+        f"{figure(found.calibrated.bias, signed=True)} above it, on average."
+    ]
     if known.reason:
-        return [f"That cannot be told: {known.reason}."]
-    held = ", ".join(f"the {c.level:.0%} intervals hold {c.share:.1%}" for c in known.coverage)
+        return [*told, f"Whether its intervals hold cannot be told: {known.reason}."]
+    held = ", ".join(
+        f"the {one.level:.0%} intervals hold {share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
+        for one, share in zip(known.coverage, found.calibrated.shares, strict=True)
+    )
     return [
+        *told,
         f"Of {known.coverage[0].n:,} judged pairs' mean ratings, {held}. A rating that can be "
-        "believed holds about as many as its level says."
+        "believed holds about as many as its level says.",
     ]
 
 
 def table(found: Findings) -> tuple[list[str], list[list[str]]]:
     """One row a model: SRCC in each view, gain over the base, Holm's p."""
     views = list(found.views)
-    heads = ["model", "kind", *views, f"gain over {found.request.base}", "Holm p"]
+    heads = ["model", "kind", *views, f"gain over {found.base_name}", "Holm p"]
     rows = []
     for row in found.rows:
         gain = figure(row.gain["all judged"], signed=True) if row.gain else "–"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from humanclap.errors import InputError, listed
 from humanclap.evaluation.xacle import (
@@ -27,7 +28,8 @@ from humanclap.made import Made
 from humanclap.progress import Progress, silent
 from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Pair, Score
-from humanclap.reproduce.ledger import Ledger
+from humanclap.reproduce.ledger import Ledger, check_folder
+from humanclap.reproduce.plan import refuse_small_disk
 from humanclap.reproduce.request import Request
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
@@ -45,10 +47,6 @@ OBJECTIVES: dict[str, dict[str, object]] = {
     "SPO loss": {"objective": "mse+0.5*difference", "standardise_targets": True},
 }
 BASELINE = "wSCE+MAE"
-PUBLISHED_SRCC = {"baseline of 2026": 0.335, "baseline of 2027": 0.565, "second of 2026": 0.638}
-"""On the challenge's test pairs, whose scores are not at hand: no figure here compares with them
-exactly.
-"""
 _VALIDATION_FRACTION = 0.1
 
 
@@ -175,21 +173,26 @@ def reproduce_xacle(
     archive `submission.csv`. Killed, it goes on with `resume`. Raises InputError and its kinds.
     """
     output = Path(output)
+    recipe = xacle_recipe(request)
     data = read_archive(folder)
-    ledger = Ledger(
-        output, request.as_dict() | {"data": str(Path(folder).resolve())}, resume=resume
-    )
-    with ledger.stage("train", progress) as told:
-        recipe = xacle_recipe(request)
-        experiment = run_recipe(
-            recipe, data.rated, output, offline=request.offline, progress=told, made=made
-        )
-    trained = [one for one in experiment.done if one.run.objective != BEFORE]
-    best = max(trained, key=lambda one: validation_srcc(one, output))
-    run = best.run.folder(output)
-    with ledger.stage("judge and predict", progress) as told:
-        judged = _judge(read_scores(run / PREDICTIONS), data, output)
-        submission = _predict(best, data, output, request, told) if data.test else None
+    check_folder(output, xacle_request(request, folder), resume=resume)
+    refuse_small_disk(output, len(recipe.objectives) * len(recipe.seeds))
+    with Ledger(output, xacle_request(request, folder), resume=resume) as ledger:
+        with ledger.stage("train", progress) as told:
+            experiment = run_recipe(
+                recipe,
+                data.rated,
+                output,
+                offline=request.offline,
+                progress=told,
+                made=made,
+            )
+        trained = [one for one in experiment.done if one.run.objective != BEFORE]
+        best = max(trained, key=lambda one: validation_srcc(one, output))
+        run = best.run.folder(output)
+        with ledger.stage("judge and predict", progress) as told:
+            judged = _judge(read_scores(run / PREDICTIONS), data, output)
+            submission = _predict(best, data, output, request, told) if data.test else None
     return XacleReproduction(
         experiment=experiment,
         best=best.run.objective,
@@ -197,6 +200,11 @@ def reproduce_xacle(
         submission=submission,
         checkpoint=run / "checkpoint",
     )
+
+
+def xacle_request(request: Request, folder: str | Path) -> dict[str, Any]:
+    """What decides its figures, ready for JSON."""
+    return request.as_dict() | {"data": str(Path(folder).resolve())}
 
 
 def _judge(scores: Sequence[Score], data: XacleData, output: Path) -> XacleResult:

@@ -121,7 +121,7 @@ class Embedder:
         for source, notes in zip(sources, found.notes, strict=True):
             for said in notes:
                 tell(name_of(source), said, None, stacklevel=_outside())
-        _warn_of_errors(found, "clips")
+        _warn_of_errors([error for error in found.errors if error is not None], found, "clips")
         return found
 
     def _read_and_tell(self, texts: Sequence[str], on_error: OnError) -> Embedded:
@@ -130,7 +130,7 @@ class Embedder:
         for text, notes in dict(zip(texts, found.notes, strict=True)).items():
             for said in notes:
                 warnings.warn(f"{text[:40]!r}: {said}", TextCutWarning, stacklevel=_outside())
-        _warn_of_errors(found, "texts")
+        _warn_of_errors(_placed(found.errors), found, "texts")
         return found
 
     def _hear_all(self, sources: Sequence[Source], on_error: OnError) -> Embedded:
@@ -151,9 +151,8 @@ class Embedder:
     ) -> Embedded:
         """accounts: of the texts that are not empty."""
         errors = [_text_error(text, accounts.get(text)) for text in texts]
-        first = next((error for error in errors if error is not None), None)
-        if on_error == "raise" and first is not None:
-            raise first
+        if on_error == "raise" and (bad := _placed(errors)):
+            raise bad[0]
         rows = np.full((len(texts), self.backbone.embedding_dim), np.nan, np.float32)
         usable = [place for place, error in enumerate(errors) if error is None]
         rows[usable] = self._embed_texts([texts[place] for place in usable])
@@ -257,8 +256,16 @@ def _text_error(text: str, account: TextAccount | None) -> InputError | None:
     return None if account.readable else InputError(f"{text!r}: {account.refusal()}")
 
 
-def _warn_of_errors(found: Embedded, what: str) -> None:
-    bad = [error for error in found.errors if error is not None]
+def _placed(errors: Sequence[InputError | None]) -> list[InputError]:
+    """Those of texts that cannot be used, each with its place where there are several texts."""
+    return [
+        error if len(errors) == 1 else InputError(f"texts[{place}]: {error}")
+        for place, error in enumerate(errors)
+        if error is not None
+    ]
+
+
+def _warn_of_errors(bad: Sequence[InputError], found: Embedded, what: str) -> None:
     if bad:
         told = listed(bad, 3, between="; ")
         message = f"{len(bad)} of {len(found.errors)} {what} cannot be used: {told}"

@@ -80,7 +80,10 @@ def paired(audio: Clips, text: Texts, sample_rate: int | None) -> Paired:
     clips = len(given.sources)
     n = clips if one_text else len(texts)
     if n != clips and not given.single:
-        raise InputError(f"{clips} clips and {len(texts)} texts; expected as many")
+        raise InputError(
+            f"{clips} clips and {len(texts)} texts; give as many texts as clips, or one text for "
+            "all as a string"
+        )
     counted, same = np.arange(n), np.zeros(n, np.intp)
     return Paired(
         given.sources,
@@ -95,12 +98,20 @@ def texts_of(text: Texts) -> tuple[list[str], bool]:
     """Texts, and whether it is one that was given by itself; InputError for what is no string."""
     if isinstance(text, str):
         return [text], True
+    if (axes := getattr(text, "ndim", 1)) == 0:
+        return texts_of(text.item())  # type: ignore[attr-defined]
     if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
         check_text(text)  # says what it is
+    _check_order(text, "texts")
+    if axes != 1:
+        raise InputError(
+            f"texts are a {type(text).__name__} of {axes} axes; expected a string or a list of "
+            "strings, such as one column"
+        )
     texts = list(text)
-    for one in texts:
+    for place, one in enumerate(texts):
         if not isinstance(one, str):
-            check_text(one)
+            check_text(one, what=f"texts[{place}]")
     return texts, False
 
 
@@ -110,10 +121,12 @@ def clips_of(audio: Clips, sample_rate: int | None, *, n_texts: int | None = Non
     sample_rate: Hz, of arrays alone. n_texts: of a list of texts that go with it; an array with as
     many rows is a batch. Raises InputError for what can be no clip, and what may be two things.
     """
+    _check_order(audio, "clips")
     if _is_array(audio) and not isinstance(audio, torch.Tensor):
         audio = np.asarray(audio)
         if audio.dtype.kind in "OUST":  # a column of paths or dicts, as of pandas
-            return _of_items(audio.tolist(), sample_rate)
+            items = audio.tolist()
+            return _of_items(items, sample_rate) if audio.ndim else clips_of(items, sample_rate)
     if isinstance(audio, torch.Tensor | np.ndarray):
         return _of_array(_array(audio, "<array>"), sample_rate, n_texts)
     if _is_one(audio):
@@ -160,21 +173,21 @@ def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Sou
     if isinstance(audio, Mapping):
         return _of_mapping(audio, sample_rate, name)
     if callable(getattr(audio, "get_all_samples", None)):  # an AudioDecoder of torchcodec
-        _check_no_rate(sample_rate, "an AudioDecoder")
+        _check_no_rate(sample_rate, "an AudioDecoder", name)
         try:
             decoded = audio.get_all_samples()
         except RuntimeError as error:
             raise AudioError(name or "<AudioDecoder>", f"cannot be decoded ({error})") from error
-        return clip_of(decoded.data, int(decoded.sample_rate), name)
+        return clip_of(decoded.data, int(decoded.sample_rate), name or "<AudioDecoder>")
     file = _file_of(audio, name)
     if file is not None:
-        _check_no_rate(sample_rate, "a sound file or a Waveform")
+        _check_no_rate(sample_rate, "a sound file or a Waveform", name)
         return file
     name = name or "<array>"
+    samples = _time_first(_array(audio, name), name)
     if sample_rate is None:
         raise InputError(f"{name}: an array of samples needs its sample_rate (Hz)")
-    samples = _time_first(_array(audio, name), name)
-    return Waveform(samples=samples, sample_rate=_index(sample_rate), name=name)
+    return Waveform(samples=samples, sample_rate=rate_of(sample_rate), name=name)
 
 
 def _file_of(audio: Any, name: str | None) -> Source | None:
@@ -201,8 +214,8 @@ def _of_mapping(audio: Mapping[str, Any], sample_rate: int | None, name: str | N
     if audio.get("array") is not None:
         rate = audio.get("sampling_rate")
         if rate is not None:
-            _check_no_rate(sample_rate, "a dict with its sampling_rate")
-        return clip_of(audio["array"], sample_rate if rate is None else _index(rate), called)
+            _check_no_rate(sample_rate, "a dict with its sampling_rate", name)
+        return clip_of(audio["array"], sample_rate if rate is None else rate, called)
     if audio.get("bytes") is not None:
         return clip_of(audio["bytes"], sample_rate, called)
     if path:
@@ -213,12 +226,22 @@ def _of_mapping(audio: Mapping[str, Any], sample_rate: int | None, name: str | N
     )
 
 
-def _check_no_rate(sample_rate: int | None, what: str) -> None:
-    if sample_rate is not None:
-        raise InputError(
-            f"sample_rate is {sample_rate} and the audio is {what}, which has its own; leave "
-            "sample_rate away (it is for arrays and tensors)"
-        )
+def _check_no_rate(sample_rate: int | None, what: str, place: str | None) -> None:
+    """place: of the clip in a list."""
+    if sample_rate is None:
+        return
+    beside = ""
+    if place is not None:
+        beside = "; samples in the same list have theirs in Waveform(samples=x, sample_rate=16000)"
+    raise InputError(
+        f"sample_rate is {sample_rate} and {place or 'the audio'} is {what}, which has its own; "
+        f"leave sample_rate away (it is for arrays and tensors){beside}"
+    )
+
+
+def _check_order(items: object, what: str) -> None:
+    if isinstance(items, set | frozenset):
+        raise InputError(f"{what} are a set, which has no order; give a list")
 
 
 def _check_no_path(data: bytes, name: str) -> None:
@@ -243,7 +266,10 @@ def _all_bytes(file: Any, name: str) -> bytes:
         if seekable:
             file.seek(before)
     except (OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be read ({error}); is the file still open?") from error
+        raise InputError(
+            f"{name}: cannot be read ({error}); is the file still open, and was it opened with "
+            "'rb'?"
+        ) from error
     if not isinstance(data, bytes | bytearray | memoryview):
         raise InputError(
             f"{name}: its read() gives a {type(data).__name__}; expected bytes (open it with 'rb')"
@@ -252,7 +278,8 @@ def _all_bytes(file: Any, name: str) -> bytes:
 
 
 def _is_array(audio: object) -> bool:
-    return hasattr(audio, "__array__") and not isinstance(audio, Mapping | Waveform)
+    """Strings and bytes of numpy are single items, and have `__array__` all the same."""
+    return hasattr(audio, "__array__") and not isinstance(audio, Mapping | Waveform | str | bytes)
 
 
 def _is_one(audio: object) -> bool:
@@ -285,10 +312,12 @@ def _array(audio: Any, name: str) -> NDArray[Any]:
             f"{name}: a {type(audio).__name__} that is no array of samples ({error}); for several "
             "clips give a list of arrays to score_many or predict"
         ) from error
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        return array.astype(np.float64)
     if array.dtype.kind not in "biufc":
         raise InputError(f"{name}: a {type(audio).__name__} is no clip; expected {_EXPECTED}")
+    if array.ndim == 0:
+        raise InputError(f"{name}: {audio!r:.60} is a single number; expected {_EXPECTED}")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return array.astype(np.float64)
     return array
 
 
@@ -317,14 +346,17 @@ def _time_first(array: NDArray[Any], name: str) -> NDArray[Any]:
     )
 
 
-def _index(rate: Any) -> int:
-    """A whole number that is a tensor or array of no axes, as `datasets` may give it, as int."""
-    if isinstance(rate, torch.Tensor | np.ndarray):
-        try:
-            return operator.index(rate)
-        except TypeError:
-            pass
-    return rate  # type: ignore[no-any-return]  # `Waveform` says whether it is one
+def rate_of(rate: Any) -> int:
+    """A whole number as int, whether it is numpy's or a tensor of no axes, as of `datasets`.
+
+    Numbers of numpy overflow in products. What is no whole number comes back as it is.
+    """
+    if isinstance(rate, bool):
+        return rate
+    try:
+        return operator.index(rate)
+    except TypeError:
+        return rate  # type: ignore[no-any-return]  # `check_rate` says what it is
 
 
 def check_on_error(on_error: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -19,6 +20,7 @@ from humanclap.clap.embedding import without_tf32
 from humanclap.clap.waveforms import embed_waveforms
 from humanclap.errors import InputError, SettingsError
 from humanclap.records import check_text
+from humanclap.scoring.inputs import Texts, rate_of, texts_of
 from humanclap.scoring.scorer import HumanCLAP, TextCutWarning
 from humanclap.scoring.settings import ScoringSettings
 
@@ -88,7 +90,7 @@ class Reward(nn.Module):
         self._mark: object = None
         object.__setattr__(self, "_backbone", backbone)  # its module is registered as `network`
 
-    def forward(self, waveforms: Tensor, texts: str | Sequence[str], *, sample_rate: int) -> Tensor:
+    def forward(self, waveforms: Tensor, texts: Texts, *, sample_rate: int) -> Tensor:
         """Scores (batch,) of clips (batch, time) or (batch, channels, time), of one length each.
 
         waveforms: floating point in [-1, 1], at least 10 ms at `sample_rate` Hz, on the device of
@@ -101,7 +103,7 @@ class Reward(nn.Module):
         >>> scores.shape
         torch.Size([2])
         """
-        backbone = self._backbone
+        backbone, sample_rate = self._backbone, rate_of(sample_rate)
         samples = checked(waveforms, sample_rate, like=backbone.logit_scale)
         text_rows = self._embedded(_of_batch(texts, len(samples)))
         with self._exact(samples.device):
@@ -115,7 +117,7 @@ class Reward(nn.Module):
 
     @torch.no_grad()
     def best_of(
-        self, n: int, candidates: Candidates, texts: Sequence[str], *, sample_rate: int
+        self, n: int, candidates: Candidates, texts: Iterable[str], *, sample_rate: int
     ) -> Best:
         """The best of n waveforms for each text, without gradient.
 
@@ -129,11 +131,12 @@ class Reward(nn.Module):
         >>> reward("mini", device="cpu").best_of(5, noise, texts, sample_rate=16000).indices.shape
         torch.Size([3])
         """
-        if isinstance(texts, str):
+        prompts, one = texts_of(texts)
+        if one:
             raise InputError(f"texts is the string {texts!r}; expected a list of prompts")
         rows, found = [], None
-        for number, waveforms in enumerate(_drawn(n, candidates, list(texts))):
-            score = self(waveforms, texts, sample_rate=sample_rate)
+        for number, waveforms in enumerate(_drawn(n, candidates, prompts)):
+            score = self(waveforms, prompts, sample_rate=sample_rate)
             rows.append(score)
             if found is None:
                 found = Best(
@@ -279,7 +282,7 @@ def _check_shape(waveforms: Tensor, sample_rate: int) -> None:
             f"waveforms have shape {shape}; expected (batch, time) or (batch, channels, time){hint}"
         )
     if waveforms.numel() == 0:
-        raise InputError(f"waveforms have shape {shape} and hold no samples")
+        raise InputError(f"waveforms have shape {shape}, which holds no samples")
     if waveforms.shape[-1] < MIN_DURATION_S * sample_rate:
         raise InputError(
             f"waveforms have shape {shape}: {shape[-1]} samples at {sample_rate} Hz are less than "
@@ -309,25 +312,33 @@ def _check_samples(waveforms: Tensor) -> None:
     raise InputError(f"waveforms[{row}]: sample {at} is NaN or infinite (did training diverge?)")
 
 
-def _of_batch(texts: str | Sequence[str], batch: int) -> list[str]:
-    listed = [texts] * batch if isinstance(texts, str) else list(texts)
+def _of_batch(texts: Texts, batch: int) -> list[str]:
+    listed, one = texts_of(texts)
+    for place, text in enumerate(listed):
+        check_text(text, what="text" if one else f"texts[{place}]")
+    if one:
+        return listed * batch
     if len(listed) != batch:
         raise InputError(
-            f"{batch} waveforms and {len(listed)} texts; expected as many, or one string for all"
+            f"{batch} waveforms and {len(listed)} texts; give as many texts as waveforms, or one "
+            "text for all as a string"
         )
-    for text in listed:
-        check_text(text)
     return listed
 
 
 def _drawn(n: int, candidates: Candidates, texts: list[str]) -> Iterator[Tensor]:
     """The n candidates of all prompts, one after the other, each (prompts, ..., time)."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise InputError(f"n is {n!r}; expected 1 or more candidates")
-    if not isinstance(candidates, Tensor):
-        for _ in range(n):
+    if callable(candidates):
+        for _ in range(int(n)):
             yield candidates(texts)
         return
+    if not isinstance(candidates, Tensor):
+        raise InputError(
+            f"candidates are a {type(candidates).__name__}; expected a tensor "
+            f"({len(texts)}, {n}, time) or a function of the texts"
+        )
     if candidates.ndim not in (3, 4) or candidates.shape[:2] != (len(texts), n):
         raise InputError(
             f"candidates have shape {tuple(candidates.shape)}; expected ({len(texts)}, {n}, time) "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from humanclap.errors import SettingsError
@@ -33,8 +35,9 @@ class ScoringSettings:
     engine: Engine = "torch"
 
     def __post_init__(self) -> None:
-        if self.hop_s is not None and not self.hop_s > 0:
-            raise SettingsError(f"hop_s is {self.hop_s}; expected seconds above 0")
+        hop_s = self.hop_s
+        if hop_s is not None and not (isinstance(hop_s, Real) and 0 < hop_s < math.inf):
+            raise SettingsError(f"hop_s is {hop_s!r}; expected seconds above 0")
         if self.precision not in get_args(Precision):
             raise SettingsError(
                 f"precision is {self.precision!r}; expected {', '.join(get_args(Precision))}"
@@ -44,8 +47,9 @@ class ScoringSettings:
                 f"engine is {self.engine!r}; expected one of {', '.join(get_args(Engine))}"
             )
         for name in ("batch_windows", "batch_texts"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise SettingsError(f"{name} is {value!r}; expected a whole number of at least 1")
 
     @property
     def cpu_alone(self) -> bool:

@@ -203,8 +203,8 @@ def paper_table(
     )  # fmt: skip
     told = method(found, covers=covers)
     notes = [f"Scores: {signature}.", f"{told[0].upper()}{told[1:]}."]
-    if any(row.reason for row in found):
-        notes.append("[–]: a single prompt has no interval.")
+    missing = [("[–]" if row.clips else "–", row.reason) for row in found if row.reason]
+    notes += [f"{dash}: {reason}." for dash, reason in dict.fromkeys(missing)]
     if met:
         notes.append(f"The metric's model met {met:,} of these clips or their prompts in training.")
     return PaperTable(

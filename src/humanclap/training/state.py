@@ -86,7 +86,7 @@ class RunFolder:
         """
         if self.directory.exists() and not self.directory.is_dir():
             raise SettingsError(f"{self.directory}: is a file; --output names a folder")
-        if self.directory.exists() and any(self.directory.iterdir()):
+        if self.directory.exists() and not self._is_unclaimed():
             if not (self.directory / IDENTITY_FILE).is_file():
                 raise SettingsError(
                     f"{self.directory}: exists and is no training run; choose another --output"
@@ -105,6 +105,10 @@ class RunFolder:
         with atomic_writer(self.directory / IDENTITY_FILE) as file:
             file.write(json.dumps(self.identity, indent=2, ensure_ascii=False) + "\n")
         return None
+
+    def _is_unclaimed(self) -> bool:
+        """Empty, or with nothing but the identity that a killed process was about to write."""
+        return all(one.name.startswith(f".{IDENTITY_FILE}.") for one in self.directory.iterdir())
 
     def check_same_run(self) -> None:
         """Raise SettingsError where the folder holds another run, naming what differs."""

@@ -39,7 +39,7 @@ from humanclap.metrics.choice_accuracy import (
 from humanclap.metrics.permutation import holm, sign_flip_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.pairs import pair_id_of
-from humanclap.records import ANCHOR, Pair, Votes, roles_met
+from humanclap.records import Pair, Votes, roles_met
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -74,7 +74,7 @@ def judge_choices(
     (6, 0.4166666666666667)
     """
     settings = settings or EvaluationSettings()
-    asked = [one for one in votes if settings.include_anchors or one.kind != ANCHOR]
+    asked = [one for one in votes if one.is_asked(include_anchors=settings.include_anchors)]
     if not asked:
         raise InputError(f"{where}: none of the {len(votes)} questions is to be judged")
     joined = join(
@@ -120,8 +120,8 @@ def _counts(
 ) -> ChoiceCounts:
     return ChoiceCounts(
         total=len(votes),
-        anchors=sum(one.kind == ANCHOR for one in votes),
-        anchors_judged=sum(one.kind == ANCHOR for one in judged),
+        anchors=sum(one.is_check for one in votes),
+        anchors_judged=sum(one.is_check for one in judged),
         unscored=len(asked) - len(judged),
         judged=len(judged),
         one_vote=sum(one.n_first + one.n_second == 1 for one in judged),

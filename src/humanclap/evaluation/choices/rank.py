@@ -32,7 +32,7 @@ from humanclap.metrics.bradley_terry import (
 )
 from humanclap.metrics.permutation import holm
 from humanclap.metrics.weighted import cluster_codes
-from humanclap.records import ANCHOR, Votes
+from humanclap.records import Votes
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def rank_by_choices(
     compared with the rest, and where the metric's systems are not those people chose between.
     """
     settings = settings or LeaderboardSettings()
-    asked = [one for one in votes if one.kind != ANCHOR]
+    asked = [one for one in votes if one.is_asked()]
     _refuse_unnamed(asked, where)
     wanted = set(settings.systems)
     given = [one for one in asked if not wanted or {one.system_a, one.system_b} <= wanted]
@@ -199,8 +199,12 @@ class _Ranking:
 
         intervals = self._bootstrap(kept, self._count)
         errors = {
-            name: standard_error(np.concatenate(values), self._count)
+            name: max(
+                standard_error(np.concatenate(values), self._count),
+                least_error(float(observed[name][0]), self._count),
+            )
             for name, values in drawn.items()
+            if not name.startswith("rank/")
         }
         weak = bool(fitted.regularised[0])
         unbeaten = unbeaten_groups(self._wins.sum(axis=0)) if weak else []
@@ -365,6 +369,18 @@ def _means(values: Floats, times: Floats | None) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         found: Floats = total[:, :-1] / total[:, -1:]
     return found
+
+
+def least_error(value: float, clusters: int) -> float:
+    """The smallest standard error that is believed of a strength or difference; 0 for one cluster.
+
+    Where no prompt says otherwise all replicates are alike, and their standard error is next to 0
+    however few prompts there are. With this one p is at least 2^(1 - C), the smallest p-value that
+    an exact sign-flip test of C clusters can have.
+    """
+    if clusters < 2:
+        return 0.0
+    return abs(value) / float(stats.t.isf(0.5**clusters, clusters - 1))
 
 
 def _t_test(difference: float, error: float, clusters: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from humanclap.errors import listed
 from humanclap.evaluation.choices.ranked import PeopleDuel, PeopleRanking
 from humanclap.evaluation.words import counted, number, signed, with_interval
 
@@ -28,6 +29,10 @@ def about(ranking: PeopleRanking) -> str:
 def summary(ranking: PeopleRanking) -> list[str]:
     """What was found, in sentences, the most important first."""
     first = ranking.systems[0]
+    even = [one.system for one in ranking.systems if one.rank == first.rank]
+    if len(even) > 1:
+        told = [f"People chose {listed(even)} equally much, from {about(ranking)}."]
+        return told + _agreement(ranking) + [_open(one) for one in _neighbours(ranking)]
     leads = [d for d in ranking.duels if d.better == first.system and d.settled]
     told = [
         f"People chose {first.system} most: log strength {with_interval(first.strength)} from "
