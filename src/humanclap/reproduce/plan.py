@@ -231,11 +231,12 @@ def _hours(
 
 
 def _needed_memory_mb(request: Request) -> float:
-    """Of the process in training on the CPU, about; on a GPU the activations lie there."""
-    learning = 0.02 if request.quick else 1.0
-    states = PARAMETERS * (4 + learning * (_STATE_BYTES - 4)) / 1e6
+    """Of the process on the CPU, about; on a GPU the activations lie there.
+
+    Steps are timed with everything learning, so that much is needed with `--quick` too.
+    """
     batch = 0 if request.quick else request.batch_size
-    return 1500 + states + batch * _ACTIVATIONS_MB
+    return 1500 + PARAMETERS * _STATE_BYTES / 1e6 + max(batch, 1) * _ACTIVATIONS_MB
 
 
 def _memory_mb() -> float:
