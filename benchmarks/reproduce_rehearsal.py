@@ -173,6 +173,12 @@ class Run:
         return open_ones[-1] if open_ones else "between stages"
 
 
+def _last_line(told: str, work: Path) -> str:
+    """What was said last, without the folder of this machine."""
+    last = told.strip().splitlines()[-1].replace(str(work), "FOLDER")
+    return last.split("; delete")[0]
+
+
 def figures(output: Path) -> dict[str, Any]:
     """The report, less what tells of the run itself."""
     told = json.loads((output / "report.json").read_text(encoding="utf-8"))
@@ -266,7 +272,7 @@ def rehearse(work: Path, url: str, environment: dict[str, str], kills: int) -> d
         "stages_of_the_killed": json.loads(
             (broken.output / "report.json").read_text(encoding="utf-8")
         )["stages"],
-        "other_weights_under_a_pinned_hash": refused.stderr.strip().splitlines()[-1][:300],
+        "other_weights_under_a_pinned_hash": _last_line(refused.stderr, work),
     }
 
 
