@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from humanclap.cli.console import device_option, made_here, progress_bar, remark
 
 _PATH = click.Path(path_type=Path)
+Command = TypeVar("Command", bound=Callable[..., object])
+_TRAINING = (
+    click.option(
+        "--seeds", default="0,1,2", show_default=True, help="Seeds of every training run."
+    ),
+    click.option("--base", default="clap-fused", show_default=True, help="Model to train."),
+    device_option,
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "bf16", "fp32"]),
+        default="auto",
+        show_default=True,
+        help="Of training, auto: bf16 on CUDA, else fp32; published models are scored in fp32.",
+    ),
+    click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most."),
+    click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step."),
+)
+
+
+def training_options(command: Command) -> Command:
+    """How the runs train: the options that both reproductions share."""
+    for option in reversed(_TRAINING):
+        command = option(command)
+    return command
 
 
 @click.group(epilog="Example: humanclap reproduce human-clap -o runs/human-clap --dry-run")
@@ -34,11 +60,9 @@ Examples:
     help="Rehearse: 300 pairs train and 300 judge, one seed, 2 epochs, projections only.",
 )
 @click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
-@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of every training run.")
 @click.option(
     "--objectives", help="Names to train, commas between.  [default: the paper's seven, and SCE]"
 )
-@click.option("--base", default="clap-fused", show_default=True, help="Model to train.")
 @click.option(
     "--against",
     help="Further models to judge, commas between; none: an empty text.  [default: clap and the "
@@ -47,16 +71,7 @@ Examples:
 @click.option("--ratings", type=_PATH, help="Your own ratings instead of RELATE's.")
 @click.option("--audio-root", type=_PATH, help="Where the clips of --ratings are.")
 @click.option("--scale", default="0..10", show_default=True, help="Scale of --ratings.")
-@device_option
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "bf16", "fp32"]),
-    default="auto",
-    show_default=True,
-    help="Of training, auto: bf16 on CUDA, else fp32; published models are scored in fp32.",
-)
-@click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most.")
-@click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step.")
+@training_options
 @click.option("--scores-url", help="Other address of RELATE's REL.csv.")
 @click.option("--scores-sha256", help="SHA-256 of REL.csv, where it is another version of it.")
 @click.option("--archive-url", help="Other address of RELATE's archive of clips.")
@@ -171,18 +186,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Check the folder, say what is there, and stop.")
 @click.option("--quick", is_flag=True, help="Rehearse: one seed, 2 epochs, projections only.")
 @click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
-@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of every training run.")
-@click.option("--base", default="clap-fused", show_default=True, help="Model to train.")
-@device_option
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "bf16", "fp32"]),
-    default="auto",
-    show_default=True,
-    help="Of training, auto: bf16 on CUDA, else fp32.",
-)
-@click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most.")
-@click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step.")
+@training_options
 @click.option("--offline", is_flag=True, help="Fetch no model: take it from the hub's cache.")
 @click.option("--simulated", is_flag=True, help="The ratings are simulated; every page says so.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
