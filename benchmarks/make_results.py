@@ -330,8 +330,8 @@ def scoring_speed(result: Result) -> list[str]:
         f"Audio encoder on one thread: {encoder['encoder_gflop_s']} GFLOP/s of the "
         f"{encoder['matrix_product_gflop_s']} that a product of matrices reaches here "
         f"({encoder['share']:.0%}); under torch.compile "
-        f"{_times(result['compiled']['times_as_fast'])} times as fast, after "
-        f"{result['compiled']['compiling_s']:.0f} s of compiling. {captions['pairs']} pairs of "
+        f"{_times(result['compiled']['times_as_fast'])} times as fast, compiling apart. "
+        f"{captions['pairs']} pairs of "
         f"five systems with the same {captions['captions']} captions: {captions['embedded']} texts "
         "embedded. With `mini`:",
         "",
