@@ -683,7 +683,7 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
     (
         "Scoring speed",
         "scoring_speed",
-        "python benchmarks/scoring_speed.py",
+        'python benchmarks/scoring_speed.py --only "ours, fp32" --only mini',
         scoring_speed,
     ),
     (
