@@ -21,6 +21,17 @@ def model_of(signature: str | None) -> str:
     return "" if found is None else f"{found.model}@{found.fingerprint}"
 
 
+def model_line(name: str, signature: str | None, table: str) -> str:
+    """Name, model and table of a metric, as reports list it.
+
+    >>> model_line("clap", None, "old.csv")
+    'clap: not known, its scores carry no signature (scores: old.csv)'
+    """
+    model = model_of(signature) or "not known, its scores carry no signature"
+    scores = f" (scores: {table})" if table else ""
+    return model + scores if name in model else f"{name}: {model}{scores}"
+
+
 def _parsed(signature: str | None) -> Signature | None:
     try:
         return None if signature is None else Signature.parse(signature)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from humanclap.evaluation.exposure import Exposure
-from humanclap.evaluation.naming import model_of
+from humanclap.evaluation.naming import model_line
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.result import (
     HEADINGS,
@@ -71,12 +71,7 @@ def about(comparison: Comparison) -> str:
 
 def models(comparison: Comparison) -> list[str]:
     """Name, model and table of each metric."""
-    found = []
-    for item in comparison.metrics:
-        model = model_of(item.coverage.signature) or "not known, its scores carry no signature"
-        table = f" (scores: {item.table})" if item.table else ""
-        found.append(model + table if item.name in model else f"{item.name}: {model}{table}")
-    return found
+    return [model_line(m.name, m.coverage.signature, m.table) for m in comparison.metrics]
 
 
 def headline(comparison: Comparison) -> list[str]:

@@ -14,7 +14,7 @@ from humanclap.evaluation.choices.judged import (
     JudgedChoices,
 )
 from humanclap.evaluation.identity import choices_signature
-from humanclap.evaluation.naming import model_of
+from humanclap.evaluation.naming import model_line
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.result import Statistic
 from humanclap.evaluation.words import (
@@ -50,12 +50,7 @@ def about(judged: JudgedChoices) -> str:
 
 def models(judged: JudgedChoices) -> list[str]:
     """Name, model and table of each metric."""
-    found = []
-    for item in judged.metrics:
-        model = model_of(item.coverage.signature) or "not known, its scores carry no signature"
-        table = f" (scores: {item.table})" if item.table else ""
-        found.append(model + table if item.name in model else f"{item.name}: {model}{table}")
-    return found
+    return [model_line(m.name, m.coverage.signature, m.table) for m in judged.metrics]
 
 
 def headline(judged: JudgedChoices) -> list[str]:
