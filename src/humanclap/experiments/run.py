@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from humanclap.evaluation.report import made_lines
+from humanclap.evaluation.result import plain
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
 from humanclap.experiments.parts import Part, make_parts, read_data, read_recipe_choices
@@ -103,8 +103,8 @@ def run_recipe(
     _write(output / "table.md", text)
     _write(output / "table.html", html_experiment(recipe, rows, notes, made=made))
     write_rows(output / "table.csv", CSV_COLUMNS, csv_rows(rows))
-    plain = _plain(as_json(recipe, rows, facts))
-    _write(output / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    content = plain(as_json(recipe, rows, facts))
+    _write(output / "table.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
     return Experiment(
@@ -208,13 +208,3 @@ def _tests(rows: Sequence[Row], cluster: str) -> str:
         f"permutations, with Holm's correction over {tests}; an objective is called better or "
         f"worse where the corrected p is below {ALPHA:g}."
     )
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
