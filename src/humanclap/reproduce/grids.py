@@ -6,7 +6,7 @@ All lie in one folder, so that a run that two of them need is trained once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from humanclap.errors import LeakageError, SettingsError
@@ -48,10 +48,7 @@ def recipe_of(request: Request, *, split: str, pairs: Sequence[int], main_only: 
         title="Human-CLAP's grid",
         data=data,
         settings=common,
-        objectives={
-            name: build_settings({**_differing(common), "objective": terms}, where=f"{name}: ")
-            for name, terms in objectives.items()
-        },
+        objectives={name: replace(common, objective=terms) for name, terms in objectives.items()},
         baseline=MAIN_OBJECTIVE if main_only else "SCE",
         models=(request.base,),
         seeds=request.used_seeds,
@@ -79,10 +76,6 @@ def settings_of(request: Request) -> TrainingSettings:
     return build_settings(given, where="")
 
 
-def _differing(settings: TrainingSettings) -> dict[str, object]:
-    return {name: value for name, value in settings.as_dict().items() if name != "objective"}
-
-
 def run_all(
     request: Request, pairs: RatedPairs, folder: Path, progress: Progress = silent
 ) -> Grids:
@@ -91,15 +84,17 @@ def run_all(
     A killed run goes on at the epoch it was in. Raises InputError and its kinds.
     """
 
+    examples = pairs.examples()
+
     def grid(split: str, numbers: Sequence[int], *, main_only: bool) -> list[Done]:
         recipe = recipe_of(request, split=split, pairs=numbers, main_only=main_only)
-        parts = make_parts(pairs.examples(), recipe.data, shared_captions=False)
+        parts = make_parts(examples, recipe.data, shared_captions=False)
         return run_grid(recipe, parts, folder, offline=request.offline, progress=progress)
 
     why = None
     left_out: list[Done] = []
     main = grid("column", [0], main_only=False)
-    numbers = [count for count in request.numbers_of_pairs if count < len(pairs.train)]
+    numbers = _fewer_than(len(pairs.train), request)
     fewer = grid("column", numbers, main_only=True) if numbers else []
     if len({target.system for target in pairs.targets} - {None}) < 2:
         why = "the ratings name no systems, or one only"
@@ -111,11 +106,16 @@ def run_all(
     return Grids(grid=main, fewer=fewer, left_out=left_out, not_left_out=why)
 
 
+def _fewer_than(train: int, request: Request) -> list[int]:
+    """The numbers of pairs to train on that are fewer than there are."""
+    return [count for count in request.numbers_of_pairs if count < train]
+
+
 def runs_planned(request: Request, *, train: int, systems: int) -> dict[str, int]:
     """Number of training runs of each grid, for so many pairs that train."""
     seeds = len(request.used_seeds)
     return {
         "grid": seeds * len(request.used_objectives),
-        "fewer": seeds * sum(count < train for count in request.numbers_of_pairs),
+        "fewer": seeds * len(_fewer_than(train, request)),
         "left_out": seeds * systems,
     }
