@@ -33,6 +33,7 @@ COMMANDS = {
     "reproduce": ("reproduce", "Reproduce a paper: fetch, train, judge, report."),
     "models": ("models", "Which models are known, and which are at hand."),
     "score": ("score", "Score how well audio matches text."),
+    "serve": ("serve", "Score over HTTP, for generator training and for others."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
