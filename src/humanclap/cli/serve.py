@@ -12,7 +12,7 @@ from humanclap.cli.console import MODEL_HELP, device_option, model_options, prog
 from humanclap.errors import InputError
 from humanclap.extras import require
 
-TOKEN_VARIABLE = "HUMANCLAP_TOKEN"  # noqa: S105
+TOKEN_VARIABLE = "HUMANCLAP_TOKEN"
 
 
 @click.command(
@@ -45,7 +45,9 @@ Examples:
     help="What runs a transformers CLAP's audio tower; part of the signature.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Number of CPU threads.  [default: torch's choice]"
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Number of CPU threads.  [default: torch's choice]",
 )
 @click.option("--host", default="127.0.0.1", help="Address to listen on; others need a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on.")

@@ -60,9 +60,7 @@ class StagedCLAP(HumanCLAP):
 
     _kept: OrderedDict[bytes, _Read] | None = None
 
-    def decode(
-        self, source: Source, *, told: Callable[[float], None] | None = None
-    ) -> Decoded:
+    def decode(self, source: Source, *, told: Callable[[float], None] | None = None) -> Decoded:
         """Read a clip to its end and cut it into windows; a clip that cannot be used has an error.
 
         told: gets the seconds of each block as it is read; what it raises ends the reading, and an
@@ -135,9 +133,11 @@ class StagedCLAP(HumanCLAP):
         for text in texts:
             known = read[text]
             blank = self._blank(clip.name, text, known.account)
-            if (error := known.error or clip.error) is not None or embedding is None:
-                found.append(replace(blank, error=error and reason_of(error)))
+            error = known.error or clip.error
+            if error is not None:
+                found.append(replace(blank, error=reason_of(error)))
                 continue
+            assert embedding is not None
             met = UNKNOWN_MET
             if clip.roles is not None:
                 (met,) = self.identities.met_of([text], clip.roles)

@@ -104,9 +104,7 @@ class Service:
                 retry_s = self._batcher.retry_s(self._settings.pairs)
                 body, kind = await received(request, self._settings, self._held, retry_s)
                 held = len(body)
-                job = await loop.run_in_executor(
-                    self._parsers, job_of, body, kind, self._settings
-                )
+                job = await loop.run_in_executor(self._parsers, job_of, body, kind, self._settings)
                 del body
                 self._batcher.submit(job)
             finally:

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -214,17 +214,27 @@ class Batcher:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
+            asked = [item for item in batch if not item.job.gone]
             try:
-                self._score([item for item in batch if not item.job.gone])
+                answers = self._scored(asked)
             except Exception as error:
                 log.exception("a batch cannot be scored")
-                self._fail(batch, error)
-            with self._changed:
-                now = time.perf_counter()
-                took_s = (now - self._busy_since) / len(batch)
-                self._clip_s += _WEIGHT * (took_s - self._clip_s)
-                self._busy_since = now
-                self._leave(len(batch))
+                self._count(batch)
+                self._fail(asked, error)
+                continue
+            self._count(batch)
+            for item, of_clip in zip(asked, answers, strict=True):
+                item.job.answers[item.place] = of_clip
+                self._finish(item.job)
+
+    def _count(self, batch: Sequence[_Item]) -> None:
+        """The clips of a batch wait no more; how long did each take?"""
+        with self._changed:
+            now = time.perf_counter()
+            took_s = (now - self._busy_since) / len(batch)
+            self._clip_s += _WEIGHT * (took_s - self._clip_s)
+            self._busy_since = now
+            self._leave(len(batch))
 
     def _next(self) -> list[_Item] | None:
         """The clips of the next batch; None at the end."""
@@ -248,15 +258,14 @@ class Batcher:
             self._metrics.batch_windows.observe(count)
         return batch or None
 
-    def _score(self, batch: Sequence[_Item]) -> None:
-        clips = [item.decoded for item in batch if item.decoded is not None]
-        texts = [item.job.texts[item.place] for item in batch]
-        for item, clip, rows in zip(
-            batch, clips, self._scorer.score_decoded(clips, texts), strict=True
-        ):
+    def _scored(self, asked: Sequence[_Item]) -> list[list[Answer]]:
+        clips = [item.decoded for item in asked if item.decoded is not None]
+        texts = [item.job.texts[item.place] for item in asked]
+        found = []
+        for clip, rows in zip(clips, self._scorer.score_decoded(clips, texts), strict=True):
             self._metrics.audio_s.inc(clip.seconds)
-            item.job.answers[item.place] = [Answer(row, _fault(row, clip)) for row in rows]
-            self._finish(item.job)
+            found.append([Answer(row, _fault(row, clip)) for row in rows])
+        return found
 
     def _finish(self, job: Job) -> None:
         with self._changed:
@@ -276,12 +285,6 @@ class Batcher:
         self._waiting -= count
         self._metrics.waiting.set(self._waiting)
         self._changed.notify_all()
-
-    def measure(self, again: Callable[[], None]) -> None:
-        """Run the model once before the first request, and note how long a clip takes."""
-        begin = time.perf_counter()
-        again()
-        self._clip_s = time.perf_counter() - begin
 
 
 def _check_rate(clip: Clip) -> None:

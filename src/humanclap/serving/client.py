@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
 import json
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,7 +23,7 @@ from humanclap.audio.decode import SoundBytes, read_sound
 from humanclap.audio.load import Waveform, name_of
 from humanclap.audio.names import shown
 from humanclap.errors import AudioError, InputError, ServiceError, SettingsError
-from humanclap.records import check_text
+from humanclap.records import Score, check_text
 from humanclap.scoring.embedder import OnError
 from humanclap.scoring.inputs import Clip, Clips, Paired, Texts, check_on_error, clip_of, paired
 from humanclap.scoring.predictions import Predictions
@@ -41,8 +42,8 @@ class Client:
     url: such as `http://127.0.0.1:8080`. token: the service's, where it has one. timeout_s: seconds
     to wait for one answer. patience_s: seconds in all for which a request that the service has no
     room for (429), or whose connection is lost, is sent again; then ServiceError. Any number of
-    threads may use one client: each has its own connection, which is kept open. It pickles, and may
-    be used in forked processes.
+    threads may use one client; its connections are kept open until `close`, or the end of a `with`.
+    It pickles, and may be used in forked processes.
 
     Raises SettingsError for what is no address.
     """
@@ -65,11 +66,15 @@ class Client:
         self._begin()
 
     def _begin(self) -> None:
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._idle: list[http.client.HTTPConnection] = []
         self._limits: Mapping[str, float] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("_url", "_token", "_timeout_s", "_patience_s")}
+        return {
+            name: self.__dict__[name] for name in ("_url", "_token", "_timeout_s", "_patience_s")
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
@@ -118,7 +123,8 @@ class Client:
         """
         check_on_error(on_error)
         pairs = paired(audio, text, sample_rate)
-        rows, signature = [], None
+        rows: list[Score] = []
+        signature = None
         for part in self._parts(pairs):
             found = self._scored(part, on_error)
             rows += found.rows
@@ -143,11 +149,21 @@ class Client:
         return reply
 
     def close(self) -> None:
-        """Close this thread's connection; the next request opens another."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
+        """Close the connections; a further request opens another."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
             connection.close()
-        self._local.connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_idle"):
+            self.close()
 
     # -- pairs to requests and back ------------------------------------------------------------
 
@@ -205,7 +221,9 @@ class Client:
 
     # -- HTTP ----------------------------------------------------------------------------------
 
-    def _sent(self, method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+    def _sent(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """Status and JSON of an answer; asks again where there is no room, or the connection is lost.
 
         Asking again is safe: scoring changes nothing at the service.
@@ -216,7 +234,6 @@ class Client:
             try:
                 status, retry_s, reply = self._exchange(method, path, body)
             except _LOST as error:
-                self.close()
                 if isinstance(error, ssl.SSLCertVerificationError):
                     raise ServiceError(f"{self._url}: {error}") from error
                 self._pause(pause_s, until, f"cannot be reached ({error})", cause=error)
@@ -238,7 +255,7 @@ class Client:
         cause: Exception | None = None,
     ) -> None:
         """Wait, a little longer by chance, so that not all clients come back at once."""
-        seconds *= 1 + 0.25 * random.random()  # noqa: S311
+        seconds *= 1 + 0.25 * random.random()
         if time.monotonic() + seconds > until:
             told = f"{self._url}: {said}; given up after {self._patience_s:g} s"
             raise ServiceError(told, status) from cause
@@ -247,34 +264,42 @@ class Client:
     def _exchange(
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, float | None, dict[str, Any]]:
-        connection = self._connection()
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = MEDIA_TYPE
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        prefix = urlsplit(self._url).path
+        connection = self._connection()
+        kept = False
         try:
-            connection.request(method, prefix + path, body, headers)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all was sent: the answer may be there all the same
-        response = connection.getresponse()
-        data = response.read()
-        if response.will_close:
-            self.close()
+            # what is refused before all was sent has its answer all the same
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, urlsplit(self._url).path + path, body, headers)
+            response = connection.getresponse()
+            data = response.read()
+            kept = not response.will_close
+        finally:
+            self._leave(connection, kept)
         return response.status, _retry_s(response.headers.get("retry-after")), _json(data)
 
     def _connection(self) -> http.client.HTTPConnection:
-        """This thread's, opened where it is not, or where another process opened it."""
-        local = self._local
-        if getattr(local, "connection", None) is None or local.process != os.getpid():
-            parts = urlsplit(self._url)
-            secure = parts.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            local.connection = kind(str(parts.hostname), parts.port, timeout=self._timeout_s)
-            local.process = os.getpid()
-        connection: http.client.HTTPConnection = local.connection
-        return connection
+        """One that is open and idle, else a new one; none that another process opened."""
+        if self._process != os.getpid():
+            self._begin()
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        parts = urlsplit(self._url)
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        return kind(str(parts.hostname), parts.port, timeout=self._timeout_s)
+
+    def _leave(self, connection: http.client.HTTPConnection, kept: bool) -> None:
+        if not kept:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
 
 
 def _part(pairs: Paired, start: int, end: int) -> Paired:

@@ -67,7 +67,11 @@ class Guard:
         lengths = [value for name, value in headers if name == b"content-length"]
         codings = [value for name, value in headers if name == b"transfer-encoding"]
         if len(lengths) > 1 or (lengths and codings):
-            return 400, "the length of the body is told twice (Content-Length, Transfer-Encoding)", ()
+            return (
+                400,
+                "the length of the body is told twice (Content-Length, Transfer-Encoding)",
+                (),
+            )
         given = dict(headers)
         if b"origin" in given or given.get(b"sec-fetch-site", b"none") != b"none":
             return 403, "this service is not for pages in a browser", ()

@@ -74,7 +74,7 @@ def unpacked(body: bytes) -> tuple[str, Mapping[str, NDArray[Any]]]:
     try:
         tensors = {
             name: _array(name, found["dtype"], found["shape"], found["data"])
-            for name, found in safetensors.deserialize(body)
+            for name, found in safetensors.deserialize(body)  # type: ignore[no-untyped-call]
         }
         length = int.from_bytes(body[:8], "little")
         metadata = json.loads(body[8 : 8 + length]).get("__metadata__") or {}

@@ -95,8 +95,9 @@ async def _chunks(request: Request, settings: ServiceSettings):  # type: ignore[
                 message = await request.receive()
         except TimeoutError as error:
             raise Refusal(
-                408, f"the body did not come: nothing for {settings.stall_s:g} s, or not all of it "
-                f"within {settings.timeout_s:g} s"
+                408,
+                f"the body did not come: nothing for {settings.stall_s:g} s, or not all of it "
+                f"within {settings.timeout_s:g} s",
             ) from error
         if message["type"] == "http.disconnect":
             raise GoneError
@@ -110,7 +111,9 @@ def _refusal(
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         return Refusal(415, "the body is compressed; send it as it is, without Content-Encoding")
     if kind.partition(";")[0].strip().lower() not in FORMS:
-        return Refusal(415, f"the body is {kind or 'of no type'!r:.80}; expected {', '.join(FORMS)}")
+        return Refusal(
+            415, f"the body is {kind or 'of no type'!r:.80}; expected {', '.join(FORMS)}"
+        )
     return _too_large(settings) if announced > settings.most_body else None
 
 
@@ -119,6 +122,4 @@ def _too_large(settings: ServiceSettings) -> Refusal:
 
 
 def _no_room(retry_s: int) -> Refusal:
-    return Refusal(
-        429, f"too many requests are waiting; try again in {retry_s} s", retry_s=retry_s
-    )
+    return Refusal(429, f"too many requests are waiting; try again in {retry_s} s", retry_s=retry_s)

@@ -25,6 +25,7 @@ from humanclap.serving.settings import ServiceSettings
 _START_S = 20.0
 _MOST_HEAD_BYTES = 16 * 1024
 _KEEP_ALIVE_S = 75
+_BACKLOG = 2048
 _LAST_S = 5.0
 """Beyond the timeout of a request, for the last answers to be sent."""
 
@@ -99,7 +100,7 @@ class _Server(uvicorn.Server):
 
 def _server(service: Service, settings: ServiceSettings) -> _Server:
     config = uvicorn.Config(
-        service.app,  # type: ignore[arg-type]
+        service.app,
         http=_protocol(settings),
         ws="none",
         loop="asyncio",
@@ -128,6 +129,7 @@ def _bound(settings: ServiceSettings) -> socket.socket:
         raise InputError(
             f"{settings.host}:{settings.port}: {error.strerror}; choose another --port"
         ) from error
+    listener.listen(_BACKLOG)
     return listener
 
 
