@@ -42,7 +42,7 @@ from humanclap.serving.packed import MEDIA_TYPE, packed
 HERE = Path(__file__).parent
 RATES = (16_000, 24_000, 32_000, 44_100, 48_000)
 CLIENT_PROCESSES = 2
-WARM_UP_S = 5.0
+WARM_UP_S = 20.0
 SAMPLE_S = 2.0
 
 

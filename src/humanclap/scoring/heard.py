@@ -144,7 +144,7 @@ class Ears:
             asked = running[number]
             if self._identities is not None:
                 if asked.hearing is None:
-                    asked.hearing = Hearing(self._rate, torch_transform)
+                    asked.hearing = Hearing(self._rate, _transform)
                 asked.hearing.add(block)
             asked.samples += len(block)
             if self._told is not None:
@@ -262,7 +262,7 @@ def embed_texts_once(
     return np.stack([found[keys[text]] for text in texts]) if texts else embed(texts)
 
 
-def torch_transform(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
+def _transform(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
     """torch's, which is there already; scipy's would first have to be imported."""
     spectra: NDArray[np.complex64] = torch.fft.rfft(torch.from_numpy(rows)).numpy()
     return spectra

@@ -19,7 +19,6 @@ from humanclap.clap.identities import ClipRoles
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.records import UNKNOWN_MET, Score
-from humanclap.scoring.heard import torch_transform
 from humanclap.scoring.scorer import HumanCLAP, reason_of
 
 TEXTS_KEPT = 10_000
@@ -68,7 +67,7 @@ class StagedCLAP(HumanCLAP):
         """
         backbone, name = self.backbone, shown(name_of(source))
         rate, samples, notes = backbone.sample_rate, 0, list[str]()
-        hearing = Hearing(rate, torch_transform) if self.identities.any_known else None
+        hearing = Hearing(rate) if self.identities.any_known else None
 
         def listen(block: NDArray[np.float32]) -> None:
             nonlocal samples
