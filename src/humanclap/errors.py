@@ -54,7 +54,7 @@ class SignatureMismatchError(InputError):
 
 
 class ServiceError(HumanCLAPError):
-    """A scoring service cannot be reached, or does not serve; `status` is its HTTP code, 0: none."""
+    """A scoring service cannot be reached, or does not serve; `status`: its HTTP code, else 0."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,11 +21,8 @@ from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.scoring.staged import StagedCLAP
 
-for name in ("fastapi", "prometheus_client", "python_multipart"):
-    pytest.importorskip(name, reason=f"{name} is not installed (the extra serve)")
-
-from humanclap.serving.server import serving
-from humanclap.serving.settings import ServiceSettings
+for needed in ("fastapi", "prometheus_client", "python_multipart"):
+    pytest.importorskip(needed, reason=f"{needed} is not installed (the extra serve)")
 
 LIMITS = {"stall_s": 1.0, "body_mb": 2.0, "pairs": 8, "audio_s": 30.0, "clip_s": 20.0}
 
@@ -81,7 +79,8 @@ class Target:
 @pytest.fixture(scope="session")
 def started(scorer: StagedCLAP) -> Callable[..., Iterator[Target]]:
     """A service with limits; a context manager."""
-    from contextlib import contextmanager
+    from humanclap.serving.server import serving
+    from humanclap.serving.settings import ServiceSettings
 
     @contextmanager
     def start(model: StagedCLAP = scorer, **limits: object) -> Iterator[Target]:

@@ -74,7 +74,9 @@ BODIES = {
     "an empty body": (b"", "no JSON"),
     "another type": ([1, 2], "expected|valid|Input"),
     "a NaN of JSON": (b'{"clips": {"samples": "AAAA", "sample_rate": NaN}, "texts": "a"}', "."),
-    "an infinite rate": (b'{"clips": {"samples": "AAAA", "sample_rate": 1e999}, "texts": "a"}', "."),
+    "an infinite rate": (
+        b'{"clips": {"samples": "AAAA", "sample_rate": 1e999}, "texts": "a"}', "."
+    ),
     "deep nesting": (b"[" * 100_000 + b"]" * 100_000, "recursion|JSON"),
     "nesting in a field": (b'{"clips": ' + b"[" * 50_000, "recursion|JSON"),
     "an unknown key": ({**GOOD, "path": "/etc/passwd"}, "path"),
@@ -135,7 +137,9 @@ PACKED = {
     "no such file": (b"\xff" * 100, "no safetensors file"),
     "a header of 2 GB": (struct.pack("<Q", 2**31) + b"{}", "no safetensors file"),
     "no request": (save({"0": ONE}), "metadata"),
-    "another tensor": (tensors({"clips": {"sample_rate": 16000}, "texts": "a"}, x=ONE), "tensor '0'"),
+    "another tensor": (
+        tensors({"clips": {"sample_rate": 16000}, "texts": "a"}, x=ONE), "tensor '0'"
+    ),
     "fewer tensors": (tensors({"clips": [{}, {}], "texts": "a"}, **{"0": ONE}), "2 clips and 1"),
     "an unknown type": (
         tensors({"clips": {"sample_rate": 1}, "texts": "a"}, **{"0": np.zeros(9, np.int64)}), "I64"

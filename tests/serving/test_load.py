@@ -110,9 +110,11 @@ def test_bodies_that_find_no_room_are_answered_429(started, scorer, tone, monkey
 
 def test_a_request_that_takes_too_long_is_given_up(started, scorer, tone, monkeypatch) -> None:
     with held_up(scorer, monkeypatch) as gate, started(timeout_s=0.5) as target:
-        with Client(target.url, patience_s=0.1) as client:
-            with pytest.raises(ServiceError, match="not scored within 0.5 s"):
-                client.score(tone(0.1), "rain", sample_rate=16000)
+        with (
+            Client(target.url, patience_s=0.1) as client,
+            pytest.raises(ServiceError, match=r"not scored within 0\.5 s"),
+        ):
+            client.score(tone(0.1), "rain", sample_rate=16000)
         gate.set()
 
 

@@ -1,4 +1,4 @@
-"""Scoring in two stages: clips are decoded in any thread, and embedded by one that owns the model."""
+"""Scoring in two stages: clips are decoded in any thread, and embedded by the model's own."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from humanclap.serving.batching import Answer, Batcher, BusyError, Job, TooLongE
 from humanclap.serving.bodies import JSON, MULTIPART, PackedRequest, ScoreRequest, job_of
 from humanclap.serving.metrics import Metrics
 from humanclap.serving.packed import MEDIA_TYPE
-from humanclap.serving.receiving import GoneError, Held, Refusal, received
+from humanclap.serving.receiving import GoneError, Held, RefusedError, received
 from humanclap.serving.replies import ModelReply, Refused, ScoreReply, model_reply, score_reply
 from humanclap.serving.settings import ServiceSettings
 from humanclap.version import __version__
@@ -110,7 +110,7 @@ class Service:
             finally:
                 self._batcher.arriving -= 1
             answers = await self._answered(request, job, end)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             return _refused(refusal.status, refusal.said, refusal.retry_s)
         except BusyError as busy:
             return _refused(429, str(busy), busy.retry_s)

@@ -1,4 +1,4 @@
-"""Clips of many requests, decoded by a few threads and scored together by the one with the model."""
+"""Clips of many requests, decoded by a few threads and scored together by one with the model."""
 
 from __future__ import annotations
 

@@ -178,8 +178,8 @@ def _packed_clip(number: int, clip: PackedClip, tensors: Mapping[str, NDArray[An
         return Waveform(samples=array, sample_rate=clip.sample_rate, name=name)
     if array.dtype != np.uint8 or array.ndim != 1:
         raise InputError(
-            f"clips[{number}] has no sample_rate; without one its tensor holds the bytes of a sound "
-            "file, in one axis of uint8"
+            f"clips[{number}] has no sample_rate; without one its tensor holds the bytes of a "
+            "sound file, in one axis of uint8"
         )
     return SoundBytes(data=array.tobytes(), name=name)
 

@@ -224,7 +224,7 @@ class Client:
     def _sent(
         self, method: str, path: str, body: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of an answer; asks again where there is no room, or the connection is lost.
+        """Status and JSON of an answer; asks again without room, or after a lost connection.
 
         Asking again is safe: scoring changes nothing at the service.
         """

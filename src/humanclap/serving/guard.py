@@ -1,4 +1,4 @@
-"""Before any route: addresses, framing, origins and the token are checked; every answer is counted."""
+"""Before any route: framing, origins and the token are checked; every answer is counted."""
 
 from __future__ import annotations
 

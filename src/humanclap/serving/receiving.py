@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from fastapi import Request
 
@@ -11,7 +12,7 @@ from humanclap.serving.metrics import Metrics
 from humanclap.serving.settings import ServiceSettings
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A request that is not served: status code, and why in a sentence; retry_s: see BusyError."""
 
     def __init__(self, status: int, said: str, *, retry_s: int | None = None) -> None:
@@ -46,7 +47,7 @@ async def received(
 ) -> tuple[bytes, str]:
     """The body of a request and its content type; the caller gives its bytes back to `held`.
 
-    Raises Refusal and GoneError. What is refused is read and thrown away, as a client that is still
+    Raises RefusedError and GoneError. What is refused is read and thrown away, as a client that is still
     sending would not hear the answer.
     """
     kind = request.headers.get("content-type", "")
@@ -85,7 +86,7 @@ def _drop(chunks: list[bytes], held: Held) -> None:
     chunks.clear()
 
 
-async def _chunks(request: Request, settings: ServiceSettings):  # type: ignore[no-untyped-def]
+async def _chunks(request: Request, settings: ServiceSettings) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + settings.timeout_s
     more = True
@@ -94,7 +95,7 @@ async def _chunks(request: Request, settings: ServiceSettings):  # type: ignore[
             async with asyncio.timeout_at(min(end, loop.time() + settings.stall_s)):
                 message = await request.receive()
         except TimeoutError as error:
-            raise Refusal(
+            raise RefusedError(
                 408,
                 f"the body did not come: nothing for {settings.stall_s:g} s, or not all of it "
                 f"within {settings.timeout_s:g} s",
@@ -107,19 +108,23 @@ async def _chunks(request: Request, settings: ServiceSettings):  # type: ignore[
 
 def _refusal(
     request: Request, kind: str, announced: int, settings: ServiceSettings
-) -> Refusal | None:
+) -> RefusedError | None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        return Refusal(415, "the body is compressed; send it as it is, without Content-Encoding")
+        return RefusedError(
+            415, "the body is compressed; send it as it is, without Content-Encoding"
+        )
     if kind.partition(";")[0].strip().lower() not in FORMS:
-        return Refusal(
+        return RefusedError(
             415, f"the body is {kind or 'of no type'!r:.80}; expected {', '.join(FORMS)}"
         )
     return _too_large(settings) if announced > settings.most_body else None
 
 
-def _too_large(settings: ServiceSettings) -> Refusal:
-    return Refusal(413, f"the body is larger than the {settings.body_mb:g} MB that are taken")
+def _too_large(settings: ServiceSettings) -> RefusedError:
+    return RefusedError(413, f"the body is larger than the {settings.body_mb:g} MB that are taken")
 
 
-def _no_room(retry_s: int) -> Refusal:
-    return Refusal(429, f"too many requests are waiting; try again in {retry_s} s", retry_s=retry_s)
+def _no_room(retry_s: int) -> RefusedError:
+    return RefusedError(
+        429, f"too many requests are waiting; try again in {retry_s} s", retry_s=retry_s
+    )

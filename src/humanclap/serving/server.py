@@ -77,10 +77,11 @@ def _protocol(settings: ServiceSettings) -> type[H11Protocol]:
             body = json.dumps({"detail": said})
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
                 phrase = {400: "Bad Request", 408: "Request Timeout", 429: "Too Many Requests"}
-                self.transport.write(
+                head = (
                     f"HTTP/1.1 {status} {phrase[status]}\r\ncontent-type: application/json\r\n"
-                    f"{headers}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode()
+                    f"{headers}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
                 )
+                self.transport.write((head + body).encode())
             if self.cycle is not None:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
@@ -90,7 +91,7 @@ def _protocol(settings: ServiceSettings) -> type[H11Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Stops at the first signal when all is answered, and with exit code 0; at the second at once."""
+    """Stops at the first signal when all is answered, with exit code 0; at the second at once."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
