@@ -47,8 +47,8 @@ async def received(
 ) -> tuple[bytes, str]:
     """The body of a request and its content type; the caller gives its bytes back to `held`.
 
-    Raises RefusedError and GoneError. What is refused is read and thrown away, as a client that is still
-    sending would not hear the answer.
+    Raises RefusedError and GoneError. What is refused is read and thrown away, up to twice the
+    limit: a client that is still sending would not hear the answer.
     """
     kind = request.headers.get("content-type", "")
     length = request.headers.get("content-length")
@@ -62,7 +62,7 @@ async def received(
         async for chunk in _chunks(request, settings):
             size += len(chunk)
             if refusal is not None:
-                if size > settings.most_body:
+                if size > 2 * settings.most_body:
                     break
                 continue
             chunks.append(chunk)
