@@ -288,6 +288,9 @@ RAW = {
     "a negative length": (HEAD + b"Content-Length: -5\r\n\r\n", b"400"),
     "a broken chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n", b"400"),
     "endless headers": (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000, b"400"),
+    "a body too large, announced before it is sent": (
+        HEAD + b"Content-Length: 9999999\r\nExpect: 100-continue\r\n\r\n", b"413"
+    ),
     "a slow head": (b"GET / HTTP/1.1\r\nHost:", b"408"),
     "nothing at all": (b"", b"408"),
     "a slow body": (HEAD + b"Content-Length: 1000\r\n\r\n{", b"408"),

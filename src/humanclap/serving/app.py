@@ -111,7 +111,7 @@ class Service:
                 self._batcher.arriving -= 1
             answers = await self._answered(request, job, end)
         except RefusedError as refusal:
-            return _refused(refusal.status, refusal.said, refusal.retry_s)
+            return _refused(refusal.status, refusal.said, refusal.retry_s, unread=refusal.unread)
         except BusyError as busy:
             return _refused(429, str(busy), busy.retry_s)
         except TooLongError as error:
@@ -155,9 +155,11 @@ class Service:
         return JSONResponse(reply, status_code=status)
 
 
-def _refused(status: int, said: str, retry_s: int | None = None) -> Response:
+def _refused(
+    status: int, said: str, retry_s: int | None = None, *, unread: bool = False
+) -> Response:
     headers = {} if retry_s is None else {"retry-after": str(retry_s)}
-    if status in (408, 413):  # more of the body may come
+    if unread:
         headers["connection"] = "close"
     shown = said.encode("utf-8", "backslashreplace").decode()
     return JSONResponse({"detail": shown}, status_code=status, headers=headers)

@@ -13,10 +13,14 @@ from humanclap.serving.settings import ServiceSettings
 
 
 class RefusedError(Exception):
-    """A request that is not served: status code, and why in a sentence; retry_s: see BusyError."""
+    """A request that is not served: status code, and why in a sentence; retry_s: see BusyError.
+
+    unread: more of the body may come, so that the connection is of no further use.
+    """
 
     def __init__(self, status: int, said: str, *, retry_s: int | None = None) -> None:
         self.status, self.said, self.retry_s = status, said, retry_s
+        self.unread = status in (408, 413)
         super().__init__(said)
 
 
@@ -56,6 +60,9 @@ async def received(
     refusal = _refusal(request, kind, announced, settings)
     if refusal is None and not held.has_room(announced):
         refusal = _no_room(retry_s)
+    if refusal is not None and "expect" in request.headers:  # the client waits before it sends
+        refusal.unread = True
+        raise refusal
     size = 0
     chunks: list[bytes] = []
     try:

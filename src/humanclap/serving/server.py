@@ -106,6 +106,7 @@ def _server(service: Service, settings: ServiceSettings) -> _Server:
         ws="none",
         loop="asyncio",
         lifespan="off",
+        log_config=None,  # the handlers of the process stay as they are; uvicorn would close them
         log_level="error",
         access_log=False,
         server_header=False,
