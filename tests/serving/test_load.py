@@ -297,7 +297,7 @@ def test_sigterm_lets_what_was_taken_be_answered(tmp_path: Path, tone) -> None:
         assert client.model()["signature"].startswith("humanclap:")
         asked = pool.submit(client.predict, batch, "rain", sample_rate=32_000)
         metrics = b""
-        while not metrics or b"waiting_clips 0.0" in metrics
+        while not metrics or b"waiting_clips 0.0" in metrics:
             connection = client._connection()
             headers = {"Authorization": f"Bearer {TOKEN}"}
             connection.request("GET", "/metrics", headers=headers)

@@ -30,64 +30,66 @@ _LAST_S = 5.0
 """Beyond the timeout of a request, for the last answers to be sent."""
 
 
-def _protocol(settings: ServiceSettings) -> type[H11Protocol]:
-    class Protocol(H11Protocol):
-        """HTTP whose clients must send the head of a request in time, and are not too many."""
+class _Protocol(H11Protocol):
+    """HTTP whose clients must send the head of a request in time, and are not too many."""
 
-        head_timer: asyncio.TimerHandle | None = None
+    settings: ServiceSettings
+    head_timer: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > settings.connections:
-                self._end(429, "too many connections; try again in 1 s", "retry-after: 1\r\n")
-            else:
-                self._expect_head()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.settings.connections:
+            self._end(429, "too many connections; try again in 1 s", "retry-after: 1\r\n")
+        else:
+            self._expect_head()
 
-        def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE:
+            self._expect_head()
+        else:
             self._head_came()
-            super().connection_lost(exc)
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.transport.is_closing():
-                return
-            if self.conn.their_state is h11.IDLE:
-                self._expect_head()
-            else:
-                self._head_came()
+    def send_400_response(self, msg: str) -> None:
+        self._end(400, "this is no HTTP request that can be read")
 
-        def send_400_response(self, msg: str) -> None:
-            self._end(400, "this is no HTTP request that can be read")
+    def _expect_head(self) -> None:
+        if self.head_timer is None:
+            self.head_timer = self.loop.call_later(self.settings.stall_s, self._late)
 
-        def _expect_head(self) -> None:
-            if self.head_timer is None:
-                self.head_timer = self.loop.call_later(settings.stall_s, self._late)
+    def _head_came(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
 
-        def _head_came(self) -> None:
-            if self.head_timer is not None:
-                self.head_timer.cancel()
-                self.head_timer = None
-
-        def _late(self) -> None:
-            if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-                self._end(408, f"no request came within {settings.stall_s:g} s")
-
-        def _end(self, status: int, said: str, headers: str = "") -> None:
-            """Answer below the level of requests, and close."""
-            body = json.dumps({"detail": said})
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
-                phrase = {400: "Bad Request", 408: "Request Timeout", 429: "Too Many Requests"}
-                head = (
-                    f"HTTP/1.1 {status} {phrase[status]}\r\ncontent-type: application/json\r\n"
-                    f"{headers}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-                )
-                self.transport.write((head + body).encode())
-            if self.cycle is not None:
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
+    def _late(self) -> None:
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            return
+        if self.cycle is None:
+            self._end(408, f"no request came within {self.settings.stall_s:g} s")
+        else:  # a client that asked before may be about to ask again: it would take this for a reply
             self.transport.close()
 
-    return Protocol
+    def _end(self, status: int, said: str, headers: str = "") -> None:
+        """Answer below the level of requests, and close."""
+        body = json.dumps({"detail": said})
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
+            phrase = {400: "Bad Request", 408: "Request Timeout", 429: "Too Many Requests"}
+            head = (
+                f"HTTP/1.1 {status} {phrase[status]}\r\ncontent-type: application/json\r\n"
+                f"{headers}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write((head + body).encode())
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -102,7 +104,7 @@ class _Server(uvicorn.Server):
 def _server(service: Service, settings: ServiceSettings) -> _Server:
     config = uvicorn.Config(
         service.app,
-        http=_protocol(settings),
+        http=type("Protocol", (_Protocol,), {"settings": settings}),
         ws="none",
         loop="asyncio",
         lifespan="off",
