@@ -7,9 +7,9 @@ import pytest
 
 from humanclap.clap.checkpoint import Calibration
 from humanclap.evaluation.leaderboard import leaderboard
+from humanclap.metrics.mean_rating import mean_rating_error
 from humanclap.metrics.rating_map import fit_rating_map
 from humanclap.records import Score
-from humanclap.metrics.mean_rating import mean_rating_error
 from humanclap.scoring.summary import lines, method, paper_table, summarise
 
 

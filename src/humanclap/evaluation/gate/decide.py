@@ -98,14 +98,14 @@ def gate(
 
 
 def _check_asked(baseline: GateTable | None, settings: GateSettings) -> None:
+    if settings.margin is None and baseline is not None:
+        raise SettingsError("a baseline needs a margin: how much worse the new mean may be")
+    if settings.margin is not None and baseline is None:
+        raise SettingsError("a margin needs a baseline: the table that the new one is set against")
     if not _asked(settings):
         raise SettingsError(
             "nothing is asked; give a margin with a baseline, a limit of the score, or min_rating"
         )
-    if settings.margin is not None and baseline is None:
-        raise SettingsError("a margin needs a baseline: the table that the new one is set against")
-    if settings.margin is None and baseline is not None:
-        raise SettingsError("a baseline needs a margin: how much worse the new mean may be")
 
 
 def _asked(settings: GateSettings) -> list[Kind]:

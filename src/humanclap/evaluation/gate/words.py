@@ -142,8 +142,8 @@ def _of_prompts(gate: Gate) -> list[str]:
             "prompts lose a lot."
         )
     for texts, why in (
-        (gate.left_out, "stand in one table only and are left out"),
-        (gate.unscored, "have no scored clip on one side and are left out"),
+        (gate.left_out, "left out, since one table lacks them"),
+        (gate.unscored, "left out, since one side has no scored clip of them"),
     ):
         if texts:
             named = listed(texts, MAX_NAMED, show=repr)
@@ -237,7 +237,7 @@ def method_line(gate: Gate) -> str:
     better = "lower" if settings.lower_is_better else "higher"
     return (
         f"{settings.metric}, {better} is better; means over prompts, a prompt being the mean of "
-        f"its clips; one-sided bounds by studentised bootstrap over prompts, {settings.replicates:,} "
+        f"its clips; one-sided bounds by studentised bootstrap, {settings.replicates:,} "
         f"replicates, seed {settings.seed}"
     )
 
