@@ -188,7 +188,7 @@ def test_failures_of_the_baseline_are_told():
     assert "1 clip of old.csv could not be scored." in warnings(found)
 
 
-@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("count", [1, 2, 19])
 def test_few_prompts_never_decide(count):
     found = gate(
         table(LEVELS[:count] + 0.5 + NOISE[:count]),
@@ -196,8 +196,8 @@ def test_few_prompts_never_decide(count):
         GateSettings(margin=0.02),
     )
     assert found.verdict == "undecided"
-    assert "fewer than 10 prompts" in sentences(found)[0]
-    assert any("With fewer than 20 prompts" in line for line in warnings(found))
+    assert "fewer than 20 prompts" in sentences(found)[0]
+    assert any("With fewer than 50 prompts" in line for line in warnings(found))
     assert math.isnan(found.checks[0].needed_as_seen) == (count == 1)
 
 
@@ -231,6 +231,15 @@ def test_systems_meet_by_name_and_what_does_not_meet_is_refused():
 def test_one_system_a_table_is_compared_whatever_it_is_called():
     new = table(LEVELS + 0.05, system="night-0412")
     assert gate(new, OLD, GateSettings(margin=0.02)).verdict == "pass"
+
+
+def test_a_system_is_not_compared_with_itself_but_with_another_of_its_table():
+    both = joined(*(table(LEVELS + x, f"{n}.csv", system=n) for n, x in (("a", 0.1), ("b", 0.0))))
+    for settings in ({}, {"systems": ("a",)}, {"systems": ("a",), "baseline_system": "a"}):
+        with pytest.raises(TableError, match="compared with itself"):
+            gate(both, both, GateSettings(margin=0.02, **settings))
+    settings = GateSettings(margin=0.02, systems=("a",), baseline_system="b")
+    assert gate(both, both, settings).checks[0].estimate == pytest.approx(0.1)
 
 
 def test_unlike_signatures_are_refused_unless_forced():

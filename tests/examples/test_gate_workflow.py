@@ -36,17 +36,17 @@ def test_the_nightly_samples_are_scored_and_gated(tmp_path, monkeypatch, sound):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     Path("samples").mkdir()
-    rows = [{"audio": f"{i}.wav", "text": f"sound number {i}"} for i in range(12)]
+    rows = [{"audio": f"{i}.wav", "text": f"sound number {i}"} for i in range(21)]
     for i, row in enumerate(rows[:-1]):  # the last clip was not made
         soundfile.write(f"samples/{row['audio']}", sound(i, 1.0), 32_000)
     write_rows("samples/pairs.csv", ["audio", "text"], rows)
     found = steps()
     assert shell(found["Score"]) == 0  # though a clip failed
     table = read_table("scores.csv")
-    assert [row.cells["error"] != "" for row in table.rows] == [False] * 11 + [True]
+    assert [row.cells["error"] != "" for row in table.rows] == [False] * 20 + [True]
     cells = [{**row.cells, "error": ""} for row in table.rows]
     cells[-1]["score"] = "0.1"
-    noise = np.random.default_rng(0).normal(0, 0.001, 12)
+    noise = np.random.default_rng(0).normal(0, 0.001, 21)
     worse = [{**c, "score": float(c["score"]) + x - 0.1} for c, x in zip(cells, noise, strict=True)]
     write_rows("baseline.csv", table.columns, worse)
     assert shell(found["Gate"]) == 1  # it gained, but a clip is missing

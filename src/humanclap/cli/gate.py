@@ -68,7 +68,7 @@ Exit codes: 0 pass, 1 fail, 2 bad input, 3 not enough prompts to tell (--undecid
 )
 @click.option(
     "--min-prompts",
-    default=10,
+    default=20,
     show_default=True,
     help="With fewer prompts the answer is never pass or fail.",
 )

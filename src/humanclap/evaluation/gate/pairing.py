@@ -50,10 +50,13 @@ def paired_systems(
     chosen = _chosen(new, settings)
     if baseline is None:
         return [_paired(new, system, None, None, settings) for system in chosen]
-    return [
-        _paired(new, system, baseline, other, settings)
-        for system, other in _opposite(new, baseline, chosen, settings)
-    ]
+    pairs = _opposite(new, baseline, chosen, settings)
+    if new.where == baseline.where and any(system == other for system, other in pairs):
+        raise new.error(
+            "a system would be compared with itself; name the old one's table as the baseline, or "
+            "its system with --baseline-system"
+        )
+    return [_paired(new, system, baseline, other, settings) for system, other in pairs]
 
 
 def _chosen(new: GateTable, settings: GateSettings) -> list[str | None]:

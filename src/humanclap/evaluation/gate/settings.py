@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from humanclap.errors import SettingsError
 from humanclap.metrics.one_sided import REPLICATES, check_bound
 
-MIN_PROMPTS = 10
+MIN_PROMPTS = 20
 """With fewer, bounds pass too much where few prompts lose a lot (benchmarks/gate_simulation.py)."""
 
 

@@ -10,7 +10,7 @@ from humanclap.evaluation.gate.found import Check, Gate, PromptChange, Verdict
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.typeset import markdown_cell, markdown_table
 
-FEW_PROMPTS = 20
+FEW_PROMPTS = 50
 MAX_NAMED = 3
 MANY = 100_000
 TITLES: dict[Verdict, str] = {
@@ -138,8 +138,8 @@ def _of_prompts(gate: Gate) -> list[str]:
     fewest = min(check.prompts for check in gate.checks)
     if fewest < FEW_PROMPTS:
         found.append(
-            f"With fewer than {FEW_PROMPTS} prompts ({fewest}) a gate passes too often where a few "
-            "prompts lose a lot."
+            f"With fewer than {FEW_PROMPTS} prompts (here {fewest}) a gate passes up to twice as "
+            "often as stated where a few prompts lose a lot."
         )
     for texts, why in (
         (gate.left_out, "left out, since one table lacks them"),
