@@ -138,8 +138,8 @@ def _of_prompts(gate: Gate) -> list[str]:
     fewest = min(check.prompts for check in gate.checks)
     if fewest < FEW_PROMPTS:
         found.append(
-            f"With fewer than {FEW_PROMPTS} prompts (here {fewest}) a gate passes up to twice as "
-            "often as stated where a few prompts lose a lot."
+            f"With fewer than {FEW_PROMPTS} prompts (here {fewest}) a gate passes wrongly up "
+            "to two and a half times as often as stated where a few prompts lose a lot."
         )
     for texts, why in (
         (gate.left_out, "left out, since one table lacks them"),
