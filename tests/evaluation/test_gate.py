@@ -259,6 +259,16 @@ def test_the_same_table_twice_is_doubted_and_decides_nothing_at_margin_0():
     assert gate(table(LEVELS), OLD, GateSettings(margin=0.001)).verdict == "pass"
 
 
+def test_where_two_prompts_alone_changed_nothing_is_claimed_of_the_others_like_them():
+    values = LEVELS.copy()
+    values[[4, 9]] -= 0.1
+    found = gate(table(values), OLD, GateSettings(margin=0.02))
+    assert (found.verdict, found.checks[0].lower) == ("undecided", -math.inf)
+    assert "(all but one or two have the same value), without a lower bound" in sentences(found)[0]
+    values[[11, 12]] -= 0.1
+    assert gate(table(values), OLD, GateSettings(margin=0.02)).verdict == "pass"
+
+
 def test_prompts_that_lost_the_most_come_first_and_met_pairs_are_named():
     values = LEVELS.copy()
     values[[3, 7]] -= 0.3, 0.5

@@ -171,7 +171,10 @@ def _decide(
         return "undecided", f"fewer than {settings.min_prompts} prompts"
     if lower > question.limit:
         return "pass", None
-    return ("fail", None) if upper < question.limit else ("undecided", None)
+    if upper < question.limit:
+        return "fail", None
+    bounded = math.isfinite(lower) and math.isfinite(upper)
+    return "undecided", None if bounded else "all but one or two have the same value"
 
 
 def _failed(table: GateTable, systems: Sequence[str | None]) -> list[FailedClip]:

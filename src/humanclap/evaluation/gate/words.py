@@ -72,11 +72,15 @@ def _number(check: Check, value: float) -> str:
 
 def _at_least(check: Check) -> str:
     sure = check.fail_confidence if check.lower_is_better else check.pass_confidence
+    if math.isinf(check.lower):
+        return "without a lower bound"
     return f"at least {_number(check, check.lower)} with {100 * sure:.4g} % confidence"
 
 
 def _at_most(check: Check) -> str:
     sure = check.pass_confidence if check.lower_is_better else check.fail_confidence
+    if math.isinf(check.upper):
+        return "without an upper bound"
     return f"at most {_number(check, check.upper)} with {100 * sure:.4g} % confidence"
 
 
