@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from itertools import combinations
@@ -308,6 +309,12 @@ def simulate(real: dict[str, Any], runs: int) -> dict[str, Any]:
     }
 
 
+def compact(text: str) -> str:
+    """JSON with every list of numbers on one line."""
+    numbers = re.compile(r"\[\s+([-+\d.e,\s]+?)\s+\]")
+    return numbers.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+
+
 def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -329,7 +336,7 @@ def main() -> None:
         "measured": real,
     }
     path = arguments.output or results
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    path.write_text(compact(json.dumps(result, indent=1)) + "\n", encoding="utf-8")
     print(f"wrote {path}, {result['cpu_seconds']} s of CPU time")
 
 

@@ -8,7 +8,7 @@ import pytest
 from humanclap.clap.checkpoint import read_calibration
 from humanclap.cli.main import run
 from humanclap.errors import CheckpointError
-from humanclap.records import Score
+from humanclap.records import Score, Target
 from humanclap.tables import write_records
 
 MINI = (
@@ -125,6 +125,23 @@ def test_parquet_is_read_as_csv_is(folder, capsys):
     assert run(["gate", "near.csv", *BASELINE]) == 3
     first, second = capsys.readouterr().out.split("NOT ENOUGH")[1:]
     assert first == second
+
+
+def test_the_per_pair_table_of_an_evaluation_is_read_too(folder, capsys):
+    targets = [
+        Target(audio=f"good/{i}.wav", text=f"sound {i}", target=i / 40, mos=i / 4, n=3)
+        for i in range(40)
+    ]
+    write_records("targets.csv", targets, record_type=Target)
+    assert run(["evaluate", "good.csv", "--targets", "targets.csv", "--replicates", "60",
+                "--permutations", "0", "--per-pair", "pairs.csv", "-q"]) == 0  # fmt: skip
+    capsys.readouterr()
+    found = []
+    for name in ("pairs.csv", "good.csv"):
+        assert run(["gate", name, *BASELINE, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["checks"] == found[1]["checks"]
+    assert found[0]["signature"] == found[1]["signature"] == MINI
 
 
 @pytest.mark.parametrize(
