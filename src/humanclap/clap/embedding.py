@@ -6,6 +6,7 @@ go through `encode_clips`, what comes of them through `pooling`.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -159,7 +160,7 @@ def encode_clips(
 
 def embed_windows(
     backbone: Backbone,
-    clips: Iterable[Iterable[Window]],
+    clips: Sequence[Sequence[Window]],
     *,
     batch_windows: int = 8,
     precision: Precision = "fp32",
@@ -167,12 +168,14 @@ def embed_windows(
 ) -> Iterator[Embedding]:
     """Embed clips whose windows (`audio.window`) are made already, one or more of each clip.
 
-    The embeddings (embedding_dim,) are those of `embed_clips`, in the clips' order.
+    The embeddings (embedding_dim,) are those of `embed_clips`, in the clips' order. Batches are of
+    like size, at most `batch_windows`, so that no encoder waits for another at the end.
     """
+    count = sum(map(len, clips))
     with Encoders(backbone) as encoders:
-        batches = _Batches(
-            encode or backbone.embed_audio, encoders, backbone, batch_windows, precision
-        )
+        rounds = math.ceil(count / (encoders.workers * batch_windows))
+        size = math.ceil(count / (encoders.workers * max(1, rounds)))
+        batches = _Batches(encode or backbone.embed_audio, encoders, backbone, size, precision)
         for found in batches.run(clips):
             if isinstance(found, AudioError):
                 raise found

@@ -110,7 +110,7 @@ class StagedCLAP(HumanCLAP):
         usable = [clip for clip in clips if clip.error is None]
         embedded = embed_windows(
             self.backbone,
-            (clip.windows for clip in usable),
+            [clip.windows for clip in usable],
             batch_windows=self.settings.batch_windows,
             precision=self.settings.precision,
             encode=None if self._plain else self._audio_encoder(),

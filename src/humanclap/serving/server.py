@@ -73,7 +73,7 @@ class _Protocol(H11Protocol):
             return
         if self.cycle is None:
             self._end(408, f"no request came within {self.settings.stall_s:g} s")
-        else:  # a client that asked before may be about to ask again: it would take this for a reply
+        else:  # a client that is about to ask again would take words for a reply
             self.transport.close()
 
     def _end(self, status: int, said: str, headers: str = "") -> None:
