@@ -115,16 +115,20 @@ class Hosts:
         per_host: int = 1,
         outputs: Sequence[str] = ("run", "run"),
         launcher: str = "torchrun",
+        program: Sequence[str] = ("-m", "humanclap"),
         **variables: str,
     ) -> list[subprocess.Popen[str]]:
-        """`humanclap train ARGUMENTS -o OUTPUT` on both hosts, by torchrun or accelerate."""
+        """`humanclap train ARGUMENTS -o OUTPUT` on both hosts, by torchrun or accelerate.
+
+        program: what runs `train`.
+        """
         port = free_port()
         return [
             self.start(
                 host,
                 [
                     *launch(launcher, host, 2, per_host, self.address, port),
-                    *("-m", "humanclap", "train", *arguments, "-o", outputs[host]),
+                    *(*program, "train", *arguments, "-o", outputs[host]),
                 ],
                 **variables,
             )

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from humanclap.errors import InputError, SettingsError
 from humanclap.training import watch as module
 from humanclap.training.agreement import check_alike, open_together
-from humanclap.training.processes import Alone, first_of_each_host
+from humanclap.training.processes import Alone
 from humanclap.training.state import RunFolder
 from humanclap.training.watch import OthersFailedError, Watch, meet
 
@@ -79,19 +79,6 @@ def test_a_run_to_resume_must_lie_with_the_first_process(tmp_path):
     assert folder.directory.is_dir()
 
 
-def test_what_writes_to_a_hosts_disk_is_done_by_one_process_first():
-    done = []
-
-    class Second(Pair):
-        local_rank = 1
-
-    first = Pair(lambda nothing: done.append("all have waited"))
-    assert first_of_each_host(first, lambda: done.append("made") or "it") == "it"
-    second = Second(lambda nothing: done.append("all have waited"))
-    assert first_of_each_host(second, lambda: done.append("made") or "it") == "it"
-    assert done == ["made", "all have waited", "all have waited", "made"]
-
-
 @pytest.fixture
 def two(monkeypatch):
     """The watches of two processes, with quick beats."""
@@ -114,8 +101,10 @@ def test_the_others_are_told_why_a_process_stopped_and_the_first_word_counts(two
 
 def test_a_process_without_beats_is_named(two):
     time.sleep(0.3)
-    assert two[0].why(RuntimeError("Connection closed\nby peer")).startswith(
-        "the connection to the other processes broke: Connection closed"
+    assert (
+        two[0]
+        .why(RuntimeError("Connection closed\nby peer"))
+        .startswith("the connection to the other processes broke: Connection closed")
     )
     two[1]._over.set()  # killed: it says nothing
     assert two[0].why(RuntimeError("closed")) == (
@@ -137,7 +126,7 @@ def test_times_and_launchers_that_make_no_sense_are_refused(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(SettingsError, match="MASTER_ADDR.*start the processes with torchrun"):
+    with pytest.raises(SettingsError, match=r"MASTER_ADDR.*start the processes with torchrun"):
         meet()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "0")

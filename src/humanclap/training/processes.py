@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -246,16 +246,6 @@ def processes(device: str) -> Iterator[Processes]:
         _leave()
         raise
     watch.end(failed=False)
-
-
-def first_of_each_host(others: Processes, make: Callable[[], Thing]) -> Thing:
-    """Call `make`, which may write to the host's disk, first in one process of each host."""
-    if others.local_rank == 0:
-        made = make()
-        others.gather_things(None)
-        return made
-    others.gather_things(None)
-    return make()
 
 
 class _Group:

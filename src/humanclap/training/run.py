@@ -29,7 +29,7 @@ from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
 from humanclap.training.inputs import Tables, read_splits
 from humanclap.training.loop import Outcome, chosen_by_accuracy, train
 from humanclap.training.met import MetBefore, identities_after, met_before
-from humanclap.training.processes import first_of_each_host, processes
+from humanclap.training.processes import processes
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.splits import Splits
@@ -129,16 +129,13 @@ def train_from_tables(
     with processes(settings.device) as others:
         progress = progress if others.rank == 0 else silent
         splits = read_splits(tables, settings)
-        loaded = first_of_each_host(
-            others,
-            lambda: load_checkpoint(
-                model,
-                mn04=mn04,
-                offline=offline,
-                revision=revision,
-                processor=processor,
-                progress=progress,
-            ),
+        loaded = load_checkpoint(
+            model,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
         )
         known = loaded.known_identities()
         met = met_before(known, splits.validated)
