@@ -157,7 +157,7 @@ def launch(
             *("--master-addr", address, "--master-port", str(port)),
         ]
     return [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--multi_cpu"),
+        *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--same_network"),
         *("--num_machines", str(hosts), "--machine_rank", str(host)),
         *("--num_processes", str(hosts * per_host), "--main_process_ip", address),
         *("--main_process_port", str(port)),

@@ -232,8 +232,8 @@ def two_hosts(result: Result) -> list[str]:
         )
     killed = result["killed"]
     return [
-        f"mini, {result['pairs']} synthesised training clips (simulated ratings), {result['epochs']} "
-        f"epochs, batches of {result['batch_size']} in all, a thread per process, "
+        f"mini, {result['pairs']} synthesised training clips (simulated ratings), "
+        f"{result['epochs']} epochs, batches of {result['batch_size']} in all, a thread a process, "
         f"{result['cores']} cores (load {result['load']:.1f}); the hosts are {result['hosts']} of "
         "one machine, so the network is not measured. Steps/s: median over epochs, validation "
         "included. In collectives: share of rank 0's time, waiting included.",
@@ -241,8 +241,8 @@ def two_hosts(result: Result) -> list[str]:
         *_table(heads, rows),
         "",
         *lines,
-        f"The second host was killed with SIGKILL {killed['kills']} times: the first had ended after "
-        f"{min(killed['ended_after_s']):.0f} to {max(killed['ended_after_s']):.0f} s, and "
+        f"The second host was killed with SIGKILL {killed['kills']} times: the first had ended "
+        f"after {min(killed['ended_after_s']):.0f} to {max(killed['ended_after_s']):.0f} s, and "
         f"{killed['identical']} of {killed['kills']} resumed runs ended with the weights of the "
         "unbroken one.",
     ]

@@ -119,13 +119,14 @@ def measured(hosts: Hosts, way: str, arguments: list[str], steps: int) -> dict[s
 def furthest(first: Path, second: Path) -> float:
     """The largest difference of two runs' weights."""
     ours, theirs = (load_file(run / "checkpoint" / "model.safetensors") for run in (first, second))
-    return max(float((ours[k].double() - theirs[k].double()).abs().max()) for k in ours)
+    differences = (ours[k].double() - theirs[k].double() for k in ours if ours[k].numel())
+    return max(float(one.abs().max()) for one in differences)
 
 
 def compare(recipe: str, options: argparse.Namespace, source: Path) -> tuple[str, dict[str, Any]]:
     arguments = [
         *("targets.csv", "--train", RECIPES[recipe], "--epochs", str(options.epochs), "-q"),
-        *("--batch-size", str(BATCH), "--patience", "0", "--device", "cpu", "--simulated"),
+        *("--batch-size", str(BATCH), "--patience", "0", "--simulated"),
         *("--whole", "--learning-rate", "0.001"),
     ]
     ways = ("one process", "two processes", "two hosts")
@@ -143,7 +144,7 @@ def killed(options: argparse.Namespace, source: Path) -> dict[str, Any]:
     """Kill the second host after some epochs, as often as asked; seconds until the first ended."""
     rng = np.random.default_rng(SEED)
     given = ("targets.csv", "--train", "projections", "--epochs", "40", "--batch-size", "8", "-q")
-    arguments = [*given, "--patience", "0", "--device", "cpu", "--simulated", "--whole"]
+    arguments = [*given, "--patience", "0", "--simulated", "--whole"]
     ended_after, same = [], 0
     with Hosts() as hosts:
         hosts.give(source)

@@ -45,6 +45,7 @@ class Node:
 
 
 def main() -> None:
+    """Reserve the nodes, start torchrun on each, and end as the worst of them."""
     own, training = sys.argv[1:], []
     if "--" in own:
         place = own.index("--")

@@ -40,7 +40,7 @@ def test_two_nodes_of_a_ray_cluster_train_together(tmp_path: Path) -> None:
         cluster.add_node(num_cpus=1)
         command = [
             *(sys.executable, str(LAUNCHER), "--nodes", "2", "--"),
-            *(str(tmp_path / "targets.csv"), "-o", str(tmp_path / "run"), "--device", "cpu"),
+            *(str(tmp_path / "targets.csv"), "-o", str(tmp_path / "run")),
             *("-m", str(tmp_path / "model"), "--epochs", "1"),
         ]
         environment = {**os.environ, "RAY_ADDRESS": cluster.address, "OMP_NUM_THREADS": "1"}

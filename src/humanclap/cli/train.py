@@ -66,7 +66,8 @@ Examples:
   humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
   humanclap train targets.csv --choices votes.csv --objective wsce+mae+choice -o runs/both
   humanclap train --choices votes.csv --objective choice --validation-fraction 0.1 -o runs/ab
-  accelerate launch --num_processes 2 -m humanclap train targets.csv -o runs/two
+  torchrun --nproc-per-node 2 -m humanclap train targets.csv -o runs/two
+  torchrun --nnodes 2 --node-rank 0 --master-addr host-a -m humanclap train targets.csv -o runs/two
 Then: humanclap score pairs.csv --model runs/first
 """
 )

@@ -233,16 +233,17 @@ def processes(device: str) -> Iterator[Processes]:
     if not several():
         yield Alone(resolve_device(device))
         return
-    group = _join(device)
+    group = _joined_group()
     watch = group.watch()
-    together = Together(group.state, group.names, watch)
     try:
+        together = group.together(device, watch)
         yield together
         together.gather_things(None)
     except BaseException as error:
-        own = f"{group.names[together.rank]} stopped: {str(error) or type(error).__name__}"
+        own = f"{group.names[group.rank]} stopped: {str(error) or type(error).__name__}"
         watch.tell(str(error) if isinstance(error, OthersFailedError) else own)
         watch.end(failed=True)
+        group.left = True
         _leave()
         raise
     watch.end(failed=False)
@@ -251,20 +252,10 @@ def processes(device: str) -> Iterator[Processes]:
 class _Group:
     """The process group of this interpreter, which outlives a training."""
 
-    def __init__(self, device: str) -> None:
-        accelerate: Any = require("accelerate", extra="train")
-        # Defaults of its functions are the group there is when it is first imported, which AdamW
-        # does. Imported while there is none, it keeps no reference that would outlive `_leave`.
-        import_module("torch.distributed.nn.functional")
-        store, rank, self.names = meet()
-        _choose_interface()
-        self.state = accelerate.PartialState(
-            cpu=device == "cpu",
-            store=store,
-            rank=rank,
-            world_size=len(self.names),
-            timeout=COLLECTIVE_LIMIT,
-        )
+    def __init__(self) -> None:
+        self._store, self.rank, self.names = meet()
+        self.left = False
+        self._state: Any = None
         self._blocks = 0
 
     def watch(self) -> Watch:
@@ -273,16 +264,37 @@ class _Group:
         store, rank, _ = new_store(JOIN_S)
         return Watch(store, rank, self.names, self._blocks)
 
+    def together(self, device: str, watch: Watch) -> Together:
+        """Those who train; the first call makes accelerate's process group."""
+        if self._state is None:
+            self._state = self._connected(device)
+        return Together(self._state, self.names, watch)
+
+    def _connected(self, device: str) -> Any:
+        accelerate: Any = require("accelerate", extra="train")
+        # Defaults of its functions are the group there is when it is first imported, which AdamW
+        # does. Imported while there is none, it keeps no reference that would outlive `_leave`.
+        import_module("torch.distributed.nn.functional")
+        _choose_interface()
+        state = accelerate.PartialState(
+            cpu=resolve_device(device) == "cpu",
+            store=self._store,
+            rank=self.rank,
+            world_size=len(self.names),
+            timeout=COLLECTIVE_LIMIT,
+        )
+        atexit.register(_leave)
+        return state
+
 
 _joined: _Group | None = None
 
 
-def _join(device: str) -> _Group:
+def _joined_group() -> _Group:
     global _joined
     if _joined is None:
-        _joined = _Group(device)
-        atexit.register(_leave)
-    if not dist.is_initialized():
+        _joined = _Group()
+    if _joined.left:
         raise LeftTheOthersError(
             "this process left the others after a failure; start all of them anew"
         )
