@@ -1,8 +1,8 @@
 """`humanclap train` on two hosts without a common disk.
 
 The hosts are two network namespaces, with a cable, names, homes and copies of the data of their
-own; where the user may not make these, two stores at 127.0.0.1 (`Hosts.kind`). All but one are
-slow: pytest -m slow tests/training/test_two_hosts.py
+own; where the user may not make these, two stores at 127.0.0.1 (`Hosts.kind`). All tests but one
+are slow: pytest -m slow tests/training/test_two_hosts.py
 """
 
 import csv
@@ -69,7 +69,8 @@ def weights_of(run):
 def log_of(run):
     with open(run / "log.csv", newline="") as file:
         return [
-            {k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
+            {k: float(v or "nan") for k, v in row.items() if k != "seconds"}
+            for row in csv.DictReader(file)
         ]
 
 

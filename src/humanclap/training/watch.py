@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from humanclap.errors import HumanCLAPError, SettingsError, listed
 
 BEAT_S = 1.0
-GRACE_S = 5.0
+GRACE_S = 8.0
 """How long a process that is to end may take to do so in its own way."""
 LOST_S = 60.0
 """How long a process may be silent; the environment's HUMANCLAP_LOST_S says otherwise."""
@@ -121,7 +121,7 @@ class Watch:
         while time.monotonic() < end:
             if self._trouble:
                 return self._trouble
-            silent = self._silent(3 * BEAT_S)
+            silent = self._silent(4 * BEAT_S)
             if silent:
                 return silent
             time.sleep(BEAT_S / 4)
@@ -132,7 +132,7 @@ class Watch:
         with suppress(RuntimeError):  # whoever has not read it by the end of the wait is gone
             self._store.set(f"left/{self._rank}", "yes")
             if failed and self._rank == 0:
-                others = [f"left/{other}" for other in self._heard]
+                others = [f"left/{other}" for other in list(self._heard)]
                 self._store.wait(others, timedelta(seconds=GRACE_S))
         self._over.set()
 
