@@ -3,10 +3,10 @@
     python benchmarks/two_hosts.py [--pairs 64] [--epochs 4] [--kills 3]
 
 The packaged mini trains on synthesised clips (simulated ratings) in three ways with one global
-batch, a thread per process: in one process, in two on one host, and in one on each of two hosts.
-The hosts are network namespaces of this machine with a virtual cable (`hosts.py`), or where these
-may not be made two stores at 127.0.0.1: this measures what is computed and exchanged, not a
-network. Two recipes: everything learns, and the projections learn from kept features.
+batch, without dropout, a thread per process: in one process, in two on one host, and in one on each
+of two hosts. The hosts are network namespaces of this machine with a virtual cable (`hosts.py`), or
+where these may not be made two stores at 127.0.0.1: this measures what is computed and exchanged,
+not a network. Two recipes: everything learns, and the projections learn from kept features.
 
 Steps a second are the median over the epochs after the first, validation included; the share of
 communication is the time of rank 0 within collectives, waiting for the other included, of those
@@ -63,7 +63,10 @@ def prepare(folder: Path, pairs: int) -> None:
 
 
 def work(arguments: list[str]) -> int:
-    """`humanclap ARGUMENTS`; rank 0 then writes how long its collectives of each epoch took."""
+    """`humanclap ARGUMENTS` without dropout, which each process would draw for itself.
+
+    Rank 0 then writes how long each epoch took, and its collectives.
+    """
     from humanclap.cli.main import run
     from humanclap.training import loop
     from humanclap.training.processes import Together
@@ -85,6 +88,7 @@ def work(arguments: list[str]) -> int:
 
     Together._asking = timed  # type: ignore[method-assign]
     loop._Run.next_epoch = next_epoch  # type: ignore[method-assign]
+    torch.nn.functional.dropout = lambda rows, *unused: rows
     code = run(arguments)
     if os.environ.get("RANK", "0") == "0":
         Path(os.environ[TIMES]).write_text(json.dumps(epochs), encoding="utf-8")

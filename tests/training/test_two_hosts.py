@@ -8,6 +8,7 @@ are slow: pytest -m slow tests/training/test_two_hosts.py
 import csv
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ def data(tmp_path_factory):
     """A model, a table and its clips; 14 training pairs make ragged batches of 5, 5 and 4."""
     folder = tmp_path_factory.mktemp("data")
     torch.manual_seed(0)
-    save_checkpoint(Checkpoint(MiniCLAP(MiniConfig.tiny())), folder / "model")
+    config = MiniConfig.tiny()
+    save_checkpoint(Checkpoint(MiniCLAP(config)), folder / "model")
+    still = replace(config, projection_dropout=0.0)
+    save_checkpoint(Checkpoint(MiniCLAP(still)), folder / "without-dropout")
     rows = ["audio,text,target,mos,n,split"]
     for number in range(22):
         wave = 0.3 * np.sin(np.arange(RATE // 2) * (0.02 + 0.01 * number))
@@ -108,7 +112,7 @@ def test_two_hosts_train_together_and_only_the_first_writes(hosts):
 def test_two_hosts_give_what_two_processes_and_one_give(hosts, more):
     import hosts as module
 
-    arguments = [*LEARN, *more]
+    arguments = [*LEARN, "-m", "without-dropout", *more]
     assert [one[0] for one in ended(hosts.train(arguments, outputs=("two", "two")))] == [0, 0]
     here = module.launch("torchrun", 0, 1, 2, "127.0.0.1", module.free_port())
     command = [*here, "-m", "humanclap", "train", *arguments, "-o", "one"]
@@ -122,9 +126,10 @@ def test_two_hosts_give_what_two_processes_and_one_give(hosts, more):
 
 @slow
 def test_two_hosts_train_by_accelerate_launch_with_several_processes_each(hosts):
-    found = ended(hosts.train(LEARN, launcher="accelerate", per_host=2))
+    arguments = [*LEARN, "-m", "without-dropout"]
+    found = ended(hosts.train(arguments, launcher="accelerate", per_host=2))
     assert [one[0] for one in found] == [0, 0], found
-    alone(hosts, *LEARN, "-o", "alone")
+    alone(hosts, *arguments, "-o", "alone")
     assert furthest(hosts.folders[0] / "run", hosts.folders[0] / "alone") < 1e-4
 
 
