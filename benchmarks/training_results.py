@@ -235,8 +235,8 @@ def two_hosts(result: Result) -> list[str]:
         f"mini, {result['pairs']} synthesised training clips (simulated ratings), "
         f"{result['epochs']} epochs, no dropout, batches of {result['batch_size']} in all, a "
         f"thread per process, {result['cores']} cores (load {result['load']:.1f}); the hosts are "
-        f"{result['hosts']} of one machine, so the network is not measured. Steps/s: median over epochs, validation "
-        "included. In collectives: share of rank 0's time, waiting included.",
+        f"{result['hosts']} of one machine, so the network is not measured. Steps/s: median over "
+        "epochs, validation included. In collectives: share of rank 0's time, waiting included.",
         "",
         *_table(heads, rows),
         "",

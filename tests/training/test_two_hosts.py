@@ -135,7 +135,7 @@ def test_two_hosts_train_by_accelerate_launch_with_several_processes_each(hosts)
 
 @slow
 def test_a_host_that_is_killed_ends_the_other_and_resuming_gives_the_unbroken_result(hosts):
-    arguments = [*LEARN, "--epochs", "30"]
+    arguments = [*LEARN, "--epochs", "12"]
     assert [one[0] for one in ended(hosts.train(arguments, outputs=("whole", "whole")))] == [0, 0]
     first, second = hosts.train(arguments)
     log = hosts.folders[0] / "run" / "log.csv"
