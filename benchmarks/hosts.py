@@ -61,6 +61,9 @@ class Hosts:
         for process in self._running:
             if process.poll() is None:
                 self.kill(process)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
         if self.kind == NAMESPACES:
             for space in self._spaces:
                 subprocess.run(["ip", "netns", "del", space], capture_output=True)
