@@ -664,6 +664,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("kill_and_resume"),
     ),
     (
+        "Training on two hosts",
+        "two_hosts",
+        "python benchmarks/two_hosts.py",
+        of_training("two_hosts"),
+    ),
+    (
         "The paper in one command: a rehearsal at full size",
         "reproduce_rehearsal",
         "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
