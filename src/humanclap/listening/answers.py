@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.database import insert, row, run
+from humanclap.listening.database import insert, now, row, run
 from humanclap.listening.design import StudyDesign
 from humanclap.listening.sessions import Session, finish_if_done, pair_load, session_of, take_up
 from humanclap.listening.study import Study
@@ -178,12 +177,12 @@ def _insert(
 ) -> None:
     """into: the table of answers, that of their values, and the column of their id."""
     table, values_table, key = into
-    now = time.time()
+    at = now(connection)
     record = {
         key: answer.answer_id,
         "trial_id": answer.trial_id,
-        "received_at": now,
-        "answered_at": now - answer.waited_s,
+        "received_at": at,
+        "answered_at": at - answer.waited_s,
         "play_count": answer.play_count,
         "play_count_second": answer.play_count_second,
         "heard_to_end": int(answer.heard_to_end),
@@ -228,7 +227,7 @@ def _after_answer(connection: Connection, session_id: str) -> None:
     run(
         connection,
         "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
-        now=time.time(),
+        now=now(connection),
         id=session_id,
     )
     session = session_of(connection, session_id)

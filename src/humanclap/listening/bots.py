@@ -158,7 +158,10 @@ class Bot:
         questions: tuple[ListenerQuestion, ...] = (),
         think: Think = lambda: 0.0,
         recruit: Mapping[str, str] | None = None,
+        leave_after: int = 0,
     ) -> None:
+        """leave_after: answers after which the browser is closed and opened again (0: never)."""
+        self._leave_after = leave_after
         self._browser = browser
         self._rate = rate
         self._questions = questions
@@ -182,11 +185,18 @@ class Bot:
             form |= {f"row{number}": "0" for number in range(6)}
             page = self._browser.post("/sound", form)
         _check_welcome(page)
+        dealt_with: set[str] = set()
         while (plan := _plan(page)) is not None:
+            if not dealt_with.isdisjoint(trial["trial_id"] for trial in plan["trials"]):
+                raise BotError("a sound is asked again that was answered")
             for trial in plan["trials"]:
                 answered = self._answer(plan, trial)
+                dealt_with.add(trial["trial_id"])
                 if answered is not None:
                     yield answered
+                if len(dealt_with) == self._leave_after:
+                    self._browser.close()
+                    break
             page = self._browser.get("/go")
         page = self._fill_in(page, "after")
         if 'id="code"' not in page.text:
