@@ -137,7 +137,6 @@ class Server:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
-
     def stop(self) -> None:
         """End as an operator does."""
         if self._process is not None:

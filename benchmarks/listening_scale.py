@@ -192,9 +192,7 @@ def verdict(study: str, acknowledged: list[str], ratings: int) -> dict[str, obje
         "acknowledged_but_lost": len(set(acknowledged) - stored),
         "stored_but_never_acknowledged": len(stored - set(acknowledged)),
         "doubled": len(stored) - per_trial,
-        "ratings_per_pair": {
-            str(n): k for n, k in sorted(Counter(n for (n,) in per_pair).items())
-        },
+        "ratings_per_pair": {str(n): k for n, k in sorted(Counter(n for (n,) in per_pair).items())},
         "quotas_exact": {n for (n,) in per_pair} == {ratings},
         "sessions": {state: int(n) for state, n in sessions},
     }

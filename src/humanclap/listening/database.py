@@ -160,7 +160,9 @@ def now(connection: Connection) -> float:
 
 def rows(connection: Connection, query: str, **values: object) -> Rows:
     """All rows of a query, each a dict."""
-    return [dict(row) for row in connection.execute(_parsed(query), values).mappings()]
+    found = connection.execute(_parsed(query), values)
+    names = tuple(found.keys())
+    return [dict(zip(names, each, strict=True)) for each in found.all()]
 
 
 def row(connection: Connection, query: str, **values: object) -> dict[str, Any] | None:

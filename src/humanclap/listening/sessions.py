@@ -267,25 +267,27 @@ def find_session(connection: Connection, token: str) -> Session | None:
     return None if found is None else _session(found)
 
 
+_LOAD = (
+    "SELECT stimulus_id, COUNT(*) AS n FROM trials WHERE simulated = :simulated "
+    "AND kind = 'rating' AND state IN ('open', 'answered') GROUP BY stimulus_id"
+)
+
+
 def pair_load(connection: Connection, *, simulated: bool) -> dict[str, int]:
     """Ratings each pair has or has been promised, by stimulus_id; people and bots apart."""
-    found = rows(
-        connection,
-        "SELECT stimulus_id, COUNT(*) AS n FROM trials WHERE simulated = :simulated "
-        "AND kind = 'rating' AND state IN ('open', 'answered') GROUP BY stimulus_id",
-        simulated=int(simulated),
-    )
+    found = rows(connection, _LOAD, simulated=int(simulated))
     return {item["stimulus_id"]: int(item["n"]) for item in found}
 
 
 def has_room(connection: Connection, *, simulated: bool) -> bool:
     """Whether any pair whose clip can be played wants another rating."""
-    load = pair_load(connection, simulated=simulated)
-    wanted = rows(
+    found = row(
         connection,
-        f"SELECT stimulus_id, wanted FROM stimuli p WHERE kind = 'pair' AND {PLAYABLE}",
+        f"SELECT 1 FROM stimuli p LEFT JOIN ({_LOAD}) held ON held.stimulus_id = p.stimulus_id "
+        f"WHERE p.kind = 'pair' AND p.wanted > COALESCE(held.n, 0) AND {PLAYABLE} LIMIT 1",
+        simulated=int(simulated),
     )
-    return any(load.get(item["stimulus_id"], 0) < item["wanted"] for item in wanted)
+    return found is not None
 
 
 def expire_idle(connection: Connection, study: Study) -> int:
