@@ -26,7 +26,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -43,8 +42,9 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "listening"))
 
 from listening_load import Server, answer_of, make_study, percentiles
-from postgres_server import PostgresServer, postgres_server
+from postgres_server import PostgresServer, postgres_server, server_processes
 
+from humanclap.listening import bots
 from humanclap.listening.bots import Bot, Browser, Timing
 from humanclap.listening.database import Database, rows
 from humanclap.listening.export import export_study
@@ -53,9 +53,9 @@ from humanclap.listening.study import open_study
 
 OUTPUT = Path(__file__).parent / "results" / "listening_scale.json"
 CLIENT_PROCESSES = 2
+bots.RETRIES = 1200  # ten minutes, as a page that stays open
 RATE_LISTENERS = 48
 """Bots that do not wait, at once: more would only wait for each other."""
-PAGES = ("/", "/admin?simulated=1", "/admin/export.zip?simulated=1")
 
 
 class Workers(Server):
@@ -68,13 +68,7 @@ class Workers(Server):
     def processes(self) -> list[int]:
         """The server processes below the supervisor."""
         assert self._process is not None
-        found = subprocess.run(
-            ["ps", "--ppid", str(self._process.pid), "-o", "pid=,args="],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.splitlines()
-        return [int(line.split()[0]) for line in found if "spawn_main" in line]
+        return server_processes(self._process.pid)
 
     def kill(self) -> None:
         """SIGKILL to the supervisor and every server process."""
@@ -276,7 +270,7 @@ def rate(settings: argparse.Namespace) -> list[dict[str, object]]:
             small = argparse.Namespace(**vars(settings))
             small.pairs = RATE_LISTENERS * settings.session // 4
             small.ratings = 4
-            study = postgres.new_database("rate")
+            study = postgres.new_database()
             make_study(Path(name), small, where=study)
             server = Workers(study, workers)
             server.start()
@@ -302,7 +296,7 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
         tempfile.TemporaryDirectory(prefix="humanclap-scale-") as name,
         postgres_server("-c shared_preload_libraries=pg_stat_statements") as postgres,
     ):
-        study = postgres.new_database("scale")
+        study = postgres.new_database()
         make_study(Path(name), settings, where=study)
         with psycopg.connect(study) as connection:
             connection.execute("CREATE EXTENSION pg_stat_statements")

@@ -384,6 +384,46 @@ def listening_load_choices(result: Result) -> list[str]:
     ]
 
 
+def listening_scale(result: Result) -> list[str]:
+    """A study in PostgreSQL under many listeners, and how many answers a second it takes."""
+    pace, size = result["pace"], result["size"]
+    harms = ", ".join(f"{n} × {harm}" for harm, n in pace["harms"].items()) or "none"
+    per_pair = ", ".join(f"{k:,} pairs × {n}" for n, k in pace["ratings_per_pair"].items())
+    times = [
+        [name, *(f"{one[key][f'p{share}_ms']:,.0f}" for share in (50, 95, 99))]
+        for name, one, key in (
+            ("at a person's pace", pace, "acknowledgement"),
+            ("the same, waiting for what was away included", pace, "acknowledgement_with_waiting"),
+            *(
+                (f"{one['listeners']} that do not wait, {one['workers']} processes", one,
+                 "acknowledgement")
+                for one in result["rate"]
+            ),
+        )
+    ]  # fmt: skip
+    per_second = [pace["answers_per_s"]] * 2 + [one["answers_per_s"] for one in result["rate"]]
+    slowest = [[f"`{query}`", f"{ms:,.1f}"] for query, ms in size["statements_ms"].items()]
+    return [
+        f"{pace['listeners']:,} simulated listeners at once, {result['session']} sounds each, who "
+        f"think {pace['think_s']:g} s on average; {pace['workers']} server processes; "
+        f"{result['machine']} (load average before: {result['load_average_before']}). Harm on the "
+        f"way: {harms}. Each listener closed the browser once and came back. "
+        f"{pace['answers_acknowledged']:,} answers acknowledged, {pace['answers_in_database']:,} "
+        f"in the database, {pace['acknowledged_but_lost']} lost, {pace['doubled']} doubled; "
+        f"ratings per pair: {per_pair}.",
+        "",
+        *table(
+            ["acknowledged in ms", "p50", "p95", "p99", "answers a second"],
+            [[*row, f"{n:.0f}"] for row, n in zip(times, per_second, strict=True)],
+        ),
+        "",
+        f"With all answers in the database the researcher's view takes {size['overview_ms']:,.0f} "
+        f"ms, the export {size['export_ms']:,.0f} ms. Kinds of statements with the longest mean:",
+        "",
+        *table(["statement", "ms"], slowest),
+    ]
+
+
 def startup(result: Result) -> list[str]:
     """Start-up times."""
     cpu = result["processor_s"]
@@ -703,6 +743,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "listening_load_choices",
         "python benchmarks/listening_load.py --trial clips",
         listening_load_choices,
+    ),
+    (
+        "A study in PostgreSQL, many listeners (simulated)",
+        "listening_scale",
+        "python benchmarks/listening_scale.py",
+        listening_scale,
     ),
     (
         "Against laion_clap",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -41,10 +42,11 @@ class PostgresServer:
         """Stop; `immediate` is a crash."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "stop")
 
-    def new_database(self, name: str) -> str:
+    def new_database(self) -> str:
         """Make an empty database; its URL."""
+        name = f"study_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     @property
@@ -57,6 +59,13 @@ class PostgresServer:
         if os.geteuid() == 0:
             words = ["runuser", "-u", "postgres", "--", *words]
         subprocess.run(words, check=True, capture_output=True, cwd="/")
+
+
+def server_processes(supervisor: int) -> list[int]:
+    """The server processes of `listen serve --workers N`, which has this process id."""
+    words = ["ps", "-ww", "--ppid", str(supervisor), "-o", "pid=,args="]
+    found = subprocess.run(words, check=False, capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
 
 
 @contextmanager

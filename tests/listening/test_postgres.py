@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,22 +21,13 @@ from humanclap.listening.study import create_study, open_study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import DESIGN
-from .postgres_server import NoServerError, PostgresServer, postgres_server
+from .postgres_server import PostgresServer
 from .test_comparisons import CLIPS, of_clips
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    try:
-        with postgres_server() as running:
-            yield running
-    except NoServerError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def url(server: PostgresServer) -> str:
-    return server.url()
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_database()
 
 
 def test_a_study_by_url_is_filled_steered_and_exported_as_in_sqlite(

@@ -119,6 +119,7 @@ def _postgres_engine(where: str) -> Engine:
         url,
         pool_size=postgres.CONNECTIONS,
         max_overflow=0,
+        isolation_level="READ COMMITTED",  # whoever got the turn sees what those before committed
         connect_args=postgres.connect_arguments(url),
     )
     postgres.prepare_connections(engine)
