@@ -177,13 +177,20 @@ def run(connection: Connection, statement: str, **values: object) -> int:
     return int(connection.execute(_parsed(statement), values).rowcount)
 
 
+def run_each(
+    connection: Connection, statement: str, records: Sequence[Mapping[str, object]]
+) -> None:
+    """Execute a statement with each record's values, in one exchange where the driver can."""
+    if records:
+        connection.execute(_parsed(statement), [dict(record) for record in records])
+
+
 def insert(connection: Connection, table: str, records: Sequence[Mapping[str, object]]) -> None:
     """Insert records that share their columns."""
     if records:
         columns = list(records[0])
         names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-        statement = _parsed(f"INSERT INTO {table} ({names}) VALUES ({places})")
-        connection.execute(statement, [dict(record) for record in records])
+        run_each(connection, f"INSERT INTO {table} ({names}) VALUES ({places})", records)
 
 
 def shown(where: str) -> str:

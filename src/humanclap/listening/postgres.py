@@ -24,12 +24,16 @@ _LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 15_000, "application_name": 
 """Unless the URL says else: seconds to connect, milliseconds until a lost host is noticed."""
 _SESSION = (
     "SET lock_timeout = '30s'",
-    "SET idle_in_transaction_session_timeout = '60s'",
     "SET tcp_keepalives_idle = 30",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
-"""A process that hangs, or a host that is gone, does not hold the writers' lock for ever."""
+"""A host that is gone does not hold the writers' lock for ever."""
+_TURN = (
+    "SELECT pg_advisory_xact_lock(:key), "
+    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+)
+"""Nor does a process that hangs; a reader may take its time."""
 _UNDONE = ("40001", "40P01")
 """SQLSTATE of a serialisation failure and of a deadlock."""
 _AWAY = ("08", "53", "55P03", "57P", "25P03")
@@ -81,7 +85,7 @@ def prepare_connections(engine: Engine) -> None:
 
 def take_turn(connection: Connection) -> None:
     """Wait until no other process writes; the turn ends with the transaction."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+    connection.execute(text(_TURN), {"key": _WRITER_LOCK})
 
 
 def failure_of(error: SQLAlchemyError) -> Failure | None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening.assignment import Trial, choose_pairs, plan_session
-from humanclap.listening.database import insert, now, row, rows, run
+from humanclap.listening.database import insert, now, row, rows, run, run_each
 from humanclap.listening.failed_clips import PLAYABLE, forget_mended, without_failed
 from humanclap.listening.sides import Shown, draw_sides
 from humanclap.listening.study import Study, setting, stimuli_of
@@ -433,12 +433,8 @@ def take_up(connection: Connection, session: Session) -> int:
         )
         if trial["kind"] != "rating" or load.get(trial["stimulus_id"], 0) < trial["wanted"]
     ]
-    for trial in again:
-        run(
-            connection,
-            "UPDATE trials SET state = 'open' WHERE trial_id = :id",
-            id=trial["trial_id"],
-        )
+    opened = "UPDATE trials SET state = 'open' WHERE trial_id = :id"
+    run_each(connection, opened, [{"id": trial["trial_id"]} for trial in again])
     _set_state(connection, session.session_id, "active", promised_at=now(connection))
     return sum(trial["kind"] == "rating" for trial in again)
 

@@ -7,7 +7,7 @@ import secrets
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.database import insert, now, row, run
+from humanclap.listening.database import insert, now, row, run, run_each
 from humanclap.listening.study import Study, set_state, setting, stimuli_of
 
 MAX_TOP_UP = 1000
@@ -98,13 +98,8 @@ def top_up(study: Study, n: int, *, system: str | None = None) -> int:
         ]
         if not touched:
             raise InputError(f"the study has no system {system!r}")
-        for stimulus in touched:
-            run(
-                connection,
-                "UPDATE stimuli SET wanted = wanted + :n WHERE stimulus_id = :id",
-                n=n,
-                id=stimulus.stimulus_id,
-            )
+        more = "UPDATE stimuli SET wanted = wanted + :n WHERE stimulus_id = :id"
+        run_each(connection, more, [{"n": n, "id": s.stimulus_id} for s in touched])
         record(connection, "top-up", system or "all pairs", f"{n} more ratings each")
     return len(touched)
 
