@@ -73,6 +73,8 @@ def _health() -> Response:
 
 def _config(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Config:
     """Of one server process, or of several, each of which makes the application anew."""
+    several = settings.workers > 1
+    # where one serves, the handlers of its process stay as they are: uvicorn would close them
     return uvicorn.Config(
         partial(_app_of_process, study, settings, cache=cache),
         factory=True,
@@ -81,7 +83,8 @@ def _config(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Confi
         timeout_graceful_shutdown=10,
         host=settings.host,
         port=settings.port,
-        log_level="warning" if settings.workers == 1 else "info",
+        log_config=uvicorn.config.LOGGING_CONFIG if several else None,
+        log_level="info" if several else "warning",
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.proxies),
