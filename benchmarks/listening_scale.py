@@ -12,7 +12,8 @@ server processes and database on the same machine:
    its browser once in the middle and comes back.
 2. size: with the answers of part 1 in the database, how long each page, the export and the
    slowest statements take.
-3. rate: fewer bots that do not wait, with 1, 2, ... server processes: answers a second.
+3. rate: fewer bots that do not wait, with 1, 2, ... server processes: answers a second, and the
+   processor's time that server processes and database spend on an answer, all pages included.
 
 Afterwards every acknowledged answer is looked for in the database. Writes
 benchmarks/results/listening_scale.json.
@@ -66,9 +67,9 @@ class Workers(Server):
         self._command += ["--workers", str(workers)]
 
     def processes(self) -> list[int]:
-        """The server processes below the supervisor."""
+        """The server processes below the supervisor; one alone has none."""
         assert self._process is not None
-        return server_processes(self._process.pid)
+        return server_processes(self._process.pid) or [self._process.pid]
 
     def kill(self) -> None:
         """SIGKILL to the supervisor and every server process."""
@@ -262,6 +263,16 @@ def statements(study: str) -> dict[str, float]:
     return {item["query"]: round(item["ms"], 2) for item in found}
 
 
+def processor_s(processes: list[int]) -> float:
+    """Seconds of processor that processes and their ended children have used so far."""
+    ticks = 0
+    for process in processes:
+        with suppress(OSError):
+            after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2]
+            ticks += sum(map(int, after_name.split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def rate(settings: argparse.Namespace) -> list[dict[str, object]]:
     """Part 3: answers a second with more and more server processes."""
     found = []
@@ -274,8 +285,10 @@ def rate(settings: argparse.Namespace) -> list[dict[str, object]]:
             make_study(Path(name), small, where=study)
             server = Workers(study, workers)
             server.start()
+            begin = processor_s(server.processes()), processor_s(postgres.processes())
             try:
                 timings, lasted_s = taken(server.url, RATE_LISTENERS, settings.session, 0.0, 0.0)
+                end = processor_s(server.processes()), processor_s(postgres.processes())
             finally:
                 server.stop()
             told = [t.answer_id for t in timings]
@@ -284,6 +297,12 @@ def rate(settings: argparse.Namespace) -> list[dict[str, object]]:
                     "workers": workers,
                     "listeners": RATE_LISTENERS,
                     **answered(timings, lasted_s),
+                    "processor_ms_per_answer": {
+                        name: round(1000 * (after - before) / len(timings), 2)
+                        for name, before, after in zip(
+                            ("server", "postgresql"), begin, end, strict=True
+                        )
+                    },
                     "quotas_exact": verdict(study, told, 4)["quotas_exact"],
                 }
             )

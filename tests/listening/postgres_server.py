@@ -49,6 +49,13 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def processes(self) -> list[int]:
+        """All processes of the server."""
+        first = (self._data / "postmaster.pid").read_text().split("\n", 1)[0]
+        words = ["ps", "--ppid", first, "-o", "pid="]
+        found = subprocess.run(words, check=False, capture_output=True, text=True).stdout
+        return [int(first), *map(int, found.split())]
+
     @property
     def _data(self) -> Path:
         return self._folder / "data"

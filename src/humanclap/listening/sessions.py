@@ -17,7 +17,7 @@ from humanclap.listening.assignment import Trial, choose_pairs, plan_session
 from humanclap.listening.database import insert, now, row, rows, run, run_each
 from humanclap.listening.failed_clips import PLAYABLE, forget_mended, without_failed
 from humanclap.listening.sides import Shown, draw_sides
-from humanclap.listening.study import Study, setting, stimuli_of
+from humanclap.listening.study import Study, setting
 
 MAX_HEADPHONE_TRIES = 2
 
@@ -326,7 +326,7 @@ def begin_session(study: Study, session: Session) -> Session:
         if session.state != "preparing" or session.excluded:
             return session
         expire_idle(connection, study)
-        stimuli = without_failed(connection, stimuli_of(connection))
+        stimuli = without_failed(connection, study.stimuli(connection))
         heard = _heard(connection, session.listener_id)
         generator = random.Random(session.seed)
         load = pair_load(connection, simulated=session.simulated)
