@@ -54,7 +54,7 @@ from humanclap.listening.study import open_study
 
 OUTPUT = Path(__file__).parent / "results" / "listening_scale.json"
 CLIENT_PROCESSES = 2
-bots.RETRIES = 1200  # ten minutes, as a page that stays open
+bots.RETRIES = 300  # twenty minutes, as a page that stays open
 RATE_LISTENERS = 48
 """Bots that do not wait, at once: more would only wait for each other."""
 

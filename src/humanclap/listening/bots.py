@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import random
 import re
 import secrets
 import time
@@ -21,8 +22,10 @@ from humanclap.listening.listener_questions import ListenerQuestion
 from humanclap.listening.session_length import trial_seconds
 
 TIMEOUT_S = 30.0
-RETRIES = 60
+RETRIES = 16
 RETRY_S = 0.5
+RETRY_MOST_S = 4.0
+"""Waits double from the first to the longest, as those of the trial page do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ class Browser:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One exchange; tried again while the server cannot be reached or is too busy."""
-        for _ in range(RETRIES):
+        for again in range(RETRIES):
             start = time.perf_counter()
             try:
                 reply = self._once(method, self._prefix + path, body, headers or {})
@@ -90,7 +93,7 @@ class Browser:
                 if reply.status not in (429, 502, 503):
                     self.exchange_s = time.perf_counter() - start
                     return reply
-            time.sleep(RETRY_S)
+            time.sleep(min(RETRY_S * 2 ** min(again, 9), RETRY_MOST_S) * random.uniform(0.5, 1.5))
         raise BotError(f"{method} {path}: the server does not answer")
 
     def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
