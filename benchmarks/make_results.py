@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import choice_results
+import gate_results
 import people_results
 import reproduce_results
 import reward_results
@@ -667,6 +668,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("kill_and_resume"),
     ),
     (
+        "Training on two hosts",
+        "two_hosts",
+        "python benchmarks/two_hosts.py",
+        of_training("two_hosts"),
+    ),
+    (
         "The paper in one command: a rehearsal at full size",
         "reproduce_rehearsal",
         "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
@@ -689,6 +696,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "interval_simulation",
         "python benchmarks/interval_simulation.py",
         judging("interval_simulation"),
+    ),
+    (
+        "A gate for CI: its errors and its power (simulated)",
+        "gate_simulation",
+        "python benchmarks/gate_simulation.py --demos SHARED/data/tta-demos",
+        gate_results.markdown,
     ),
     (
         "Errors of predicted ratings in simulation",
