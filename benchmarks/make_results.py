@@ -388,6 +388,7 @@ def listening_load_choices(result: Result) -> list[str]:
 def listening_scale(result: Result) -> list[str]:
     """A study in PostgreSQL under many listeners, and how many answers a second it takes."""
     pace, size = result["pace"], result["size"]
+    cost = result["rate"][-1]["processor_ms_per_answer"]
     harms = ", ".join(f"{n} × {harm}" for harm, n in pace["harms"].items()) or "none"
     per_pair = ", ".join(f"{k:,} pairs × {n}" for n, k in pace["ratings_per_pair"].items())
     times = [
@@ -418,6 +419,9 @@ def listening_scale(result: Result) -> list[str]:
             [[*row, f"{n:.0f}"] for row, n in zip(times, per_second, strict=True)],
         ),
         "",
+        "The processor's time of an answer, with its clip and its share of all pages: "
+        f"{cost['server']:.0f} ms of the server processes, {cost['postgresql']:.0f} ms of "
+        f"PostgreSQL ({result['rate'][-1]['workers']} processes). "
         f"With all answers in the database the researcher's view takes {size['overview_ms']:,.0f} "
         f"ms, the export {size['export_ms']:,.0f} ms. Kinds of statements with the longest mean:",
         "",
