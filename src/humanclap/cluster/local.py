@@ -1,0 +1,83 @@
+"""Ray on this machine, quick, quiet and small; or a cluster that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from humanclap.errors import InputError
+from humanclap.extras import require
+
+OBJECT_STORE_BYTES = 384 << 20
+"""Shared memory of a local Ray; what is decoded waits in it."""
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_SCHEDULER_EVENTS": "0",
+}
+
+
+@contextmanager
+def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
+    """Ray's module, connected: to `address`, or to one started here, which ends with the block.
+
+    cpus: of one started here, None: as many as this process may use. A connection that is there
+    already is used and left. Raises MissingExtraError, and InputError where nothing answers.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    ray: Any = require("ray", extra="ray")
+    require("ray.data", extra="ray")
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        if address is None:
+            _start(ray, cpus)
+        else:
+            _connect(ray, address)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _start(ray: Any, cpus: int | None) -> None:
+    given = {
+        "address": "local",
+        "num_cpus": cpus or usable_cpus(),
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+    try:
+        ray.init(**given)
+    except Exception:  # Ray gives its own processes 30 s, which a busy machine may not keep
+        ray.shutdown()
+        ray.init(**given)
+
+
+def _connect(ray: Any, address: str) -> None:
+    if address.startswith("ray://"):
+        raise InputError(
+            f"--ray-address {address}: Ray Data needs its driver in the cluster; run the command "
+            "on a node of it with --ray-address auto, or submit it (docs/cluster.md)"
+        )
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"--ray-address {address}: no Ray cluster answers there ({error}); start one (ray "
+            "start --head), or leave the option away for Ray on this machine"
+        ) from error
+
+
+def usable_cpus() -> int:
+    """Processors that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable is not None else os.cpu_count() or 1
