@@ -38,9 +38,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.filterwarnings(told))
 
 
+@dataclass(frozen=True)
+class Store:
+    """A local S3: its address, and fsspec's view of it."""
+
+    bucket: str
+    system: Any
+
+
 @pytest.fixture(scope="session")
-def running() -> Iterator[None]:
-    """Ray on this machine, shared by the tests."""
+def store() -> Iterator[Store]:
+    """An S3 server on this machine with one bucket; workers find it by the environment."""
+    server_of = pytest.importorskip("moto.server", reason="needs moto[server]")
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs")
+    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    given = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        system = s3fs.S3FileSystem()
+        system.mkdir("study")
+        yield Store("s3://study", system)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running(store: Store) -> Iterator[None]:
+    """Ray on this machine, shared by the tests; its workers know the store."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ray_running(None, cpus=2):
         yield
@@ -110,34 +141,3 @@ def manifest(clips: Path, names: list[str]) -> Path:
             for place, name in enumerate(names):
                 writer.writerow([name, text, f"s{place % 2}", f"p{number}", place])
     return path
-
-
-@dataclass(frozen=True)
-class Store:
-    """A local S3: its address, and fsspec's view of it."""
-
-    bucket: str
-    system: Any
-
-
-@pytest.fixture(scope="session")
-def store() -> Iterator[Store]:
-    """An S3 server on this machine with one bucket; workers find it by the environment."""
-    server_of = pytest.importorskip("moto.server", reason="needs moto[server]")
-    s3fs = pytest.importorskip("s3fs", reason="needs s3fs")
-    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    given = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        system = s3fs.S3FileSystem()
-        system.mkdir("study")
-        yield Store("s3://study", system)
-    server.stop()

@@ -80,8 +80,12 @@ class Scoring:
 
     def __init__(self, load: Load, signature: str, threads: int, ledger: Any, tries: int) -> None:
         use_threads(threads)
-        self._scorer = load()
         self._guard = Guard(ledger, tries)
+        with self._guard.telling():
+            self._scorer = load()
+            self._check(signature)
+
+    def _check(self, signature: str) -> None:
         found = self._scorer.signature
         if comparable(found) != comparable(signature):
             raise SettingsError(
@@ -92,8 +96,9 @@ class Scoring:
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Scores of the pairs of a chunk of CLIPS, as `scored_schema`."""
         scored: list[dict[str, Any]] = []
-        for shard, rows in groupby(_rows_of(chunk), key=lambda row: row[0]["shard"]):
-            scored += self._scored_of_shard(shard, list(rows))
+        with self._guard.telling():
+            for shard, rows in groupby(_rows_of(chunk), key=lambda row: row[0]["shard"]):
+                scored += self._scored_of_shard(shard, list(rows))
         return pa.Table.from_pylist(scored, scored_schema())
 
     def _scored_of_shard(self, shard: int, rows: Sequence[_Row]) -> list[dict[str, Any]]:

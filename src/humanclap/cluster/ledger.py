@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from humanclap import errors
+from humanclap.errors import HumanCLAPError, InputError
+
 _COUNTS = ("decoded", "scored", "failed")
 
 
@@ -21,6 +24,7 @@ class Ledger:
         self._begun: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._metrics = _metrics()
+        self._refusal: tuple[str, str] | None = None
 
     def begin(self, key: str) -> int:
         """Begin a part of the work; how often that was begun without an end, this time included."""
@@ -34,6 +38,14 @@ class Ledger:
         self._begun.pop(key, None)
         for name, number in counts.items():
             self._add(name, number)
+
+    def refuse(self, kind: str, message: str) -> None:
+        """A worker cannot go on, for a reason that it gives on purpose; the first one is kept."""
+        self._refusal = self._refusal or (kind, message)
+
+    def refusal(self) -> tuple[str, str] | None:
+        """Kind and message of the first error that a worker raised on purpose."""
+        return self._refusal
 
     def status(self) -> dict[str, int]:
         """All counts; `waiting`: clips that are decoded and not yet scored."""
@@ -73,6 +85,15 @@ class Guard:
         self._tries = tries
 
     @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Tell the driver of an error that is raised on purpose: of a dead actor it learns none."""
+        try:
+            yield
+        except HumanCLAPError as error:
+            self._get(self._ledger.refuse.remote(type(error).__name__, str(error)))
+            raise
+
+    @contextmanager
     def work(self, key: str) -> Iterator[tuple[bool, Counter[str]]]:
         """Work under a name: whether it killed no worker before, and counts to be filled."""
         deaths = self._get(self._ledger.begin.remote(key)) - 1
@@ -92,3 +113,11 @@ class Guard:
                 "try it alone: humanclap score CLIP TEXT"
             )
         self._get(self._ledger.end.remote(key))
+
+
+def refused(refusal: tuple[str, str]) -> HumanCLAPError:
+    """The error that a worker told of; one whose parts are not known is an InputError."""
+    kind, message = refusal
+    known = {"CheckpointError", "SettingsError", "MissingExtraError"}
+    made: HumanCLAPError = (getattr(errors, kind) if kind in known else InputError)(message)
+    return made

@@ -32,7 +32,7 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
     ray: Any = require("ray", extra="ray")
     require("ray.data", extra="ray")
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         yield ray
         return

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from humanclap.cluster.decoding import CHUNK_BYTES, decode_shards
 from humanclap.cluster.embedding import Load, Scoring
-from humanclap.cluster.ledger import Ledger
+from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.parts import METRICS_FILE, Parts
-from humanclap.errors import HumanCLAPError, InputError
+from humanclap.errors import InputError
 from humanclap.progress import Progress
 from humanclap.scoring.settings import ScoringSettings
 
@@ -126,7 +126,8 @@ class Pipeline:
                     self._take(table)
                     self._tell(ray, ledger, pool)
             except ray.exceptions.RayError as error:
-                raise _cause_of(error) from error
+                refusal = ray.get(ledger.refusal.remote())
+                raise (refused(refusal) if refusal else error) from error
         if self.left:
             raise InputError(f"shards {self.left[:5]} came back unfinished; run the command again")
         self._ended = time.monotonic()
@@ -203,14 +204,3 @@ class Pipeline:
             self._parts.write_json(
                 METRICS_FILE, {"rows": self._plan.rows, "written": done, **facts}
             )
-
-
-def _cause_of(error: BaseException) -> BaseException:
-    """What a worker raised on purpose, out of what Ray wraps around it."""
-    inner: BaseException | None = error
-    while inner is not None:
-        cause = getattr(inner, "cause", None)
-        if isinstance(cause, HumanCLAPError):
-            return cause
-        inner = cause if isinstance(cause, BaseException) else inner.__cause__
-    return error
