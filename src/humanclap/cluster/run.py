@@ -19,7 +19,7 @@ from humanclap.cluster.pipeline import Outcome, Pipeline, pool_of
 from humanclap.cluster.places import is_url, remove
 from humanclap.cluster.plan import DEFAULT_SHARD_ROWS, Plan, make_plan
 from humanclap.errors import InputError, SettingsError
-from humanclap.formats import TABLE_SUFFIXES, check_output, suffix_of
+from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.progress import Progress, silent
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
@@ -70,10 +70,10 @@ def scored_manifest(
     a manifest that cannot be used, a run of something else in the output, or one that still runs.
     """
     settings = settings or ClusterSettings()
-    table = output if suffix_of(output) in TABLE_SUFFIXES else None
-    check_free(output, is_folder=table is None)
-    if table is not None and not is_url(table):
+    table = output if suffix_of(output) in {*TABLE_SUFFIXES, *SHEET_SUFFIXES} else None
+    if table is not None:
         check_output(table)
+    check_free(output, is_folder=table is None)
     folder = output if table is None else f"{table}.parts"
     with tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
         files = manifest_files(manifest)
