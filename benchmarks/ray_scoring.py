@@ -40,6 +40,8 @@ from humanclap.tables import read_scores
 
 RESULT = Path(__file__).parent / "results" / "ray_scoring.json"
 SOURCES, SOURCE_S, SEED, WORKERS = 320, 6.0, 0, 2
+KILL_SHARDS = 40
+"""Parts of the run that is killed; 500 rows each, as by default, at 20,000 pairs."""
 PARTS = ("speed", "memory", "kills")
 SCORING = b"MapWorker(MapBatches(Scoring))"
 Result = dict[str, Any]
@@ -188,10 +190,12 @@ def kills(work: Path, count: int) -> Result:
     """Three workers and one driver killed; then the same command, and the rows of both runs."""
     manifest = prepare(work, count)
     whole, broken = work / "whole.parquet", work / "broken.parquet"
+    rows = max(1, count // KILL_SHARDS)
+    broken_run = [*on_ray(manifest, broken), "--shard-rows", str(rows)]
     finish(start([*on_ray(manifest, whole), "--restart"]))
-    process = start([*on_ray(manifest, broken), "--restart"])
+    process = start([*broken_run, "--restart"])
     parts = Path(f"{broken}.parts")
-    shards = -(-count // 500)
+    shards = -(-count // rows)
     killed = []
     for number in range(1, 5):
         wanted = max(1, number * shards // 5)
@@ -209,7 +213,7 @@ def kills(work: Path, count: int) -> Result:
             killed.append("driver")
         time.sleep(2.0)
     kept = len(list(parts.glob("part-*.parquet")))
-    finish(start(on_ray(manifest, broken)))
+    finish(start(broken_run))
     once, again = read_scores(whole), read_scores(broken)
     ids = [row.pair_id for row in again]
     return {

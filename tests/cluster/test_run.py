@@ -143,7 +143,7 @@ def killed_at(deaths: dict[str, int], folder: Path, scorer: HumanCLAP) -> HumanC
     def watched(sources: Any) -> Any:
         for source in sources:
             died = len(list(folder.glob(f"{source.name}-*")))
-            if source.error is None and died < deaths.get(source.name, 0):
+            if not getattr(source, "error", None) and died < deaths.get(source.name, 0):
                 (folder / f"{source.name}-{died}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield source
