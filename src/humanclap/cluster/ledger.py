@@ -26,10 +26,13 @@ class Ledger:
         self._metrics = _metrics()
         self._refusal: tuple[str, str] | None = None
 
-    def begin(self, key: str) -> int:
-        """Begin a part of the work; how often that was begun without an end, this time included."""
+    def begin(self, key: str, *, within: bool = False) -> int:
+        """Begin a part of the work; how often that was begun without an end, this time included.
+
+        within: it lies within another one, which counts its worker's death.
+        """
         self._begun[key] += 1
-        if self._begun[key] > 1:
+        if self._begun[key] > 1 and not within:
             self._add("deaths", 1)
         return self._begun[key]
 
@@ -104,7 +107,7 @@ class Guard:
     @contextmanager
     def clip(self, key: str) -> Iterator[str | None]:
         """One clip of work that killed a worker: why it is to be left alone, or None."""
-        deaths = self._get(self._ledger.begin.remote(key)) - 1
+        deaths = self._get(self._ledger.begin.remote(key, within=True)) - 1
         if deaths < self._tries:
             yield None
         else:

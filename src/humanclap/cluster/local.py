@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from humanclap.errors import InputError
 from humanclap.extras import require
@@ -36,14 +37,43 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    with _descriptor_silenced():
+        try:
+            if address is None:
+                _start(ray, cpus)
+            else:
+                _connect(ray, address)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _descriptor_silenced() -> Iterator[None]:
+    """Drop what Ray's C++ writes to descriptor 2, of its own doings; Python's stderr goes on."""
+    sys.stderr.flush()
+    before, kept = os.dup(2), sys.stderr
+    own = _descriptor_of(kept) == 2
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    if own:
+        sys.stderr = os.fdopen(os.dup(before), "w", buffering=1, encoding=kept.encoding,
+                               errors=kept.errors)  # fmt: skip
     try:
-        if address is None:
-            _start(ray, cpus)
-        else:
-            _connect(ray, address)
-        yield ray
+        yield
     finally:
-        ray.shutdown()
+        if own:
+            sys.stderr.close()
+            sys.stderr = kept
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # a test's, or a notebook's
+        return None
 
 
 def _start(ray: Any, cpus: int | None) -> None:
