@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import choice_results
+import gate_results
 import people_results
 import reproduce_results
 import reward_results
@@ -392,6 +393,42 @@ def listening_load_choices(result: Result) -> list[str]:
     ]
 
 
+def service_load(result: Result) -> list[str]:
+    """A scoring service under clients, beside batch scoring."""
+    rates, cpu = result["clips_per_s"], result["clips_per_cpu_s"]
+    rows = [
+        [
+            title,
+            f"{found['service']:.1f}",
+            f"{found['batch']:.1f} ({' and '.join(f'{x:.1f}' for x in found['batch_runs'])})",
+            f"{found['service'] / found['batch']:.2f}",
+        ]
+        for title, found in (("clips a second", rates), ("clips a CPU second of its own", cpu))
+    ]
+    codes = ", ".join(f"{n:,} × {code}" for code, n in sorted(result["codes"].items()))
+    latency = ", ".join(f"{name} {s:.2f} s" for name, s in result["latency_s"].items())
+    memory, seconds = result["memory_mb"], result["cpu_s"]
+    hostile = ", ".join(
+        f"{name} ({'/'.join(sorted(codes_of))})" for name, codes_of in result["hostile"].items()
+    )
+    return [
+        f"{result['clients']} clients in a closed loop for {result['minutes']:g} minutes, "
+        f"{result['clips']} files of 5-10 s at 16 to 48 kHz, `mini` on {result['processors']} CPU "
+        f"cores that clients and service share (load average after: {result['load'][0]:.1f}). "
+        f"Answers: {codes}. Latency: {latency}. Greatest difference of a score to `score_pairs`: "
+        f"{result['greatest_difference']:.1e}.",
+        "",
+        *table(["", "service", "`score_pairs` (before and after)", "ratio"], rows),
+        "",
+        f"CPU seconds: service {seconds['service']:.0f}, clients {seconds['clients']:.0f}. "
+        f"{result['windows_a_batch']:.1f} windows a batch. Resident memory of the service: "
+        f"{memory['first_half']:.0f} MB on average in the first half, "
+        f"{memory['second_half']:.0f} MB in the second, {memory['most']:.0f} MB at most. Exit code "
+        f"after SIGTERM: {result['exit_code']}. Hostile requests sent meanwhile, and their "
+        f"answers: {hostile}.",
+    ]
+
+
 def startup(result: Result) -> list[str]:
     """Start-up times."""
     cpu = result["processor_s"]
@@ -635,6 +672,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("kill_and_resume"),
     ),
     (
+        "Training on two hosts",
+        "two_hosts",
+        "python benchmarks/two_hosts.py",
+        of_training("two_hosts"),
+    ),
+    (
         "The paper in one command: a rehearsal at full size",
         "reproduce_rehearsal",
         "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
@@ -657,6 +700,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "interval_simulation",
         "python benchmarks/interval_simulation.py",
         judging("interval_simulation"),
+    ),
+    (
+        "A gate for CI: its errors and its power (simulated)",
+        "gate_simulation",
+        "python benchmarks/gate_simulation.py --demos SHARED/data/tta-demos",
+        gate_results.markdown,
     ),
     (
         "Errors of predicted ratings in simulation",
@@ -717,6 +766,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "listening_load_choices",
         "python benchmarks/listening_load.py --trial clips",
         listening_load_choices,
+    ),
+    (
+        "A scoring service under load",
+        "service_load",
+        "python benchmarks/service_load.py --minutes 5",
+        service_load,
     ),
     (
         "Against laion_clap",

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from humanclap.errors import InputError
@@ -60,7 +60,8 @@ def _descriptor_silenced() -> Iterator[None]:
         sys.stderr = os.fdopen(os.dup(before), "w", buffering=1, encoding=kept.encoding,
                                errors=kept.errors)  # fmt: skip
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # Ray tells there of workers that died
+            yield
     finally:
         if own:
             sys.stderr.close()

@@ -146,7 +146,7 @@ class Pipeline:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        context.target_max_block_size = 2 * CHUNK_BYTES
+        context.target_max_block_size = CHUNK_BYTES  # else Ray joins chunks, and spills
         shards = ray.data.from_items(list(self._plan.packed(numbers)),
                                      override_num_blocks=len(numbers))  # fmt: skip
         return shards.map_batches(
