@@ -104,7 +104,8 @@ def _connect(ray: Any, address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
             f"--ray-address {address}: no Ray cluster answers there ({error}); start one (ray "
-            "start --head), or leave the option away for Ray on this machine"
+            "start --head), set RAY_AUTH_MODE=token where the cluster asks for one, or leave the "
+            "option away for Ray on this machine"
         ) from error
 
 

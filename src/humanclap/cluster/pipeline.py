@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,8 @@ SHARDS_AT_ONCE = 2000
 METRICS_EVERY_S = 5.0
 _SCORING_SHARE = 0.75
 """Of a processor, what a worker that scores is counted for; the rest is for decoding."""
+_FEW_INPUTS = "The minimum number of concurrent actors"
+"""Ray counts shards here; a shard comes in many chunks, which keep all workers busy."""
 _IN_FLIGHT = 2
 """Chunks that a worker has or waits for."""
 
@@ -122,9 +125,11 @@ class Pipeline:
             numbers = left[start : start + SHARDS_AT_ONCE]
             dataset = self._dataset(ray, numbers, pool, load, ledger, sample_rate, tries)
             try:
-                for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-                    self._take(table)
-                    self._tell(ray, ledger, pool)
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", _FEW_INPUTS)
+                    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+                        self._take(table)
+                        self._tell(ray, ledger, pool)
             except ray.exceptions.RayError as error:
                 refusal = ray.get(ledger.refusal.remote())
                 raise (refused(refusal) if refusal else error) from error
