@@ -108,13 +108,13 @@ class Guard:
     def clip(self, key: str) -> Iterator[str | None]:
         """One clip of work that killed a worker: why it is to be left alone, or None."""
         deaths = self._get(self._ledger.begin.remote(key, within=True)) - 1
-        if deaths < self._tries:
-            yield None
-        else:
+        if deaths >= self._tries:  # and it stays so, where another clip kills the next worker
             yield (
-                f"{deaths} workers died on this clip (out of memory, or a decoder that crashes?); "
-                "try it alone: humanclap score CLIP TEXT"
+                f"{self._tries} workers died on this clip (out of memory, or a decoder that "
+                "crashes?); try it alone: humanclap score CLIP TEXT"
             )
+            return
+        yield None
         self._get(self._ledger.end.remote(key))
 
 
