@@ -216,7 +216,7 @@ def test_a_killed_driver_is_gone_on_from_by_the_same_command(
     command = [sys.executable, "-m", "humanclap", "score", str(manifest), "--runner", "ray"]
     command += ["-m", str(model), "-o", str(output), "--shard-rows", "1", "--workers", "1"]
     process = subprocess.Popen([*command, "--device", "cpu", "--no-cache", "--quiet"])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(list(output.glob("part-*.parquet"))) < 2 and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.01)
