@@ -292,6 +292,14 @@ def _times(found: Result) -> str:
     return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
 
 
+def ray_scoring(result: Result) -> list[str]:
+    """Scoring on Ray, rendered by its own script."""
+    sys.path.insert(0, str(HERE))
+    from ray_scoring import markdown
+
+    return markdown(result)
+
+
 def scoring_speed(result: Result) -> list[str]:
     """Scoring against transformers' pipeline, and memory on long work."""
     found, work, encoder = result["compared"], result["long_work"], result["encoder"]
@@ -699,6 +707,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "scoring_speed",
         'python benchmarks/scoring_speed.py --only "ours, fp32" --only mini',
         scoring_speed,
+    ),
+    (
+        "Scoring on Ray",
+        "ray_scoring",
+        "python benchmarks/ray_scoring.py --work FOLDER",
+        ray_scoring,
     ),
     (
         "The metric's overhead",

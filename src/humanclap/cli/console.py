@@ -120,7 +120,10 @@ def _same_file(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def output_options(command: Command, *, report: bool = True) -> Command:
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def output_options(command: Command, *, report: bool = True, output_type: Any = _FILE) -> Command:
     """Add --json, --quiet and --output to a command, which cannot write over what it reads.
 
     report: the result is words, or JSON where --json or the name of the output says so; False for
@@ -131,7 +134,7 @@ def output_options(command: Command, *, report: bool = True) -> Command:
         click.option(
             "-o",
             "--output",
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=output_type,
             help="Write the result to this file.  [default: -, standard output]",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
