@@ -739,6 +739,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         scale_results.service_load,
     ),
     (
+        "Planning: a million and a billion pairs (a farm simulated)",
+        "cluster_plan",
+        "python benchmarks/cluster_plan.py",
+        scale_results.cluster_plan,
+    ),
+    (
         "A study in PostgreSQL, many listeners (simulated)",
         "listening_scale",
         "python benchmarks/listening_scale.py",
