@@ -128,6 +128,10 @@ class Rows(Sequence[Row]):
         cells = [column[places] for column in self._cells.columns.values()]
         return self._row(places, self._cells.lines[places], cells)
 
+    def column(self, name: str) -> Sequence[str]:
+        """The cells of one column."""
+        return self._cells.columns[name]
+
     def _row(self, place: int, line: int, cells: Sequence[str]) -> Row:
         named = dict(zip(self._names, cells, strict=True))
         return Row(self._path, line, named, self._cells.others.get(place, _NOTHING))
@@ -140,6 +144,12 @@ class Table:
     path: Path
     columns: tuple[str, ...]
     rows: Sequence[Row]
+
+    def column(self, name: str) -> Sequence[str]:
+        """The cells of one column, empty where a row has none."""
+        if isinstance(self.rows, Rows):
+            return self.rows.column(name)
+        return [row.cells.get(name, "") for row in self.rows]
 
     def require(self, *columns: str) -> None:
         """Raise where a column is missing, naming those that are there."""
@@ -232,13 +242,18 @@ def kept_as(own: Sequence[str], further: Further) -> dict[str, str]:
     >>> kept_as(["score"], {"p1": {"score": "0.3", "prompt_id": "7"}})
     {'score': 'score_before', 'prompt_id': 'prompt_id'}
     """
-    names = list(next(iter(further.values()), {}))
-    taken = {*own, *names}
+    names = next(iter(further.values()), {})
+    return further_names(own, {n: [cells[n] for cells in further.values()] for n in names})
+
+
+def further_names(own: Sequence[str], further: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """As `kept_as`, of cells by column."""
+    taken = {*own, *further}
     found = {}
-    for name in names:
+    for name, cells in further.items():
         kept, number = name, 2
         if name in own:
-            if not any(cells[name].strip() for cells in further.values()):
+            if not any(cell.strip() for cell in cells):
                 continue
             kept = f"{name}_before"
             while kept in taken:
