@@ -111,15 +111,18 @@ def measure(case: str, form: str, folder: Path) -> dict[str, Any]:
             [sys.executable, "-m", "humanclap", *words],
             cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=told,
         )  # fmt: skip
-        peak = 0
+        peak, spent = 0, 0.0
         while running.poll() is None:
-            peak = max(peak, _peak_bytes(running.pid))
+            peak, spent = (
+                max(*both) for both in zip((peak, spent), used(running.pid), strict=True)
+            )
             time.sleep(0.02)
         seconds = time.perf_counter() - start
         told.seek(0)
         errors = told.read()
     found = {
         "seconds": round(seconds, 2),
+        "cpu_seconds": round(spent, 2),
         "peak_bytes": peak,
         "output_bytes": sum(path.stat().st_size for path in folder.glob("out.*")),
         "load_average": round(load, 1),
@@ -135,13 +138,16 @@ def measure(case: str, form: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _peak_bytes(pid: int) -> int:
+def used(pid: int) -> tuple[int, float]:
+    """Highest resident memory so far (VmHWM, bytes) and seconds of CPU of a running process."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return 0
-    lines = [line.split() for line in status.splitlines() if line.startswith("VmHWM")]
-    return 1024 * int(lines[0][1]) if lines else 0
+        return 0, 0.0
+    peak = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    spent = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+    return 1024 * (peak or [0])[0], spent
 
 
 def main() -> None:
@@ -166,7 +172,8 @@ def main() -> None:
             if not missing:
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                subprocess.run([sys.executable, "-c", _MAKE, folder, str(n), str(given.systems), form],
+                size = [str(n), str(given.systems), form]
+                subprocess.run([sys.executable, "-c", _MAKE, folder, *size],
                                cwd=Path(__file__).parent, check=True)  # fmt: skip
                 for case in missing:
                     found = measure(case, form, Path(folder))

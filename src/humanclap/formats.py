@@ -206,7 +206,7 @@ def _fitting_rows(
             if not columns:
                 columns = _header(path, cells, line)
                 found.name(columns)
-            elif any(cell.strip() for cell in cells):
+            elif "".join(cells).strip():
                 yield line, _fitted(path, columns, cells, line, reader.dialect.delimiter)
             line = skipped + reader.line_num + 1
     except csv.Error as error:

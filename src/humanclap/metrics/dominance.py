@@ -2,7 +2,8 @@
 
 `relations` of `pairwise` writes out all n^2 pairs; here they are counted only. With the items in
 order of the metric, those that lie below an item by more than a threshold are the first k, and
-how many of these people rate lower is answered by a wavelet matrix (Claude, Navarro & Ordonez 2015).
+how many of these people rate lower is answered by a wavelet matrix (Claude, Navarro & Ordonez
+2015).
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Relations:
         return self._given(alike - otherwise)
 
     def _split(self, k: Integers) -> tuple[Integers, Integers]:
-        """Of the first k in order of the metric: those people rate lower than the item, and alike."""
+        """Of the first k by the metric: those people rate lower than the item, and those alike."""
         lower = self._below(k, self._codes)
         return lower, self._below(k, self._codes + 1) - lower
 
