@@ -190,7 +190,7 @@ def test_permutation_test_of_many_pairs_is_near_that_of_few(monkeypatch):
 
 
 def test_signs_drawn_once_give_each_pair_its_own_p():
-    values = np.random.default_rng(2).normal(size=(50, 4)) + [0, 0.1, 0.3, 0.3]
+    values = np.random.default_rng(2).normal(size=(50, 4)) + np.array([0, 0.1, 0.3, 0.3])
     pairs = [(3, 0), (2, 1), (1, 0)]
     together = sign_flips_p(values, pairs, rng=np.random.default_rng(7), permutations=500)
     alone = [
