@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from humanclap.evaluation import EvaluationSettings, compare, json_report
 from humanclap.evaluation import words as report_words
 from humanclap.evaluation.join import ScoreTable
 from humanclap.evaluation.leaderboard import leaderboard
+from humanclap.evaluation.leaderboard_words import noted_rows
 from humanclap.evaluation.standings import LeaderboardSettings
 from humanclap.records import Score, Target
 from humanclap.tables import read_scores, write_rows
@@ -106,6 +108,15 @@ def test_a_large_leaderboard_is_the_small_one(simulated, monkeypatch):
         assert one.high == pytest.approx(other.high, abs=1e-12)
     assert found.standings == plain.standings
     assert found.worst == plain.worst
+
+
+def test_a_table_of_many_notes_is_cut_and_says_so(simulated, monkeypatch):
+    monkeypatch.setattr("humanclap.evaluation.leaderboard_words.MAX_NOTED", 5)
+    rows = [replace(row, note="clip is silent") for row in simulated[0][0].scores]
+    board = leaderboard({"one": rows}, LeaderboardSettings(permutations=50, replicates=100))
+    _, listed = noted_rows(board)
+    assert len(listed) == 6
+    assert listed[-1][1] == f"and {N - 5} more; --json lists all"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl", "parquet"])
