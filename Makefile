@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= demo-out
+# Processes that share the tests, a file of tests each.
+WORKERS ?= auto
 
-.PHONY: demo test test-slow check bench clean help
+.PHONY: demo test test-slow check wheel bench clean help
 
 help:
 	@echo "make demo       set up, then the whole line on synthesised sounds (about 4 minutes)"
 	@echo "make test       set up, lint, type-check and run the tests"
 	@echo "make test-slow  real training and full-size models as well"
 	@echo "make check      ruff, mypy, import rules"
+	@echo "make wheel      build the wheel, install it in a clean place, run README's first example"
 	@echo "make bench      the benchmarks that need no data of others"
 
 $(VENV)/bin/pip:
@@ -34,10 +37,13 @@ check: $(VENV)/.dev-installed
 	$(BIN)/lint-imports
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 test-slow: $(VENV)/.dev-installed
 	$(BIN)/pytest
+
+wheel:
+	$(PYTHON) tests/packaging/check_wheel.py
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python benchmarks/startup.py

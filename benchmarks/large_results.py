@@ -36,8 +36,8 @@ def markdown(result: Result) -> list[str]:
         held.append(f"{name.upper()} {share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]")
     return [
         "SIMULATED scores and ratings, one thread each. *Of a tenth*: times the CPU seconds of the "
-        "row with a tenth of the pairs. *Load*: of the machine when the case began; wall seconds on "
-        f"a loaded machine say little ({result['cores']} cores).",
+        "row with a tenth of the pairs. *Load*: of the machine when the case began; wall seconds "
+        f"on a loaded machine say little ({result['cores']} cores).",
         "",
         *table(heads, rows),
         "",

@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import choice_results
+import gate_results
 import large_results
 import people_results
 import reproduce_results
@@ -650,6 +651,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "interval_simulation",
         "python benchmarks/interval_simulation.py",
         judging("interval_simulation"),
+    ),
+    (
+        "A gate for CI: its errors and its power (simulated)",
+        "gate_simulation",
+        "python benchmarks/gate_simulation.py --demos SHARED/data/tta-demos",
+        gate_results.markdown,
     ),
     (
         "Errors of predicted ratings in simulation",

@@ -7,9 +7,10 @@ import pytest
 
 from humanclap.clap.checkpoint import Calibration
 from humanclap.evaluation.leaderboard import leaderboard
+from humanclap.metrics.mean_rating import mean_rating_error
 from humanclap.metrics.rating_map import fit_rating_map
 from humanclap.records import Score
-from humanclap.scoring.summary import lines, mean_rating_error, method, paper_table, summarise
+from humanclap.scoring.summary import lines, method, paper_table, summarise
 
 
 def row(number, score, *, text=None, system=None, rating=math.nan, error=math.nan, failed=None):

@@ -347,6 +347,18 @@ def _load_folder(
     )
 
 
+def read_calibration(model: str | Path) -> Calibration | None:
+    """The map to ratings of a packaged model, or of a checkpoint folder, without the model.
+
+    None where it has none. Raises CheckpointError where there is no such folder with a manifest.
+    """
+    folder = PACKAGED / model if str(model) in packaged_names() else Path(model)
+    for place in (folder / MANIFEST, folder / RUN_CHECKPOINT / MANIFEST):
+        if place.is_file():
+            return _calibration(read_json(place), place)
+    raise CheckpointError(f"{model}: neither a packaged model nor a folder with {MANIFEST}")
+
+
 def card_licence(folder: Path) -> str:
     """What `license:` in the head of a folder's model card says; empty where it says nothing."""
     card = folder / MODEL_CARD

@@ -48,7 +48,16 @@ def made_here() -> Made:
     return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
-OUTPUTS = ("output", "html", "markdown", "per_pair", "exclusions", "listeners", "figures")
+OUTPUTS = (
+    "output",
+    "html",
+    "markdown",
+    "per_pair",
+    "exclusions",
+    "listeners",
+    "figures",
+    "summary",
+)
 """Parameters of commands that name a file to write; paths in the others are read."""
 
 

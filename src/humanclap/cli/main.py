@@ -35,6 +35,7 @@ COMMANDS = {
     "score": ("score", "Score how well audio matches text."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
+    "gate": ("gate", "For CI: is a new system no worse than the old one?"),
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
     "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
     "convert": ("convert", "Write a LAION .pt file as a folder of a transformers model."),

@@ -66,6 +66,7 @@ def _server(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Serve
         create_app(study, settings, cache=cache),
         host=settings.host,
         port=settings.port,
+        log_config=None,  # the handlers of the process stay as they are; uvicorn would close them
         log_level="warning",
         access_log=False,
         server_header=False,

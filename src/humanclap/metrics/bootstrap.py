@@ -99,7 +99,7 @@ def bootstrap(
         names = statistics(np.ones((1, n_clusters)))
         reason = "fewer than 2 clusters"
         return {name: _no_interval(n_clusters, confidence, reason) for name in names}
-    drawn = _collect(statistics, _draws(n_clusters, replicates, rng), replicates, progress)
+    drawn = _collect(statistics, draws(n_clusters, replicates, rng), replicates, progress)
     if method == "percentile":
         return {
             name: _percentile_interval(values, n_clusters, confidence)
@@ -207,7 +207,7 @@ def _block(count: int) -> int:
     return max(1, min(REPLICATES_AT_ONCE, COUNTS_AT_ONCE // count))
 
 
-def _draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
     """How often each cluster stands in each replicate, by blocks (replicates at once, C)."""
     block = _block(count)
     for start in range(0, replicates, block):
