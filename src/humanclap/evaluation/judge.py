@@ -357,7 +357,7 @@ class _Place:
             low=interval.low if defined else math.nan,
             high=interval.high if defined else math.nan,
             n=n,
-            captions=interval.clusters,
+            captions=interval.clusters or self.captions,
             replicates=interval.replicates,
             undefined=interval.undefined,
             reason=reason or (f"no interval: {interval.reason}" if interval.reason else None),
