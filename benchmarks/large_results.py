@@ -28,24 +28,32 @@ def markdown(result: Result) -> list[str]:
     heads = ["", "tables", "pairs", "systems", "CPU s", "of a tenth", "wall s", "load", "peak GiB",
              "bytes a pair", "output MB", ""]  # fmt: skip
     bad = [one["error"] for one in found if "error" in one]
-    tried = result["coverage"]
-    held = []
-    for name, count in tried["held"].items():
-        low, high = wilson(count, tried["studies"])
-        share = 100 * count / tried["studies"]
-        held.append(f"{name.upper()} {share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]")
     return [
         "SIMULATED scores and ratings, one thread each. *Of a tenth*: times the CPU seconds of the "
         "row with a tenth of the pairs. *Load*: of the machine when the case began; wall seconds "
         f"on a loaded machine say little ({result['cores']} cores).",
         "",
         *table(heads, rows),
+        *(["", "The bad row is named: `" + bad[-1] + "`."] if bad else []),
+        *_coverage(result.get("coverage")),
+    ]
+
+
+def _coverage(tried: Result | None) -> list[str]:
+    if tried is None:
+        return []
+    held = []
+    for name, count in tried["held"].items():
+        low, high = wilson(count, tried["studies"])
+        share = 100 * count / tried["studies"]
+        held.append(f"{name.upper()} {share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]")
+    return [
         "",
-        *(["The bad row is named: `" + bad[-1] + "`.", ""] if bad else []),
         f"95 % intervals by influence, on {tried['studies']:,} simulated studies of "
         f"{tried['pairs']:,} pairs in {tried['captions']:,} captions, hold the true value: "
-        + "; ".join(held) + ".",
-    ]  # fmt: skip
+        + "; ".join(held)
+        + ".",
+    ]
 
 
 def _smaller(one: Result, found: list[Result]) -> Result | None:

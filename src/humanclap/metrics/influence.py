@@ -104,7 +104,9 @@ def agreement_influence(
         right = relations.right(threshold)
         pairs = n * (n - 1) / 2
         values["accuracy"] = (int(right.sum(dtype=np.int64)) - n) / (n * (n - 1))
-        of_pairs["accuracy"] = (right - 0.5 - values["accuracy"] * (n - 0.5)) / pairs
+        of_pairs["accuracy"] = np.asarray(
+            (right - 0.5 - values["accuracy"] * (n - 0.5)) / pairs, np.float64
+        )
     if not math.isnan(values["srcc"]):
         of_pairs["srcc"] = _of_srcc(metric, human)
         of_pairs["lcc"] = _of_lcc(metric - metric.mean(), human - human.mean())
@@ -118,7 +120,10 @@ def agreement_influence(
 def summed(of_pairs: Mapping[str, Floats], clusters: Places) -> dict[str, Floats]:
     """Influence of each cluster from that of its pairs."""
     count = int(clusters.max()) + 1
-    return {name: np.bincount(clusters, own, count) for name, own in of_pairs.items()}
+    return {
+        name: np.asarray(np.bincount(clusters, own, count), np.float64)
+        for name, own in of_pairs.items()
+    }
 
 
 def partial_influence(

@@ -198,7 +198,7 @@ def _signs(count: int, permutations: int, rng: np.random.Generator) -> Iterator[
     block = max(1, min(_FLIPS, COUNTS_AT_ONCE // max(1, count)))
     for start in range(0, permutations, block):
         size = min(block, permutations - start)
-        yield 2.0 * rng.integers(2, size=(size, count)) - 1
+        yield np.asarray(2.0 * rng.integers(2, size=(size, count)) - 1, np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
