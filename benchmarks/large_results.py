@@ -6,7 +6,7 @@ from typing import Any
 
 from results_text import table
 
-from humanclap.metrics.choice_accuracy import wilson
+from humanclap.metrics.vote_agreement import wilson
 
 Result = dict[str, Any]
 
