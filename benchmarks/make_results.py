@@ -23,6 +23,7 @@ import large_results
 import people_results
 import reproduce_results
 import reward_results
+import scale_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -629,6 +630,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         of_training("kill_and_resume"),
     ),
     (
+        "Training on two hosts",
+        "two_hosts",
+        "python benchmarks/two_hosts.py",
+        of_training("two_hosts"),
+    ),
+    (
         "The paper in one command: a rehearsal at full size",
         "reproduce_rehearsal",
         "python benchmarks/reproduce_rehearsal.py --shared SHARED --work FOLDER",
@@ -717,6 +724,18 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "listening_load_choices",
         "python benchmarks/listening_load.py --trial clips",
         listening_load_choices,
+    ),
+    (
+        "A scoring service under load",
+        "service_load",
+        "python benchmarks/service_load.py --minutes 5",
+        scale_results.service_load,
+    ),
+    (
+        "A study in PostgreSQL, many listeners (simulated)",
+        "listening_scale",
+        "python benchmarks/listening_scale.py",
+        scale_results.listening_scale,
     ),
     (
         "Against laion_clap",

@@ -208,6 +208,46 @@ def kill_and_resume(result: Result) -> list[str]:
     ]
 
 
+def two_hosts(result: Result) -> list[str]:
+    """One process, two on one host, two hosts."""
+    heads = ["", "way", "steps/s", "of one process", "in collectives"]
+    rows, lines = [], []
+    for recipe, found in result["recipes"].items():
+        one = found["one process"]["steps_per_s"]
+        ways = {name: way for name, way in found.items() if isinstance(way, dict)}
+        rows += [
+            [
+                recipe,
+                name,
+                f"{way['steps_per_s']:.2f}",
+                f"{way['steps_per_s'] / one:.2f}",
+                f"{way['communication']:.0%}",
+            ]
+            for name, way in ways.items()
+        ]
+        lines.append(
+            f"{recipe}: the weights of two hosts differ from those of two processes on one host by "
+            f"at most {found['hosts_less_processes']:.1e}, from those of one process by "
+            f"{found['hosts_less_one']:.1e}."
+        )
+    killed = result["killed"]
+    return [
+        f"mini, {result['pairs']} synthesised training clips (simulated ratings), "
+        f"{result['epochs']} epochs, no dropout, batches of {result['batch_size']} in all, a "
+        f"thread per process, {result['cores']} cores (load {result['load']:.1f}); the hosts are "
+        f"{result['hosts']} of one machine, so the network is not measured. Steps/s: median over "
+        "epochs, validation included. In collectives: share of rank 0's time, waiting included.",
+        "",
+        *_table(heads, rows),
+        "",
+        *lines,
+        f"The second host was killed with SIGKILL {killed['kills']} times: the first had ended "
+        f"after {min(killed['ended_after_s']):.0f} to {max(killed['ended_after_s']):.0f} s, and "
+        f"{killed['identical']} of {killed['kills']} resumed runs ended with the weights of the "
+        "unbroken one.",
+    ]
+
+
 def efficiency_esc(result: Result) -> list[str]:
     """SRCC against the number of answers."""
     p_values, made = _holm(result["rows"])

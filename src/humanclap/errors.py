@@ -53,6 +53,14 @@ class SignatureMismatchError(InputError):
     """Scores made in unlike ways were about to be compared or mixed."""
 
 
+class ServiceError(HumanCLAPError):
+    """A scoring service cannot be reached, or does not serve; `status`: its HTTP code, else 0."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 class MissingExtraError(HumanCLAPError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

@@ -65,6 +65,13 @@ class SoundBytes:
     name: str = "<bytes>"
 
 
+def read_sound(path: str | Path) -> SoundBytes:
+    """All bytes of a sound file, which is not opened as one; AudioError where it cannot be read."""
+    found = existing(Path(path))
+    _check_file(found)
+    return SoundBytes(data=found.read_bytes(), name=shown(path))
+
+
 @dataclass(frozen=True, slots=True)
 class _Open:
     """A sound file that is open for reading: its name, its bytes, and how many they are."""

@@ -6,6 +6,7 @@ go through `encode_clips`, what comes of them through `pooling`.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -149,30 +150,37 @@ def encode_clips(
             remark=None if remark is None else partial(remark, number),
         )
 
-    device = backbone.logit_scale.device
     threads = reading_threads() if reading is None else reading
-    clips: deque[_Clip] = deque()
     with Encoders(backbone) as encoders:
         ahead = batch_windows * encoders.workers
-        batches = _Batches(
-            lambda waveforms: _encoded(encode, waveforms, device, precision),
-            encoders,
-            batch_windows,
-        )
+        batches = _Batches(encode, encoders, backbone, batch_windows, precision)
         with closing(read_ahead(sources, read, threads=threads, items=ahead)) as clips_read:
-            for windows_read in clips_read:
-                clip = _Clip()
-                clips.append(clip)
-                for window in _until_error(windows_read, clip):
-                    batches.add(clip, window)
-                    while clips[0].done:
-                        yield clips.popleft().result()
-                clip.ended = True
-                while clips and clips[0].done:
-                    yield clips.popleft().result()
-        batches.finish()
-    for clip in clips:
-        yield clip.result()
+            yield from batches.run(clips_read)
+
+
+def embed_windows(
+    backbone: Backbone,
+    clips: Sequence[Sequence[Window]],
+    *,
+    batch_windows: int = 8,
+    precision: Precision = "fp32",
+    encode: Encode | None = None,
+) -> Iterator[Embedding]:
+    """Embed clips whose windows (`audio.window`) are made already, one or more of each clip.
+
+    The embeddings (embedding_dim,) are those of `embed_clips`, in the clips' order. Batches are of
+    like size, at most `batch_windows`, so that no encoder waits for another at the end.
+    """
+    count = sum(map(len, clips))
+    with Encoders(backbone) as encoders:
+        rounds = math.ceil(count / (encoders.workers * batch_windows))
+        size = math.ceil(count / (encoders.workers * max(1, rounds)))
+        batches = _Batches(encode or backbone.embed_audio, encoders, backbone, size, precision)
+        for found in batches.run(clips):
+            if isinstance(found, AudioError):
+                raise found
+            embedding: Embedding = pool_windows(found.outputs, found.weights).numpy()
+            yield embedding
 
 
 class _Batches:
@@ -180,15 +188,36 @@ class _Batches:
 
     def __init__(
         self,
-        encode: Callable[[NDArray[np.float32]], torch.Tensor],
+        encode: Encode,
         encoders: Encoders,
+        backbone: Backbone,
         batch_windows: int,
+        precision: Precision,
     ) -> None:
         self._encode = encode
         self._encoders = encoders
+        self._device = backbone.logit_scale.device
         self._size = batch_windows
+        self._precision = precision
         self._next: list[tuple[_Clip, Window]] = []
         self._running: deque[tuple[list[tuple[_Clip, Window]], Future[torch.Tensor]]] = deque()
+
+    def run(self, clips_read: Iterable[Iterable[Window]]) -> Iterator[ClipWindows | AudioError]:
+        """The windows of each clip in turn; what comes of them, in the clips' order."""
+        clips: deque[_Clip] = deque()
+        for windows_read in clips_read:
+            clip = _Clip()
+            clips.append(clip)
+            for window in _until_error(windows_read, clip):
+                self.add(clip, window)
+                while clips[0].done:
+                    yield clips.popleft().result()
+            clip.ended = True
+            while clips and clips[0].done:
+                yield clips.popleft().result()
+        self.finish()
+        for clip in clips:
+            yield clip.result()
 
     def add(self, clip: _Clip, window: Window) -> None:
         """One more window of a clip; what is ready is handed to the clips it is of."""
@@ -206,7 +235,8 @@ class _Batches:
 
     def _begin(self) -> None:
         waveforms = np.stack([window.waveform for _, window in self._next])
-        self._running.append((self._next, self._encoders.submit(lambda: self._encode(waveforms))))
+        encode = partial(_encoded, self._encode, waveforms, self._device, self._precision)
+        self._running.append((self._next, self._encoders.submit(encode)))
         self._next = []
 
     def _collect(self, leave: int) -> None:
@@ -219,7 +249,7 @@ class _Batches:
                 clip.waiting -= 1
 
 
-def _until_error(windows_read: Iterator[Window], clip: _Clip) -> Iterator[Window]:
+def _until_error(windows_read: Iterable[Window], clip: _Clip) -> Iterator[Window]:
     try:
         yield from windows_read
     except AudioError as error:

@@ -33,6 +33,7 @@ COMMANDS = {
     "reproduce": ("reproduce", "Reproduce a paper: fetch, train, judge, report."),
     "models": ("models", "Which models are known, and which are at hand."),
     "score": ("score", "Score how well audio matches text."),
+    "serve": ("serve", "Score over HTTP, for generator training and for others."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
     "gate": ("gate", "For CI: is a new system no worse than the old one?"),
@@ -146,6 +147,15 @@ def _say_warning(message: Warning | str, *where: object, **more: object) -> None
     click.echo(f"warning: {message}", err=True)
 
 
+def _own_rank() -> str:
+    """`rank 1 (host): ` in one of several processes that a launcher started."""
+    import socket
+
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return ""
+    return f"rank {os.environ.get('RANK', '0')} ({socket.gethostname()}): "
+
+
 def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = humanclap.main(arguments, prog_name="humanclap", standalone_mode=False)
@@ -156,7 +166,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except HumanCLAPError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_own_rank()}{error}", err=True)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -165,6 +175,6 @@ def _run(arguments: list[str] | None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "; make room there, or write elsewhere" if full else ""
-        click.echo(f"error: {where}{error.strerror or error}{remedy}", err=True)
+        click.echo(f"error: {_own_rank()}{where}{error.strerror or error}{remedy}", err=True)
         return EXIT_BAD_INPUT
     return result if isinstance(result, int) else 0

@@ -66,7 +66,8 @@ Examples:
   humanclap train targets.csv --settings recipes/human-tuning.toml -o runs/first --resume
   humanclap train targets.csv --choices votes.csv --objective wsce+mae+choice -o runs/both
   humanclap train --choices votes.csv --objective choice --validation-fraction 0.1 -o runs/ab
-  accelerate launch --num_processes 2 -m humanclap train targets.csv -o runs/two
+  torchrun --nproc-per-node 2 -m humanclap train targets.csv -o runs/two
+  torchrun --nnodes 2 --node-rank 0 --master-addr host-a -m humanclap train targets.csv -o runs/two
 Then: humanclap score pairs.csv --model runs/first
 """
 )
@@ -185,8 +186,9 @@ def train(
 
     scale_stated = options["rating_scale"] is not None or _in_file(settings, "rating_scale")
     chosen = _settings(settings, options)
+    first = _is_first()
     try:
-        with progress_bar("training", quiet=quiet) as progress:
+        with progress_bar("training", quiet=quiet or not first) as progress:
             trained = train_from_tables(
                 targets,
                 output=output,
@@ -199,13 +201,15 @@ def train(
                 **options,
             )
     except KeyboardInterrupt:
+        if not first:
+            raise
         click.echo(
             f"stopped; the last whole epoch is kept in {output}: the same command with --resume "
             "goes on from there",
             err=True,
         )
         raise
-    if os.environ.get("RANK", "0") != "0":  # under a launcher the first process tells
+    if not first:
         return
     if trained.met_before.pairs:
         click.echo(f"warning: {trained.met_before.in_words()}", err=True)
@@ -219,6 +223,11 @@ def train(
     if trained.outcome.best_epoch == 0:
         remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
     remark(f"model: {trained.checkpoint}", quiet=quiet)
+
+
+def _is_first() -> bool:
+    """Whether this process is alone, or the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _check_sources(targets: Path | None, validation: Path | None, options: dict[str, Any]) -> None:
@@ -241,7 +250,7 @@ def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
     names = [name.removeprefix("--").replace("-", "_") for name, _, _ in _OVERRIDES]
     given = {name: options.pop(name) for name in (*names, "allow_shared_captions")}
     chosen = read_settings(path, {k: v for k, v in given.items() if v is not None})
-    if chosen.allow_shared_captions:
+    if chosen.allow_shared_captions and _is_first():
         click.echo(
             "warning: training and validation may share captions (allow_shared_captions): the "
             "figures say nothing about unseen captions",

@@ -198,8 +198,7 @@ class HumanCLAP(Embedder):
         for a, t in zip(pairs.clip_at.tolist(), pairs.text_at.tolist(), strict=True):
             blank = self._blank(names[a], pairs.texts[t], accounts.get(pairs.texts[t]))
             if (error := texts.errors[t] or clips.errors[a]) is not None:
-                reason = error.reason if isinstance(error, AudioError) else str(error)
-                rows.append(replace(blank, error=reason))
+                rows.append(replace(blank, error=reason_of(error)))
                 continue
             notes = [*clips.notes[a], *texts.notes[t]]
             rows.append(self._score_of(blank, clips.rows[a], texts.rows[t], notes))
@@ -359,6 +358,11 @@ class HumanCLAP(Embedder):
             note="; ".join(notes) or None,
             error=None,
         )
+
+
+def reason_of(error: InputError) -> str:
+    """What a row says of its error: the clip's name stands in the row already."""
+    return error.reason if isinstance(error, AudioError) else str(error)
 
 
 def _of_each(scores: Any, value: Callable[[float], float] | float) -> float | NDArray[np.float64]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from humanclap.training.choices import ChoiceExample
 from humanclap.training.dataset import Example
+from humanclap.training.processes import share_of
 from humanclap.training.towers import AudioInputs, AudioTower
 
 _CHOICES = 1
@@ -110,17 +111,6 @@ def _deal(
         dealt += [(members, places[members]) for members in parts]
     nothing = np.array([], dtype=np.int64), np.array([], dtype=np.float64)
     return dealt[:batches] if n_items else [nothing] * batches
-
-
-def share_of(total: int, *, rank: int, count: int) -> slice:
-    """Which of `total` things process `rank` of `count` takes: even, contiguous, in order.
-
-    >>> [share_of(7, rank=rank, count=3) for rank in range(3)]
-    [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
-    """
-    each, more = divmod(total, count)
-    start = rank * each + min(rank, more)
-    return slice(start, start + each + (rank < more))
 
 
 def load_batches(

@@ -228,6 +228,7 @@ class _Run:
                     means[name] += value * of_table(batch)
             self._step(epoch)
         others.average_buffers(self.backbone.module())
+        others.follow_first(self.learners.all_parameters())
         self.state.epoch = epoch
         losses = {"loss": sum(means.values()), **means}
         row = {"epoch": epoch, "step": self.state.step, **losses, "learning_rate": rate}
@@ -371,9 +372,9 @@ class _Run:
         pairs = self.splits.validated
         cosine = cosines_shared(self.backbone, pairs, self.tower, self.text_tower, self.processes)
         reason = why_undefined(divided(cosine, self.splits)[0], self.splits.validation)
-        if reason is not None:
+        if reason is not None and self.processes.rank == 0:
             log.warning("%s: validation SRCC is undefined: %s", when, reason)
-        found = judge(cosine, self.splits)
+        found = self.processes.from_first(judge(cosine, self.splits))
         return {f"validation_{name}": value for name, value in found.items()}
 
     def finish(self) -> dict[str, Any] | None:

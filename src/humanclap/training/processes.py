@@ -1,15 +1,17 @@
 """One process or several that train together: embeddings gathered, gradients averaged.
 
-Several are started by `accelerate launch` (or torchrun), which sets WORLD_SIZE; accelerate then
-makes the process group. A single process needs none of this, nor accelerate.
+Several are started on one host or more by torchrun or `accelerate launch`, which set WORLD_SIZE;
+accelerate then makes the process group. A single process needs none of this, nor accelerate.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -20,9 +22,23 @@ from torch import Tensor, nn
 from humanclap.clap.device import resolve_device
 from humanclap.errors import HumanCLAPError
 from humanclap.extras import require
-from humanclap.training.batches import share_of
+from humanclap.training.watch import JOIN_S, OthersFailedError, Watch, meet, new_store
+
+COLLECTIVE_LIMIT = timedelta(days=7)
+"""Encoding may take one process hours longer than another; that all live is the watch's work."""
 
 Thing = TypeVar("Thing")
+
+
+def share_of(total: int, *, rank: int, count: int) -> slice:
+    """Which of `total` things process `rank` of `count` takes: even, contiguous, in order.
+
+    >>> [share_of(7, rank=rank, count=3) for rank in range(3)]
+    [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
+    """
+    each, more = divmod(total, count)
+    start = rank * each + min(rank, more)
+    return slice(start, start + each + (rank < more))
 
 
 class Processes(Protocol):
@@ -30,7 +46,10 @@ class Processes(Protocol):
 
     count: int
     rank: int
+    local_rank: int
     device: str
+    names: Sequence[str]
+    """What messages call each process, by rank: `rank 1 (its host)`."""
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
         """Each process's share (`batches.share_of`) of `total` rows -> all, (total, ...).
@@ -44,15 +63,22 @@ class Processes(Protocol):
     def average_buffers(self, module: nn.Module) -> None:
         """Give every process the mean of floating-point buffers (batch-norm statistics)."""
 
+    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process what the first has: unlike processors round unlike."""
+
     def gather_things(self, thing: Thing) -> list[Thing]:
         """The thing of every process, by rank."""
+
+    def from_first(self, thing: Thing) -> Thing:
+        """The thing of the first process."""
 
 
 class Alone:
     """A single process."""
 
     count = 1
-    rank = 0
+    rank = local_rank = 0
+    names: Sequence[str] = ("rank 0",)
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
@@ -67,9 +93,16 @@ class Alone:
     def average_buffers(self, module: nn.Module) -> None:
         """Nothing to do."""
 
+    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+        """Nothing to do."""
+
     def gather_things(self, thing: Thing) -> list[Thing]:
         """The thing alone."""
         return [thing]
+
+    def from_first(self, thing: Thing) -> Thing:
+        """The thing itself."""
+        return thing
 
 
 class Together:
@@ -80,16 +113,44 @@ class Together:
     left is the gradient of one process with the whole batch.
     """
 
-    def __init__(self, state: Any) -> None:
+    def __init__(self, state: Any, names: Sequence[str], watch: Watch) -> None:
         self.count: int = state.num_processes
         self.rank: int = state.process_index
+        self.local_rank = max(state.local_process_index, 0)
         self.device = str(state.device)
+        self.names = names
+        self._watch = watch
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Say of a collective that fails which process is to blame."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise OthersFailedError(self._watch.why(error)) from error
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
         """As the protocol says."""
         shares = [share_of(total, rank=rank, count=self.count) for rank in range(self.count)]
-        gathered: Tensor = _GatherRows.apply(rows, shares, self.rank)  # type: ignore[no-untyped-call]
+        gathered: Tensor = _GatherRows.apply(rows, shares, self)  # type: ignore[no-untyped-call]
         return gathered
+
+    def all_gather(self, parts: list[Tensor], own: Tensor) -> None:
+        """torch's, of tensors of one shape."""
+        with self._asking():
+            dist.all_gather(parts, own)
+
+    def all_reduce(self, tensor: Tensor) -> None:
+        """torch's sum, in place."""
+        with self._asking():
+            dist.all_reduce(tensor)
+
+    @torch.no_grad()
+    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+        """As the protocol says."""
+        with self._asking():
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """As the protocol says; one message for all of them."""
@@ -108,7 +169,7 @@ class Together:
         if not tensors:
             return
         flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
-        dist.all_reduce(flat)
+        self.all_reduce(flat)
         flat /= self.count
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -117,29 +178,37 @@ class Together:
     def gather_things(self, thing: Thing) -> list[Thing]:
         """As the protocol says; things are pickled."""
         found: list[Any] = [None] * self.count
-        dist.all_gather_object(found, thing)
+        with self._asking():
+            dist.all_gather_object(found, thing)
         return found
+
+    def from_first(self, thing: Thing) -> Thing:
+        """As the protocol says; the thing is pickled."""
+        found = [thing]
+        with self._asking():
+            dist.broadcast_object_list(found, src=0)
+        return found[0]
 
 
 class _GatherRows(torch.autograd.Function):
     """all_gather whose backward sums the gradients of all processes."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, shares: list[slice], rank: int) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, shares: list[slice], others: Together) -> Tensor:
         """Rows of this process -> rows of all, in order."""
-        ctx.own = shares[rank]
+        ctx.own, ctx.others = shares[others.rank], others
         sizes = [share.stop - share.start for share in shares]
         padded = rows.new_zeros(max(sizes), *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in shares]
-        dist.all_gather(parts, padded)
+        others.all_gather(parts, padded)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """Gradient of all rows -> of this process's rows."""
         summed = gradients[0].contiguous().clone()
-        dist.all_reduce(summed)
+        ctx.others.all_reduce(summed)
         return summed[ctx.own], None, None
 
 
@@ -147,37 +216,112 @@ class LeftTheOthersError(HumanCLAPError):
     """Training in a process that left the others after a failure."""
 
 
+def several() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
     """`Alone`, or `Together` where a launcher started several; device: as `TrainingSettings`.
 
-    A process that fails inside the block leaves the others at once, so that they fail too and do
-    not wait for it; else it stays for a next training, and leaves when its interpreter ends.
-    Raises LeftTheOthersError in a process that has left.
+    A process that fails inside the block tells the others why and leaves them at once; they then
+    raise OthersFailedError, and do so too where one is killed or cut off (`watch`). Else it stays
+    for a next training, and leaves when its interpreter ends.
+    Raises LeftTheOthersError in a process that has left, OthersFailedError where not all come.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if not several():
         yield Alone(resolve_device(device))
         return
-    together = _join(device)
+    group = _joined_group()
+    watch = group.watch()
     try:
+        together = group.together(device, watch)
         yield together
-    except BaseException:
+        together.gather_things(None)
+    except BaseException as error:
+        own = f"{group.names[group.rank]} stopped: {str(error) or type(error).__name__}"
+        watch.tell(str(error) if isinstance(error, OthersFailedError) else own)
+        watch.end(failed=True)
+        group.left = True
         _leave()
         raise
+    watch.end(failed=False)
 
 
-def _join(device: str) -> Together:
-    accelerate: Any = require("accelerate", extra="train")
-    # Defaults of its functions are the group there is when it is first imported, which AdamW does.
-    # Imported while there is none, it keeps no reference that would outlive `_leave`.
-    import_module("torch.distributed.nn.functional")
-    together = Together(accelerate.PartialState(cpu=device == "cpu"))
-    if not dist.is_initialized():
+class _Group:
+    """The process group of this interpreter, which outlives a training."""
+
+    def __init__(self) -> None:
+        self._store, self.rank, self.names = meet()
+        self.left = False
+        self._state: Any = None
+        self._blocks = 0
+
+    def watch(self) -> Watch:
+        """Of the next training."""
+        self._blocks += 1
+        store, rank, _ = new_store(JOIN_S)
+        return Watch(store, rank, self.names, self._blocks)
+
+    def together(self, device: str, watch: Watch) -> Together:
+        """Those who train; the first call makes accelerate's process group."""
+        if self._state is None:
+            self._state = self._connected(device)
+        return Together(self._state, self.names, watch)
+
+    def _connected(self, device: str) -> Any:
+        accelerate: Any = require("accelerate", extra="train")
+        # Defaults of its functions are the group there is when it is first imported, which AdamW
+        # does. Imported while there is none, it keeps no reference that would outlive `_leave`.
+        import_module("torch.distributed.nn.functional")
+        _choose_interface()
+        state = accelerate.PartialState(
+            cpu=resolve_device(device) == "cpu",
+            store=self._store,
+            rank=self.rank,
+            world_size=len(self.names),
+            timeout=COLLECTIVE_LIMIT,
+        )
+        atexit.register(_leave)
+        return state
+
+
+_joined: _Group | None = None
+
+
+def _joined_group() -> _Group:
+    global _joined
+    if _joined is None:
+        _joined = _Group()
+    if _joined.left:
         raise LeftTheOthersError(
             "this process left the others after a failure; start all of them anew"
         )
-    atexit.register(_leave)
-    return together
+    return _joined
+
+
+def _choose_interface() -> None:
+    """Let gloo speak from the interface that leads to the first host.
+
+    It takes the one that the host's own name stands for, which on many is the loopback: the other
+    hosts would look for it on themselves. GLOO_SOCKET_IFNAME says otherwise.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    import psutil  # type: ignore[import-untyped]  # accelerate needs it
+
+    first = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(*first, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.connect(address)
+            own = probe.getsockname()[0]
+    except OSError:  # the processes have met there, so it can be reached in some other way
+        return
+    for name, addresses in psutil.net_if_addrs().items():
+        if own in [one.address for one in addresses]:
+            os.environ["GLOO_SOCKET_IFNAME"] = name
 
 
 def _leave() -> None:

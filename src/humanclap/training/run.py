@@ -17,10 +17,11 @@ from humanclap.clap.backbone import Backbone
 from humanclap.clap.cache import default_cache
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.text_account import text_warnings
-from humanclap.errors import InputError, SettingsError
+from humanclap.errors import SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
 from humanclap.scale import RatingScale
+from humanclap.training.agreement import check_alike, open_together
 from humanclap.training.card import model_card
 from humanclap.training.choices import ChoiceExample, sides_of
 from humanclap.training.dataset import Heard
@@ -28,16 +29,16 @@ from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
 from humanclap.training.inputs import Tables, read_splits
 from humanclap.training.loop import Outcome, chosen_by_accuracy, train
 from humanclap.training.met import MetBefore, identities_after, met_before
-from humanclap.training.processes import Processes, processes
+from humanclap.training.processes import processes
 from humanclap.training.reporters import reporters
 from humanclap.training.settings import TrainingSettings
 from humanclap.training.splits import Splits
-from humanclap.training.state import RunFolder, RunState
+from humanclap.training.state import RunFolder
 from humanclap.training.towers import audio_tower, text_tower
 from humanclap.training.validation import (
     ACCURACY,
     FIGURES,
-    cosines,
+    cosines_shared,
     fit_calibration,
     validation_intervals,
 )
@@ -108,8 +109,9 @@ def train_from_tables(
     that a packaged base has too; scale_stated: the settings' rating_scale 0..10 was chosen, and
     mean ratings may all lie in 1..5.
     revision, processor: of the base, as `load_checkpoint` takes them.
-    Under `accelerate launch` the processes train together and the first of them writes. Everything
-    a user can have wrong is refused before the first step: InputError and its kinds.
+    Under torchrun or `accelerate launch` the processes, of one host or several, train together and
+    the first of them writes: only it returns after the checkpoint is there. Everything a user can
+    have wrong is refused before the first step, unlike hosts too: InputError and its kinds.
     """
     check_name(name)
     check_licence(licence)
@@ -124,8 +126,9 @@ def train_from_tables(
         audio_root=audio_root,
         scale_stated=scale_stated,
     )
-    splits = read_splits(tables, settings)
     with processes(settings.device) as others:
+        progress = progress if others.rank == 0 else silent
+        splits = read_splits(tables, settings)
         loaded = load_checkpoint(
             model,
             mn04=mn04,
@@ -145,11 +148,12 @@ def train_from_tables(
         base = base_record(loaded)
         own_name = name or tuned_name(loaded.name, Path(output))
         folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
-        state = _open(folder, others, resume=resume, overwrite=overwrite)
+        check_alike(others, folder.identity, splits, table or str(choices))
+        state = open_together(folder, others, resume=resume, overwrite=overwrite)
         files = _feature_store(features, cache, backbone, base["fingerprint"])
-        audio = audio_tower(backbone, settings, pairs, progress, files=files)
-        text = text_tower(backbone, settings, pairs, files=files)
-        before = cosines(backbone, splits.validated, audio, text)
+        audio = audio_tower(backbone, settings, pairs, progress, files=files, processes=others)
+        text = text_tower(backbone, settings, pairs, files=files, processes=others)
+        before = cosines_shared(backbone, splits.validated, audio, text, others)
         first_epoch = 1 if state is None else state.epoch + 1
         names = log_to if others.rank == 0 else ()
         with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
@@ -163,9 +167,9 @@ def train_from_tables(
                 state=state,
                 processes=others,
                 reporters=logs,
-                progress=progress if others.rank == 0 else silent,
+                progress=progress,
             )
-        after = cosines(backbone, splits.validated, audio, text)
+        after = cosines_shared(backbone, splits.validated, audio, text, others)
         calibration = calibrate(after, splits, settings)
         if others.rank == 0:
             record = training_record(splits, settings, outcome, base, note)
@@ -183,7 +187,6 @@ def train_from_tables(
             card = model_card(trained, simulated=simulated, licence_given=licence is not None)
             save_checkpoint(trained, folder.checkpoint, model_card=card, whole=whole)
             folder.finish()
-        others.gather_things(None)  # the others wait until the checkpoint is there
         return TrainedModel(
             checkpoint=folder.checkpoint,
             splits=splits,
@@ -261,24 +264,6 @@ def _identity(
         "note": note,
         "simulated": simulated,
     }
-
-
-def _open(
-    folder: RunFolder, others: Processes, *, resume: bool, overwrite: bool
-) -> RunState | None:
-    """The first process claims the folder and tells the others what it found."""
-    if others.count == 1:
-        return folder.open(resume=resume, overwrite=overwrite)
-    found: RunState | str | None = None
-    if others.rank == 0:
-        try:
-            found = folder.open(resume=resume, overwrite=overwrite)
-        except InputError as error:
-            found = str(error)
-    found = others.gather_things(found)[0]
-    if isinstance(found, str):
-        raise SettingsError(found)
-    return found
 
 
 def calibrate(

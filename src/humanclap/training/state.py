@@ -117,7 +117,7 @@ class RunFolder:
             saved = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path}: damaged JSON ({error})") from error
-        then, now = _flat(saved), _flat(self.identity)
+        then, now = flat(saved), flat(self.identity)
         unlike = sorted(key for key in {*then, *now} if then.get(key) != now.get(key))
         if unlike:
             named = "; ".join(f"{key} was {then.get(key)!r}, is {now.get(key)!r}" for key in unlike)
@@ -154,11 +154,16 @@ class RunFolder:
         (self.directory / STATE_FILE).unlink(missing_ok=True)
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one of single values.
+
+    >>> flat({"settings": {"epochs": 2}, "note": ""})
+    {'settings.epochs': 2, 'note': ''}
+    """
+    found: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
+            found.update(flat(value, f"{prefix}{key}."))
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            found[f"{prefix}{key}"] = value
+    return found

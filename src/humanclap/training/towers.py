@@ -5,8 +5,9 @@ does not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
@@ -21,8 +22,9 @@ from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.clips import ClipStore, training_window
 from humanclap.training.dataset import Heard
-from humanclap.training.features import FeatureStore, encoded_texts
+from humanclap.training.features import TEXTS_PER_BATCH, FeatureStore, encoded_texts
 from humanclap.training.parameters import encoder_learns
+from humanclap.training.processes import Alone, Processes, share_of
 from humanclap.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -105,29 +107,44 @@ class FrozenTower:
         progress: Progress = silent,
         *,
         files: FeatureStore | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """Encode every distinct clip, or read its features from `files`.
 
-        Raises InputError naming row, file and fault.
+        Of several processes each encodes its share, and all get the features of all. Raises
+        InputError naming row, file and fault.
         """
         self._backbone = cast(Any, backbone)  # has encode_audio, project_audio: `can_keep_features`
-        self._clips: dict[Path, ClipWindows] = {}
-        distinct = {item.path: item for item in reversed(examples)}
         backbone.module().eval()
+        others = processes or Alone()
+        distinct = {item.path: item for item in reversed(examples)}
+        paths = list(
+            distinct
+        )  # in the order of the tables, which hosts have alike, as not the names
+        own = share_of(len(paths), rank=others.rank, count=others.count)
+        encoded = self._encode({path: distinct[path] for path in paths[own]}, progress, files)
+        found = [part for parts in others.gather_things(encoded) for part in parts]
+        self._clips = dict(zip(paths, starmap(ClipWindows, found), strict=True))
+
+    def _encode(
+        self, distinct: Mapping[Path, Heard], progress: Progress, files: FeatureStore | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Features and weights of the windows of each clip."""
         wanted = sorted(distinct)
         kept = {} if files is None else files.read_clips(wanted)
-        for path, tensors in kept.items():
-            self._clips[path] = ClipWindows(tensors["features"], tensors["weights"])
+        found = {path: (item["features"], item["weights"]) for path, item in kept.items()}
         missing = [path for path in wanted if path not in kept]
-        progress(len(self._clips), len(distinct), "clips encoded")
-        encoded = encode_clips(backbone, missing, self._backbone.encode_audio, batch_windows=1)
-        for path, found in zip(missing, encoded, strict=True):
-            if isinstance(found, AudioError):
-                raise InputError(f"{distinct[path].where}: {found}") from found
-            self._clips[path] = found
+        progress(len(found), len(distinct), "clips encoded")
+        encode = self._backbone.encode_audio
+        encoded = encode_clips(self._backbone, missing, encode, batch_windows=1)
+        for path, clip in zip(missing, encoded, strict=True):
+            if isinstance(clip, AudioError):
+                raise InputError(f"{distinct[path].where}: {clip}") from clip
+            found[path] = clip.outputs, clip.weights
             if files is not None:
-                files.keep_clip(path, {"features": found.outputs, "weights": found.weights})
-            progress(len(self._clips), len(distinct), "clips encoded")
+                files.keep_clip(path, {"features": clip.outputs, "weights": clip.weights})
+            progress(len(found), len(distinct), "clips encoded")
+        return [found[path] for path in distinct]
 
     def load(self, examples: Sequence[Heard], places: Sequence[float]) -> AudioInputs:
         """The features of every window of every example's clip; places are not needed."""
@@ -174,17 +191,28 @@ class FrozenTextTower:
     """Encoder output of every caption, computed once; only the projection runs."""
 
     def __init__(
-        self, backbone: Backbone, texts: Sequence[str], *, files: FeatureStore | None = None
+        self,
+        backbone: Backbone,
+        texts: Sequence[str],
+        *,
+        files: FeatureStore | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        """Encode every distinct caption, or read its features from `files`."""
+        """Encode every distinct caption, or read its features from `files`.
+
+        Of several processes each encodes its share, in the batches that one process makes.
+        """
         self._backbone = cast(Any, backbone)  # has encode_text, project_text: `can_keep_features`
         backbone.module().eval()
+        others = processes or Alone()
         distinct = sorted(set(texts))
-        self._features: dict[str, Tensor] = (
-            encoded_texts(distinct, self._encode)
-            if files is None
-            else files.texts(distinct, self._encode)
-        )
+        batches = -(-len(distinct) // TEXTS_PER_BATCH)
+        share = share_of(batches, rank=others.rank, count=others.count)
+        own = distinct[share.start * TEXTS_PER_BATCH : share.stop * TEXTS_PER_BATCH]
+        read = encoded_texts if files is None else files.texts
+        self._features: dict[str, Tensor] = {}
+        for part in others.gather_things(read(own, self._encode)):
+            self._features |= part
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         with torch.no_grad():
@@ -231,14 +259,16 @@ def audio_tower(
     progress: Progress = silent,
     *,
     files: FeatureStore | None = None,
+    processes: Processes | None = None,
 ) -> AudioTower:
     """The audio side for these settings; every clip of `examples` is read once, and so checked.
 
-    files: where features of a frozen encoder are kept between runs. Raises InputError naming row,
+    files: where features of a frozen encoder are kept between runs; processes: those that share
+    the encoding, this one alone where None. Raises InputError naming row,
     file and fault.
     """
     if can_keep_features(backbone, settings):
-        return FrozenTower(backbone, examples, progress, files=files)
+        return FrozenTower(backbone, examples, progress, files=files, processes=processes)
     clips = ClipStore(backbone.sample_rate, memory_bytes=settings.clip_memory_gb * 1e9)
     clips.decode_all(examples, progress)
     return LearningTower(backbone, clips)
@@ -250,8 +280,10 @@ def text_tower(
     examples: Sequence[Heard],
     *,
     files: FeatureStore | None = None,
+    processes: Processes | None = None,
 ) -> TextTower:
     """The text side for these settings; see `audio_tower`."""
     if can_keep_features(backbone, settings, "text"):
-        return FrozenTextTower(backbone, [item.text for item in examples], files=files)
+        texts = [item.text for item in examples]
+        return FrozenTextTower(backbone, texts, files=files, processes=processes)
     return LearningTextTower(backbone)

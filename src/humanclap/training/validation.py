@@ -22,10 +22,9 @@ from humanclap.metrics.bootstrap import (
 from humanclap.metrics.rating_map import LEAST_GROUPS, fit_rating_map, rating_variance
 from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.scale import RatingScale
-from humanclap.training.batches import share_of
 from humanclap.training.choices import ChoiceExample, accuracy, credits
 from humanclap.training.dataset import Example, Heard
-from humanclap.training.processes import Processes
+from humanclap.training.processes import Processes, share_of
 from humanclap.training.splits import Splits
 from humanclap.training.towers import AudioTower, TextTower
 

@@ -1,0 +1,178 @@
+"""`humanclap serve`: scores over HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from humanclap.cli.console import MODEL_HELP, device_option, model_options, progress_bar, remark
+from humanclap.errors import InputError
+from humanclap.extras import require
+
+TOKEN_VARIABLE = "HUMANCLAP_TOKEN"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  humanclap serve
+  humanclap serve --model my-clap/ --host 0.0.0.0 --token-file token.txt
+  curl -F clip=@dog.wav -F text="a dog barks" http://127.0.0.1:8080/v1/score
+"""
+)
+@click.option(
+    "-m",
+    "--model",
+    default="mini",
+    show_default=True,
+    help=f"Model to score with: {MODEL_HELP}",
+)
+@model_options
+@device_option
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "int8"]),
+    default="fp32",
+    help="Precision of the model's arithmetic, as in humanclap score; part of the signature.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["torch", "openvino", "onnxruntime"]),
+    default="torch",
+    help="What runs a transformers CLAP's audio tower; part of the signature.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Number of CPU threads.  [default: torch's choice]",
+)
+@click.option("--host", default="127.0.0.1", help="Address to listen on; others need a token.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"File with the token that clients must show.  [default: {TOKEN_VARIABLE}, else none]",
+)
+@click.option(
+    "--batch-windows",
+    type=click.IntRange(min=1),
+    default=32,
+    help="Windows of 10 s that are scored together at most; never changes a score.",
+)
+@click.option(
+    "--batch-wait-ms",
+    type=click.FloatRange(0, 1000),
+    default=5.0,
+    help="Longest wait of a clip for others to be scored with.",
+)
+@click.option(
+    "--max-body-mb", "body_mb", type=float, default=128.0, help="Megabytes of a request's body."
+)
+@click.option(
+    "--max-pairs", "pairs", type=click.IntRange(min=1), default=256, help="Pairs of one request."
+)
+@click.option(
+    "--max-audio-s",
+    "audio_s",
+    type=float,
+    default=3600.0,
+    help="Seconds of audio of one request, all clips together.",
+)
+@click.option(
+    "--max-clip-s", "clip_s", type=float, default=600.0, help="Seconds of audio of one clip."
+)
+@click.option(
+    "--max-waiting-clips",
+    "waiting_clips",
+    type=click.IntRange(min=1),
+    default=1024,
+    help="Clips of all requests that may wait; beyond them the answer is 429.",
+)
+@click.option(
+    "--max-waiting-mb",
+    "waiting_mb",
+    type=float,
+    default=1024.0,
+    help="Megabytes of bodies that may wait; beyond them the answer is 429.",
+)
+@click.option(
+    "--timeout-s", type=float, default=120.0, help="Longest time from a request to its answer."
+)
+@click.option(
+    "--stall-s",
+    type=float,
+    default=10.0,
+    help="Longest wait for the head of a request, and between parts of its body.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Do not print the address.")
+def serve(
+    model: str,
+    mn04: Path | None,
+    offline: bool,
+    revision: str | None,
+    processor: str | None,
+    device: str,
+    precision: str,
+    engine: str,
+    threads: int | None,
+    token_file: Path | None,
+    quiet: bool,
+    **limits: Any,
+) -> None:
+    """Score over HTTP.
+
+    POST /v1/score takes sound files with their texts as a form, as JSON or, leanest, as a
+    safetensors file, and gives the fields that humanclap score writes. /v1/model tells the
+    signature and the limits, /openapi.json describes all of it, /health/live and /health/ready are
+    for probes, /metrics is for Prometheus. humanclap.serving.Client is the client in Python. Clips
+    of requests that come together are scored together. What finds no room is answered 429 with
+    Retry-After. SIGTERM or Ctrl-C stops it when all it took is answered; a second one at once.
+    """
+    for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
+        require(module, extra="serve")
+    from humanclap.clap.device import use_threads
+    from humanclap.scoring.settings import ScoringSettings
+    from humanclap.scoring.staged import StagedCLAP
+    from humanclap.serving.server import serve as run
+    from humanclap.serving.settings import ServiceSettings
+
+    settings = ServiceSettings(token=_token(token_file), **limits)
+    if threads:
+        use_threads(threads)
+    scoring = ScoringSettings(
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]
+        cache=False,
+    )
+    with progress_bar("fetching", quiet=quiet) as progress:
+        scorer = StagedCLAP.from_pretrained(
+            model,
+            settings=scoring,
+            mn04=mn04,
+            offline=offline,
+            revision=revision,
+            processor=processor,
+            progress=progress,
+        )
+    run(scorer, settings, started=lambda url: _tell(url, scorer.signature, quiet))
+
+
+def _tell(url: str, signature: str, quiet: bool) -> None:
+    remark(f"serving {signature} on {url}", quiet=quiet)
+
+
+def _token(file: Path | None) -> str | None:
+    """The token of the file, else of the environment; None where there is neither."""
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: the token cannot be read ({error})") from error
+    if not token:
+        raise InputError(f"{file}: holds no token; such as: openssl rand -hex 24 > {file}")
+    return token

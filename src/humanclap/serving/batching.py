@@ -1,0 +1,310 @@
+"""Clips of many requests, decoded by a few threads and scored together by one with the model."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import soundfile
+
+from humanclap.audio.ahead import reading_threads
+from humanclap.audio.decode import SoundBytes
+from humanclap.audio.load import Waveform
+from humanclap.errors import AudioError, InputError
+from humanclap.records import Score
+from humanclap.scoring.staged import Decoded, StagedCLAP
+from humanclap.serving.metrics import Metrics
+from humanclap.serving.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""Hz; what a recording may have. Resampling from rates far off takes minutes and gigabytes."""
+_READY_BATCHES = 4
+"""Decoders wait while so many batches of decoded windows are ready."""
+_MOST_RETRY_S = 600
+_WEIGHT = 0.2
+"""Of the newest batch in the moving average of the seconds a clip takes."""
+
+Clip = SoundBytes | Waveform
+
+
+class BusyError(Exception):
+    """No more work is taken now; it may be in `retry_s` seconds."""
+
+    def __init__(self, retry_s: int, reason: str) -> None:
+        self.retry_s = retry_s
+        super().__init__(f"{reason}; try again in {retry_s} s")
+
+
+class TooLongError(InputError):
+    """The clips of one request are longer together than the service takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A pair that was scored; fault: what of it cannot be used, `audio` or `text`."""
+
+    score: Score
+    fault: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request: its clips, the texts of each, and where its answers go.
+
+    done: the answers, those of each clip together. gone: nobody waits for it any more.
+    """
+
+    clips: Sequence[Clip]
+    texts: Sequence[Sequence[str]]
+    done: Future[list[list[Answer]]] = field(default_factory=Future)
+    gone: bool = False
+    seconds: float = 0.0
+    answers: list[list[Answer]] = field(default_factory=list)
+    left: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """One clip of a job on its way."""
+
+    job: Job
+    place: int
+    decoded: Decoded | None = None
+
+
+class Batcher:
+    """Takes jobs, and scores the clips of all of them in batches; see `ServiceSettings`.
+
+    A clip's score does not depend on the batch it is in. `arriving` counts requests that are being
+    received: while there are any, a small batch waits for them.
+    """
+
+    def __init__(self, scorer: StagedCLAP, settings: ServiceSettings, metrics: Metrics) -> None:
+        self._scorer = scorer
+        self._settings = settings
+        self._metrics = metrics
+        self._changed = threading.Condition()
+        self._ready: deque[_Item] = deque()
+        self._ready_windows = 0
+        self._waiting = 0
+        self._undecoded = 0
+        self._stopped = False
+        self._clip_s = 0.05
+        self._busy_since = 0.0
+        self.arriving = 0
+        threads = settings.decoders or reading_threads()
+        self._decoders = ThreadPoolExecutor(threads, "humanclap-decode")
+        self._worker = threading.Thread(target=self._work, name="humanclap-model", daemon=True)
+        self._worker.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes work."""
+        return self._worker.is_alive() and not self._stopped
+
+    def retry_s(self, clips: int) -> int:
+        """Whole seconds until so many of the clips that wait now will be scored, as it looks."""
+        return min(_MOST_RETRY_S, max(1, math.ceil(min(clips, self._waiting) * self._clip_s)))
+
+    def submit(self, job: Job) -> None:
+        """Take a job; raises BusyError where its clips find no room, or would wait too long."""
+        count = len(job.clips)
+        job.left = count
+        job.done.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        job.answers = [[] for _ in range(count)]
+        with self._changed:
+            self._check_room(count)
+            if not self._waiting:
+                self._busy_since = time.perf_counter()
+            self._waiting += count
+            self._undecoded += count
+            self._metrics.waiting.set(self._waiting)
+        for place in range(count):
+            self._decoders.submit(self._decode, _Item(job, place))
+
+    def _check_room(self, count: int) -> None:
+        if self._stopped:
+            raise BusyError(1, "the service is stopping")
+        over = self._waiting + count - self._settings.waiting_clips
+        if over > 0:
+            raise BusyError(self.retry_s(over), f"{self._waiting} clips are waiting")
+        late_s = (self._waiting + count) * self._clip_s - self._settings.timeout_s
+        if late_s > 0 and self._waiting:
+            clips = math.ceil(late_s / self._clip_s)
+            reason = f"{self._waiting} clips are waiting, and this request would time out"
+            raise BusyError(self.retry_s(clips), reason)
+
+    def stop(self) -> None:
+        """Finish what was taken, and end the threads."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._decoders.shutdown()
+        self._worker.join()
+
+    # -- in the threads that decode ------------------------------------------------------------
+
+    def _decode(self, item: _Item) -> None:
+        most_ready = _READY_BATCHES * self._settings.batch_windows
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready_windows < most_ready or item.job.gone)
+        job = item.job
+        if not job.gone:
+            begin = time.perf_counter()
+            item.decoded = self._decoded(job, job.clips[item.place])
+            self._metrics.decode_s.observe(time.perf_counter() - begin)
+        with self._changed:
+            self._undecoded -= 1
+            if item.decoded is not None:
+                self._ready.append(item)
+                self._ready_windows += len(item.decoded.windows)
+            else:
+                self._leave(1)
+            self._changed.notify_all()
+
+    def _decoded(self, job: Job, clip: Clip) -> Decoded:
+        """The clip's windows, or why there are none; whatever a file does to its decoder."""
+        clip_s = 0.0
+
+        def hear(block_s: float) -> None:
+            nonlocal clip_s
+            clip_s += block_s
+            if clip_s > self._settings.clip_s:
+                raise AudioError(
+                    clip.name, f"is longer than the {self._settings.clip_s:g} s taken of a clip"
+                )
+            with self._changed:
+                job.seconds += block_s
+            if job.seconds > self._settings.audio_s:
+                self._refuse_long(job)
+            if job.gone:
+                raise AudioError(clip.name, "nobody waits for it")
+
+        try:
+            _check_rate(clip)
+            return self._scorer.decode(clip, told=hear)
+        except AudioError as error:
+            return Decoded(name=clip.name, error=error)
+        except Exception as error:  # a decoder that fails in a new way is the clip's fault too
+            log.exception("a clip cannot be decoded")
+            told = AudioError(clip.name, f"cannot be decoded ({type(error).__name__})")
+            return Decoded(name=clip.name, error=told)
+
+    def _refuse_long(self, job: Job) -> None:
+        job.gone = True
+        with self._changed:
+            if not job.done.done():
+                job.done.set_exception(
+                    TooLongError(
+                        f"the clips are longer together than the {self._settings.audio_s:g} s "
+                        "taken of a request; send fewer at once"
+                    )
+                )
+
+    # -- in the thread of the model ------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            asked = [item for item in batch if not item.job.gone]
+            try:
+                answers = self._scored(asked)
+            except Exception as error:
+                log.exception("a batch cannot be scored")
+                self._count(batch)
+                self._fail(asked, error)
+                continue
+            self._count(batch)
+            for item, of_clip in zip(asked, answers, strict=True):
+                item.job.answers[item.place] = of_clip
+                self._finish(item.job)
+
+    def _count(self, batch: Sequence[_Item]) -> None:
+        """The clips of a batch wait no more; how long did each take?"""
+        with self._changed:
+            now = time.perf_counter()
+            took_s = (now - self._busy_since) / len(batch)
+            self._clip_s += _WEIGHT * (took_s - self._clip_s)
+            self._busy_since = now
+            self._leave(len(batch))
+
+    def _next(self) -> list[_Item] | None:
+        """The clips of the next batch; None at the end."""
+        most = self._settings.batch_windows
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or (self._stopped and not self._waiting))
+            until = time.monotonic() + self._settings.batch_wait_ms / 1000
+            while self._ready_windows < most and (self._undecoded or self.arriving):
+                left_s = until - time.monotonic()
+                if left_s <= 0 or not self._changed.wait(left_s):
+                    break
+            batch: list[_Item] = []
+            count = 0
+            while self._ready and (not batch or count < most):
+                item = self._ready.popleft()
+                batch.append(item)
+                count += len(item.decoded.windows) if item.decoded else 0
+            self._ready_windows -= count
+            self._changed.notify_all()
+        if batch:
+            self._metrics.batch_windows.observe(count)
+        return batch or None
+
+    def _scored(self, asked: Sequence[_Item]) -> list[list[Answer]]:
+        clips = [item.decoded for item in asked if item.decoded is not None]
+        texts = [item.job.texts[item.place] for item in asked]
+        found = []
+        for clip, rows in zip(clips, self._scorer.score_decoded(clips, texts), strict=True):
+            self._metrics.audio_s.inc(clip.seconds)
+            found.append([Answer(row, _fault(row, clip)) for row in rows])
+        return found
+
+    def _finish(self, job: Job) -> None:
+        with self._changed:
+            job.left -= 1
+            if job.left == 0 and not job.done.done():
+                job.done.set_result(job.answers)
+
+    def _fail(self, batch: Sequence[_Item], error: Exception) -> None:
+        with self._changed:
+            for item in batch:
+                item.job.gone = True
+                if not item.job.done.done():
+                    item.job.done.set_exception(error)
+
+    def _leave(self, count: int) -> None:
+        """So many clips wait no more; called with the lock held."""
+        self._waiting -= count
+        self._metrics.waiting.set(self._waiting)
+        self._changed.notify_all()
+
+
+def _check_rate(clip: Clip) -> None:
+    """Raise AudioError for a rate that no recording has; what cannot be opened is told later."""
+    if isinstance(clip, Waveform):
+        rate = clip.sample_rate
+    else:
+        try:
+            rate = soundfile.info(io.BytesIO(clip.data)).samplerate
+        except (soundfile.SoundFileError, TypeError):
+            return
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioError(
+            clip.name,
+            f"has a sample rate of {rate} Hz; this service takes {LOWEST_RATE:,} to "
+            f"{HIGHEST_RATE:,} Hz",
+        )
+
+
+def _fault(row: Score, clip: Decoded) -> str | None:
+    if row.error is None:
+        return None
+    return "audio" if clip.error is not None and row.error == clip.error.reason else "text"
