@@ -117,7 +117,7 @@ def coverage(studies: int = 1000, captions: int = 1000, clips: int = 3) -> dict[
         metric, human = (both @ spread.T / 2**0.5).T
         found = agreement_influence(metric, human, nothing, codes, 0.0).intervals(0.95)
         for name, true in truth.items():
-            held[name] += found[name].low <= true <= found[name].high
+            held[name] += int(found[name].low <= true <= found[name].high)
     return {"studies": studies, "captions": captions, "pairs": n, "held": held}
 
 
