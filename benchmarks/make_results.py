@@ -19,6 +19,7 @@ from typing import Any
 
 import choice_results
 import gate_results
+import large_results
 import people_results
 import reproduce_results
 import reward_results
@@ -683,6 +684,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "bootstrap_speed",
         "python benchmarks/bootstrap_speed.py",
         judging("bootstrap_speed"),
+    ),
+    (
+        "A million pairs (simulated)",
+        "large_tables",
+        "python benchmarks/large_tables.py",
+        large_results.markdown,
     ),
     (
         "A leaderboard over demo pages",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
+LARGE_FILE_BYTES = 20_000_000
 _NAMED = 5
 _START = 40
 """Characters of a text that a warning shows."""
@@ -304,6 +305,13 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+def tell_reading(paths: Sequence[Path], *, quiet: bool) -> None:
+    """Say on stderr which large tables are about to be read, which takes a while."""
+    for path in paths:
+        if path.is_file() and path.stat().st_size > LARGE_FILE_BYTES:
+            remark(f"reading {path} ({path.stat().st_size / 1e6:,.0f} MB)", quiet=quiet)
 
 
 @contextmanager
