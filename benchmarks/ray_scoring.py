@@ -8,9 +8,9 @@ commands with `--no-cache`, `mini`, one thread a process.
 
 speed: `humanclap score` of each half in two processes at once, and `--runner ray --workers 2` of
 the whole, from start to end, in turns. memory: the sum of the proportional set sizes of Ray's
-process tree, sampled every second, at --small and at --pairs. kills: SIGKILL for a scoring worker
-at a fifth, two and three fifths of the parts, for the driver at four; the same command again; rows
-and scores against the run of before.
+process tree, sampled every two seconds, at --small and, during speed's run, at --pairs. kills:
+SIGKILL for a scoring worker at a fifth, two and three fifths of the parts, for the driver at four;
+the same command again; rows and scores against speed's run, which nobody killed.
 
 Prints the outcome and writes benchmarks/results/ray_scoring.json after each part; a part that is
 there for these sizes is not done again (--restart).
@@ -117,7 +117,7 @@ def speed(work: Path, count: int, rounds: int) -> Result:
             finish(process)
         local_s.append(time.monotonic() - began)
         began = time.monotonic()
-        finish(start([*on_ray(manifest, work / "ray.parquet"), "--restart"]))
+        held = watched(start([*on_ray(manifest, work / "ray.parquet"), "--restart"]))
         ray_s.append(time.monotonic() - began)
         print(f"round {turn + 1}: local {local_s[-1]:.1f} s, Ray {ray_s[-1]:.1f} s", flush=True)
     local = [score for output in outputs for score in read_scores(output)]
@@ -131,6 +131,7 @@ def speed(work: Path, count: int, rounds: int) -> Result:
         "ratio": [a / b for a, b in zip(local_s, ray_s, strict=True)],
         "same_rows": same_rows,
         "greatest_difference": max(differences),
+        "pss": held,
     }
 
 
@@ -167,32 +168,32 @@ def proportional_mb(pids: list[int]) -> float:
     return total / 1024
 
 
-def memory(work: Path, counts: tuple[int, ...]) -> Result:
-    """Peak and median memory of the process tree at each number of pairs."""
-    found = {}
-    for count in counts:
-        process = start([*on_ray(prepare(work, count), work / f"memory-{count}"), "--restart"])
-        samples = []
-        while process.poll() is None:
-            samples.append(proportional_mb(list(tree(process.pid))))
-            time.sleep(1.0)
-        finish(process)
-        found[str(count)] = {
-            "peak_mb": max(samples),
-            "median_of_second_half_mb": median(samples[len(samples) // 2 :]),
-            "samples": len(samples),
-        }
-        print(f"{count} pairs: {found[str(count)]}", flush=True)
-    return {"pss": found}
+def watched(process: subprocess.Popen[bytes]) -> Result:
+    """Peak and median memory of the process tree until it ends."""
+    samples = []
+    while process.poll() is None:
+        samples.append(proportional_mb(list(tree(process.pid))))
+        time.sleep(2.0)
+    finish(process)
+    return {
+        "peak_mb": max(samples),
+        "median_of_second_half_mb": median(samples[len(samples) // 2 :]),
+        "samples": len(samples),
+    }
+
+
+def memory(work: Path, small: int) -> Result:
+    """Memory at a small number of pairs; that at the whole number was seen by `speed`."""
+    manifest = prepare(work, small)
+    return {"pss": watched(start([*on_ray(manifest, work / "memory.parquet"), "--restart"]))}
 
 
 def kills(work: Path, count: int) -> Result:
     """Three workers and one driver killed; then the same command, and the rows of both runs."""
     manifest = prepare(work, count)
-    whole, broken = work / "whole.parquet", work / "broken.parquet"
+    whole, broken = work / "ray.parquet", work / "broken.parquet"
     rows = max(1, count // KILL_SHARDS)
     broken_run = [*on_ray(manifest, broken), "--shard-rows", str(rows)]
-    finish(start([*on_ray(manifest, whole), "--restart"]))
     process = start([*broken_run, "--restart"])
     parts = Path(f"{broken}.parts")
     shards = -(-count // rows)
@@ -232,10 +233,11 @@ def kills(work: Path, count: int) -> Result:
 
 def markdown(result: Result) -> list[str]:
     """The section of RESULTS.md."""
-    fast, held, broken = result["speed"], result["memory"]["pss"], result["kills"]
+    fast, broken = result["speed"], result["kills"]
+    held = {result["sizes"]["small"]: result["memory"]["pss"], fast["pairs"]: fast["pss"]}
     rounds = ", ".join(f"{ratio:.2f}" for ratio in fast["ratio"])
     rows = [
-        [f"{int(pairs):,}", f"{one['peak_mb']:,.0f}", f"{one['median_of_second_half_mb']:,.0f}"]
+        [f"{pairs:,}", f"{one['peak_mb']:,.0f}", f"{one['median_of_second_half_mb']:,.0f}"]
         for pairs, one in held.items()
     ]
     return [
@@ -247,7 +249,7 @@ def markdown(result: Result) -> list[str]:
         f"over theirs {median(fast['ratio']):.2f} (rounds: {rounds}). Greatest difference of a "
         f"score: {fast['greatest_difference']:.0e}.",
         "",
-        "Memory of the whole process tree (sum of proportional set sizes, sampled every second):",
+        "Memory of the whole process tree (sum of proportional set sizes, every two seconds):",
         "",
         *table(["pairs", "peak, MB", "median of the second half, MB"], rows),
         "",
@@ -278,7 +280,7 @@ def main() -> None:
     result["processors"] = len(os.sched_getaffinity(0))
     ways = {
         "speed": lambda: speed(options.work, options.pairs, options.rounds),
-        "memory": lambda: memory(options.work, (options.small, options.pairs)),
+        "memory": lambda: memory(options.work, options.small),
         "kills": lambda: kills(options.work, options.pairs),
     }
     for name in options.only or PARTS:
