@@ -10,7 +10,7 @@ Source: non-inferiority by confidence bound, e.g. CONSORT extension, Piaggio et 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,8 @@ def gate(
         baseline_failed=len(
             _failed(baseline, [pair.baseline_system for pair in found]) if baseline else []
         ),
-        left_out=_distinct(text for pair in found for text in pair.left_out),
-        unscored=_distinct(text for pair in found for text in pair.unscored),
+        left_out=tuple(dict.fromkeys(text for pair in found for text in pair.left_out)),
+        unscored=tuple(dict.fromkeys(text for pair in found for text in pair.unscored)),
         worst=_worst(found, settings),
         identical=baseline is not None
         and all(pair.prompts and (pair.new == pair.baseline).all() for pair in found),
@@ -234,7 +234,3 @@ def _signature(
 
 def _place(table: GateTable, row: GateRow) -> str:
     return f"{table.where}:{row.line} {row.score.audio} | {row.score.text}: {row.score.met}"
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))

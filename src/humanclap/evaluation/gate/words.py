@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from humanclap.errors import listed
 from humanclap.evaluation.gate.found import Check, Gate, PromptChange, Verdict
 from humanclap.evaluation.noted import noted_in_words
+from humanclap.evaluation.words import counted
 from humanclap.typeset import markdown_cell, markdown_table
 
 FEW_PROMPTS = 50
@@ -109,11 +110,6 @@ def _about(count: float) -> str:
     if count > MANY:
         return f"More than {MANY:,} prompts"
     return f"About {count:,.0f} prompts in all"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 prompt`, `2,000 prompts`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _clips_failed(gate: Gate) -> str:
