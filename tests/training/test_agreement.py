@@ -120,6 +120,7 @@ def test_the_others_are_told_why_a_process_stopped_and_the_first_word_counts(two
 
 
 def test_what_a_process_told_is_believed_before_its_silence(two, clock):
+    clock.sleep(2)
     clock.alive.pop()
     clock.sleep(10)
     two[1].tell("rank 1 (host-b) stopped: disk full")
@@ -134,6 +135,14 @@ def test_a_process_without_beats_is_named(two, clock):
     assert two[0].why(RuntimeError("closed")) == GONE
     assert two[0]._silent(60) == ""
     clock.sleep(60)
+    assert two[0]._silent(60) == GONE
+
+
+def test_a_process_that_comes_late_to_a_next_training_is_waited_for(two, clock):
+    clock.alive.pop()
+    clock.sleep(500)
+    assert two[0]._silent(60) == ""
+    clock.sleep(161)
     assert two[0]._silent(60) == GONE
 
 

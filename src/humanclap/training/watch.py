@@ -119,7 +119,8 @@ class Watch:
         self._lost_s = seconds_of("HUMANCLAP_LOST_S", LOST_S)
         self._over = threading.Event()
         now = time.monotonic()
-        self._heard = {other: (b"", now) for other in range(len(names)) if other != rank}
+        due = now + _join_s()  # others may come later than this one to a next training
+        self._heard = {other: (b"", due) for other in range(len(names)) if other != rank}
         self._answered = now
         self._trouble = ""
         for work in (self._beat, self._guard):
@@ -153,6 +154,7 @@ class Watch:
 
     def _beat(self) -> None:
         try:
+            self._exchange()
             while not self._over.wait(BEAT_S):
                 self._exchange()
         except RuntimeError:
