@@ -69,8 +69,8 @@ USUAL = {
 RESULTS = {"rating": "listening_load.json", "clips": "listening_load_choices.json"}
 
 
-def make_study(folder: Path, settings: argparse.Namespace) -> Path:
-    """A study whose clips are a tenth of a second of noise."""
+def make_study(folder: Path, settings: argparse.Namespace, where: str = "") -> Path:
+    """A study whose clips are a tenth of a second of noise; where: a database's URL, or a file."""
     if settings.trial == "clips":
         return make_comparisons(folder, settings)
     generator = np.random.default_rng(0)
@@ -81,7 +81,7 @@ def make_study(folder: Path, settings: argparse.Namespace) -> Path:
         pairs.append(Pair(audio=name, text=f"caption {number}", system=f"system {number % 5}"))
     path = folder / "study.sqlite"
     design = DESIGN.format(ratings=settings.ratings, session=settings.session)
-    create_study(str(path), design_text=design, pairs=pairs, audio_root=folder)
+    create_study(where or str(path), design_text=design, pairs=pairs, audio_root=folder)
     return path
 
 
@@ -108,7 +108,7 @@ def make_comparisons(folder: Path, settings: argparse.Namespace) -> Path:
 class Server:
     """`humanclap listen serve` in a process that can be killed."""
 
-    def __init__(self, study: Path) -> None:
+    def __init__(self, study: Path | str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -135,6 +135,12 @@ class Server:
         """SIGKILL: no handler runs, nothing is flushed."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End as an operator does."""
+        if self._process is not None:
+            self._process.terminate()
             self._process.wait()
 
 

@@ -19,9 +19,11 @@ from typing import Any
 
 import choice_results
 import gate_results
+import large_results
 import people_results
 import reproduce_results
 import reward_results
+import scale_results
 from results_text import table
 
 HERE = Path(__file__).parent
@@ -291,6 +293,14 @@ def _times(found: Result) -> str:
     return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
 
 
+def ray_scoring(result: Result) -> list[str]:
+    """Scoring on Ray, rendered by its own script."""
+    sys.path.insert(0, str(HERE))
+    from ray_scoring import markdown
+
+    return markdown(result)
+
+
 def scoring_speed(result: Result) -> list[str]:
     """Scoring against transformers' pipeline, and memory on long work."""
     found, work, encoder = result["compared"], result["long_work"], result["encoder"]
@@ -382,42 +392,6 @@ def listening_load_choices(result: Result) -> list[str]:
         f"systems: {', '.join(counts)} ({len(total)} pairs of systems). The system named first "
         f"stood at A in {shares[0]:.3f} to {shares[-1]:.3f} of them. Comparisons by how much more "
         f"often one side stood at A than the other: {leads}.",
-    ]
-
-
-def service_load(result: Result) -> list[str]:
-    """A scoring service under clients, beside batch scoring."""
-    rates, cpu = result["clips_per_s"], result["clips_per_cpu_s"]
-    rows = [
-        [
-            title,
-            f"{found['service']:.1f}",
-            f"{found['batch']:.1f} ({' and '.join(f'{x:.1f}' for x in found['batch_runs'])})",
-            f"{found['service'] / found['batch']:.2f}",
-        ]
-        for title, found in (("clips a second", rates), ("clips a CPU second of its own", cpu))
-    ]
-    codes = ", ".join(f"{n:,} × {code}" for code, n in sorted(result["codes"].items()))
-    latency = ", ".join(f"{name} {s:.2f} s" for name, s in result["latency_s"].items())
-    memory, seconds = result["memory_mb"], result["cpu_s"]
-    hostile = ", ".join(
-        f"{name} ({'/'.join(sorted(codes_of))})" for name, codes_of in result["hostile"].items()
-    )
-    return [
-        f"{result['clients']} clients in a closed loop for {result['minutes']:g} minutes, "
-        f"{result['clips']} files of 5-10 s at 16 to 48 kHz, `mini` on {result['processors']} CPU "
-        f"cores that clients and service share (load average after: {result['load'][0]:.1f}). "
-        f"Answers: {codes}. Latency: {latency}. Greatest difference of a score to `score_pairs`: "
-        f"{result['greatest_difference']:.1e}.",
-        "",
-        *table(["", "service", "`score_pairs` (before and after)", "ratio"], rows),
-        "",
-        f"CPU seconds: service {seconds['service']:.0f}, clients {seconds['clients']:.0f}. "
-        f"{result['windows_a_batch']:.1f} windows a batch. Resident memory of the service: "
-        f"{memory['first_half']:.0f} MB on average in the first half, "
-        f"{memory['second_half']:.0f} MB in the second, {memory['most']:.0f} MB at most. Exit code "
-        f"after SIGTERM: {result['exit_code']}. Hostile requests sent meanwhile, and their "
-        f"answers: {hostile}.",
     ]
 
 
@@ -712,6 +686,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         judging("bootstrap_speed"),
     ),
     (
+        "A million pairs (simulated)",
+        "large_tables",
+        "python benchmarks/large_tables.py",
+        large_results.markdown,
+    ),
+    (
         "A leaderboard over demo pages",
         "tta_leaderboard",
         "python benchmarks/tta_leaderboard.py SHARED/data/tta-demos --mn04 MN04",
@@ -736,6 +716,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         scoring_speed,
     ),
     (
+        "Scoring on Ray",
+        "ray_scoring",
+        "python benchmarks/ray_scoring.py --work FOLDER",
+        ray_scoring,
+    ),
+    (
         "The metric's overhead",
         "metric_overhead",
         "python benchmarks/metric_overhead.py",
@@ -757,7 +743,19 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "A scoring service under load",
         "service_load",
         "python benchmarks/service_load.py --minutes 5",
-        service_load,
+        scale_results.service_load,
+    ),
+    (
+        "Planning: a million and a billion pairs (a farm simulated)",
+        "cluster_plan",
+        "python benchmarks/cluster_plan.py",
+        scale_results.cluster_plan,
+    ),
+    (
+        "A study in PostgreSQL, many listeners (simulated)",
+        "listening_scale",
+        "python benchmarks/listening_scale.py",
+        scale_results.listening_scale,
     ),
     (
         "Against laion_clap",

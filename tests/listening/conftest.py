@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from .browser import Listener, Served
+    from .postgres_server import PostgresServer
 
 MakeStudy = Callable[..., Study]
 
@@ -77,6 +78,19 @@ def make_study(tmp_path: Path, clips: tuple[Path, list[Pair]]) -> Iterator[MakeS
     yield make
     for study in opened:
         study.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests that need one."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra listen-postgres)")
+    from .postgres_server import NoServerError, postgres_server
+
+    try:
+        with postgres_server() as running:
+            yield running
+    except NoServerError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -9,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -17,7 +19,7 @@ from humanclap.listening.app import serving
 from humanclap.listening.bots import Browser
 from humanclap.listening.database import rows
 from humanclap.listening.study import Study, create_study, open_study
-from humanclap.listening.web.guard import RateLimit
+from humanclap.listening.web.guard import MOST_WAITING, Guard, RateLimit
 from humanclap.listening.web.settings import ServeSettings
 
 from .conftest import DESIGN
@@ -292,6 +294,40 @@ def test_a_client_that_asks_too_often_has_to_wait() -> None:
     limit = RateLimit(3)
     assert [limit.allows("one") for _ in range(5)] == [True, True, True, False, False]
     assert limit.allows("another")
+
+
+def test_a_server_that_has_enough_to_do_says_so_at_once() -> None:
+    held = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await held.wait()
+
+    async def ask(guard: Guard, path: str) -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": b"",
+                 "headers": [(b"host", b"localhost")], "client": ("192.0.2.1", 1)}  # fmt: skip
+        await guard(scope, held.wait, send)
+        return sent
+
+    async def crowd() -> None:
+        guard = Guard(slow, ServeSettings(admin_token=TOKEN))
+        waiting = [asyncio.create_task(ask(guard, "/trial")) for _ in range(MOST_WAITING)]
+        await asyncio.sleep(0)
+        refused = (await ask(guard, "/trial"))[0]
+        assert refused["status"] == 503
+        assert (b"retry-after", b"10") in refused["headers"]
+        alive = asyncio.create_task(ask(guard, "/health"))
+        await asyncio.sleep(0)
+        held.set()
+        assert await alive == []
+        await asyncio.gather(*waiting)
+        assert await ask(guard, "/trial") == []
+
+    asyncio.run(crowd())
 
 
 def test_too_many_logins_are_refused(tmp_path: Path, clips) -> None:

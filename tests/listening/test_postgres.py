@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,42 +21,13 @@ from humanclap.listening.study import create_study, open_study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import DESIGN
+from .postgres_server import PostgresServer
 from .test_comparisons import CLIPS, of_clips
 
 
-def _binaries() -> Path | None:
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return next((place for place in reversed(places) if (place / "initdb").exists()), None)
-
-
-def _as_server_user(*command: object) -> None:
-    """PostgreSQL does not run as root: then as the user its package made."""
-    words = [str(word) for word in command]
-    if os.geteuid() == 0:
-        words = ["runuser", "-u", "postgres", "--", *words]
-    subprocess.run(words, check=True, capture_output=True, cwd="/")
-
-
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    with tempfile.TemporaryDirectory(prefix="humanclap-pg-") as name:
-        folder, data = Path(name), Path(name) / "data"
-        folder.chmod(0o777)
-        try:
-            _as_server_user(binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres")
-        except (subprocess.CalledProcessError, OSError) as error:
-            pytest.skip(f"PostgreSQL cannot be started here: {error}")
-        options = f"-c listen_addresses= -c unix_socket_directories={name}"
-        _as_server_user(binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l",
-                        folder / "log", "start")  # fmt: skip
-        try:
-            yield f"postgresql+psycopg://postgres@/postgres?host={name}"
-        finally:
-            _as_server_user(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_database()
 
 
 def test_a_study_by_url_is_filled_steered_and_exported_as_in_sqlite(

@@ -6,7 +6,8 @@ import os
 import secrets
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -185,7 +186,19 @@ def _write_starter(design: Path, trial: str, quiet: bool) -> None:
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the clips' copies.  [default: beside STUDY]",
+    help="Folder of the clips' copies.  [default: beside STUDY; of a URL, a temporary one]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Server processes on the port; more than one needs a study in PostgreSQL.",
+)
+@click.option(
+    "--admin-token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File whose first line is the admin token.  [default: HUMANCLAP_ADMIN_TOKEN]",
 )
 @click.option("--allow-simulated", is_flag=True, help="Let bots mark themselves as simulated.")
 @click.option(
@@ -201,22 +214,29 @@ def _write_starter(design: Path, trial: str, quiet: bool) -> None:
     type=click.IntRange(min=1),
     default=3000,
     show_default=True,
-    help="Most requests one client address may make in a minute.",
+    help="Most requests one client address may make in a minute, of each worker.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(
-    study: str, audio_root: Path | None, cache: Path | None, quiet: bool, **options: Any
+    study: str,
+    audio_root: Path | None,
+    cache: Path | None,
+    admin_token_file: Path | None,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Serve STUDY to listeners, and its admin page at /admin.
 
-    The admin token is taken from HUMANCLAP_ADMIN_TOKEN, or made anew and printed. The limits are
-    per client address.
+    The admin token is taken from --admin-token-file or HUMANCLAP_ADMIN_TOKEN, or made anew and
+    printed; servers of one study on several hosts need the same. The limits are per client address.
     """
     from humanclap.listening.app import serve as serve_app
     from humanclap.listening.study import open_study
     from humanclap.listening.web.settings import ServeSettings
 
     given = os.environ.get(TOKEN_VARIABLE)
+    if admin_token_file is not None:
+        given = admin_token_file.read_text(encoding="utf-8").partition("\n")[0].strip()
     settings = ServeSettings(admin_token=given or secrets.token_urlsafe(18), **options)
     opened = open_study(study, audio_root=audio_root)
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -224,16 +244,20 @@ def serve(
     if given is None:
         click.echo(f"admin token: {settings.admin_token}", err=True)
     try:
-        serve_app(opened, settings, cache=cache or _cache_of(study))
+        with _cache_of(study, cache) as folder:
+            serve_app(opened, settings, cache=folder)
     finally:
         opened.close()
 
 
-def _cache_of(study: str) -> Path:
-    """Beside the study's file; for a database server, a folder of its own below the temporary."""
-    if "://" in study:
-        return Path(tempfile.mkdtemp(prefix="humanclap-clips-"))
-    return Path(study).with_suffix(".clips")
+@contextmanager
+def _cache_of(study: str, given: Path | None = None) -> Iterator[Path]:
+    """The folder given, or one beside the study's file; of a URL, one that is gone at the end."""
+    if given is None and "://" in study:
+        with tempfile.TemporaryDirectory(prefix="humanclap-clips-") as folder:
+            yield Path(folder)
+    else:
+        yield given or Path(study).with_suffix(".clips")
 
 
 @listen.command(epilog="Example: humanclap listen status study.sqlite --pairs")
@@ -469,14 +493,14 @@ def simulate(
     model = RaterModel(seed=seed, careless=careless)
     opened = open_study(study, audio_root=audio_root)
     try:
-        with progress_bar("listening", quiet=quiet) as progress:
+        with progress_bar("listening", quiet=quiet) as progress, _cache_of(study) as cache:
             done = rehearse(
                 opened,
                 n_listeners=listeners,
                 model=model,
                 truth=truth,
                 url=url,
-                cache=_cache_of(study),
+                cache=cache,
                 progress=progress,
             )
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.database import insert, row, run
+from humanclap.listening.database import insert, now, row, run
 from humanclap.listening.design import StudyDesign
 from humanclap.listening.sessions import Session, finish_if_done, pair_load, session_of, take_up
 from humanclap.listening.study import Study
@@ -128,13 +127,14 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
         )
         if known is not None:
             return "repeated" if known["digest"] == answer.digest else "conflict"
+        at = now(connection)
         if answer.revises:
-            return _revise(connection, trial["session_id"], answer)
+            return _revise(connection, trial["session_id"], answer, at)
         if trial["answer_id"] is not None:
             return "conflict"
-        _insert(connection, answer)
+        _insert(connection, answer, at)
         _close_trial(connection, session, trial)
-        _after_answer(connection, trial["session_id"])
+        _after_answer(connection, trial["session_id"], at)
     return "stored"
 
 
@@ -159,31 +159,31 @@ def last_answer(connection: Connection, session_id: str) -> dict[str, Any] | Non
     )
 
 
-def _revise(connection: Connection, session_id: str, answer: Answer) -> Outcome:
+def _revise(connection: Connection, session_id: str, answer: Answer, at: float) -> Outcome:
     last = last_answer(connection, session_id)
     revisable = None if last is None else (last["answer_id"], last["trial_id"])
     if last is None or revisable != (answer.revises, answer.trial_id):
         return "conflict"
     extra = {"number": last["number"] + 1, "revises": answer.revises}
-    _insert(connection, answer, into=("revisions", "revision_values", "revision_id"), **extra)
-    _after_answer(connection, session_id)
+    _insert(connection, answer, at, into=("revisions", "revision_values", "revision_id"), **extra)
+    _after_answer(connection, session_id, at)
     return "revised"
 
 
 def _insert(
     connection: Connection,
     answer: Answer,
+    at: float,
     into: tuple[str, str, str] = ("answers", "answer_values", "answer_id"),
     **extra: object,
 ) -> None:
-    """into: the table of answers, that of their values, and the column of their id."""
+    """at: when it came; into: tables of answers and of their values, and the column of the id."""
     table, values_table, key = into
-    now = time.time()
     record = {
         key: answer.answer_id,
         "trial_id": answer.trial_id,
-        "received_at": now,
-        "answered_at": now - answer.waited_s,
+        "received_at": at,
+        "answered_at": at - answer.waited_s,
         "play_count": answer.play_count,
         "play_count_second": answer.play_count_second,
         "heard_to_end": int(answer.heard_to_end),
@@ -224,11 +224,11 @@ def _close_trial(connection: Connection, session: Session, trial: Mapping[str, A
     )
 
 
-def _after_answer(connection: Connection, session_id: str) -> None:
+def _after_answer(connection: Connection, session_id: str, at: float) -> None:
     run(
         connection,
         "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
-        now=time.time(),
+        now=at,
         id=session_id,
     )
     session = session_of(connection, session_id)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import connection as waiting
+from multiprocessing import parent_process
 from pathlib import Path
 
 import uvicorn
@@ -15,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from uvicorn.supervisors import Multiprocess
 
 from humanclap.errors import InputError
 from humanclap.listening.clips import ClipCache
@@ -28,12 +34,13 @@ from humanclap.listening.web.settings import ServeSettings
 from humanclap.listening.web.sounds import Sounds
 
 _START_S = 20.0
+_HUNG_S = 60
+"""A server process that does not answer its supervisor for so many seconds is replaced."""
 
 
 def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     """The ASGI application of one study. cache: folder of the clips' copies."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    examine_failed(study)
     context = Context(study, settings, ClipCache(study.audio_root, cache))
     app.include_router(ListenerPages(context).router())
     app.include_router(Sounds(context).router())
@@ -47,8 +54,11 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
         headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
         if request.url.path.endswith("/answers"):
             return JSONResponse({"detail": detail}, status_code=status, headers=headers)
-        title = study.design.wording["error_title"]
-        page = context.page("message.html", status=status, title=title, text=detail)
+        if status == 503:
+            page = context.message("away", status=status)
+        else:
+            title = study.design.wording["error_title"]
+            page = context.page("message.html", status=status, title=title, text=detail)
         page.headers.update(headers)
         return page
 
@@ -61,13 +71,20 @@ def _health() -> Response:
     return PlainTextResponse("ok")
 
 
-def _server(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Server:
-    config = uvicorn.Config(
-        create_app(study, settings, cache=cache),
+def _config(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Config:
+    """Of one server process, or of several, each of which makes the application anew."""
+    several = settings.workers > 1
+    # where one serves, the handlers of its process stay as they are: uvicorn would close them
+    return uvicorn.Config(
+        partial(_app_of_process, study, settings, cache=cache),
+        factory=True,
+        workers=settings.workers,
+        timeout_worker_healthcheck=_HUNG_S,
+        timeout_graceful_shutdown=10,
         host=settings.host,
         port=settings.port,
-        log_config=None,  # the handlers of the process stay as they are; uvicorn would close them
-        log_level="warning",
+        log_config=uvicorn.config.LOGGING_CONFIG if several else None,
+        log_level="info" if several else "warning",
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.proxies),
@@ -75,7 +92,18 @@ def _server(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Serve
         timeout_keep_alive=75,
         lifespan="off",
     )
-    return uvicorn.Server(config)
+
+
+def _app_of_process(study: Study, settings: ServeSettings, *, cache: Path) -> App:
+    """The application in this process, which ends when its supervisor is gone."""
+    if (supervisor := parent_process()) is not None:
+
+        def follow() -> None:
+            waiting.wait([supervisor.sentinel])
+            os.kill(os.getpid(), signal.SIGTERM)  # else it would keep the port
+
+        threading.Thread(target=follow, daemon=True).start()
+    return create_app(study, settings, cache=cache)
 
 
 def _bound(settings: ServeSettings) -> socket.socket:
@@ -95,10 +123,20 @@ def _bound(settings: ServeSettings) -> socket.socket:
 
 
 def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted, with settings.workers processes on one port.
+
+    A process that dies is replaced. Raises InputError where the study's database cannot be shared
+    by so many, or the port is taken.
+    """
+    study.database.check_workers(settings.workers)
+    examine_failed(study)
     listener = _bound(settings)
+    config = _config(study, settings, cache)
     try:
-        _server(study, settings, cache).run(sockets=[listener])
+        if settings.workers == 1:
+            uvicorn.Server(config).run(sockets=[listener])
+        else:
+            Multiprocess(config, sockets=[listener]).run()
     finally:
         listener.close()
 
@@ -106,9 +144,10 @@ def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
 @contextmanager
 def serving(study: Study, settings: ServeSettings, *, cache: Path) -> Iterator[str]:
     """Serve in the background; gives the address. Port 0 takes a free one."""
+    examine_failed(study)
     listener = _bound(settings)
     port = listener.getsockname()[1]
-    server = _server(study, settings, cache)
+    server = uvicorn.Server(_config(study, settings, cache))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

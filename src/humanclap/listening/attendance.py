@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from humanclap.listening.database import rows
+from humanclap.listening.database import now, rows
 from humanclap.listening.study import Study
 
 
@@ -51,7 +50,7 @@ def attendance(connection: Connection, study: Study, *, simulated: bool) -> Atte
         "GROUP BY s.session_id, s.state, s.created_at, s.seen_at, s.finished_at, l.excluded",
         simulated=int(simulated),
     )
-    idle_since = time.time() - 60.0 * study.design.session.slot_minutes
+    idle_since = now(connection) - 60.0 * study.design.session.slot_minutes
     states = Counter(item["state"] for item in found)
     going = [item for item in found if item["state"] not in ("finished", "screened_out")]
     gone = [item for item in going if item["seen_at"] < idle_since]

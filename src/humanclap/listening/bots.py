@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import random
 import re
 import secrets
 import time
@@ -21,8 +22,10 @@ from humanclap.listening.listener_questions import ListenerQuestion
 from humanclap.listening.session_length import trial_seconds
 
 TIMEOUT_S = 30.0
-RETRIES = 60
+RETRIES = 16
 RETRY_S = 0.5
+RETRY_MOST_S = 4.0
+"""Waits double from the first to the longest, as those of the trial page do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ class Browser:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One exchange; tried again while the server cannot be reached or is too busy."""
-        for _ in range(RETRIES):
+        for again in range(RETRIES):
             start = time.perf_counter()
             try:
                 reply = self._once(method, self._prefix + path, body, headers or {})
@@ -90,7 +93,7 @@ class Browser:
                 if reply.status not in (429, 502, 503):
                     self.exchange_s = time.perf_counter() - start
                     return reply
-            time.sleep(RETRY_S)
+            time.sleep(min(RETRY_S * 2 ** min(again, 9), RETRY_MOST_S) * random.uniform(0.5, 1.5))
         raise BotError(f"{method} {path}: the server does not answer")
 
     def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -158,7 +161,10 @@ class Bot:
         questions: tuple[ListenerQuestion, ...] = (),
         think: Think = lambda: 0.0,
         recruit: Mapping[str, str] | None = None,
+        leave_after: int = 0,
     ) -> None:
+        """leave_after: answers after which the browser is closed and opened again (0: never)."""
+        self._leave_after = leave_after
         self._browser = browser
         self._rate = rate
         self._questions = questions
@@ -182,11 +188,18 @@ class Bot:
             form |= {f"row{number}": "0" for number in range(6)}
             page = self._browser.post("/sound", form)
         _check_welcome(page)
+        dealt_with: set[str] = set()
         while (plan := _plan(page)) is not None:
+            if not dealt_with.isdisjoint(trial["trial_id"] for trial in plan["trials"]):
+                raise BotError("a sound is asked again that was answered")
             for trial in plan["trials"]:
                 answered = self._answer(plan, trial)
+                dealt_with.add(trial["trial_id"])
                 if answered is not None:
                     yield answered
+                if len(dealt_with) == self._leave_after:
+                    self._browser.close()
+                    break
             page = self._browser.get("/go")
         page = self._fill_in(page, "after")
         if 'id="code"' not in page.text:

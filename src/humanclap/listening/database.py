@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from humanclap.errors import InputError, MissingExtraError
+from humanclap.errors import HumanCLAPError, InputError, MissingExtraError
+from humanclap.listening import postgres
 from humanclap.listening.schema import migrate
 
 Rows = list[dict[str, Any]]
-_WRITER_LOCK = 0x68756D63
-"""Key of PostgreSQL's advisory lock: writers of all processes take turns, as SQLite's do."""
 _BUSY_MS = 30_000
 _CANNOT_WRITE = ("disk is full", "disk I/O error", "readonly database")
 """What SQLite says where a study's file is none the worse, but cannot be written."""
@@ -35,18 +35,20 @@ class Database:
         self.where = where
         self._lock = threading.Lock()
         self._sqlite = "://" not in where
-        url = f"sqlite:///{where}" if self._sqlite else where
         try:
-            self._engine = create_engine(url, pool_size=10, max_overflow=40)
+            self._engine = _sqlite_engine(where) if self._sqlite else _postgres_engine(where)
         except ModuleNotFoundError as error:
             raise MissingExtraError(
                 f"{error.name} is not installed; run: pip install 'humanclap[listen-postgres]'"
             ) from error
+        except HumanCLAPError:
+            raise
         except Exception as error:
             raise InputError(f"{shown(where)}: neither a file nor a database URL") from error
-        if self._sqlite:
-            event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+
+    def __reduce__(self) -> tuple[type[Database], tuple[str]]:
+        """Another process opens connections of its own."""
+        return Database, (self.where,)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -56,9 +58,7 @@ class Database:
                 connection = connection.execution_options(humanclap_write=True)
             with connection.begin():
                 if not self._sqlite:
-                    connection.execute(
-                        text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK}
-                    )
+                    postgres.take_turn(connection)
                 yield connection
 
     @contextmanager
@@ -81,13 +81,49 @@ class Database:
             with self.write() as connection:
                 return migrate(connection)
         except DatabaseError as error:
-            full = any(word in str(error.orig) for word in _CANNOT_WRITE)
-            what = "cannot be written" if full else "not a study"
-            raise InputError(f"{shown(self.where)}: {what} ({error.orig})") from error
+            raise InputError(f"{shown(self.where)}: {self._fault(error)}") from error
+
+    def _fault(self, error: DatabaseError) -> str:
+        if not self._sqlite and postgres.failure_of(error):
+            return f"the database cannot be reached ({postgres.reason(error)})"
+        full = any(word in str(error.orig) for word in _CANNOT_WRITE)
+        return f"{'cannot be written' if full else 'not a study'} ({error.orig})"
+
+    def check_workers(self, workers: int) -> None:
+        """Raise InputError where so many server processes cannot share the study."""
+        if self._sqlite and workers > 1:
+            raise InputError(
+                f"{self.where}: several server processes need a study in PostgreSQL, where writers "
+                "queue; SQLite serves one (make it with: humanclap listen new ... --database "
+                "postgresql://..., or leave --workers at 1)"
+            )
+        if not self._sqlite:
+            with self.read() as connection:
+                postgres.check_connections(connection, workers)
 
     def close(self) -> None:
         """Close every connection; the last one folds SQLite's WAL into its file."""
         self._engine.dispose()
+
+
+def _sqlite_engine(where: str) -> Engine:
+    engine = create_engine(f"sqlite:///{where}", pool_size=10, max_overflow=40)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres_engine(where: str) -> Engine:
+    url = postgres.postgres_url(where)
+    engine = create_engine(
+        url,
+        pool_size=postgres.CONNECTIONS,
+        max_overflow=0,
+        isolation_level="READ COMMITTED",  # whoever got the turn sees what those before committed
+        connect_args=postgres.connect_arguments(url),
+    )
+    postgres.prepare_connections(engine)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -112,9 +148,22 @@ def _parsed(statement: str) -> TextClause:
     return text(statement)
 
 
+def now(connection: Connection) -> float:
+    """Seconds since 1970 by the clock that all processes of a study share.
+
+    PostgreSQL's own, so that hosts whose clocks differ agree; of a file, the machine's.
+    """
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    clock = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION) AS now"
+    return float(rows(connection, clock)[0]["now"])
+
+
 def rows(connection: Connection, query: str, **values: object) -> Rows:
     """All rows of a query, each a dict."""
-    return [dict(row) for row in connection.execute(_parsed(query), values).mappings()]
+    found = connection.execute(_parsed(query), values)
+    names = tuple(found.keys())
+    return [dict(zip(names, each, strict=True)) for each in found.all()]
 
 
 def row(connection: Connection, query: str, **values: object) -> dict[str, Any] | None:
@@ -128,13 +177,20 @@ def run(connection: Connection, statement: str, **values: object) -> int:
     return int(connection.execute(_parsed(statement), values).rowcount)
 
 
+def run_each(
+    connection: Connection, statement: str, records: Sequence[Mapping[str, object]]
+) -> None:
+    """Execute a statement with each record's values, in one exchange where the driver can."""
+    if records:
+        connection.execute(_parsed(statement), [dict(record) for record in records])
+
+
 def insert(connection: Connection, table: str, records: Sequence[Mapping[str, object]]) -> None:
     """Insert records that share their columns."""
     if records:
         columns = list(records[0])
         names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-        statement = _parsed(f"INSERT INTO {table} ({names}) VALUES ({places})")
-        connection.execute(statement, [dict(record) for record in records])
+        run_each(connection, f"INSERT INTO {table} ({names}) VALUES ({places})", records)
 
 
 def shown(where: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlalchemy import Connection
 from humanclap.errors import AudioError
 from humanclap.listening.assignment import Stimulus
 from humanclap.listening.clips import examine_clip, file_state
-from humanclap.listening.database import Rows, insert, row, rows, run
+from humanclap.listening.database import Rows, insert, now, row, rows, run
 from humanclap.listening.steering import record
 from humanclap.listening.study import Study
 
@@ -25,7 +24,7 @@ def report_failure(study: Study, audio: str, reason: str) -> None:
     with study.database.write() as connection:
         if row(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
             return
-        failed = {"audio": audio, "reason": reason, "file_state": state, "at": time.time()}
+        failed = {"audio": audio, "reason": reason, "file_state": state, "at": now(connection)}
         insert(connection, "failed_clips", [failed])
         record(connection, "clip failed", audio, reason)
 
@@ -70,6 +69,7 @@ def _forget(study: Study, mended: Callable[[Mapping[str, Any]], bool]) -> int:
     if clips:
         with study.database.write() as connection:
             for audio in clips:
-                run(connection, "DELETE FROM failed_clips WHERE audio = :audio", audio=audio)
-                record(connection, "clip used again", audio)
+                gone = "DELETE FROM failed_clips WHERE audio = :audio"
+                if run(connection, gone, audio=audio):  # else another process was first
+                    record(connection, "clip used again", audio)
     return len(clips)

@@ -197,6 +197,15 @@ MIGRATIONS = (
         postgresql=_append_only_postgresql(("revisions", "revision_values")),
     ),
     Migration(number=6, name="comparisons of two clips or two texts", statements=_COMPARISONS),
+    Migration(
+        number=7,
+        name="limits that all server processes share",
+        statements=(
+            """CREATE TABLE rate_limits (
+                name TEXT NOT NULL, client TEXT NOT NULL, tokens DOUBLE PRECISION NOT NULL,
+                filled_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (name, client))""",
+        ),
+    ),
 )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import random
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,10 @@ from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening.assignment import Trial, choose_pairs, plan_session
-from humanclap.listening.database import insert, row, rows, run
+from humanclap.listening.database import insert, now, row, rows, run, run_each
 from humanclap.listening.failed_clips import PLAYABLE, forget_mended, without_failed
 from humanclap.listening.sides import Shown, draw_sides
-from humanclap.listening.study import Study, setting, stimuli_of
+from humanclap.listening.study import Study, setting
 
 MAX_HEADPHONE_TRIES = 2
 
@@ -113,7 +112,7 @@ def _take_over(
             connection,
             f"SELECT 1 FROM sessions WHERE session_id = :id AND seen_at < :since AND {_SILENT}",
             id=session_id,
-            since=time.time() - 60.0 * study.design.session.first_answer_minutes,
+            since=now(connection) - 60.0 * study.design.session.first_answer_minutes,
         )
         if abandoned is None:
             raise SessionElsewhereError("this listener's session was started in another browser")
@@ -121,7 +120,7 @@ def _take_over(
         connection,
         "UPDATE sessions SET token_hash = :hash, seen_at = :now WHERE session_id = :id",
         hash=token_hash(token),
-        now=time.time(),
+        now=now(connection),
         id=session_id,
     )
     _set_submission(connection, session_id, recruit)
@@ -189,7 +188,13 @@ def _new_listener(connection: Connection, recruit: Recruit | None, simulated: bo
     insert(
         connection,
         "listeners",
-        [{"listener_id": listener_id, "simulated": int(simulated), "created_at": time.time()}],
+        [
+            {
+                "listener_id": listener_id,
+                "simulated": int(simulated),
+                "created_at": now(connection),
+            }
+        ],
     )
     if recruit is not None:
         insert(
@@ -211,7 +216,7 @@ def _new_listener(connection: Connection, recruit: Recruit | None, simulated: bo
 def _new_session(connection: Connection, study: Study, listener_id: str, token: str) -> Session:
     session_id = secrets.token_hex(8)
     number = rows(connection, "SELECT COUNT(*) AS n FROM sessions")[0]["n"]
-    now = time.time()
+    at = now(connection)
     insert(
         connection,
         "sessions",
@@ -223,8 +228,8 @@ def _new_session(connection: Connection, study: Study, listener_id: str, token: 
                 "seed": f"{study.design.seed}:{number}",
                 "state": "preparing",
                 "completion_code": study.design.completion.code or secrets.token_hex(4).upper(),
-                "created_at": now,
-                "seen_at": now,
+                "created_at": at,
+                "seen_at": at,
             }
         ],
     )
@@ -262,25 +267,27 @@ def find_session(connection: Connection, token: str) -> Session | None:
     return None if found is None else _session(found)
 
 
+_LOAD = (
+    "SELECT stimulus_id, COUNT(*) AS n FROM trials WHERE simulated = :simulated "
+    "AND kind = 'rating' AND state IN ('open', 'answered') GROUP BY stimulus_id"
+)
+
+
 def pair_load(connection: Connection, *, simulated: bool) -> dict[str, int]:
     """Ratings each pair has or has been promised, by stimulus_id; people and bots apart."""
-    found = rows(
-        connection,
-        "SELECT stimulus_id, COUNT(*) AS n FROM trials WHERE simulated = :simulated "
-        "AND kind = 'rating' AND state IN ('open', 'answered') GROUP BY stimulus_id",
-        simulated=int(simulated),
-    )
+    found = rows(connection, _LOAD, simulated=int(simulated))
     return {item["stimulus_id"]: int(item["n"]) for item in found}
 
 
 def has_room(connection: Connection, *, simulated: bool) -> bool:
     """Whether any pair whose clip can be played wants another rating."""
-    load = pair_load(connection, simulated=simulated)
-    wanted = rows(
+    found = row(
         connection,
-        f"SELECT stimulus_id, wanted FROM stimuli p WHERE kind = 'pair' AND {PLAYABLE}",
+        f"SELECT 1 FROM stimuli p LEFT JOIN ({_LOAD}) held ON held.stimulus_id = p.stimulus_id "
+        f"WHERE p.kind = 'pair' AND p.wanted > COALESCE(held.n, 0) AND {PLAYABLE} LIMIT 1",
+        simulated=int(simulated),
     )
-    return any(load.get(item["stimulus_id"], 0) < item["wanted"] for item in wanted)
+    return found is not None
 
 
 def expire_idle(connection: Connection, study: Study) -> int:
@@ -290,14 +297,14 @@ def expire_idle(connection: Connection, study: Study) -> int:
     first_answer_minutes and the longest clip, however often their pages are loaded: pairs are
     kept for who listens, not for who opens many sessions.
     """
-    now, design = time.time(), study.design.session
+    at, design = now(connection), study.design.session
     longest = rows(connection, "SELECT MAX(duration_s) AS s FROM stimuli")[0]["s"] or 0.0
     n = run(
         connection,
         "UPDATE sessions SET state = 'expired' WHERE state = 'active' AND (seen_at < :idle "
         f"OR (COALESCE(promised_at, begun_at) < :silent AND {_SILENT}))",
-        idle=now - 60.0 * design.slot_minutes,
-        silent=now - 60.0 * design.first_answer_minutes - longest,
+        idle=at - 60.0 * design.slot_minutes,
+        silent=at - 60.0 * design.first_answer_minutes - longest,
     )
     if n:
         run(
@@ -319,7 +326,7 @@ def begin_session(study: Study, session: Session) -> Session:
         if session.state != "preparing" or session.excluded:
             return session
         expire_idle(connection, study)
-        stimuli = without_failed(connection, stimuli_of(connection))
+        stimuli = without_failed(connection, study.stimuli(connection))
         heard = _heard(connection, session.listener_id)
         generator = random.Random(session.seed)
         load = pair_load(connection, simulated=session.simulated)
@@ -331,8 +338,8 @@ def begin_session(study: Study, session: Session) -> Session:
             held, ever = _shown(connection, simulated=session.simulated)
             trials = draw_sides(trials, stimuli, held, ever, generator)
         insert(connection, "trials", [_trial_row(session, n, t) for n, t in enumerate(trials, 1)])
-        now = time.time()
-        _set_state(connection, session.session_id, "active", begun_at=now, promised_at=now)
+        at = now(connection)
+        _set_state(connection, session.session_id, "active", begun_at=at, promised_at=at)
         return session_of(connection, session.session_id)
 
 
@@ -382,7 +389,7 @@ def _set_state(connection: Connection, session_id: str, state: str, **times: flo
         connection,
         f"UPDATE sessions SET state = :state, seen_at = :now{sets} WHERE session_id = :id",
         state=state,
-        now=time.time(),
+        now=now(connection),
         id=session_id,
         **times,
     )
@@ -426,13 +433,9 @@ def take_up(connection: Connection, session: Session) -> int:
         )
         if trial["kind"] != "rating" or load.get(trial["stimulus_id"], 0) < trial["wanted"]
     ]
-    for trial in again:
-        run(
-            connection,
-            "UPDATE trials SET state = 'open' WHERE trial_id = :id",
-            id=trial["trial_id"],
-        )
-    _set_state(connection, session.session_id, "active", promised_at=time.time())
+    opened = "UPDATE trials SET state = 'open' WHERE trial_id = :id"
+    run_each(connection, opened, [{"id": trial["trial_id"]} for trial in again])
+    _set_state(connection, session.session_id, "active", promised_at=now(connection))
     return sum(trial["kind"] == "rating" for trial in again)
 
 
@@ -481,7 +484,7 @@ def finish_if_done(connection: Connection, session_id: str) -> None:
     if session.state != "active" or session.excluded or open_trials(connection, session_id):
         return
     if answered_trials(connection, session_id):
-        _set_state(connection, session_id, "finished", finished_at=time.time())
+        _set_state(connection, session_id, "finished", finished_at=now(connection))
 
 
 def skip_trial(connection: Connection, session: Session, trial_id: str) -> None:

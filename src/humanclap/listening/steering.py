@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.database import insert, row, run
+from humanclap.listening.database import insert, now, row, run, run_each
 from humanclap.listening.study import Study, set_state, setting, stimuli_of
 
 MAX_TOP_UP = 1000
@@ -22,13 +21,19 @@ def record(connection: Connection, action: str, subject: str, detail: str = "") 
         [
             {
                 "event_id": secrets.token_hex(8),
-                "at": time.time(),
+                "at": now(connection),
                 "action": action,
                 "subject": subject,
                 "detail": detail,
             }
         ],
     )
+
+
+def last_event(connection: Connection) -> str:
+    """Id of the latest event, whichever process recorded it; empty where there is none."""
+    found = row(connection, "SELECT event_id FROM events ORDER BY at DESC, event_id LIMIT 1")
+    return "" if found is None else str(found["event_id"])
 
 
 def change_state(study: Study, state: str) -> None:
@@ -93,13 +98,8 @@ def top_up(study: Study, n: int, *, system: str | None = None) -> int:
         ]
         if not touched:
             raise InputError(f"the study has no system {system!r}")
-        for stimulus in touched:
-            run(
-                connection,
-                "UPDATE stimuli SET wanted = wanted + :n WHERE stimulus_id = :id",
-                n=n,
-                id=stimulus.stimulus_id,
-            )
+        more = "UPDATE stimuli SET wanted = wanted + :n WHERE stimulus_id = :id"
+        run_each(connection, more, [{"n": n, "id": s.stimulus_id} for s in touched])
         record(connection, "top-up", system or "all pairs", f"{n} more ratings each")
     return len(touched)
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -41,6 +41,19 @@ class Study:
     audio_root: Path
     secret: str
     fingerprint: str
+    _read: dict[int, list[Stimulus]] = field(default_factory=dict, compare=False, repr=False)
+    """What `stimuli` read, by the ratings wanted then."""
+
+    def stimuli(self, connection: Connection) -> list[Stimulus]:
+        """As `stimuli_of`, but read again only after a top-up; the writers' turn is short so."""
+        found = rows(connection, "SELECT SUM(wanted) AS n FROM stimuli")
+        wanted = int(found[0]["n"] or 0)
+        stimuli = self._read.get(wanted)
+        if stimuli is None:
+            stimuli = stimuli_of(connection)
+            self._read.clear()
+            self._read[wanted] = stimuli
+        return stimuli
 
     def state(self) -> str:
         """`open`, `paused` or `closed`."""

@@ -98,6 +98,9 @@ ENGLISH: dict[str, str] = {
     "unheard_title": "No sound at the moment",
     "unheard": "The sounds of this study cannot be played at the moment. Please come back later, "
     "by the same link.",
+    "away_title": "One moment, please",
+    "away": "The study cannot be reached just now. Please reload this page in a few seconds; your "
+    "answers are safe.",
     "preview": "This is a preview. Accept the task to start.",
     "error_title": "That did not work",
     "noscript": "This study plays sounds with JavaScript. Please switch it on and reload.",
@@ -208,6 +211,9 @@ JAPANESE: dict[str, str] = {
     "そちらで続けてください。回答は保存されています。",
     "unheard_title": "音を再生できません",
     "unheard": "いま、この調査の音を再生できません。あとで同じリンクから開いてください。",
+    "away_title": "少々お待ちください",
+    "away": "いま、調査につながりません。数秒後にこのページを再読み込みしてください。"
+    "回答は保存されています。",
     "preview": "これはプレビューです。作業を引き受けてから始めてください。",
     "error_title": "うまくいきませんでした",
     "noscript": "この実験は JavaScript で音を再生します。有効にして再読み込みしてください。",

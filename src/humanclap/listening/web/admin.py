@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,13 @@ from fastapi.responses import Response
 from humanclap.errors import InputError
 from humanclap.listening import steering
 from humanclap.listening.failed_clips import forget_mended
+from humanclap.listening.limits import SharedLimit
 from humanclap.listening.sessions import expire_idle
+from humanclap.listening.steering import last_event
 from humanclap.listening.web.charts import SHARES, interval_chart
 from humanclap.listening.web.context import Context, read_form
-from humanclap.listening.web.guard import RateLimit, client_of
+from humanclap.listening.web.guard import client_of
+from humanclap.listening.web.routes import DeedRoute
 
 if TYPE_CHECKING:
     from humanclap.listening.monitor import Overview
@@ -31,6 +35,17 @@ ADMIN_COOKIE = "humanclap_admin"
 LOGIN_HOURS = 12
 PAIRS_SHOWN = 50
 _OVERVIEW_S = 3.0
+_OVERVIEW_SHARE = 10.0
+"""A view is shown again for 3 s, and ten times as long as it took to make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A view, the last deed that it knows of, and until when (monotonic) it is shown again."""
+
+    deed: str
+    fresh_until: float
+    view: Overview
 
 
 class AdminPages:
@@ -39,13 +54,15 @@ class AdminPages:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._study = context.study
-        self._logins = RateLimit(context.settings.logins_per_minute)
+        self._logins = SharedLimit(
+            study=self._study, name="login", size=context.settings.logins_per_minute
+        )
         self._lock = threading.Lock()
-        self._seen: dict[bool, tuple[float, Overview]] = {}
+        self._seen: dict[bool, _Seen] = {}
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter(prefix="/admin")
+        router = APIRouter(prefix="/admin", route_class=DeedRoute)
         router.add_api_route("", self.page, methods=["GET"])
         router.add_api_route("/live", self.live, methods=["GET"])
         router.add_api_route("/export.zip", self.export, methods=["GET"])
@@ -59,7 +76,7 @@ class AdminPages:
     async def login(self, request: Request) -> Response:
         """Exchange the token for a cookie."""
         form = await read_form(request)
-        if not self._logins.allows(client_of(request.scope)):
+        if not await run_in_threadpool(self._logins.allows, client_of(request.scope)):
             raise HTTPException(429, "too many tries; wait a minute")
         token = self._context.settings.admin_token
         if not hmac.compare_digest(form.get("token", "").encode(), token.encode()):
@@ -117,18 +134,37 @@ class AdminPages:
         }
 
     def _overview(self, *, simulated: bool) -> Overview:
-        """At most one computation every few seconds, whoever asks."""
+        """At most one computation every few seconds, whoever asks; anew after a deed.
+
+        While one is made, others who ask see the one before it.
+        """
+        with self._study.database.read() as connection:
+            deed = last_event(connection)
+        seen = self._seen.get(simulated)
+        if seen is not None and seen.deed == deed and time.monotonic() < seen.fresh_until:
+            return seen.view
+        if not self._lock.acquire(blocking=seen is None or seen.deed != deed):
+            return seen.view  # type: ignore[union-attr]
+        try:
+            return self._computed(simulated=simulated, deed=deed)
+        finally:
+            self._lock.release()
+
+    def _computed(self, *, simulated: bool, deed: str) -> Overview:
         from humanclap.listening.monitor import overview  # brings scipy: a second of start-up
 
-        with self._lock:
-            at, view = self._seen.get(simulated, (0.0, None))
-            if view is None or time.monotonic() - at > _OVERVIEW_S:
-                forget_mended(self._study)
-                with self._study.database.write() as connection:
-                    expire_idle(connection, self._study)
-                view = overview(self._study, simulated=simulated)
-                self._seen[simulated] = (time.monotonic(), view)
-            return view
+        start = time.monotonic()
+        seen = self._seen.get(simulated)
+        if seen is not None and seen.deed == deed and start < seen.fresh_until:
+            return seen.view  # made while this request waited
+        forget_mended(self._study)
+        with self._study.database.write() as connection:
+            expire_idle(connection, self._study)
+        view = overview(self._study, simulated=simulated)
+        end = time.monotonic()
+        keep_s = max(_OVERVIEW_S, _OVERVIEW_SHARE * (end - start))
+        self._seen[simulated] = _Seen(deed=deed, fresh_until=end + keep_s, view=view)
+        return view
 
     def export(self, request: Request) -> Response:
         """Every file of the export in one archive."""
@@ -189,5 +225,3 @@ class AdminPages:
             if not (n.isascii() and n.isdigit() and len(n) < 6):
                 raise InputError("the number of further ratings is not a whole number")
             steering.top_up(self._study, int(n), system=form.get("system") or None)
-        with self._lock:
-            self._seen.clear()

@@ -17,6 +17,9 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 512
 MAX_QUERY_CHARACTERS = 2048
 THREADS = 6
+MOST_WAITING = 60
+"""Requests of a process at once. Beyond, clients would give up and ask again while the server
+still works for the first time that they asked; told at once, they come back when they are heard."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -87,6 +90,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._limit = RateLimit(settings.requests_per_minute)
+        self._under_way = 0
         extra = ((b"strict-transport-security", b"max-age=31536000"),) if settings.secure else ()
         self._headers = HEADERS + extra
 
@@ -114,14 +118,20 @@ class Guard:
         if refusal is None:
             if scope["method"] == "HEAD":  # answered as GET; the server sends no body
                 scope = {**scope, "method": "GET"}
-            await self._app(scope, receive, send_with_headers)
+            self._under_way += 1
+            try:
+                await self._app(scope, receive, send_with_headers)
+            finally:
+                self._under_way -= 1
             return
         status, reason = refusal
         body = reason.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
         headers.append((b"content-length", str(len(body)).encode()))
-        if status == 429:
+        if status in (429, 503):
             headers.append((b"retry-after", b"10"))
+        if status == 503 and scope["method"] == "GET":
+            headers.append((b"refresh", b"10"))
         await send_with_headers(
             {"type": "http.response.start", "status": status, "headers": headers}
         )
@@ -139,6 +149,8 @@ class Guard:
             return 400, "bad path"
         if not self._limit.allows(client_of(scope)):
             return 429, "too many requests; please wait a little"
+        if self._under_way >= MOST_WAITING and not path.startswith(("/static/", "/health")):
+            return 503, "very busy; please wait a little, your answers are safe"
         return self._body_refusal(scope, headers) if scope["method"] == "POST" else None
 
     def _body_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:

@@ -20,6 +20,7 @@ from humanclap.listening.comparisons import EQUAL, A, B
 from humanclap.listening.database import row, rows
 from humanclap.listening.design import StudyDesign
 from humanclap.listening.failed_clips import forget_mended
+from humanclap.listening.limits import SharedLimit
 from humanclap.listening.session_length import SessionLength, session_length
 from humanclap.listening.sessions import (
     MAX_HEADPHONE_TRIES,
@@ -38,7 +39,8 @@ from humanclap.listening.sessions import (
     submission_of,
 )
 from humanclap.listening.web.context import FORM_COOKIE, SESSION_COOKIE, Context, read_form
-from humanclap.listening.web.guard import RateLimit, client_of
+from humanclap.listening.web.guard import client_of
+from humanclap.listening.web.routes import DatabaseRoute
 
 CLIPS_AHEAD = 14
 """Clips the page loads before their turn, so that a lost connection does not stop a listener."""
@@ -86,14 +88,16 @@ class ListenerPages:
         self._context = context
         self._study = context.study
         starts = context.settings.starts_per_minute
-        self._starts = RateLimit(starts)
+        self._starts = SharedLimit(study=self._study, name="start", size=starts)
         keeps = self._study.design.session.first_answer_minutes
-        self._begins = RateLimit(starts, minutes=max(keeps, 1.0))
+        self._begins = SharedLimit(
+            study=self._study, name="begin", size=starts, minutes=max(keeps, 1.0)
+        )
         self._length: tuple[float, SessionLength] | None = None
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter()
+        router = APIRouter(route_class=DatabaseRoute)
         get: dict[str, Any] = {"methods": ["GET"]}
         post: dict[str, Any] = {"methods": ["POST"]}
         router.add_api_route("/", self.welcome, **get)
@@ -227,7 +231,7 @@ class ListenerPages:
         who = () if recruit is None else (recruit.site, recruit.worker, recruit.submission)
         return self._context.sign("session", request.cookies[FORM_COOKIE], *who)
 
-    def _check_limit(self, limit: RateLimit, request: Request) -> None:
+    def _check_limit(self, limit: SharedLimit, request: Request) -> None:
         if not limit.allows(client_of(request.scope)):
             raise HTTPException(
                 429,

@@ -18,7 +18,8 @@ class ServeSettings:
     public_url: the address listeners use where a proxy stands before the server; its path is the
     prefix of every link, its host the only one answered to. allow_simulated: whether bots may
     mark their sessions as simulated. The limits are per client address and minute; an address is
-    given pairs for starts_per_minute sessions within the design's first_answer_minutes.
+    given pairs for starts_per_minute sessions within the design's first_answer_minutes. Starts and
+    logins are counted over all server processes, requests by each of the `workers` for itself.
     """
 
     admin_token: str
@@ -30,6 +31,7 @@ class ServeSettings:
     starts_per_minute: int = 60
     logins_per_minute: int = 10
     requests_per_minute: int = 3000
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if len(self.admin_token) < MIN_TOKEN_CHARACTERS:
@@ -42,7 +44,7 @@ class ServeSettings:
                 raise SettingsError(
                     f"public URL is {self.public_url!r}; expected https://host/prefix"
                 )
-        for name in ("starts_per_minute", "logins_per_minute", "requests_per_minute"):
+        for name in ("starts_per_minute", "logins_per_minute", "requests_per_minute", "workers"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
 

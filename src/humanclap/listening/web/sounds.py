@@ -22,6 +22,7 @@ from humanclap.listening.levels import reference_levels
 from humanclap.listening.sessions import Session, skip_trial
 from humanclap.listening.web.context import Context
 from humanclap.listening.web.listener import headphone_tone
+from humanclap.listening.web.routes import DatabaseRoute
 
 CSRF_HEADER = "x-csrf-token"
 _STATUS = {"stored": 201, "revised": 201, "repeated": 200, "conflict": 409, "unknown": 404}
@@ -82,7 +83,7 @@ class Sounds:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter()
+        router = APIRouter(route_class=DatabaseRoute)
         router.add_api_route("/answers", self.answers, methods=["POST"])
         router.add_api_route("/clip/{name}", self.clip, methods=["GET"])
         router.add_api_route("/check/noise.wav", self.noise, methods=["GET"])
