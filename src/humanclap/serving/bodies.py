@@ -24,10 +24,15 @@ from humanclap.serving.settings import ServiceSettings
 
 JSON, MULTIPART = "application/json", "multipart/form-data"
 FORMS = (JSON, MULTIPART, MEDIA_TYPE)
+_MOST_LISTED = 65_536
+"""Clips or texts of a list, before any is looked at: millions of faults would take gigabytes."""
 _DTYPES = {"float32": "<f4", "int16": "<i2"}
 
 Name = Annotated[str, Field(max_length=MOST_NAME, description="What errors call the clip.")]
 Rate = Annotated[int, Field(ge=1, le=2**31 - 1, description="Hz.")]
+
+
+Texts = str | Annotated[list[str], Field(max_length=_MOST_LISTED)]
 
 
 class _Strict(BaseModel):
@@ -50,8 +55,8 @@ class JsonClip(_Strict):
 class ScoreRequest(_Strict):
     """n clips and n texts, one clip with n texts, or n clips with one text."""
 
-    clips: JsonClip | list[JsonClip]
-    texts: str | list[str]
+    clips: JsonClip | Annotated[list[JsonClip], Field(max_length=_MOST_LISTED)]
+    texts: Texts
 
 
 class PackedClip(_Strict):
@@ -64,8 +69,8 @@ class PackedClip(_Strict):
 class PackedRequest(_Strict):
     """As `ScoreRequest`, with the tensors 0, 1, 2, ... for the clips."""
 
-    clips: PackedClip | list[PackedClip]
-    texts: str | list[str]
+    clips: PackedClip | Annotated[list[PackedClip], Field(max_length=_MOST_LISTED)]
+    texts: Texts
 
 
 def job_of(body: bytes, content_type: str, settings: ServiceSettings) -> Job:
