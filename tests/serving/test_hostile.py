@@ -232,6 +232,7 @@ HEADERS = [
     ({"Content-Type": ""}, 415, "expected"),
     ({"Content-Encoding": "gzip"}, 415, "compressed"),
     ({"Content-Type": "multipart/form-data"}, 422, "boundary"),
+    ({"Content-Type": "multipart/form-data; boundary=" + "x" * 300}, 422, "Boundary length"),
     ({"Origin": "https://example.org"}, 403, "browser"),
     ({"Content-Length": "3000000"}, 413, "2 MB"),
 ]
@@ -329,6 +330,24 @@ def test_clients_that_go_away_leave_nothing_behind(target) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert target.score(GOOD).status == 200
+
+
+def test_a_client_that_never_fetches_its_answer_is_cut_off(started) -> None:
+    """Eight long texts come back, and again, until no buffer takes more."""
+    request = {"clips": CLIP, "texts": [f"{n}" + "a" * 9_000 for n in range(8)]}
+    body = json.dumps(request).encode()
+    with started(timeout_s=1.5) as target, socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(target.address)
+        idle.settimeout(10)
+
+        def ask_on() -> None:
+            while True:
+                idle.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                time.sleep(0.05)
+
+        with pytest.raises(ConnectionError):
+            ask_on()
 
 
 def test_a_token_is_asked_for_but_by_probes(started) -> None:

@@ -231,18 +231,18 @@ def _of_parts(body: bytes, boundary: bytes, most: int) -> tuple[Clip | list[Clip
     if not boundary:
         raise InputError("multipart/form-data without a boundary")
     parts = _Parts(most)
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": parts.begin,
-            "on_part_data": parts.data,
-            "on_header_field": parts.field,
-            "on_header_value": parts.value,
-            "on_header_end": parts.header_end,
-            "on_headers_finished": parts.headers_finished,
-        },
-    )
     try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.begin,
+                "on_part_data": parts.data,
+                "on_header_field": parts.field,
+                "on_header_value": parts.value,
+                "on_header_end": parts.header_end,
+                "on_headers_finished": parts.headers_finished,
+            },
+        )
         parser.write(body)
         parser.finalize()
     except FormParserError as error:

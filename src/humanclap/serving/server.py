@@ -31,10 +31,11 @@ _LAST_S = 5.0
 
 
 class _Protocol(H11Protocol):
-    """HTTP whose clients must send the head of a request in time, and are not too many."""
+    """HTTP whose clients send heads and fetch answers in time, and are not too many."""
 
     settings: ServiceSettings
     head_timer: asyncio.TimerHandle | None = None
+    answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -45,7 +46,19 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        late = self.transport.abort
+        self.answer_timer = self.loop.call_later(self.settings.timeout_s, late)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.answer_timer is not None:
+            self.answer_timer.cancel()
+            self.answer_timer = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
