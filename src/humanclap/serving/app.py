@@ -168,7 +168,7 @@ def _refused(
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 400
-    said = {404: "there is nothing at this address", 405: "this address has another method"}
+    said = {404: "there is nothing at this address", 405: "this address does not take this method"}
     response = _refused(status, f"{said.get(status, 'not as expected')}; see {guard.OPENAPI}")
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})

@@ -107,7 +107,7 @@ def _check_text(place: int, text: str, most: int) -> None:
     if len(text) > most:
         raise InputError(f"texts[{place}] has {len(text):,} characters; at most {most:,} are taken")
     if "\0" in text:
-        raise InputError(f"texts[{place}] holds a NUL character; leave it away")
+        raise InputError(f"texts[{place}] holds a NUL character; remove it")
 
 
 def _model(kind: type[Any], text: bytes | str) -> Any:
@@ -137,7 +137,7 @@ def _json_clip(clip: JsonClip, where: str) -> Clip:
         raise InputError(f"{where}: expected `file` or `samples`, and not both")
     if clip.file is not None:
         if clip.sample_rate is not None:
-            raise InputError(f"{where}: a file has its own rate; leave sample_rate away")
+            raise InputError(f"{where}: a file has its own rate; leave sample_rate out")
         return SoundBytes(data=_decoded(clip.file, f"{where}.file"), name=name)
     if clip.sample_rate is None:
         raise InputError(f"{where}: samples need their sample_rate (Hz)")

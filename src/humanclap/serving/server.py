@@ -70,7 +70,7 @@ class _Protocol(H11Protocol):
             self._head_came()
 
     def send_400_response(self, msg: str) -> None:
-        self._end(400, "this is no HTTP request that can be read")
+        self._end(400, "this cannot be read as an HTTP request")
 
     def _expect_head(self) -> None:
         if self.head_timer is None:
@@ -134,7 +134,7 @@ def _server(service: Service, settings: ServiceSettings) -> _Server:
 
 
 def _bound(settings: ServiceSettings) -> socket.socket:
-    """A listening socket; raises InputError where the port is taken."""
+    """A listening socket; raises InputError where it cannot be bound."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio switches Nagle off only where the protocol is named: 40 ms an answer otherwise
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -144,7 +144,7 @@ def _bound(settings: ServiceSettings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InputError(
-            f"{settings.host}:{settings.port}: {error.strerror}; choose another --port"
+            f"{settings.host}:{settings.port}: {error.strerror}; choose another --host or --port"
         ) from error
     listener.listen(_BACKLOG)
     return listener
