@@ -49,7 +49,9 @@ Examples:
     type=click.IntRange(min=1),
     help="Number of CPU threads.  [default: torch's choice]",
 )
-@click.option("--host", default="127.0.0.1", help="Address to listen on; any but loopback needs a token.")
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen on; any but loopback needs a token."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on.")
 @click.option(
     "--token-file",
