@@ -136,22 +136,22 @@ def head_seconds(driver: int) -> dict[str, float]:
     return found
 
 
-def ray_costs(folder: Path, pairs: tuple[int, int] = (1920, 7680)) -> dict[str, float]:
+def ray_costs(folder: Path, pairs: tuple[int, int] = (280, 1680)) -> dict[str, float]:
     """What driver and head spend on a chunk: the slope between a short and a longer manifest.
 
-    The clips last .1 s, so that a chunk holds the most clips that it may and workers cost little.
+    Reading the manifest, waiting, writing parts and the table at the end are shared in it.
     """
     from humanclap.cluster.decoding import CHUNK_BYTES, CHUNK_CLIPS
 
-    clips = make_clips(folder, 128, 0.1)
+    clips = make_clips(folder, 140, CLIP_S)
     found = []
     for n in pairs:
         manifest = folder / f"{n}.csv"
-        rows = [f"{clips[row % 128].name},text {row}" for row in range(n)]
+        rows = [f"{clips[row % 140].name},text {row}" for row in range(n)]
         manifest.write_text("audio,text\n" + "\n".join(rows) + "\n")
         command = [sys.executable, "-m", "humanclap", "score", str(manifest), "--runner", "ray",
                    "--no-cache", "-q", "-o", str(folder / f"{n}.parquet"),
-                   "--shard-rows", str(CHUNK_CLIPS)]  # fmt: skip
+                   "--shard-rows", "140"]  # fmt: skip
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             last = {"driver": 0.0, "head": 0.0}
             while process.poll() is None:
@@ -161,11 +161,12 @@ def ray_costs(folder: Path, pairs: tuple[int, int] = (1920, 7680)) -> dict[str, 
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
         found.append(last)
-    chunks = (pairs[1] - pairs[0]) / CHUNK_CLIPS
+    clips_a_chunk = min(CHUNK_CLIPS, CHUNK_BYTES // int(CLIP_S * SAMPLE_RATE * 4) + 1)
+    chunks = (pairs[1] - pairs[0]) / clips_a_chunk
     return {
         "driver_s_a_chunk": (found[1]["driver"] - found[0]["driver"]) / chunks,
         "head_s_a_chunk": (found[1]["head"] - found[0]["head"]) / chunks,
-        "chunk_clips": min(CHUNK_CLIPS, CHUNK_BYTES // int(CLIP_S * SAMPLE_RATE * 4) + 1),
+        "chunk_clips": clips_a_chunk,
         "measured_chunks": chunks,
     }
 
