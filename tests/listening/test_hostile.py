@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pytest
 from humanclap.listening.app import serving
 from humanclap.listening.bots import Browser
 from humanclap.listening.database import rows
+from humanclap.listening.limits import SharedLimit
 from humanclap.listening.study import Study, create_study, open_study
 from humanclap.listening.web import routes
 from humanclap.listening.web.guard import THREADS, RateLimit
@@ -295,6 +297,19 @@ def test_a_client_that_asks_too_often_has_to_wait() -> None:
     limit = RateLimit(3)
     assert [limit.allows("one") for _ in range(5)] == [True, True, True, False, False]
     assert limit.allows("another")
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(
+    tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = str(tmp_path / "study.sqlite")
+    create_study(where, design_text=DESIGN, pairs=clips[1], audio_root=clips[0])
+    limit = SharedLimit(study=open_study(where), name="login", size=2)
+    assert [limit.allows("one") for _ in range(3)] == [True, True, False]
+    yesterday = time.time() - 86_400
+    monkeypatch.setattr(time, "time", lambda: yesterday)
+    assert [limit.allows("one") for _ in range(3)] == [True, True, False]
+    limit.study.close()
 
 
 def test_a_crowd_is_told_at_once_to_come_back_and_slow_clients_are_no_crowd(

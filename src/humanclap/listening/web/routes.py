@@ -1,4 +1,4 @@
-"""Routes that outlast a restart of the database and a crowd: tried again, or 503 with Retry-After."""
+"""Routes that outlast a crowd or a restart of the database: tried again, else answered by 503."""
 
 from __future__ import annotations
 
