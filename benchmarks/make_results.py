@@ -19,6 +19,7 @@ from typing import Any
 
 import choice_results
 import gate_results
+import large_results
 import people_results
 import reproduce_results
 import reward_results
@@ -290,6 +291,14 @@ def metric_overhead(result: Result) -> list[str]:
 
 def _times(found: Result) -> str:
     return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
+
+
+def ray_scoring(result: Result) -> list[str]:
+    """Scoring on Ray, rendered by its own script."""
+    sys.path.insert(0, str(HERE))
+    from ray_scoring import markdown
+
+    return markdown(result)
 
 
 def scoring_speed(result: Result) -> list[str]:
@@ -677,6 +686,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         judging("bootstrap_speed"),
     ),
     (
+        "A million pairs (simulated)",
+        "large_tables",
+        "python benchmarks/large_tables.py",
+        large_results.markdown,
+    ),
+    (
         "A leaderboard over demo pages",
         "tta_leaderboard",
         "python benchmarks/tta_leaderboard.py SHARED/data/tta-demos --mn04 MN04",
@@ -701,6 +716,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         scoring_speed,
     ),
     (
+        "Scoring on Ray",
+        "ray_scoring",
+        "python benchmarks/ray_scoring.py --work FOLDER",
+        ray_scoring,
+    ),
+    (
         "The metric's overhead",
         "metric_overhead",
         "python benchmarks/metric_overhead.py",
@@ -723,6 +744,12 @@ SECTIONS: tuple[tuple[str, str, str, Renderer], ...] = (
         "service_load",
         "python benchmarks/service_load.py --minutes 5",
         scale_results.service_load,
+    ),
+    (
+        "Planning: a million and a billion pairs (a farm simulated)",
+        "cluster_plan",
+        "python benchmarks/cluster_plan.py",
+        scale_results.cluster_plan,
     ),
     (
         "A study in PostgreSQL, many listeners (simulated)",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import math
 import os
@@ -214,3 +215,38 @@ def test_a_file_name_that_is_not_utf8_can_be_named_in_a_report(tmp_path):
     with atomic_writer(tmp_path / "r.txt") as file:
         file.write(os.fsdecode(b"caf\xe9.csv"))
     assert (tmp_path / "r.txt").read_bytes() == rb"caf\udce9.csv"
+
+
+def test_rows_are_made_anew_and_may_be_taken_by_place_or_slice(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('audio,text\na.wav,"one\nline"\nb.wav,two\nc.wav,three\n', encoding="utf-8")
+    rows = read_table(path).rows
+    assert [(row.line, row.text("audio")) for row in rows] == [
+        (2, "a.wav"),
+        (4, "b.wav"),
+        (5, "c.wav"),
+    ]
+    assert rows[-1] == list(rows)[2]
+    assert rows[1:] == tuple(list(rows)[1:])
+    with pytest.raises(IndexError):
+        rows[3]
+
+
+def test_a_column_that_begins_late_is_empty_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("humanclap.formats._ROWS_AT_ONCE", 2)
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}\n{"a": 3, "b": [1]}\n', encoding="utf-8")
+    table = read_table(path)
+    assert table.columns == ("a", "b")
+    assert list(table.column("b")) == ["", "", "[1]"]
+    assert table.rows[2].others == {"b": "a list"}
+    assert not table.rows[0].others
+
+
+def test_corrupt_gzip_is_named(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    data = bytearray(gzip.compress(b"audio,text\n" + b"a.wav,rain\n" * 2000))
+    data[20:30] = b"\xff" * 10
+    path.write_bytes(bytes(data))
+    with pytest.raises(TableError, match="damaged gzip"):
+        read_table(path)

@@ -45,7 +45,7 @@ class Node:
 
 
 def main() -> None:
-    """Reserve the nodes, start torchrun on each, and end as the worst of them."""
+    """Reserve the nodes, start torchrun on each, and end with 1 where one of them failed."""
     own, training = sys.argv[1:], []
     if "--" in own:
         place = own.index("--")
@@ -86,7 +86,7 @@ def main() -> None:
         )
         for rank, node in enumerate(nodes)
     ]
-    sys.exit(max(ray.get(launched)))
+    sys.exit(int(any(ray.get(launched))))  # one that was killed has a negative code
 
 
 if __name__ == "__main__":

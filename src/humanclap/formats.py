@@ -14,11 +14,13 @@ import os
 import re
 import sys
 import tempfile
+import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any, BinaryIO, cast
 
 from humanclap.errors import InputError, TableError, naming_file
@@ -38,11 +40,47 @@ TABLE_SUFFIXES = (*_FORMATS, *(f"{name}.gz" for name in _FORMATS if name != ".pa
 """Suffixes of a table; a name without any is CSV."""
 SHEET_SUFFIXES = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
-Cells = tuple[int, Mapping[str, str], Mapping[str, str]]
-"""A row: where it starts (its line; the number of the item in .json and .parquet), its cells as
-text, and by column what a cell is that was no text or number."""
+_ROWS_AT_ONCE, _MOST_SHARED = 20_000, 100_000
+
+
+class Cells:
+    """The cells of a table by column, as text; a row costs a pointer a cell.
+
+    columns: name -> cells, all of one length, in order; a text that stands often is held once.
+    lines: where each row starts (its line; the number of the item in .json and .parquet);
+    others: by row, by column, what a cell is that was no text or number.
+    """
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[str]] = {}
+        self.lines = array("q")
+        self.others: dict[int, Mapping[str, str]] = {}
+        self._shared: dict[str, dict[str, str]] = {}
+
+    def name(self, columns: Iterable[str]) -> None:
+        """Add columns; in the rows that are there their cells are empty."""
+        for column in columns:
+            if column not in self.columns:
+                self.columns[column] = [""] * len(self.lines)
+                self._shared[column] = {}
+
+    def extend(self, lines: Iterable[int], cells: Mapping[str, Sequence[str]]) -> None:
+        """Add rows: every column's cells."""
+        self.lines.extend(lines)
+        for name, given in cells.items():
+            column, shared = self.columns[name], self._shared.get(name)
+            if shared is None:
+                column.extend(given)
+                continue
+            column.extend(map(shared.setdefault, given, given))
+            if len(shared) > _MOST_SHARED and 2 * len(shared) > len(column):
+                del self._shared[name]
+
+    def done(self) -> Cells:
+        """Forget what was for building only."""
+        self._shared = {}
+        return self
 
 
 def table_format(path: str | Path) -> str | None:
@@ -80,23 +118,27 @@ def check_output(path: str | Path) -> None:
 # -- reading --------------------------------------------------------------------------------
 
 
-def read_cells(path: Path) -> tuple[tuple[str, ...], list[Cells]]:
-    """Columns in order and rows; raises TableError as `tables.read_table` says."""
+def read_cells(path: Path) -> Cells:
+    """All cells; raises TableError as `tables.read_table` says."""
     suffix = suffix_of(path)
     kind = table_format(path) or "csv"
     if suffix in SHEET_SUFFIXES:
         raise TableError(path, f"a {suffix} sheet is not read; save it as CSV (UTF-8) or .tsv")
     if kind == "parquet":
-        return _parquet(path)
+        return _parquet(path).done()
+    if kind in ("csv", "tsv") and path.is_file() and not _is_standard(path):
+        with _readable(path), _opened(path) as lines:
+            return _delimited(path, lines, "\t" if kind == "tsv" else ",").done()
     text = read_text(path)
     if _is_standard(path):
         start = text.lstrip()[:1]
         kind = {"{": "jsonl", "[": "json"}.get(start, "csv")
     if kind == "jsonl":
-        return _json_lines(path, text)
+        return _json_lines(path, text).done()
     if kind == "json":
-        return _json_array(path, text)
-    return _delimited(path, text, "\t" if kind == "tsv" else ",")
+        return _json_array(path, text).done()
+    lines = io.StringIO(text, newline="")
+    return _delimited(path, lines, "\t" if kind == "tsv" else ",").done()
 
 
 def _is_standard(path: Path) -> bool:
@@ -105,7 +147,7 @@ def _is_standard(path: Path) -> bool:
 
 def read_text(path: Path) -> str:
     """All of a text file, of `.gz` or of standard input, as UTF-8; raises TableError otherwise."""
-    try:
+    with _readable(path):
         if _is_standard(path):
             data = _standard_input(sys.stdin)
         elif path.suffix.lower() == ".gz":
@@ -113,9 +155,22 @@ def read_text(path: Path) -> str:
         else:
             data = path.read_bytes()
         return data.decode("utf-8-sig")
+
+
+def _opened(path: Path) -> IO[str]:
+    """A file, or what is compressed in it, to be read line by line."""
+    raw = gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb")  # noqa: SIM115
+    return io.TextIOWrapper(cast(BinaryIO, raw), encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in words what is no UTF-8 text, or a damaged gzip."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise TableError(path, f"not UTF-8 text ({error.reason}); save it as UTF-8") from error
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TableError(path, f"damaged gzip ({error}); copy it again") from error
 
 
@@ -126,37 +181,46 @@ def _standard_input(stream: IO[str]) -> bytes:
     return stream.read().encode() if raw is None else cast(bytes, raw.read())
 
 
-def _delimited(path: Path, text: str, separator: str) -> tuple[tuple[str, ...], list[Cells]]:
-    separator, skipped = _separator(text, separator)
-    lines = io.StringIO(text, newline="")
+def _delimited(path: Path, lines: IO[str], separator: str) -> Cells:
+    separator, skipped = _separator(lines.readline(), separator)
+    lines.seek(0)
     for _ in range(skipped):
         lines.readline()
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    rows: list[Cells] = []
+    found = Cells()
+    rows = _fitting_rows(path, csv.reader(lines, delimiter=separator, strict=True), skipped, found)
+    while block := list(islice(rows, _ROWS_AT_ONCE)):
+        starts, cells = zip(*block, strict=True)
+        found.extend(starts, dict(zip(found.columns, zip(*cells, strict=True), strict=True)))
+    if not found.columns:
+        raise TableError(path, "is empty")
+    return found
+
+
+def _fitting_rows(
+    path: Path, reader: Any, skipped: int, found: Cells
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """The first row names the columns of `found`; then (line, cells) of each that is not empty."""
     columns: tuple[str, ...] = ()
     line = 1 + skipped
     try:
         for cells in reader:
             if not columns:
                 columns = _header(path, cells, line)
-            elif any(cell.strip() for cell in cells):
-                named = _fitted(path, columns, cells, line, separator)
-                rows.append((line, named, _NOTHING))
+                found.name(columns)
+            elif "".join(cells).strip():
+                yield line, _fitted(path, columns, cells, line, reader.dialect.delimiter)
             line = skipped + reader.line_num + 1
     except csv.Error as error:
         raise TableError(path, f"broken CSV: {error}", line) from error
-    if not columns:
-        raise TableError(path, "is empty")
-    return tuple(name for name in columns if name), rows
 
 
-def _separator(text: str, usual: str) -> tuple[str, int]:
+def _separator(header: str, usual: str) -> tuple[str, int]:
     """The separator and the lines before the header.
 
     A line `sep=;`, which Excel reads and writes, names it. Else the usual one, unless the header
     lacks it and has exactly one of the others.
     """
-    first = text.partition("\n")[0].rstrip("\r")
+    first = header.rstrip("\r\n")
     if named := re.fullmatch(r"sep=([,;\t])", first, flags=re.IGNORECASE):
         return named[1], 1
     header = re.sub(r'"[^"]*"', "", first)
@@ -182,8 +246,8 @@ def _header(path: Path, cells: Sequence[str], line: int) -> tuple[str, ...]:
 
 def _fitted(
     path: Path, columns: Sequence[str], cells: Sequence[str], line: int, separator: str
-) -> dict[str, str]:
-    """Cells by column; empty cells beyond the last column are a spreadsheet's and pass."""
+) -> Sequence[str]:
+    """A cell a column; empty cells beyond the last column are a spreadsheet's and pass."""
     count = len(cells)
     while count > len(columns) and not cells[count - 1].strip():
         count -= 1
@@ -195,10 +259,10 @@ def _fitted(
             f"a {name} in a text needs quotes around the text)",
             line,
         )
-    return dict(zip(columns, cells, strict=False))
+    return cells if len(cells) == count else cells[:count]
 
 
-def _json_lines(path: Path, text: str) -> tuple[tuple[str, ...], list[Cells]]:
+def _json_lines(path: Path, text: str) -> Cells:
     found: list[tuple[int, object]] = []
     for line, part in enumerate(io.StringIO(text, newline=""), start=1):
         if not part.strip():
@@ -210,7 +274,7 @@ def _json_lines(path: Path, text: str) -> tuple[tuple[str, ...], list[Cells]]:
     return _objects(path, found, "each line")
 
 
-def _json_array(path: Path, text: str) -> tuple[tuple[str, ...], list[Cells]]:
+def _json_array(path: Path, text: str) -> Cells:
     try:
         items = json.loads(text)
     except json.JSONDecodeError as error:
@@ -222,30 +286,48 @@ def _json_array(path: Path, text: str) -> tuple[tuple[str, ...], list[Cells]]:
     return _objects(path, list(enumerate(items, start=1)), "each item of the array")
 
 
-def _parquet(path: Path) -> tuple[tuple[str, ...], list[Cells]]:
+def _parquet(path: Path) -> Cells:
     pyarrow: Any = require("pyarrow", extra="parquet")
     parquet: Any = require("pyarrow.parquet", extra="parquet")
+    found = Cells()
     try:
-        table = parquet.read_table(path)
+        file = parquet.ParquetFile(path)
+        found.name(file.schema_arrow.names)
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            start, cells = len(found.lines), {}
+            for name, column in zip(found.columns, batch.columns, strict=True):
+                values = column.to_pylist()
+                cells[name] = [_text_of(value) for value in values]
+                _note_others(found, name, start, values)
+            found.extend(range(start + 1, start + batch.num_rows + 1), cells)
     except (pyarrow.ArrowException, OSError) as error:
         raise TableError(path, f"not a Parquet table ({error})") from error
-    columns, rows = _objects(path, list(enumerate(table.to_pylist(), start=1)), "each row")
-    return columns or tuple(table.column_names), rows
+    return found
 
 
-def _objects(
-    path: Path, items: Sequence[tuple[int, object]], each: str
-) -> tuple[tuple[str, ...], list[Cells]]:
-    columns: dict[str, None] = {}
-    rows: list[Cells] = []
-    for place, item in items:
-        if not isinstance(item, dict):
-            raise TableError(path, f"{each} must be a JSON object", place)
-        cells = {str(key): _text_of(value) for key, value in item.items()}
-        others = {str(key): what for key, value in item.items() if (what := _other(value))}
-        columns.update(dict.fromkeys(cells))
-        rows.append((place, cells, others))
-    return tuple(columns), rows
+def _note_others(found: Cells, name: str, start: int, values: Sequence[object]) -> None:
+    """Keep what the values of a column are that are no text or number; start: their first row."""
+    for place, value in enumerate(values, start):
+        if what := _other(value):
+            found.others[place] = {**found.others.get(place, {}), name: what}
+
+
+def _objects(path: Path, items: Sequence[tuple[int, object]], each: str) -> Cells:
+    found = Cells()
+    for start in range(0, len(items), _ROWS_AT_ONCE):
+        block: list[dict[str, object]] = []
+        for place, item in items[start : start + _ROWS_AT_ONCE]:
+            if not isinstance(item, dict):
+                raise TableError(path, f"{each} must be a JSON object", place)
+            block.append({str(key): value for key, value in item.items()})
+            found.name(block[-1])
+        cells = {}
+        for name in found.columns:
+            values = [item.get(name) for item in block]
+            cells[name] = [_text_of(value) for value in values]
+            _note_others(found, name, start, values)
+        found.extend([place for place, _ in items[start : start + _ROWS_AT_ONCE]], cells)
+    return found
 
 
 def _text_of(value: object) -> str:
@@ -360,8 +442,10 @@ def _write_parquet(
 ) -> None:
     pyarrow: Any = require("pyarrow", extra="parquet")
     parquet: Any = require("pyarrow.parquet", extra="parquet")
-    found = list(rows)
-    cells = {name: [_json_value(row.get(name)) for row in found] for name in columns}
+    cells: dict[str, list[object]] = {name: [] for name in columns}
+    for row in rows:
+        for name, column in cells.items():
+            column.append(_json_value(row.get(name)))
     with atomic_bytes(path) as file:
         parquet.write_table(pyarrow.table(cells), file)
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from humanclap.errors import InputError, TableError
 from humanclap.formats import (
     STANDARD,
+    Cells,
     read_cells,
     write_cells,
     write_delimited,
@@ -20,6 +21,8 @@ from humanclap.formats import (
 from humanclap.records import Pair, Score, Target
 
 Record = TypeVar("Record")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Named(Protocol):
@@ -41,7 +44,7 @@ class Row:
     path: Path
     line: int
     cells: Mapping[str, str]
-    others: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    others: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
     def error(self, message: str) -> TableError:
         """An error that names this row."""
@@ -99,13 +102,54 @@ class Row:
             raise self.error(str(error)) from error
 
 
+class Rows(Sequence[Row]):
+    """The rows of a file; each is made when it is asked for, so that a million need little room."""
+
+    def __init__(self, path: Path, cells: Cells) -> None:
+        self._path, self._cells, self._names = path, cells, tuple(cells.columns)
+
+    def __len__(self) -> int:
+        return len(self._cells.lines)
+
+    def __iter__(self) -> Iterator[Row]:
+        columns = self._cells.columns.values()
+        cells: Iterable[tuple[str, ...]] = zip(*columns, strict=True)
+        for place, (line, row) in enumerate(zip(self._cells.lines, cells, strict=True)):
+            yield self._row(place, line, row)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return tuple(self[one] for one in places)
+        cells = [column[places] for column in self._cells.columns.values()]
+        return self._row(places, self._cells.lines[places], cells)
+
+    def column(self, name: str) -> Sequence[str]:
+        """The cells of one column."""
+        return self._cells.columns[name]
+
+    def _row(self, place: int, line: int, cells: Sequence[str]) -> Row:
+        named = dict(zip(self._names, cells, strict=True))
+        return Row(self._path, line, named, self._cells.others.get(place, _NOTHING))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A whole table: column names in order and rows."""
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
+
+    def column(self, name: str) -> Sequence[str]:
+        """The cells of one column, empty where a row has none."""
+        if isinstance(self.rows, Rows):
+            return self.rows.column(name)
+        return [row.cells.get(name, "") for row in self.rows]
 
     def require(self, *columns: str) -> None:
         """Raise where a column is missing, naming those that are there."""
@@ -132,10 +176,10 @@ def read_table(path: str | Path) -> Table:
     if str(path) != STANDARD and not path.is_file() and (path.is_dir() or not path.exists()):
         what = "is a folder, not a table" if path.is_dir() else "no such file"
         raise TableError(path, what)
-    columns, rows = read_cells(path)
-    if not rows:
+    cells = read_cells(path)
+    if not cells.lines:
         raise TableError(path, "has no rows")
-    return Table(path, columns, tuple(Row(path, *row) for row in rows))
+    return Table(path, tuple(cells.columns), Rows(path, cells))
 
 
 # -- typed tables ---------------------------------------------------------------------------
@@ -198,13 +242,18 @@ def kept_as(own: Sequence[str], further: Further) -> dict[str, str]:
     >>> kept_as(["score"], {"p1": {"score": "0.3", "prompt_id": "7"}})
     {'score': 'score_before', 'prompt_id': 'prompt_id'}
     """
-    names = list(next(iter(further.values()), {}))
-    taken = {*own, *names}
+    names = next(iter(further.values()), {})
+    return further_names(own, {n: [cells[n] for cells in further.values()] for n in names})
+
+
+def further_names(own: Sequence[str], further: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """As `kept_as`, of cells by column."""
+    taken = {*own, *further}
     found = {}
-    for name in names:
+    for name, cells in further.items():
         kept, number = name, 2
         if name in own:
-            if not any(cells[name].strip() for cells in further.values()):
+            if not any(cell.strip() for cell in cells):
                 continue
             kept = f"{name}_before"
             while kept in taken:
@@ -264,13 +313,24 @@ def read_scores(path: str | Path) -> list[Score]:
     Further columns: `pair_id`, `system`, `subset`, `split`, `signature`, `met`, `text_cut`,
     `text_unread`, `note`, `error`. A row whose `score` is empty must say why in `error`.
     """
-    return read_scored(path)[0]
+    return scores_in(read_table(path))
 
 
 def read_scored(path: str | Path) -> tuple[list[Score], Further]:
     """As `read_scores`, and the cells of the columns that a Score has no place for."""
     table = read_table(path)
+    scores = scores_in(table)
+    return scores, further_cells(table, scores, placed=[field.name for field in fields(Score)])
+
+
+def scores_in(table: Table) -> list[Score]:
+    """The scores of a table that is read already; see `read_scores`."""
     table.require("audio", "text", "score")
+    named = [
+        column
+        for column in ("system", "subset", "split", "signature", "rating_covers", "met", "note")
+        if column in table.columns
+    ]
 
     def build(row: Row) -> Score:
         error = row.optional("error")
@@ -284,14 +344,12 @@ def read_scored(path: str | Path) -> tuple[list[Score], Further]:
             error=error,
             text_cut=row.optional_count("text_cut"),
             text_unread=row.optional_number("text_unread"),
-            **optional_columns(
-                row, "system", "subset", "split", "signature", "rating_covers", "met", "note"
-            ),
+            **optional_columns(row, *named),
         )
 
     scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
     check_distinct((score.pair_id for score in scores), table.rows, what="pair")
-    return scores, further_cells(table, scores, placed=[field.name for field in fields(Score)])
+    return scores
 
 
 # -- writing --------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from humanclap.audio import (
     audio_blocks,
     load_audio,
 )
-from humanclap.errors import SettingsError
+from humanclap.audio.load import decode
+from humanclap.errors import AudioError, SettingsError
 
 
 def sine(frequency: float, seconds: float, rate: int) -> np.ndarray:
@@ -245,3 +246,35 @@ def test_the_average_of_a_files_channels_has_the_digits_of_numpys_mean(channels,
     samples = np.random.default_rng(channels).uniform(-1, 1, (4000, channels)).astype(np.float32)
     path = wav(samples, 32000, subtype="FLOAT")
     assert np.array_equal(load_audio(path, sample_rate=32000), samples.mean(axis=1))
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_clip_decoded_before_gives_the_same_samples_notes_and_faults(
+    rate: int,
+) -> None:
+    wave = np.random.default_rng(1).standard_normal(5 * rate) * 0.1
+    bad = np.full(rate, np.inf)
+    for name, samples in (("noise", wave), ("silent", 0 * wave), ("bad", bad)):
+        source = Waveform(samples=samples, sample_rate=rate, name=name)
+        before = decode(source, sample_rate=32_000)
+        assert before is not None
+        said: tuple[list[str], list[str]] = [], []
+        for clip, told in zip((source, before), said, strict=True):
+            blocks = audio_blocks(clip, sample_rate=32_000, remark=told.append)
+            if name == "bad":
+                with pytest.raises(AudioError, match=r"bad: sample 0 .* infinite") as raised:
+                    list(blocks)
+                told.append(str(raised.value))
+            else:
+                assert np.array_equal(np.concatenate(list(blocks)), before.samples)
+        assert said[0] == said[1]
+        assert bool(said[0]) == (name != "noise")
+
+
+def test_a_clip_longer_than_may_be_held_is_left_to_its_hearer() -> None:
+    clip = Waveform(samples=np.full(64_000, 0.1), sample_rate=32_000)
+    assert decode(clip, sample_rate=32_000, most_s=1.9) is None
+    found = decode(clip, sample_rate=32_000, most_s=2.0)
+    assert found is not None
+    with pytest.raises(SettingsError, match="decoded at 32000 Hz, not 16000"):
+        list(audio_blocks(found, sample_rate=16_000))

@@ -113,6 +113,16 @@ def test_a_summary_is_appended_and_an_annotation_stands_on_stderr(folder, capsys
     assert "::warning " in capsys.readouterr().err
 
 
+def test_a_page_of_github_that_cannot_be_written_does_not_change_the_verdict(
+    folder, capsys, monkeypatch
+):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder))
+    assert run(["gate", "bad.csv", *BASELINE, "-q"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("FAIL: ")
+    assert err == f"warning: no summary, as {folder} cannot be written: Is a directory\n"
+
+
 def test_without_github_nothing_is_appended(folder):
     before = sorted(p.name for p in folder.iterdir())
     assert run(["gate", "good.csv", *BASELINE]) == 0
@@ -153,6 +163,7 @@ def test_the_per_pair_table_of_an_evaluation_is_read_too(folder, capsys):
         (["good.csv", "--baseline", "none.csv", "--margin", "0.02"], "none.csv: no such file"),
         (["good.csv", "--metric", "fad", "--min-score", "1"], "missing column 'fad'"),
         (["good.csv", "--min-rating", "4", "--model", "none"], "none: neither a packaged model"),
+        (["good.csv", *BASELINE, "--model", "mini"], "it needs --min-rating"),
         (["good.csv", *BASELINE, "--margin", "-1"], "0 or above"),
         (["good.csv", *BASELINE, "--summary", "old.csv"], "would be overwritten"),
         (["good.csv", *BASELINE, "--summary", "no/such/folder.md"], "no/such/folder.md"),

@@ -69,6 +69,10 @@ def test_what_is_not_decided_says_how_many_prompts_would_be():
     extra = stats.norm.ppf(0.95) ** 2 / 2
     assert check.needed_if_equal == math.ceil((z * check.sd / 0.02) ** 2 + extra)
     assert check.needed_as_seen == math.ceil((z * check.sd / 0.005) ** 2 + extra)
+    with_limit = judged(-0.025 - NOISE.mean(), min_score=0.1).checks[0]
+    sure = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)  # a fail of one of two checks
+    extra = stats.norm.ppf(0.975) ** 2 / 2
+    assert with_limit.needed_as_seen == math.ceil((sure * check.sd / 0.005) ** 2 + extra)
     (told,) = sentences(found)
     assert f"About {check.needed_if_equal:,.0f} prompts in all would decide with 80 % power" in told
 
@@ -170,7 +174,7 @@ def test_clips_that_cannot_be_scored_fail_the_gate_unless_they_are_allowed():
     assert allowed.checks[0].prompts == 58
     told = " ".join(warnings(allowed))
     assert "2 prompts left out, since one side has no scored clip of them: 'sound 0'" in told
-    assert "Up to 2 may." in told
+    assert "--max-failed allows 2." in told
 
 
 def test_a_table_of_failures_only_fails_and_never_passes_silently():
@@ -323,6 +327,7 @@ def test_settings_that_make_no_sense_are_refused(given, message):
         ({}, None, "nothing is asked"),
         ({"margin": 0.1}, None, "needs a baseline"),
         ({"min_score": 0.1}, OLD, "needs a margin"),
+        ({"min_score": 0.1, "baseline_system": "old"}, None, "need a baseline"),
     ],
 )
 def test_a_gate_must_be_asked_something_that_fits_its_tables(settings, old, message):

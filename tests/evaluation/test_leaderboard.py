@@ -9,7 +9,8 @@ from scipy import stats
 from humanclap.errors import InputError, SettingsError, SignatureMismatchError
 from humanclap.evaluation import leaderboard_words as words
 from humanclap.evaluation.captions import caption_type
-from humanclap.evaluation.leaderboard import leaderboard, prompts_needed
+from humanclap.evaluation.duels import prompts_needed
+from humanclap.evaluation.leaderboard import leaderboard
 from humanclap.evaluation.leaderboard_page import html_leaderboard
 from humanclap.evaluation.standings import LeaderboardSettings
 from humanclap.records import Score

@@ -15,8 +15,10 @@ import zipfile
 import numpy as np
 import pytest
 import soundfile
+from pydantic import ValidationError
 from safetensors.numpy import save
 
+from humanclap.serving.bodies import ScoreRequest
 from humanclap.serving.packed import MEDIA_TYPE
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -121,6 +123,13 @@ BODIES = {
 }  # fmt: skip
 
 
+def test_a_list_is_left_where_it_is_too_long() -> None:
+    """Each fault of a list that is read to its end would be kept: 600 bytes for two of the body."""
+    with pytest.raises(ValidationError) as refused:
+        ScoreRequest.model_validate_json(b'{"texts": [' + b",".join([b"1"] * 100_000) + b"]}")
+    assert refused.value.error_count() < 70_000
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies_of_json_are_refused_with_the_reason(target, name: str) -> None:
     body, said = BODIES[name]
@@ -223,6 +232,7 @@ HEADERS = [
     ({"Content-Type": ""}, 415, "expected"),
     ({"Content-Encoding": "gzip"}, 415, "compressed"),
     ({"Content-Type": "multipart/form-data"}, 422, "boundary"),
+    ({"Content-Type": "multipart/form-data; boundary=" + "x" * 300}, 422, "Boundary length"),
     ({"Origin": "https://example.org"}, 403, "browser"),
     ({"Content-Length": "3000000"}, 413, "2 MB"),
 ]
@@ -320,6 +330,24 @@ def test_clients_that_go_away_leave_nothing_behind(target) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert target.score(GOOD).status == 200
+
+
+def test_a_client_that_never_fetches_its_answer_is_cut_off(started) -> None:
+    """Eight long texts come back, and again, until no buffer takes more."""
+    request = {"clips": CLIP, "texts": [f"{n}" + "a" * 9_000 for n in range(8)]}
+    body = json.dumps(request).encode()
+    with started(timeout_s=1.5) as target, socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(target.address)
+        idle.settimeout(10)
+
+        def ask_on() -> None:
+            while True:
+                idle.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                time.sleep(0.05)
+
+        with pytest.raises(ConnectionError):
+            ask_on()
 
 
 def test_a_token_is_asked_for_but_by_probes(started) -> None:

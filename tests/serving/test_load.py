@@ -21,8 +21,10 @@ import numpy as np
 import pytest
 
 import humanclap
+from humanclap.audio.decode import SoundBytes
 from humanclap.errors import AudioError, InputError, ServiceError, SettingsError
 from humanclap.serving import Client, ServiceSettings
+from humanclap.serving.packed import MEDIA_TYPE, packed
 
 TOKEN = "a-token-of-the-tests-0123456789"
 
@@ -116,6 +118,26 @@ def test_a_request_that_takes_too_long_is_given_up(started, scorer, tone, monkey
         ):
             client.score(tone(0.1), "rain", sample_rate=16000)
         gate.set()
+
+
+def test_a_client_that_goes_away_gives_its_room_back_at_once(
+    started, scorer, tone, wav, monkeypatch
+) -> None:
+    """The model has the clip of another client all the while."""
+    body = packed([SoundBytes(data=wav)] * 5, ["rain"], one=(False, True))
+    head = f"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: {MEDIA_TYPE}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+    with held_up(scorer, monkeypatch) as gate, started() as target, Client(target.url) as client:
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(client.score, tone(), "rain", sample_rate=16000)
+            wait_for(target, "humanclap_batch_windows_count 1.0")
+            with socket.create_connection(target.address) as goes:
+                goes.sendall(head.encode() + body)
+                wait_for(target, "humanclap_waiting_clips 6.0")
+            wait_for(target, "humanclap_waiting_clips 1.0")
+            gate.set()
+            assert np.isfinite(first.result())
+        assert b"humanclap_audio_seconds_total 1.0" in target.ask("GET", "/metrics").body
 
 
 def test_a_fault_of_our_own_is_answered_and_the_next_request_served(

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
 from humanclap import Waveform
@@ -106,6 +107,19 @@ def test_a_batch_larger_than_a_request_goes_in_several(target, scorer, tone) -> 
     found = Client(target.url).predict(batch, texts, sample_rate=16000).scores
     expected = scorer.predict(batch, texts, sample_rate=16000).scores
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_files_too_long_together_go_in_several(target, scorer, tone, tmp_path) -> None:
+    """Five files of 12 s, where a request may have 30 s."""
+    files = [tmp_path / f"{n}.flac" for n in range(5)]
+    for number, path in enumerate(files):
+        soundfile.write(path, tone(12, 8_000, 200 + 50 * number), 8_000)
+    texts = [f"a sound of number {n % 3}" for n in range(5)]
+    with Client(target.url) as client:
+        found = client.predict(files, texts)
+    expected = scorer.predict(files, texts)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    assert [row.audio for row in found] == [row.audio for row in expected]
 
 
 def test_requests_are_scored_together_and_none_changes_another(

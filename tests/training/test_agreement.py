@@ -1,7 +1,5 @@
 """What several processes must have alike, and how they hear of each other's end."""
 
-import time
-
 import numpy as np
 import pytest
 import torch.distributed as dist
@@ -79,18 +77,40 @@ def test_a_run_to_resume_must_lie_with_the_first_process(tmp_path):
     assert folder.directory.is_dir()
 
 
+class Clock:
+    """Time that passes only while someone sleeps; those who live then beat once a second."""
+
+    def __init__(self):
+        self.now, self.alive = 0.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        beats = int(self.now + seconds) - int(self.now)
+        self.now += seconds
+        for watch in beats * self.alive:
+            watch._exchange()
+
+
 @pytest.fixture
-def two(monkeypatch):
-    """The watches of two processes, with quick beats."""
-    monkeypatch.setattr(module, "BEAT_S", 0.05)
-    monkeypatch.setattr(module, "GRACE_S", 1.0)
+def clock(monkeypatch):
+    monkeypatch.setattr(module, "time", Clock())
+    return module.time
+
+
+@pytest.fixture
+def two(monkeypatch, clock):
+    """The watches of two processes, whose threads do not run: the clock moves them."""
+    monkeypatch.setattr(module.threading.Thread, "start", lambda self: None)
     monkeypatch.setenv("MASTER_ADDR", "host-a")
     monkeypatch.setenv("MASTER_PORT", "1")
     store = dist.HashStore()
-    watches = [Watch(store, rank, NAMES, 1) for rank in range(2)]
-    yield watches
-    for one in watches:
-        one.end(failed=False)
+    clock.alive = [Watch(store, rank, NAMES, 1) for rank in range(2)]
+    return list(clock.alive)
+
+
+GONE = "rank 1 (host-b) is gone without a word (killed, or cut off?)"
 
 
 def test_the_others_are_told_why_a_process_stopped_and_the_first_word_counts(two):
@@ -99,22 +119,43 @@ def test_the_others_are_told_why_a_process_stopped_and_the_first_word_counts(two
     assert two[0].why(RuntimeError("closed")) == "rank 1 (host-b) stopped: disk full"
 
 
-def test_a_process_without_beats_is_named(two):
-    time.sleep(0.3)
-    assert (
-        two[0]
-        .why(RuntimeError("Connection closed\nby peer"))
-        .startswith("the connection to the other processes broke: Connection closed")
-    )
-    two[1]._over.set()  # killed: it says nothing
-    assert two[0].why(RuntimeError("closed")) == (
-        "rank 1 (host-b) is gone without a word (killed, or cut off?)"
-    )
+def test_what_a_process_told_is_believed_before_its_silence(two, clock):
+    clock.sleep(2)
+    clock.alive.pop()
+    clock.sleep(10)
+    two[1].tell("rank 1 (host-b) stopped: disk full")
+    assert two[0].why(RuntimeError("closed")) == "rank 1 (host-b) stopped: disk full"
 
 
-def test_a_process_that_is_done_is_not_missed(two):
+def test_a_process_without_beats_is_named(two, clock):
+    clock.sleep(3)
+    broken = two[0].why(RuntimeError("Connection closed\nby peer"))
+    assert broken == "the connection to the other processes broke: Connection closed"
+    clock.alive.pop()  # killed: it says nothing
+    assert two[0].why(RuntimeError("closed")) == GONE
+    assert two[0]._silent(60) == ""
+    clock.sleep(60)
+    assert two[0]._silent(60) == GONE
+
+
+def test_a_process_that_comes_late_to_a_next_training_is_waited_for(two, clock):
+    clock.alive.pop()
+    clock.sleep(500)
+    assert two[0]._silent(60) == ""
+    clock.sleep(161)
+    assert two[0]._silent(60) == GONE
+
+
+def test_a_store_that_does_not_answer_is_named(two, clock):
+    clock.alive.clear()
+    clock.sleep(69)
+    assert two[0]._silent(60) == "host-a:1, where the processes meet, has not answered for 60 s"
+
+
+def test_a_process_that_is_done_is_not_missed(two, clock):
     two[1].end(failed=False)
-    time.sleep(0.5)
+    clock.alive.pop()
+    clock.sleep(100)
     assert "broke" in two[0].why(RuntimeError("closed"))
 
 

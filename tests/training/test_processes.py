@@ -142,7 +142,7 @@ def launch(count, tones, output, settings=SETTINGS):
     ]
     ranks = environments(count) if count > 1 else [dict(os.environ)]
     running = [subprocess.Popen(command, env=environment) for environment in ranks]
-    assert [process.wait(timeout=120) for process in running] == [0] * count
+    assert [process.wait(timeout=300) for process in running] == [0] * count
     return [torch.load(f"{output}.{rank}", weights_only=True) for rank in range(count)]
 
 
@@ -170,7 +170,7 @@ def test_two_processes_give_the_losses_and_gradients_of_one(
 def test_no_thread_of_the_group_is_left_when_the_interpreter_ends():
     pytest.importorskip("accelerate")
     running = start_two(ENDING)
-    told = [process.communicate(timeout=120) for process in running]
+    told = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], told
     for printed, _ in told:
         assert "threads: python" in printed
@@ -181,10 +181,10 @@ def test_a_process_that_fails_does_not_keep_the_others_waiting():
     pytest.importorskip("accelerate")
     first, second = start_two(FAILING)
     assert second.stdout.readline() == "disk full\n"
-    told = first.communicate(timeout=120)  # the second still runs
+    told = first.communicate(timeout=300)  # the second still runs
     assert first.returncode == 1
     assert f"rank 1 ({socket.gethostname()}) stopped: disk full" in told[1]
-    told = second.communicate(timeout=120)
+    told = second.communicate(timeout=300)
     assert second.returncode == 1
     assert "LeftTheOthersError: this process left the others after a failure" in told[1]
 

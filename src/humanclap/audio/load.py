@@ -98,12 +98,27 @@ class Waveform:
             raise AudioError(self.name, f"sample_rate is {rate!r}; expected Hz, a whole number > 0")
 
 
-Source = str | Path | Waveform | SoundBytes
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoded:
+    """A clip that was read before, maybe elsewhere: `audio_blocks` gives, says and raises the same.
+
+    samples: float32 mono (n,) at `sample_rate` Hz, what was read before the fault where there is
+    one; note: what is to be said of it; error: why it cannot be used.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    name: str
+    note: str | None = None
+    error: str | None = None
+
+
+Source = str | Path | Waveform | SoundBytes | Decoded
 
 
 def name_of(source: Source) -> str | Path:
     """What errors and warnings call a clip."""
-    return source.name if isinstance(source, Waveform | SoundBytes) else source
+    return source.name if isinstance(source, Waveform | SoundBytes | Decoded) else source
 
 
 Remark = Callable[[str], None]
@@ -131,7 +146,49 @@ def audio_blocks(
     check_rate(sample_rate)
     if not (math.isfinite(block_s) and block_s > 0):
         raise SettingsError(f"block_s is {block_s}; expected seconds > 0")
+    if isinstance(source, Decoded):
+        return _decoded_blocks(source, sample_rate, remark)
     return _telling_blocks(source, sample_rate, block_s, remark)
+
+
+def decode(source: Source, *, sample_rate: int, most_s: float = math.inf) -> Decoded | None:
+    """Read a whole clip now, so that it can be heard elsewhere; None where it is above `most_s`.
+
+    Faults are kept for whoever hears it. `most_s`: seconds, what may be held in memory.
+    """
+    blocks: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    notes: list[str] = []
+    error, left = None, most_s * sample_rate
+    with closing(audio_blocks(source, sample_rate=sample_rate, remark=notes.append)) as read:
+        try:
+            for block in read:
+                blocks.append(block)
+                left -= len(block)
+                if left < 0:
+                    return None
+        except AudioError as fault:
+            error = fault.reason
+    return Decoded(
+        samples=np.concatenate(blocks),
+        sample_rate=sample_rate,
+        name=str(name_of(source)),
+        note=notes[0] if notes else None,
+        error=error,
+    )
+
+
+def _decoded_blocks(
+    clip: Decoded, sample_rate: int, remark: Remark | None
+) -> Generator[NDArray[np.float32]]:
+    if clip.sample_rate != sample_rate:
+        raise SettingsError(f"{clip.name}: decoded at {clip.sample_rate} Hz, not {sample_rate}")
+    length = round(BLOCK_S * sample_rate)
+    for start in range(0, len(clip.samples), length):
+        yield clip.samples[start : start + length]
+    if clip.error is not None:
+        raise AudioError(clip.name, clip.error)
+    if clip.note is not None:
+        tell(clip.name, clip.note, remark, stacklevel=2)
 
 
 def _telling_blocks(

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
+from humanclap.cli.console import (
+    emit,
+    made_here,
+    output_options,
+    progress_bar,
+    remark,
+    tell_reading,
+    text_table,
+    to_json,
+)
 from humanclap.cli.paper import (
     check_figures,
     figures_option,
@@ -143,13 +152,16 @@ def compare(
         for path in filter(written, (markdown, html, output, *drawn)):
             remark(f"wrote {path}", quiet=quiet)
         return
-    board = leaderboard(
-        {path.stem: read_scores(path) for path in scores},
-        settings,
-        votes=None if choices is None else read_votes(choices, include_anchors=True),
-        votes_where=str(choices),
-        notes=notes,
-    )
+    tell_reading(scores, quiet=quiet)
+    with progress_bar("comparing", quiet=quiet) as progress:
+        board = leaderboard(
+            {path.stem: read_scores(path) for path in scores},
+            settings,
+            votes=None if choices is None else read_votes(choices, include_anchors=True),
+            votes_where=str(choices),
+            notes=notes,
+            progress=progress,
+        )
     made = made_here()
     if markdown is not None and not is_flag(markdown):
         with atomic_writer(markdown) as file:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOW_PROGRESS_AFTER_S = 2.0
+LARGE_FILE_BYTES = 20_000_000
 _NAMED = 5
 _START = 40
 """Characters of a text that a warning shows."""
@@ -120,7 +121,10 @@ def _same_file(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def output_options(command: Command, *, report: bool = True) -> Command:
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def output_options(command: Command, *, report: bool = True, output_type: Any = _FILE) -> Command:
     """Add --json, --quiet and --output to a command, which cannot write over what it reads.
 
     report: the result is words, or JSON where --json or the name of the output says so; False for
@@ -131,7 +135,7 @@ def output_options(command: Command, *, report: bool = True) -> Command:
         click.option(
             "-o",
             "--output",
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=output_type,
             help="Write the result to this file.  [default: -, standard output]",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
@@ -301,6 +305,13 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+def tell_reading(paths: Sequence[Path], *, quiet: bool) -> None:
+    """Say on stderr which large tables are about to be read, which takes a while."""
+    for path in paths:
+        if path.is_file() and path.stat().st_size > LARGE_FILE_BYTES:
+            remark(f"reading {path} ({path.stat().st_size / 1e6:,.0f} MB)", quiet=quiet)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from humanclap.cli.console import (
     output_options,
     progress_bar,
     remark,
+    tell_reading,
     text_table,
 )
 from humanclap.cli.paper import (
@@ -193,7 +194,8 @@ def evaluate(
         for path in filter(written, (html, markdown, output, *drawn)):
             remark(f"wrote {path}", quiet=quiet)
         return
-    with progress_bar("bootstrap", quiet=quiet) as progress:
+    tell_reading([path for path in (*scores, targets, ceiling, floor) if path], quiet=quiet)
+    with progress_bar("judging", quiet=quiet) as progress:
         comparison = compare(
             _read(scores),
             read_targets(str(targets)),

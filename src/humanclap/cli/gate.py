@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
-from humanclap.errors import CheckpointError, InputError, naming_file
+from humanclap.errors import CheckpointError, InputError, SettingsError, naming_file
 
 if TYPE_CHECKING:
     from humanclap.clap.checkpoint import Calibration
@@ -130,6 +130,8 @@ def gate(
     settings = GateSettings(**given)
     new = read_gate_table(scores, settings.metric)
     old = None if baseline is None else read_gate_table(baseline, settings.metric)
+    if model is not None and settings.min_rating is None:
+        raise SettingsError("--model names the map of predicted ratings, so it needs --min-rating")
     map_error = None if settings.min_rating is None else _map_error(new, model, settings.metric)
     found = judge(new, old, settings, map_error=map_error)
     code = exit_code(found.verdict, undecided)
@@ -141,8 +143,8 @@ def gate(
         "made": made_here().to_dict(),
         **found.to_dict(),
     }
-    emit(to_json(kept) if as_json else _text(found), output=output)
     _summarise(found, summary, quiet)
+    emit(to_json(kept) if as_json else _text(found), output=output)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo(annotation(found, stops=code != 0), err=True)
     return code
@@ -173,9 +175,15 @@ def _summarise(found: Gate, summary: Path | None, quiet: bool) -> None:
     path = summary or (Path(named) if named else None)
     if path is None:
         return
-    with naming_file(path), path.open("a", encoding="utf-8") as file:
-        file.write(markdown(found) + "\n")
-    remark(f"appended to {path}", quiet=quiet)
+    try:
+        with naming_file(path), path.open("a", encoding="utf-8") as file:
+            file.write(markdown(found) + "\n")
+    except OSError as error:
+        if summary is not None:
+            raise
+        click.echo(f"warning: no summary, as {path} cannot be written: {error.strerror}", err=True)
+    else:
+        remark(f"appended to {path}", quiet=quiet)
 
 
 def _map_error(new: GateTable, model: str | None, metric: str) -> MapError | None:

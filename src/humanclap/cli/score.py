@@ -12,7 +12,6 @@ import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
-    audio_root_option,
     cache_option,
     device_option,
     emit,
@@ -24,17 +23,16 @@ from humanclap.cli.console import (
     warn_of_language,
     warn_of_notes,
 )
-from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.cli.paper import check_figures, figures_option, paper_format, paper_options
+from humanclap.cli.score_ray import PLACE, ray_options, score_on_ray
+from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.errors import InputError
 from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
-from humanclap.records import UNKNOWN_MET, Pair, Score, roles_met
+from humanclap.records import Pair, Score
 from humanclap.typeset import SUFFIXES
 
 if TYPE_CHECKING:
-    from humanclap.scoring.scorer import HumanCLAP
     from humanclap.tables import Further
-    from humanclap.typeset import Format
 
 
 @click.command(
@@ -45,14 +43,19 @@ Examples:
   humanclap score clips/ --texts texts.csv -o scores.csv
   generate-pairs | humanclap score - --audio-root clips/ -o scores.parquet
   humanclap score pairs.csv -o scores.csv --latex > systems.tex
+  humanclap score 's3://bucket/pairs/*.parquet' --runner ray -o s3://bucket/scores/
 """
 )
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=PLACE)
 @click.argument("text", required=False)
 @click.option(
     "--texts", type=click.Path(path_type=Path), help="Table name,text of the clips in a folder."
 )
-@audio_root_option
+@click.option(
+    "--audio-root",
+    type=PLACE,
+    help="Where relative audio paths start.  [default: the table's folder]",
+)
 @click.option(
     "-m",
     "--model",
@@ -100,12 +103,13 @@ Examples:
 @cache_option
 @paper_options
 @figures_option
-@partial(output_options, report=False)
+@ray_options
+@partial(output_options, report=False, output_type=PLACE)
 def score(
-    source: Path,
+    source: Path | str,
     text: str | None,
     texts: Path | None,
-    audio_root: Path | None,
+    audio_root: Path | str | None,
     model: str,
     mn04: Path | None,
     offline: bool,
@@ -125,7 +129,11 @@ def score(
     figures: Path | None,
     as_json: bool,
     quiet: bool,
-    output: Path | None,
+    output: Path | str | None,
+    runner: str,
+    ray_address: str | None,
+    workers: int | None,
+    shard_rows: int | None,
 ) -> int:
     """Score how well audio matches text.
 
@@ -142,7 +150,22 @@ def score(
     mean predicted rating with its error, and how many failed; --latex and --markdown print that as
     a table for a paper. Exit code 1: some pairs could not be scored, for
     their clip or because more than half of the text's letters are unknown; their rows say why.
+
+    With --runner ray SOURCE is a table, a WebDataset shard (.tar), a folder of them or a pattern,
+    and every place may be an address such as s3://bucket/pairs.parquet; -o is a table or a folder
+    for parts (docs/cluster.md).
     """
+    if runner == "ray":
+        return score_on_ray(click.get_current_context().params)
+    if workers or shard_rows or ray_address:
+        raise click.UsageError("--ray-address, --workers and --shard-rows are for --runner ray")
+    for place in (source, audio_root, output):
+        if isinstance(place, str):
+            raise click.UsageError(f"{place}: an address is for --runner ray")
+    source, audio_root = Path(source), None if audio_root is None else Path(audio_root)
+    output = None if output is None else Path(output)
+    if output is not None and output.is_dir():
+        raise InputError(f"{output}: is a folder; name a file")
     paper = paper_format(output, latex=latex, markdown=markdown, as_json=as_json)
     if text is not None and (paper or figures):
         raise click.UsageError("--latex, --markdown and --figures are for a table of pairs")
@@ -153,7 +176,7 @@ def score(
     check_figures(figures)
     pairs, further, root = _pairs(source, text, texts, audio_root, allow_unmatched)
     from humanclap.clap.device import use_threads
-    from humanclap.scoring.run import score_table
+    from humanclap.scoring.run import renamed_columns, score_table
     from humanclap.scoring.scorer import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
@@ -198,10 +221,12 @@ def score(
         emit(_text_of(scores, further, as_json=as_json, single=text is not None), output=output)
     warn_of_language(scorer.backbone, [item.text for item in scores if item.error is None])
     warn_of_notes(scores)
-    _remark_renamed(further, quiet)
+    remark_renamed(renamed_columns(further), quiet)
     if text is None:
-        _summarise(scores, scorer, paper, summary_file, figures, quiet, kept=table is not None)
-    return _report(scores, scorer.signature, output or summary_file, quiet)
+        summarise_scores(
+            scores, scorer, paper, summary_file, figures, quiet, kept=table is not None
+        )
+    return report(scores, scorer.signature, output or summary_file, quiet)
 
 
 def _pairs(
@@ -245,76 +270,3 @@ def _text_of(scores: Sequence[Score], further: Further, *, as_json: bool, single
         rating = f"{item.rating:.1f} ± {item.rating_error:.1f} of 10"
         return f"{item.score:.4f}  (predicted rating {rating})"
     return rows_as_csv(columns, rows).rstrip("\n")
-
-
-def _summarise(
-    scores: Sequence[Score],
-    scorer: HumanCLAP,
-    paper: Format | None,
-    output: Path | None,
-    figures: Path | None,
-    quiet: bool,
-    *,
-    kept: bool,
-) -> None:
-    """One line a system on stderr; for a paper a table, which is the result, and figures.
-
-    kept: whether the scores of the pairs have been written.
-    """
-    from humanclap.scoring.summary import lines, method, paper_table, summarise
-    from humanclap.typeset import typeset
-
-    fitted, covers = scorer.calibration, scorer.rating_covers
-    found = summarise(scores, fitted.map_error if fitted else None)
-    if paper:
-        met = sum(bool(roles_met(item.met)) for item in scores)
-        table = paper_table(found, signature=scorer.signature, covers=covers, met=met)
-        emit(typeset([table], paper), output=output)
-        if not kept:
-            told = f"the scores of the pairs are not kept; -o scores.csv --{paper} keeps them and"
-            remark(f"{told} prints the table", quiet=quiet)
-    else:
-        remark("\n".join([*lines(found), method(found, covers=covers)]), quiet=quiet)
-    if figures is not None:
-        from humanclap.scoring.figures import draw_scores
-
-        for path in draw_scores(scores, found, figures):
-            remark(f"wrote {path}", quiet=quiet)
-
-
-def _remark_renamed(further: Further, quiet: bool) -> None:
-    from humanclap.scoring.run import renamed_columns
-
-    if renamed := renamed_columns(further):
-        names = ", ".join(f"{name} as {kept}" for name, kept in renamed.items())
-        remark(f"columns of the table that have new values are kept: {names}", quiet=quiet)
-
-
-def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
-    """Say which pairs the model met in training; scoring them is no fault, judging by them is."""
-    met = [item for item in scores if roles_met(item.met)]
-    for item in met[:5]:
-        click.echo(f"warning: met in training: {item.audio} | {item.text}: {item.met}", err=True)
-    if met:
-        click.echo(
-            f"warning: the model met {len(met)} of {len(scores)} pairs in training", err=True
-        )
-    unknown = sum(item.met == UNKNOWN_MET for item in scores)
-    if unknown:
-        remark(
-            f"what the model met in training is unknown for {unknown} of {len(scores)} pairs "
-            "(the checkpoint does not name all, or a clip has too little sound to be known)",
-            quiet=quiet,
-        )
-
-
-def _report(scores: Sequence[Score], signature: str, output: Path | None, quiet: bool) -> int:
-    failed = [item for item in scores if item.error is not None]
-    for item in failed[:5]:
-        click.echo(f"error: {item.audio}: {item.error}", err=True)
-    if failed:
-        click.echo(f"{len(failed)} of {len(scores)} pairs could not be scored", err=True)
-    _warn_of_met(scores, quiet)
-    where = f" -> {output}" if output else ""
-    remark(f"{len(scores) - len(failed)} scored{where}  {signature}", quiet=quiet)
-    return EXIT_SOME_FAILED if failed else 0

@@ -49,7 +49,9 @@ Examples:
     type=click.IntRange(min=1),
     help="Number of CPU threads.  [default: torch's choice]",
 )
-@click.option("--host", default="127.0.0.1", help="Address to listen on; others need a token.")
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen on; any but loopback needs a token."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on.")
 @click.option(
     "--token-file",
@@ -124,12 +126,13 @@ def serve(
 ) -> None:
     """Score over HTTP.
 
-    POST /v1/score takes sound files with their texts as a form, as JSON or, leanest, as a
-    safetensors file, and gives the fields that humanclap score writes. /v1/model tells the
-    signature and the limits, /openapi.json describes all of it, /health/live and /health/ready are
-    for probes, /metrics is for Prometheus. humanclap.serving.Client is the client in Python. Clips
-    of requests that come together are scored together. What finds no room is answered 429 with
-    Retry-After. SIGTERM or Ctrl-C stops it when all it took is answered; a second one at once.
+    POST /v1/score takes sound files with their texts as a form, as JSON or as a safetensors file
+    (the smallest), and gives the fields that humanclap score writes. /v1/model tells the signature
+    and the limits, /openapi.json describes all of it, /health/live and /health/ready are for
+    probes, /metrics is for Prometheus. humanclap.serving.Client is the client in Python. Clips of
+    requests that come together are scored together. A request that finds no room is answered 429
+    with Retry-After. After SIGTERM or Ctrl-C the service answers what it has taken, and stops; a
+    second signal stops it at once.
     """
     for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         require(module, extra="serve")

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from humanclap.errors import InputError
 from humanclap.evaluation.result import WITHIN
 from humanclap.metrics.agreement import MIN_PAIRS
-from humanclap.metrics.ceiling import CeilingValue, NoiseCeiling, noise_ceiling
+from humanclap.metrics.ceiling import (
+    LARGE_SIMULATIONS,
+    SIMULATIONS,
+    CeilingValue,
+    NoiseCeiling,
+    noise_ceiling,
+)
+from humanclap.metrics.influence import by_influence
 from humanclap.records import Rating, Target, pair_id_of
 
 Members = Mapping[tuple[str, str], NDArray[np.intp]]
@@ -28,9 +35,10 @@ def ratings_of(
     scores: list[float] = []
     places: list[int] = []
     for rating in ratings:
-        if (rating.pair_id, rating.kind) in place:
+        at = place.get((rating.pair_id, rating.kind))
+        if at is not None:
             scores.append(rating.score)
-            places.append(place[rating.pair_id, rating.kind])
+            places.append(at)
     x, pair = np.array(scores, dtype=np.float64), np.array(places, dtype=np.int64)
     count = np.bincount(pair, minlength=len(targets))
     total = np.bincount(pair, x, minlength=len(targets))
@@ -57,8 +65,16 @@ def ceilings(
     found: dict[str, NoiseCeiling] = {}
     of_systems: dict[str, NoiseCeiling] = {}
     for (level, name), index in members.items():
-        inside = np.isin(pair, index)
-        found[f"{level} {name}".rstrip()] = noise_ceiling(x[inside], pair[inside], seed=seed)
+        member = np.zeros(len(targets), dtype=bool)
+        member[index] = True
+        inside = member[pair]
+        large = by_influence(index.size, of=len(targets))
+        found[f"{level} {name}".rstrip()] = noise_ceiling(
+            x[inside],
+            pair[inside],
+            simulations=LARGE_SIMULATIONS if large else SIMULATIONS,
+            seed=seed,
+        )
         if level == "system" and index.size >= MIN_PAIRS:  # as those that count for the metrics
             of_systems[name] = found[f"{level} {name}"]
     if of_systems:

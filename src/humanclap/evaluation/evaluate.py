@@ -393,26 +393,26 @@ def _members(
     everyone = np.arange(len(joined.targets))
     found = {("overall", ""): everyone}
     tables = joined.scores.values()
-    unmet = [i for i in everyone if not any(roles_met(table[i].met) for table in tables)]
+    met = {i for table in tables for i, row in enumerate(table) if roles_met(row.met)}
+    unmet = [i for i in everyone if i not in met] if met else everyone
     if 0 < len(unmet) < len(everyone):
         found[UNMET, ""] = everyone[unmet]
     for level in settings.by:
-        values = _of_level(joined, level)
-        names = sorted(set(values) - {NOT_STATED}) + [NOT_STATED] * (NOT_STATED in values)
+        values: dict[str, list[int]] = {}
+        for i, value in enumerate(_of_level(joined, level)):
+            values.setdefault(value, []).append(i)
+        names = sorted(values.keys() - {NOT_STATED}) + [NOT_STATED] * (NOT_STATED in values)
         if len(names) > 1:
             for name in names:
-                index = [i for i, value in enumerate(values) if value == name]
-                found[level, name] = everyone[index]
+                found[level, name] = everyone[values[name]]
     return found
 
 
 def _of_level(joined: Joined[Target], level: str) -> list[str]:
     """What the target says of each pair, else what the first table that says anything does."""
     columns: list[Sequence[Target] | Sequence[Score]] = [joined.targets, *joined.scores.values()]
-    return [
-        next((said for column in columns if (said := getattr(column[i], level))), NOT_STATED)
-        for i in range(len(joined.targets))
-    ]
+    said = [[getattr(row, level) for row in column] for column in columns]
+    return [next(filter(None, of_pair), NOT_STATED) for of_pair in zip(*said, strict=True)]
 
 
 def _pairs(

@@ -13,7 +13,7 @@ from humanclap.evaluation.settings import Key
 from humanclap.grouping import Paired
 from humanclap.records import Score
 from humanclap.signature import common_signature, comparable
-from humanclap.tables import read_scores, read_table
+from humanclap.tables import Table, read_table, scores_in
 
 MAX_NAMED = 5
 """How many pairs an error names."""
@@ -41,17 +41,17 @@ class ScoreTable:
     @classmethod
     def read(cls, path: str | Path, *, name: str | None = None) -> ScoreTable:
         """Read a score table of any metric; named after its file unless `name` says otherwise."""
-        scores = read_scores(path)
+        table = read_table(path)
+        scores = scores_in(table)
         return cls(
             name=name or Path(path).stem,
             scores=scores,
             where=str(path),
-            intervals=_intervals(path, scores),
+            intervals=_intervals(table, scores),
         )
 
 
-def _intervals(path: str | Path, scores: Sequence[Score]) -> dict[str, tuple[float, float]]:
-    table = read_table(path)
+def _intervals(table: Table, scores: Sequence[Score]) -> dict[str, tuple[float, float]]:
     if not {"rating_low", "rating_high"} & set(table.columns):
         return {}
     table.require("rating_low", "rating_high")

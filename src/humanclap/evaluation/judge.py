@@ -24,6 +24,13 @@ from humanclap.evaluation.scale_map import ScaleMap
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics import agreement, levels
 from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.metrics.influence import (
+    Influence,
+    WithinSystemsInfluence,
+    agreement_influence,
+    by_influence,
+    partial_influence,
+)
 from humanclap.metrics.pairwise import pairwise_accuracy, tie_threshold
 from humanclap.metrics.weighted import DENSE_CLUSTERS, WeightedAgreement, cluster_codes
 from humanclap.progress import Progress
@@ -47,14 +54,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One metric at one place: values and reasons by statistic, and the bootstrap's engine.
+    """One metric at one place: values and reasons by statistic, and where intervals come from.
 
-    pairs: how many count for a statistic, where those are not all of the place.
+    engine: of the bootstrap, or of very many pairs their influence; pairs: how many count for a
+    statistic, where those are not all of the place.
     """
 
     values: Mapping[str, float]
     reasons: Mapping[str, str]
-    engine: Statistics
+    engine: Statistics | Influence | WithinSystemsInfluence
     pairs: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -128,62 +136,51 @@ class Judge:
         predicted = metric.scale_map.predicted[index]
         threshold = self._thresholds[metric.name]
         mapped = bool(np.isfinite(predicted).all())
-        values = {
-            "srcc": agreement.srcc(scores, human),
-            "lcc": agreement.lcc(scores, human),
-            "ktau": agreement.ktau(scores, human),
-            "accuracy": pairwise_accuracy(scores, human, threshold=threshold or 0.0)
-            if index.size > 1
-            else math.nan,
-            "mse": agreement.mse(predicted, human) if mapped else math.nan,
-            "mae": agreement.mae(predicted, human) if mapped else math.nan,
-        }
         why = agreement.undefined_reason(scores, human)
         reasons = dict.fromkeys(RANKS, why) if why else {}
         if index.size < 2:
             reasons["accuracy"] = "n = 1, fewer than 2"
         if metric.scale_map.reason:
             reasons |= dict.fromkeys(ERRORS, metric.scale_map.reason)
-        engine = WeightedAgreement(
-            scores, human, predicted, clusters=codes, threshold=np.nan_to_num(threshold)
-        )
+        tied = float(np.nan_to_num(threshold))
+        if by_influence(index.size, of=self._human.size):
+            found = agreement_influence(scores, human, predicted, codes, tied)
+            return _Side(found.values, reasons, found)
+        values = {
+            "srcc": agreement.srcc(scores, human),
+            "lcc": agreement.lcc(scores, human),
+            "ktau": agreement.ktau(scores, human),
+            "accuracy": pairwise_accuracy(scores, human, threshold=tied)
+            if index.size > 1
+            else math.nan,
+            "mse": agreement.mse(predicted, human) if mapped else math.nan,
+            "mae": agreement.mae(predicted, human) if mapped else math.nan,
+        }
+        engine = WeightedAgreement(scores, human, predicted, clusters=codes, threshold=tied)
         return _Side(values, reasons, engine)
 
     def _level(self, level: str, metric: Metric, systems: Places | None) -> _Side:
         x, y, clusters = metric.scores, self._human, self._clusters
         threshold = self._thresholds[metric.name]
-        engine: Statistics
-        if systems is None or level == CAPTIONS:
-            engine = levels.WithinCaptions(x, y, clusters, threshold)
-        elif level == BETWEEN:
-            engine = levels.BetweenSystems(x, y, systems, clusters)
-        elif level == WITHIN:
-            engine = levels.WithinSystems(x, y, systems, clusters, threshold)
+        engine = _engine(level, x, y, systems, clusters, threshold)
+        if isinstance(engine, WithinSystemsInfluence):
+            values = engine.influence().values
+        elif isinstance(engine, Influence):
+            values = engine.values
         else:
-            engine = levels.PartialOfSystems(x, y, systems, clusters)
-        values = {
-            name: float(value[0])
-            for name, value in engine(np.ones((1, int(clusters.max()) + 1))).items()
-        }
+            once = engine(np.ones((1, int(clusters.max()) + 1)))
+            values = {name: float(value[0]) for name, value in once.items()}
         why = _level_reason(level, x, y, systems)
         reasons = {name: why for name, value in values.items() if math.isnan(value)}
         pairs: Mapping[str, int] = {}
-        if isinstance(engine, (levels.WithinSystems, levels.WithinCaptions)):
+        if isinstance(
+            engine, (levels.WithinSystems, levels.WithinCaptions, WithinSystemsInfluence)
+        ):
             pairs = engine.pairs
         return _Side(values, reasons, engine, pairs)
 
     def _place(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Group]:
-        intervals = bootstrap(
-            self._replicates(sides),
-            place.captions,
-            rng=np.random.default_rng(self._settings.seed),
-            replicates=self._settings.replicates,
-            confidence=self._settings.confidence,
-            method=self._settings.interval,
-            progress=lambda now, of, note: self._progress(
-                self._done + now, self._total, place.level
-            ),
-        )
+        intervals = self._intervals(place, sides)
         self._done += self._settings.replicates
         found = {}
         for name, side in sides.items():
@@ -195,6 +192,28 @@ class Judge:
             found[key] = place.group(key, values, reasons, intervals)
         return found
 
+    def _intervals(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Interval]:
+        """By metric or difference, and statistic."""
+        of_pairs = _influences(sides, self._versus)
+        if of_pairs:
+            self._progress(self._done + self._settings.replicates, self._total, place.level)
+            return {
+                f"{key}/{name}": interval
+                for key, influence in of_pairs.items()
+                for name, interval in influence.intervals(self._settings.confidence).items()
+            }
+        return bootstrap(
+            self._replicates(sides),
+            place.captions,
+            rng=np.random.default_rng(self._settings.seed),
+            replicates=self._settings.replicates,
+            confidence=self._settings.confidence,
+            method=self._settings.interval,
+            progress=lambda now, of, note: self._progress(
+                self._done + now, self._total, place.level
+            ),
+        )
+
     def _difference(
         self, sides: Mapping[str, _Side], name: str, baseline: str, captions: int
     ) -> tuple[dict[str, float], dict[str, str]]:
@@ -203,8 +222,11 @@ class Judge:
         reasons = {**base.reasons, **own.reasons}
         over_shared = _over_shared(own, base)
         if over_shared is not None:
-            once = np.ones((1, captions))
-            values = {key: float(value[0]) for key, value in over_shared(once).items()}
+            if isinstance(over_shared, Influence):
+                values = dict(over_shared.values)
+            else:
+                once = over_shared(np.ones((1, captions)))
+                values = {key: float(value[0]) for key, value in once.items()}
             undefined = [key for key, value in values.items() if math.isnan(value)]
             reasons = dict.fromkeys(undefined, "both are defined in no system or caption") | reasons
         maps = {metric.name: metric.scale_map.name for metric in self._metrics}
@@ -215,8 +237,10 @@ class Judge:
         return values, reasons
 
     def _replicates(self, sides: Mapping[str, _Side]) -> Statistics:
+        engines = {name: side.engine for name, side in sides.items() if callable(side.engine)}
+
         def statistics(times: Floats) -> dict[str, Floats]:
-            by_table = {name: side.engine(times) for name, side in sides.items()}
+            by_table = {name: engine(times) for name, engine in engines.items()}
             found = {
                 f"{alone(name)}/{key}": value
                 for name, values in by_table.items()
@@ -226,7 +250,7 @@ class Judge:
                 over_shared = _over_shared(sides[name], sides[baseline])
                 differences = (
                     {key: v - by_table[baseline][key] for key, v in by_table[name].items()}
-                    if over_shared is None
+                    if not callable(over_shared)
                     else over_shared(times)
                 )
                 for key, value in differences.items():
@@ -236,13 +260,49 @@ class Judge:
         return statistics
 
 
-def _over_shared(own: _Side, base: _Side) -> Statistics | None:
+def _engine(
+    level: str, x: Floats, y: Floats, systems: Places | None, clusters: Places, threshold: float
+) -> Statistics | Influence | WithinSystemsInfluence:
+    """What gives a level's values and intervals; those of means stay with the bootstrap."""
+    if systems is None or level == CAPTIONS:
+        return levels.WithinCaptions(x, y, clusters, threshold)
+    if level == BETWEEN:
+        return levels.BetweenSystems(x, y, systems, clusters)
+    large = by_influence(x.size, of=x.size)
+    if level == WITHIN:
+        of_level = WithinSystemsInfluence if large else levels.WithinSystems
+        return of_level(x, y, systems, clusters, threshold)
+    if large:
+        return partial_influence(x, y, systems, clusters)
+    return levels.PartialOfSystems(x, y, systems, clusters)
+
+
+def _influences(
+    sides: Mapping[str, _Side], wanted: Sequence[tuple[str, str]]
+) -> dict[str, Influence]:
+    """By metric (`alone`) and difference (`versus`); none where the place has its bootstrap."""
+    found = {}
+    for name, side in sides.items():
+        if isinstance(side.engine, WithinSystemsInfluence):
+            found[alone(name)] = side.engine.influence()
+        elif isinstance(side.engine, Influence):
+            found[alone(name)] = side.engine
+    for name, baseline in wanted if found else ():
+        shared = _over_shared(sides[name], sides[baseline])
+        apart = found[alone(name)].minus(found[alone(baseline)])
+        found[versus(name, baseline)] = shared if isinstance(shared, Influence) else apart
+    return found
+
+
+def _over_shared(own: _Side, base: _Side) -> Statistics | Influence | None:
     """The difference over the systems, or captions, in which both sides have a value; None where
     these are those of each, and the means may be set against each other.
     """
     one, other = own.engine, base.engine
     if isinstance(one, levels.WithinSystems) and isinstance(other, levels.WithinSystems):
         return None if one.defined == other.defined else partial(one.minus, other)
+    if isinstance(one, WithinSystemsInfluence) and isinstance(other, WithinSystemsInfluence):
+        return None if one.defined == other.defined else one.influence(other)
     if isinstance(one, levels.WithinCaptions) and isinstance(other, levels.WithinCaptions):
         return None if one.defined == other.defined else partial(one.minus, other)
     return None
@@ -297,7 +357,7 @@ class _Place:
             low=interval.low if defined else math.nan,
             high=interval.high if defined else math.nan,
             n=n,
-            captions=interval.clusters,
+            captions=interval.clusters or self.captions,
             replicates=interval.replicates,
             undefined=interval.undefined,
             reason=reason or (f"no interval: {interval.reason}" if interval.reason else None),

@@ -6,11 +6,11 @@ score of its clips. Intervals draw prompts whole; tests flip the sign of a promp
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from scipy import stats
 from humanclap.errors import InputError, listed
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
 from humanclap.evaluation.choices.rank import MetricValues, rank_by_choices
+from humanclap.evaluation.duels import duels, mean_intervals
 from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.standings import (
     MAX_GROUPS,
     Clip,
-    Duel,
     Leaderboard,
     LeaderboardSettings,
     PromptsOf,
@@ -34,13 +34,14 @@ from humanclap.evaluation.standings import (
 )
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
-from humanclap.metrics.bootstrap import bootstrap
-from humanclap.metrics.permutation import holm, sign_flip_p
+from humanclap.progress import Progress, silent
 from humanclap.records import Score, Votes, roles_met
 from humanclap.signature import common_signature
 
 Floats = NDArray[np.float64]
 MAX_NAMED = 3
+STEPS = 4
+"""Of the progress."""
 MIN_PROMPTS = 5
 """A caption type with fewer prompts has a mean but no interval."""
 
@@ -52,6 +53,7 @@ def leaderboard(
     votes: Sequence[Votes] | None = None,
     votes_where: str = "choices",
     notes: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> Leaderboard:
     """Rank systems by the mean of one metric over the prompts all of them have.
 
@@ -82,7 +84,13 @@ def leaderboard(
     values = _matrix(clips, systems, prompts)
     kept = set(prompts)
     used = [clip for clip in clips if caption_key(clip.text) in kept]
-    duels = _duels(values, systems, settings)
+    progress(0, STEPS, "systems")
+    standings = _standings(values, systems, used, settings)
+    progress(1, STEPS, "two by two")
+    of_two = duels(values, systems, settings)
+    progress(2, STEPS, "caption types")
+    by_type = _by_type(values, systems, prompts, settings)
+    progress(3, STEPS, "unmet prompts")
     judged = _judged(given, kept)
     if settings.refuse_trained_on:
         refuse_met(judged)
@@ -90,9 +98,9 @@ def leaderboard(
     unmet = _unmet(prompts, rows)
     metric = MetricValues(prompts=prompts, systems=systems, values=values)
     return Leaderboard(
-        standings=tuple(_standings(values, systems, used, settings)),
-        duels=tuple(duels),
-        by_type=tuple(_by_type(values, systems, prompts, settings)),
+        standings=tuple(standings),
+        duels=tuple(of_two),
+        by_type=tuple(by_type),
         worst=tuple(_worst(used, systems, settings.worst)),
         prompts=len(prompts),
         prompts_fingerprint=fingerprint_text(prompts),
@@ -286,7 +294,6 @@ def _standings(
     values: Floats, systems: Sequence[str], clips: Sequence[Clip], settings: LeaderboardSettings
 ) -> list[Standing]:
     count = len(values)
-    rng = np.random.default_rng(settings.seed)
 
     def statistics(times: Floats) -> dict[str, Floats]:
         means = times @ values / count  # (replicates, systems)
@@ -294,9 +301,8 @@ def _standings(
         found = {f"mean/{name}": means[:, i] for i, name in enumerate(systems)}
         return found | {f"rank/{name}": ranks[:, i] for i, name in enumerate(systems)}
 
-    intervals = bootstrap(
-        statistics, count, rng=rng, replicates=settings.replicates, confidence=settings.confidence
-    )
+    intervals = mean_intervals(statistics, count, settings)
+    clips_of = Counter(clip.system for clip in clips)
     means = values.mean(axis=0)
     ranks = stats.rankdata(-means, method="min")
     top = values == values.max(axis=1, keepdims=True)
@@ -311,88 +317,11 @@ def _standings(
             rank_low=round(intervals[f"rank/{name}"].low),
             rank_high=round(intervals[f"rank/{name}"].high),
             best_share=float(best[i]),
-            clips=sum(clip.system == name for clip in clips),
+            clips=clips_of[name],
         )
         for i, name in enumerate(systems)
     ]
     return sorted(found, key=lambda standing: (standing.rank, standing.system))
-
-
-def _duels(values: Floats, systems: Sequence[str], settings: LeaderboardSettings) -> list[Duel]:
-    """Every two systems, the better first; Holm over all."""
-    order = np.argsort(-values.mean(axis=0), kind="stable")
-    pairs = list(combinations(order, 2))
-    p_values = [
-        sign_flip_p(
-            values[:, a] - values[:, b],
-            rng=np.random.default_rng(settings.seed),
-            permutations=settings.permutations,
-        )
-        for a, b in pairs
-    ]
-    corrected = holm(p_values)
-    return [
-        _duel(values[:, a] - values[:, b], systems[a], systems[b], p, p_holm, settings)
-        for (a, b), p, p_holm in zip(pairs, p_values, corrected, strict=True)
-    ]
-
-
-def _duel(
-    difference: Floats,
-    better: str,
-    other: str,
-    p: float,
-    p_holm: float,
-    settings: LeaderboardSettings,
-) -> Duel:
-    def mean(times: Floats) -> dict[str, Floats]:
-        return {"mean": times @ difference / difference.size}
-
-    interval = bootstrap(
-        mean,
-        difference.size,
-        rng=np.random.default_rng(settings.seed),
-        replicates=settings.replicates,
-        confidence=settings.confidence,
-    )["mean"]
-    needed = prompts_needed(difference, alpha=settings.alpha, power=settings.power)
-    return Duel(
-        better=better,
-        other=other,
-        difference=float(difference.mean()),
-        low=interval.low,
-        high=interval.high,
-        wins=int((difference > 0).sum()),
-        ties=int((difference == 0).sum()),
-        losses=int((difference < 0).sum()),
-        p=p,
-        p_holm=p_holm,
-        settled=p_holm < settings.alpha,
-        prompts_needed=needed,
-        more_prompts=max(0.0, needed - difference.size),
-        detectable=_both_tails(settings.alpha, settings.power)
-        * float(difference.std(ddof=1))
-        / math.sqrt(difference.size),
-    )
-
-
-def _both_tails(alpha: float, power: float) -> float:
-    return float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))
-
-
-def prompts_needed(difference: Floats, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Prompts at which a paired test finds a true difference as large as this mean one.
-
-    difference: shape (prompts,). Normal approximation: ((z_{1 - alpha/2} + z_power) sd / mean)^2,
-    rounded up; infinite where the mean is 0. Source: any textbook, e.g. Cohen 1988.
-
-    >>> prompts_needed(np.array([1.0, -1.0, 1.0, -1.0, 1.0, 1.0]))   # mean 1/3, sd 1.033
-    76.0
-    """
-    spread, mean = float(difference.std(ddof=1)), float(difference.mean())
-    if mean == 0:
-        return math.inf
-    return float(math.ceil(round((_both_tails(alpha, power) * spread / mean) ** 2, 9)))
 
 
 def _by_type(
@@ -409,13 +338,7 @@ def _by_type(
             means = times @ of_kind / len(of_kind)
             return {name: means[:, i] for i, name in enumerate(systems)}
 
-        intervals = bootstrap(
-            mean,
-            len(of_kind),
-            rng=np.random.default_rng(settings.seed),
-            replicates=settings.replicates,
-            confidence=settings.confidence,
-        )
+        intervals = mean_intervals(mean, len(of_kind), settings)
         found += [
             TypeStanding(
                 caption_type=kind,
@@ -432,8 +355,11 @@ def _by_type(
 
 def _worst(clips: Sequence[Clip], systems: Sequence[str], count: int) -> list[Clip]:
     """The lowest clips of each system, the worst first."""
-    found = []
-    for system in systems:
-        of_system = [clip for clip in clips if clip.system == system]
-        found += sorted(of_system, key=lambda clip: (clip.value, clip.audio))[:count]
-    return found
+    of_system: dict[str, list[Clip]] = {system: [] for system in systems}
+    for clip in clips:
+        of_system[clip.system].append(clip)
+    return [
+        clip
+        for mine in of_system.values()
+        for clip in heapq.nsmallest(count, mine, key=lambda clip: (clip.value, clip.audio))
+    ]

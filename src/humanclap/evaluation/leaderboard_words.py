@@ -24,6 +24,8 @@ CAVEAT = (
 )
 FEW_PROMPTS = 30
 MOST_PROMPTS = 10_000
+MAX_NOTED = 200
+"""How many clips with a note the table lists."""
 """Numbers of prompts above this are not told apart: nobody will collect them."""
 
 Rows = tuple[list[str], list[list[str]]]
@@ -234,8 +236,10 @@ def worst_rows(board: Leaderboard) -> Rows:
 
 
 def noted_rows(board: Leaderboard) -> Rows:
-    """Every clip whose score has a note."""
-    rows = [[item.where, item.audio, item.text, item.note] for item in board.noted]
+    """Clips whose score has a note, up to `MAX_NOTED`."""
+    rows = [[item.where, item.audio, item.text, item.note] for item in board.noted[:MAX_NOTED]]
+    if len(board.noted) > MAX_NOTED:
+        rows.append(["", f"and {len(board.noted) - MAX_NOTED:,} more; --json lists all", "", ""])
     return ["system", "clip", "prompt", "note"], rows
 
 

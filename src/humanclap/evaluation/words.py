@@ -18,6 +18,7 @@ from humanclap.evaluation.result import (
 )
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.ceiling import NoiseCeiling
+from humanclap.metrics.influence import LARGE_PAIRS, SMALL_PLACE
 
 UNDEFINED = "–"
 LEAST_SIDED = 6
@@ -358,7 +359,14 @@ def tests_line(comparison: Comparison) -> str:
     return (
         f"p: paired permutation test of SRCC on ranks, whole captions exchanged, {count:,} "
         f"permutations, two-sided; Holm's correction over {counted(len(comparison.tests), 'test')}"
+        f"{_without_new_ranks(comparison)}"
     )
+
+
+def _without_new_ranks(comparison: Comparison) -> str:
+    if comparison.evaluations[0].overall.n <= LARGE_PAIRS:
+        return ""
+    return f"; more than {LARGE_PAIRS:,} pairs: what was exchanged is not ranked anew"
 
 
 def calibration_line(evaluation: Evaluation) -> str:
@@ -455,7 +463,18 @@ def bootstrap_line(comparison: Comparison) -> str:
     left = f"; undefined replicates left out: {', '.join(sorted(undefined))}" if undefined else ""
     return (
         f"{bootstrap_name(settings)}, bootstrap of {settings.replicates:,} replicates clustered "
-        f"by caption, seed {settings.seed}{left}"
+        f"by caption, seed {settings.seed}{left}{_many_pairs(comparison)}"
+    )
+
+
+def _many_pairs(comparison: Comparison) -> str:
+    """What is done otherwise with very many pairs; empty where nothing is."""
+    if comparison.evaluations[0].overall.n <= LARGE_PAIRS:
+        return ""
+    return (
+        f"; more than {LARGE_PAIRS:,} pairs: intervals of places with more than {SMALL_PLACE:,} "
+        "pairs are value ± t · standard error from each caption's influence, without replicates "
+        "(those between systems and within captions are bootstrapped)"
     )
 
 

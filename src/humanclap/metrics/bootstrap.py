@@ -18,8 +18,8 @@ from humanclap.errors import InputError
 from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.progress import Progress, silent
 
-REPLICATES_AT_ONCE = 250
-"""Replicates held in memory at one time, as an array (250, C)."""
+REPLICATES_AT_ONCE, COUNTS_AT_ONCE = 250, 10_000_000
+"""Replicates held in memory at one time, as an array (250, C); of very many clusters fewer."""
 
 Statistics = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
 """How often each cluster stands (replicates, C) -> name -> value in each replicate (replicates,).
@@ -203,10 +203,15 @@ def paired_difference(first: Statistics, second: Statistics) -> Statistics:
     return difference
 
 
+def _block(count: int) -> int:
+    return max(1, min(REPLICATES_AT_ONCE, COUNTS_AT_ONCE // count))
+
+
 def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
     """How often each cluster stands in each replicate, by blocks (replicates at once, C)."""
-    for start in range(0, replicates, REPLICATES_AT_ONCE):
-        size = min(REPLICATES_AT_ONCE, replicates - start)
+    block = _block(count)
+    for start in range(0, replicates, block):
+        size = min(block, replicates - start)
         drawn = rng.integers(count, size=(size, count))
         drawn += count * np.arange(size)[:, None]
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
@@ -215,8 +220,9 @@ def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDA
 
 def _leave_one_out(count: int) -> Iterator[NDArray[np.float64]]:
     """All clusters once but one, for each one, by blocks."""
-    for start in range(0, count, REPLICATES_AT_ONCE):
-        size = min(REPLICATES_AT_ONCE, count - start)
+    block = _block(count)
+    for start in range(0, count, block):
+        size = min(block, count - start)
         times = np.ones((size, count))
         times[np.arange(size), start + np.arange(size)] = 0
         yield times

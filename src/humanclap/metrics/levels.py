@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse, stats
 
 from humanclap.metrics import agreement
-from humanclap.metrics.agreement import MIN_PAIRS
+from humanclap.metrics.agreement import MIN_PAIRS, ktau_rows
+from humanclap.metrics.influence import LARGE_PAIRS
 from humanclap.metrics.pairwise import pairwise_accuracy
 from humanclap.metrics.weighted import WeightedAgreement
 
@@ -21,6 +23,10 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 MIN_SYSTEMS = 3
+DENSE_SUMS = 4_000_000
+_TABLE_ITEMS = 4_000_000
+_LONG_CAPTION = 300
+"""Captions of more clips than this are taken one by one."""
 
 
 class BetweenSystems:
@@ -33,10 +39,8 @@ class BetweenSystems:
 
     def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
         shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
-        self._sums = [np.zeros(shape) for _ in range(3)]
         sides = (_of_width_one(metric), _of_width_one(human), np.ones(metric.size))
-        for total, values in zip(self._sums, sides, strict=True):
-            np.add.at(total, (clusters, systems), values)
+        self._sums = [_sums(values, clusters, systems, shape) for values in sides]
         self._upper = np.triu_indices(shape[1], 1)
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
@@ -59,6 +63,17 @@ class BetweenSystems:
         lacking = np.isnan(x).any(axis=1) | (x.shape[1] < 2)
         right = np.mean(pairs[0] == pairs[1], axis=1) if x.shape[1] > 1 else np.nan
         return found | {"accuracy": np.where(lacking, np.nan, right)}
+
+
+def _sums(
+    values: Floats, clusters: Places, systems: Places, shape: tuple[int, int]
+) -> Floats | sparse.csr_matrix:
+    """By cluster and system, (C, S); sparse where most of very many are empty."""
+    if shape[0] * shape[1] > DENSE_SUMS:
+        return sparse.csr_matrix((values, (clusters, systems)), shape=shape)
+    total = np.zeros(shape)
+    np.add.at(total, (clusters, systems), values)
+    return total
 
 
 def _of_width_one(values: Floats) -> Floats:
@@ -217,16 +232,24 @@ class WithinCaptions:
         self._values = {name: np.full(count, np.nan) for name in ("srcc", "lcc", "ktau")}
         self._values["accuracy"] = np.full(count, np.nan)
         order = np.argsort(clusters, kind="stable")
-        for index in np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1):
-            if index.size < 2:
-                continue
-            x, y, caption = metric[index], human[index], clusters[index[0]]
+        size = np.bincount(clusters, minlength=count)
+        at_once = size <= _LONG_CAPTION if metric.size > LARGE_PAIRS else np.zeros(count, bool)
+        starts = np.cumsum(size) - size
+        for caption in np.flatnonzero((size > 1) & ~at_once):
+            index = order[starts[caption] : starts[caption] + size[caption]]
+            x, y = metric[index], human[index]
             self._values["accuracy"][caption] = pairwise_accuracy(x, y, threshold=threshold)
             if agreement.undefined_reason(x, y) is None:
                 for name in ("srcc", "lcc", "ktau"):
                     self._values[name][caption] = getattr(agreement, name)(x, y)
+        for clips in np.unique(size[at_once & (size > 1)]):
+            captions = np.flatnonzero(size == clips)
+            step = max(1, _TABLE_ITEMS // int(clips) ** 2)
+            for some in np.split(captions, range(step, captions.size, step)):
+                index = order[starts[some][:, None] + np.arange(clips)]
+                for name, values in _of_rows(metric[index], human[index], threshold).items():
+                    self._values[name][some] = values
         self.counted = {name: int(np.isfinite(v).sum()) for name, v in self._values.items()}
-        size = np.bincount(clusters, minlength=count)
         self.pairs = {name: int(size[np.isfinite(v)].sum()) for name, v in self._values.items()}
         self.defined = {n: tuple(np.isfinite(v).tolist()) for n, v in self._values.items()}
 
@@ -240,6 +263,24 @@ class WithinCaptions:
             name: _mean_over_captions(values - baseline._values[name], times)
             for name, values in self._values.items()
         }
+
+
+def _of_rows(x: Floats, y: Floats, threshold: float) -> dict[str, Floats]:
+    """Agreement of each row: (captions, clips) both -> (captions,), NaN where undefined."""
+    one, other = np.triu_indices(x.shape[1], 1)
+    of_x, of_y = x[:, one] - x[:, other], y[:, one] - y[:, other]
+    of_x[np.abs(of_x) <= threshold] = 0
+    found = {"accuracy": np.mean(np.sign(of_x) == np.sign(of_y), axis=1)}
+    if x.shape[1] < MIN_PAIRS:
+        return found
+    ranks = [stats.rankdata(side, axis=1) - (x.shape[1] + 1) / 2 for side in (x, y)]
+    defined = (np.ptp(x, axis=1) > 0) & (np.ptp(y, axis=1) > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = [
+            (side - side.mean(axis=1)[:, None]) / np.ptp(side, axis=1)[:, None] for side in (x, y)
+        ]
+    ranked = {"srcc": _correlation(*ranks), "lcc": _correlation(*scaled), "ktau": ktau_rows(x, y)}
+    return found | {name: np.where(defined, v, np.nan) for name, v in ranked.items()}
 
 
 def _mean_over_captions(values: Floats, times: Floats) -> Floats:

@@ -16,13 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from humanclap.errors import InputError
 from humanclap.metrics.agreement import paired
+from humanclap.metrics.dominance import Relations
 
 MAX_PAIRS = 5_000_000
 """More pairs of items than this are sampled (seed 0) to choose a threshold."""
 _BLOCK_ITEMS = 512
+_COUNTED_ITEMS = 2_000
+"""Of more items the pairs are counted in O(n log n); the counts are the same."""
 
 Floats = NDArray[np.float64]
-Relations = NDArray[np.int8]
+Signs = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +54,28 @@ def pairwise_accuracy(metric: ArrayLike, human: ArrayLike, *, threshold: float =
     n = x.size
     if n < 2:
         return math.nan
-    right = sum(
-        int(np.count_nonzero(of_metric == of_human)) for _, of_metric, of_human in
-        relations(x, y, threshold)
-    )  # fmt: skip
+    if n > _COUNTED_ITEMS:
+        right = int(Relations(x, y).right(threshold).sum(dtype=np.int64))
+    else:
+        right = sum(
+            int(np.count_nonzero(of_metric == of_human)) for _, of_metric, of_human in
+            relations(x, y, threshold)
+        )  # fmt: skip
     return (right - n) / (n * (n - 1))  # each pair stands twice, each item once with itself
 
 
 def relations(
     metric: Floats, human: Floats, threshold: float
-) -> Iterator[tuple[slice, Relations, Relations]]:
+) -> Iterator[tuple[slice, Signs, Signs]]:
     """By blocks of rows: (rows, sign of metric_i - metric_j, sign of human_i - human_j)."""
     for start in range(0, metric.size, _BLOCK_ITEMS):
         rows = slice(start, min(start + _BLOCK_ITEMS, metric.size))
         yield rows, _signs(metric, rows, threshold), _signs(human, rows, 0.0)
 
 
-def _signs(values: Floats, rows: slice, threshold: float) -> Relations:
+def _signs(values: Floats, rows: slice, threshold: float) -> Signs:
     difference = values[rows, None] - values
-    above: Relations = (difference > threshold).view(np.int8)
+    above: Signs = (difference > threshold).view(np.int8)
     return above - (difference < -threshold).view(np.int8)
 
 

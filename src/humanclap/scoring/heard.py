@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.identity import Codes, Hearing
-from humanclap.audio.load import Source, Waveform
+from humanclap.audio.load import Decoded, Source, Waveform
 from humanclap.clap.cache import EmbeddingCache
 from humanclap.clap.cache_keys import KnownBytes, KnownFile, known_bytes, known_file, text_key
 from humanclap.clap.identities import ClipRoles, Identities
@@ -269,7 +269,7 @@ def _transform(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 
 def _known(source: Source) -> Known | None:
-    if isinstance(source, Waveform):
+    if isinstance(source, Waveform | Decoded):
         return None
     return known_bytes(source.data) if isinstance(source, SoundBytes) else known_file(source)
 

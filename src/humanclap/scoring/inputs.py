@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes
-from humanclap.audio.load import MOST_CHANNELS, Source, Waveform
+from humanclap.audio.load import MOST_CHANNELS, Decoded, Source, Waveform
 from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import check_text
 
@@ -31,6 +31,7 @@ Clip = (
     | IO[bytes]
     | Waveform
     | SoundBytes
+    | Decoded
     | NDArray[Any]
     | torch.Tensor
     | Sequence[float]
@@ -192,7 +193,7 @@ def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Sou
 
 def _file_of(audio: Any, name: str | None) -> Source | None:
     """What knows its own rate: a path, a sound file in memory, a `Waveform`; None for samples."""
-    if isinstance(audio, str | Waveform | SoundBytes):
+    if isinstance(audio, str | Waveform | SoundBytes | Decoded):
         return audio
     if isinstance(audio, os.PathLike):
         return Path(os.fsdecode(audio))
@@ -286,7 +287,15 @@ def _is_one(audio: object) -> bool:
     """Whether it is one clip for certain, or nothing that could be gone through."""
     one = isinstance(
         audio,
-        str | os.PathLike | bytes | bytearray | memoryview | Mapping | Waveform | SoundBytes,
+        str
+        | os.PathLike
+        | bytes
+        | bytearray
+        | memoryview
+        | Mapping
+        | Waveform
+        | SoundBytes
+        | Decoded,
     )
     reads = callable(getattr(audio, "read", None)) or hasattr(audio, "get_all_samples")
     return one or reads or not isinstance(audio, Iterable)

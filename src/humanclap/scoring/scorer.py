@@ -268,11 +268,13 @@ class HumanCLAP(Embedder):
         pairs: Sequence[Pair],
         *,
         audio_root: str | Path = ".",
+        source_of: Callable[[str], Source] | None = None,
         told: Callable[[Source, float], None] | None = None,
     ) -> Iterator[Score]:
         """Score a manifest; each distinct clip and text is embedded once.
 
-        Relative audio paths start at `audio_root`. Pairs whose text the model cannot read come
+        Relative audio paths start at `audio_root`; source_of: gives the clip that a pair calls so,
+        where it does not come of a path there. Pairs whose text the model cannot read come
         first, then scores grouped by clip, clips in order of first appearance. The first, and
         clips that cannot be used, give scores of NaN with their `error`. Of
         the others `met` says whether the model was trained, tuned or calibrated on their caption or
@@ -292,7 +294,8 @@ class HumanCLAP(Embedder):
                 by_audio.setdefault(pair.audio, []).append(pair)
             else:
                 yield replace(self._blank_of(pair, account), error=account.refusal())
-        sources = [Path(audio_root) / audio for audio in by_audio]
+        source_of = source_of or (lambda audio: Path(audio_root) / audio)
+        sources = [source_of(audio) for audio in by_audio]
         known = self.identities if self.identities.any_known else None
         clips = self._ears(known, told).hear(sources)
         for group, heard in zip(by_audio.values(), clips, strict=True):

@@ -134,7 +134,6 @@ class Service:
                 (done, gone), timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED
             )
             if not done.done():
-                job.gone = True
                 if gone.done():
                     raise GoneError
                 retry_s = self._batcher.retry_s(len(job.clips))
@@ -143,7 +142,9 @@ class Service:
             return [answer for of_clip in done.result() for answer in of_clip]
         finally:
             gone.cancel()
-            done.cancel()
+            if not done.done():
+                self._batcher.give_up(job)
+                done.cancel()
 
     def _reply(self, answers: list[Answer]) -> Response:
         for answer in answers:
@@ -167,7 +168,7 @@ def _refused(
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 400
-    said = {404: "there is nothing at this address", 405: "this address has another method"}
+    said = {404: "there is nothing at this address", 405: "this address does not take this method"}
     response = _refused(status, f"{said.get(status, 'not as expected')}; see {guard.OPENAPI}")
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})

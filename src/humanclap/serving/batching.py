@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -60,13 +60,15 @@ class Answer:
 class Job:
     """A request: its clips, the texts of each, and where its answers go.
 
-    done: the answers, those of each clip together. gone: nobody waits for it any more.
+    done: the answers, those of each clip together. gone: nobody waits for it any more. begun: clips
+    that were taken to be decoded.
     """
 
     clips: Sequence[Clip]
     texts: Sequence[Sequence[str]]
     done: Future[list[list[Answer]]] = field(default_factory=Future)
     gone: bool = False
+    begun: int = 0
     seconds: float = 0.0
     answers: list[list[Answer]] = field(default_factory=list)
     left: int = 0
@@ -78,13 +80,14 @@ class _Item:
 
     job: Job
     place: int
-    decoded: Decoded | None = None
+    decoded: Decoded
 
 
 class Batcher:
     """Takes jobs, and scores the clips of all of them in batches; see `ServiceSettings`.
 
-    A clip's score does not depend on the batch it is in. `arriving` counts requests that are being
+    Jobs take turns, clip by clip, so that a small one does not wait for the whole of a large one. A
+    clip's score does not depend on the batch it is in. `arriving` counts requests that are being
     received: while there are any, a small batch waits for them.
     """
 
@@ -93,7 +96,8 @@ class Batcher:
         self._settings = settings
         self._metrics = metrics
         self._changed = threading.Condition()
-        self._ready: deque[_Item] = deque()
+        self._jobs: deque[Job] = deque()  # with clips that nobody decodes yet
+        self._ready: list[_Item] = []
         self._ready_windows = 0
         self._waiting = 0
         self._undecoded = 0
@@ -128,8 +132,21 @@ class Batcher:
             self._waiting += count
             self._undecoded += count
             self._metrics.waiting.set(self._waiting)
-        for place in range(count):
-            self._decoders.submit(self._decode, _Item(job, place))
+            self._jobs.append(job)
+            for _ in range(count):
+                self._decoders.submit(self._decode)
+
+    def give_up(self, job: Job) -> None:
+        """Nobody waits for a job any more: its clips give their room to others."""
+        with self._changed:
+            job.gone = True
+            if job in self._jobs:
+                self._jobs.remove(job)
+                rest = len(job.clips) - job.begun
+                self._undecoded -= rest
+                self._leave(rest)
+            its = {at for at, item in enumerate(self._ready) if item.job is job}
+            self._leave(len(self._taken(its)))
 
     def _check_room(self, count: int) -> None:
         if self._stopped:
@@ -153,22 +170,28 @@ class Batcher:
 
     # -- in the threads that decode ------------------------------------------------------------
 
-    def _decode(self, item: _Item) -> None:
+    def _decode(self) -> None:
+        """One clip of the job whose turn it is."""
         most_ready = _READY_BATCHES * self._settings.batch_windows
         with self._changed:
-            self._changed.wait_for(lambda: self._ready_windows < most_ready or item.job.gone)
-        job = item.job
-        if not job.gone:
-            begin = time.perf_counter()
-            item.decoded = self._decoded(job, job.clips[item.place])
-            self._metrics.decode_s.observe(time.perf_counter() - begin)
+            self._changed.wait_for(lambda: self._ready_windows < most_ready or not self._jobs)
+            if not self._jobs:  # they were given up
+                return
+            job = self._jobs.popleft()
+            place = job.begun
+            job.begun += 1
+            if job.begun < len(job.clips):
+                self._jobs.append(job)
+        begin = time.perf_counter()
+        item = _Item(job, place, self._decoded(job, job.clips[place]))
+        self._metrics.decode_s.observe(time.perf_counter() - begin)
         with self._changed:
             self._undecoded -= 1
-            if item.decoded is not None:
-                self._ready.append(item)
-                self._ready_windows += len(item.decoded.windows)
-            else:
+            if job.gone:
                 self._leave(1)
+                return
+            self._ready.append(item)
+            self._ready_windows += len(item.decoded.windows)
             self._changed.notify_all()
 
     def _decoded(self, job: Job, clip: Clip) -> Decoded:
@@ -200,8 +223,8 @@ class Batcher:
             return Decoded(name=clip.name, error=told)
 
     def _refuse_long(self, job: Job) -> None:
-        job.gone = True
         with self._changed:
+            self.give_up(job)
             if not job.done.done():
                 job.done.set_exception(
                     TooLongError(
@@ -214,18 +237,23 @@ class Batcher:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
-            asked = [item for item in batch if not item.job.gone]
+            answers: list[list[Answer] | Exception]
             try:
-                answers = self._scored(asked)
-            except Exception as error:
-                log.exception("a batch cannot be scored")
-                self._count(batch)
-                self._fail(asked, error)
-                continue
+                answers = [*self._scored(batch)]
+            except Exception:
+                log.exception("a batch cannot be scored; each of its clips is tried alone")
+                answers = [self._alone(item) for item in batch]
             self._count(batch)
-            for item, of_clip in zip(asked, answers, strict=True):
-                item.job.answers[item.place] = of_clip
-                self._finish(item.job)
+            for item, of_clip in zip(batch, answers, strict=True):
+                self._finish(item, of_clip)
+
+    def _alone(self, item: _Item) -> list[Answer] | Exception:
+        """Of a clip whose batch failed: its answers, or its own error."""
+        try:
+            return self._scored([item])[0]
+        except Exception as own:
+            log.error("%s cannot be scored: %s", item.decoded.name, own)
+            return own
 
     def _count(self, batch: Sequence[_Item]) -> None:
         """The clips of a batch wait no more; how long did each take?"""
@@ -237,29 +265,48 @@ class Batcher:
             self._leave(len(batch))
 
     def _next(self) -> list[_Item] | None:
-        """The clips of the next batch; None at the end."""
+        """The clips of the next batch, one or more; None at the end."""
         most = self._settings.batch_windows
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or (self._stopped and not self._waiting))
-            until = time.monotonic() + self._settings.batch_wait_ms / 1000
-            while self._ready_windows < most and (self._undecoded or self.arriving):
-                left_s = until - time.monotonic()
-                if left_s <= 0 or not self._changed.wait(left_s):
-                    break
             batch: list[_Item] = []
-            count = 0
-            while self._ready and (not batch or count < most):
-                item = self._ready.popleft()
-                batch.append(item)
-                count += len(item.decoded.windows) if item.decoded else 0
-            self._ready_windows -= count
+            while not batch:  # what was ready may be given up while it waits for others
+                self._changed.wait_for(lambda: self._ready or (self._stopped and not self._waiting))
+                if not self._ready:
+                    return None
+                self._changed.wait_for(
+                    lambda: self._ready_windows >= most or not (self._undecoded or self.arriving),
+                    self._settings.batch_wait_ms / 1000,
+                )
+                batch = self._taken(self._cut(most))
             self._changed.notify_all()
-        if batch:
-            self._metrics.batch_windows.observe(count)
-        return batch or None
+        self._metrics.batch_windows.observe(_windows(batch))
+        return batch
+
+    def _cut(self, most: int) -> set[int]:
+        """Places of ready clips, of `most` windows or just over: the first of each job first."""
+        before = Counter[int]()
+        ranks = []
+        for item in self._ready:
+            ranks.append(before[id(item.job)])
+            before[id(item.job)] += 1
+        places: set[int] = set()
+        count = 0
+        for place in sorted(range(len(ranks)), key=ranks.__getitem__):
+            if places and count >= most:
+                break
+            places.add(place)
+            count += len(self._ready[place].decoded.windows)
+        return places
+
+    def _taken(self, places: set[int]) -> list[_Item]:
+        """Ready clips, which are ready no more; called with the lock held."""
+        taken = [item for at, item in enumerate(self._ready) if at in places]
+        self._ready = [item for at, item in enumerate(self._ready) if at not in places]
+        self._ready_windows -= _windows(taken)
+        return taken
 
     def _scored(self, asked: Sequence[_Item]) -> list[list[Answer]]:
-        clips = [item.decoded for item in asked if item.decoded is not None]
+        clips = [item.decoded for item in asked]
         texts = [item.job.texts[item.place] for item in asked]
         found = []
         for clip, rows in zip(clips, self._scorer.score_decoded(clips, texts), strict=True):
@@ -267,24 +314,29 @@ class Batcher:
             found.append([Answer(row, _fault(row, clip)) for row in rows])
         return found
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, item: _Item, found: list[Answer] | Exception) -> None:
+        job = item.job
         with self._changed:
             job.left -= 1
-            if job.left == 0 and not job.done.done():
+            if job.done.done():
+                return
+            if isinstance(found, Exception):
+                self.give_up(job)
+                job.done.set_exception(found)
+                return
+            job.answers[item.place] = found
+            if job.left == 0:
                 job.done.set_result(job.answers)
-
-    def _fail(self, batch: Sequence[_Item], error: Exception) -> None:
-        with self._changed:
-            for item in batch:
-                item.job.gone = True
-                if not item.job.done.done():
-                    item.job.done.set_exception(error)
 
     def _leave(self, count: int) -> None:
         """So many clips wait no more; called with the lock held."""
         self._waiting -= count
         self._metrics.waiting.set(self._waiting)
         self._changed.notify_all()
+
+
+def _windows(items: Sequence[_Item]) -> int:
+    return sum(len(item.decoded.windows) for item in items)
 
 
 def _check_rate(clip: Clip) -> None:

@@ -24,10 +24,15 @@ from humanclap.serving.settings import ServiceSettings
 
 JSON, MULTIPART = "application/json", "multipart/form-data"
 FORMS = (JSON, MULTIPART, MEDIA_TYPE)
+_MOST_LISTED = 65_536
+"""Clips or texts of a list, before any is looked at: millions of faults would take gigabytes."""
 _DTYPES = {"float32": "<f4", "int16": "<i2"}
 
 Name = Annotated[str, Field(max_length=MOST_NAME, description="What errors call the clip.")]
 Rate = Annotated[int, Field(ge=1, le=2**31 - 1, description="Hz.")]
+
+
+Texts = str | Annotated[list[str], Field(max_length=_MOST_LISTED)]
 
 
 class _Strict(BaseModel):
@@ -50,8 +55,8 @@ class JsonClip(_Strict):
 class ScoreRequest(_Strict):
     """n clips and n texts, one clip with n texts, or n clips with one text."""
 
-    clips: JsonClip | list[JsonClip]
-    texts: str | list[str]
+    clips: JsonClip | Annotated[list[JsonClip], Field(max_length=_MOST_LISTED)]
+    texts: Texts
 
 
 class PackedClip(_Strict):
@@ -64,8 +69,8 @@ class PackedClip(_Strict):
 class PackedRequest(_Strict):
     """As `ScoreRequest`, with the tensors 0, 1, 2, ... for the clips."""
 
-    clips: PackedClip | list[PackedClip]
-    texts: str | list[str]
+    clips: PackedClip | Annotated[list[PackedClip], Field(max_length=_MOST_LISTED)]
+    texts: Texts
 
 
 def job_of(body: bytes, content_type: str, settings: ServiceSettings) -> Job:
@@ -102,7 +107,7 @@ def _check_text(place: int, text: str, most: int) -> None:
     if len(text) > most:
         raise InputError(f"texts[{place}] has {len(text):,} characters; at most {most:,} are taken")
     if "\0" in text:
-        raise InputError(f"texts[{place}] holds a NUL character; leave it away")
+        raise InputError(f"texts[{place}] holds a NUL character; remove it")
 
 
 def _model(kind: type[Any], text: bytes | str) -> Any:
@@ -132,7 +137,7 @@ def _json_clip(clip: JsonClip, where: str) -> Clip:
         raise InputError(f"{where}: expected `file` or `samples`, and not both")
     if clip.file is not None:
         if clip.sample_rate is not None:
-            raise InputError(f"{where}: a file has its own rate; leave sample_rate away")
+            raise InputError(f"{where}: a file has its own rate; leave sample_rate out")
         return SoundBytes(data=_decoded(clip.file, f"{where}.file"), name=name)
     if clip.sample_rate is None:
         raise InputError(f"{where}: samples need their sample_rate (Hz)")
@@ -226,18 +231,18 @@ def _of_parts(body: bytes, boundary: bytes, most: int) -> tuple[Clip | list[Clip
     if not boundary:
         raise InputError("multipart/form-data without a boundary")
     parts = _Parts(most)
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": parts.begin,
-            "on_part_data": parts.data,
-            "on_header_field": parts.field,
-            "on_header_value": parts.value,
-            "on_header_end": parts.header_end,
-            "on_headers_finished": parts.headers_finished,
-        },
-    )
     try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.begin,
+                "on_part_data": parts.data,
+                "on_header_field": parts.field,
+                "on_header_value": parts.value,
+                "on_header_end": parts.header_end,
+                "on_headers_finished": parts.headers_finished,
+            },
+        )
         parser.write(body)
         parser.finalize()
     except FormParserError as error:

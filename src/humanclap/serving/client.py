@@ -36,6 +36,10 @@ _HEAD_BYTES = 64 * 1024
 """Room for what a body holds beside samples."""
 
 
+class _TooMuchError(InputError):
+    """More than one request may hold."""
+
+
 class Client:
     """Scores by a service (`humanclap serve`), with the arguments and errors of `HumanCLAP`.
 
@@ -126,14 +130,14 @@ class Client:
         rows: list[Score] = []
         signature = None
         for part in self._parts(pairs):
-            found = self._scored(part, on_error)
-            rows += found.rows
-            if signature not in (None, found.signature):
-                raise ServiceError(
-                    f"{self._url}: the model changed meanwhile from {signature} to "
-                    f"{found.signature}; score all again"
-                )
-            signature = found.signature
+            for found in self._in_pieces(part, on_error):
+                rows += found.rows
+                if signature not in (None, found.signature):
+                    raise ServiceError(
+                        f"{self._url}: the model changed meanwhile from {signature} to "
+                        f"{found.signature}; score all again"
+                    )
+                signature = found.signature
         return Predictions(tuple(rows), signature or self.signature)
 
     @property
@@ -186,6 +190,18 @@ class Client:
             used += size
         yield _part(pairs, start, count)
 
+    def _in_pieces(self, pairs: Paired, on_error: OnError) -> Iterator[Predictions]:
+        """In halves where it is too much: only the service knows the seconds of sound files."""
+        try:
+            yield self._scored(pairs, on_error)
+            return
+        except _TooMuchError:
+            if len(pairs.sources) == 1:
+                raise
+        count = len(pairs.clip_at)
+        for start, end in ((0, count // 2), (count // 2, count)):
+            yield from self._in_pieces(_part(pairs, start, end), on_error)
+
     def _scored(self, pairs: Paired, on_error: OnError) -> Predictions:
         clips: list[SoundBytes | Waveform] = []
         missing: dict[int, AudioError] = {}
@@ -216,7 +232,7 @@ class Client:
     def _error(self, status: int, reply: Mapping[str, Any]) -> InputError | ServiceError:
         detail = str(reply.get("detail", "no reason is given"))
         if status in (413, 422):
-            return InputError(detail)
+            return _TooMuchError(detail) if status == 413 else InputError(detail)
         return ServiceError(f"{self._url}: {detail} (HTTP {status})", status)
 
     # -- HTTP ----------------------------------------------------------------------------------

@@ -31,10 +31,11 @@ _LAST_S = 5.0
 
 
 class _Protocol(H11Protocol):
-    """HTTP whose clients must send the head of a request in time, and are not too many."""
+    """HTTP whose clients send heads and fetch answers in time, and are not too many."""
 
     settings: ServiceSettings
     head_timer: asyncio.TimerHandle | None = None
+    answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -45,7 +46,19 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        late = self.transport.abort
+        self.answer_timer = self.loop.call_later(self.settings.timeout_s, late)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.answer_timer is not None:
+            self.answer_timer.cancel()
+            self.answer_timer = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -57,7 +70,7 @@ class _Protocol(H11Protocol):
             self._head_came()
 
     def send_400_response(self, msg: str) -> None:
-        self._end(400, "this is no HTTP request that can be read")
+        self._end(400, "this cannot be read as an HTTP request")
 
     def _expect_head(self) -> None:
         if self.head_timer is None:
@@ -121,7 +134,7 @@ def _server(service: Service, settings: ServiceSettings) -> _Server:
 
 
 def _bound(settings: ServiceSettings) -> socket.socket:
-    """A listening socket; raises InputError where the port is taken."""
+    """A listening socket; raises InputError where it cannot be bound."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio switches Nagle off only where the protocol is named: 40 ms an answer otherwise
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -131,7 +144,7 @@ def _bound(settings: ServiceSettings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InputError(
-            f"{settings.host}:{settings.port}: {error.strerror}; choose another --port"
+            f"{settings.host}:{settings.port}: {error.strerror}; choose another --host or --port"
         ) from error
     listener.listen(_BACKLOG)
     return listener

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from humanclap.clap.device import resolve_device
 from humanclap.errors import HumanCLAPError
 from humanclap.extras import require
-from humanclap.training.watch import JOIN_S, OthersFailedError, Watch, meet, new_store
+from humanclap.training.watch import OthersFailedError, Watch, meet, new_store
 
 COLLECTIVE_LIMIT = timedelta(days=7)
 """Encoding may take one process hours longer than another; that all live is the watch's work."""
@@ -261,7 +261,7 @@ class _Group:
     def watch(self) -> Watch:
         """Of the next training."""
         self._blocks += 1
-        store, rank, _ = new_store(JOIN_S)
+        store, rank, _ = new_store()
         return Watch(store, rank, self.names, self._blocks)
 
     def together(self, device: str, watch: Watch) -> Together:

@@ -43,8 +43,8 @@ def seconds_of(name: str, default: float) -> float:
         seconds = float(said) if said else default
     except ValueError:
         seconds = 0.0
-    if not seconds > 0:
-        raise SettingsError(f"{name} is {said!r}; expected a number of seconds above 0")
+    if not 0 < seconds < 1e9:
+        raise SettingsError(f"{name} is {said!r}; expected a number of seconds above 0, below 1e9")
     return seconds
 
 
@@ -54,17 +54,8 @@ def meet() -> tuple[Any, int, list[str]]:
     Raises SettingsError where the launcher's variables are missing, OthersFailedError where not
     all processes come in time.
     """
-    join_s = seconds_of("HUMANCLAP_JOIN_S", JOIN_S)
-    late = (
-        f"did not come to {store_address()} within {join_s:g} s; are all hosts started, with the "
-        "same address, and is the port open?"
-    )
-    try:
-        store, rank, count = new_store(join_s)
-    except ValueError as error:
-        raise SettingsError(f"{error}; start the processes with torchrun or accelerate") from error
-    except dist.DistError as error:
-        raise OthersFailedError(f"the processes {late}") from error
+    store, rank, count = new_store()
+    join_s = _join_s()
     store.set(f"humanclap/host/{rank}", socket.gethostname())
     missing = []
     names = []
@@ -77,8 +68,12 @@ def meet() -> tuple[Any, int, list[str]]:
         except dist.DistError:
             missing.append(f"rank {other}")
     if missing:
-        raise OthersFailedError(f"{listed(missing)} of {count} processes {late}")
+        raise OthersFailedError(f"{listed(missing)} of {count} processes {_late()}")
     return store, rank, names
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def store_address() -> str:
@@ -86,9 +81,29 @@ def store_address() -> str:
     return f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
 
 
-def new_store(timeout_s: float) -> tuple[Any, int, int]:
-    """A connection to the store that the launcher's variables name, the rank and their number."""
-    found: tuple[Any, int, int] = next(rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
+def _join_s() -> float:
+    return seconds_of("HUMANCLAP_JOIN_S", JOIN_S)
+
+
+def _late() -> str:
+    return (
+        f"did not come to {store_address()} within {_join_s():g} s; are all hosts started, with "
+        "the same address, and is the port open?"
+    )
+
+
+def new_store() -> tuple[Any, int, int]:
+    """A connection to the store that the launcher's variables name, the rank and their number.
+
+    Raises as `meet` does.
+    """
+    timeout = timedelta(seconds=_join_s())
+    try:
+        found: tuple[Any, int, int] = next(rendezvous("env://", timeout=timeout))
+    except ValueError as error:
+        raise SettingsError(f"{error}; start the processes with torchrun or accelerate") from error
+    except dist.DistError as error:
+        raise OthersFailedError(f"the processes {_late()} ({_first_line(error)})") from error
     return found
 
 
@@ -104,7 +119,8 @@ class Watch:
         self._lost_s = seconds_of("HUMANCLAP_LOST_S", LOST_S)
         self._over = threading.Event()
         now = time.monotonic()
-        self._heard = {other: (b"", now) for other in range(len(names)) if other != rank}
+        due = now + _join_s()  # others may come later than this one to a next training
+        self._heard = {other: (b"", due) for other in range(len(names)) if other != rank}
         self._answered = now
         self._trouble = ""
         for work in (self._beat, self._guard):
@@ -117,15 +133,15 @@ class Watch:
 
     def why(self, error: Exception) -> str:
         """Why a collective failed: what another told, or who is silent, or the error itself."""
-        end = time.monotonic() + GRACE_S
-        while time.monotonic() < end:
-            if self._trouble:
-                return self._trouble
+        asked = time.monotonic()
+        while time.monotonic() < asked + GRACE_S:
+            all_read = self._answered > asked  # whatever was told before the collective broke
             silent = self._silent(4 * BEAT_S)
-            if silent:
-                return silent
+            if self._trouble or (silent and all_read):
+                return self._trouble or silent
             time.sleep(BEAT_S / 4)
-        return f"the connection to the other processes broke: {str(error).splitlines()[0]}"
+        broke = f"the connection to the other processes broke: {_first_line(error)}"
+        return self._trouble or self._silent(4 * BEAT_S) or broke
 
     def end(self, *, failed: bool) -> None:
         """No more beats. After a failure rank 0, who may hold the store, lets the others read."""
@@ -137,24 +153,28 @@ class Watch:
         self._over.set()
 
     def _beat(self) -> None:
-        number = 0
         try:
+            self._exchange()
             while not self._over.wait(BEAT_S):
-                number += 1
-                self._store.set(f"beat/{self._rank}", str(number))
-                if self._store.check(["why"]):
-                    self._trouble = self._store.get("why").decode()
-                for other, (last, _) in list(self._heard.items()):
-                    if self._store.check([f"left/{other}"]):
-                        del self._heard[other]
-                    elif self._store.check([f"beat/{other}"]):
-                        beat = self._store.get(f"beat/{other}")
-                        if beat != last:
-                            self._heard[other] = beat, time.monotonic()
-                self._answered = time.monotonic()
+                self._exchange()
         except RuntimeError:
             if not self._trouble:
                 self._trouble = f"{self._where}, where the processes meet, is gone"
+
+    def _exchange(self) -> None:
+        """Put a beat, and look for those of the others and for what they told."""
+        began = time.monotonic()
+        self._store.set(f"beat/{self._rank}", str(began))
+        if self._store.check(["why"]):
+            self._trouble = self._store.get("why").decode()
+        for other, (last, _) in list(self._heard.items()):
+            if self._store.check([f"left/{other}"]):
+                del self._heard[other]
+            elif self._store.check([f"beat/{other}"]):
+                beat = self._store.get(f"beat/{other}")
+                if beat != last:
+                    self._heard[other] = beat, began
+        self._answered = began
 
     def _silent(self, longest_s: float) -> str:
         """Who has been silent for so long; nothing where all were heard."""

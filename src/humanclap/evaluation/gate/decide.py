@@ -10,7 +10,7 @@ Source: non-inferiority by confidence bound, e.g. CONSORT extension, Piaggio et 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,8 @@ def gate(
         baseline_failed=len(
             _failed(baseline, [pair.baseline_system for pair in found]) if baseline else []
         ),
-        left_out=_distinct(text for pair in found for text in pair.left_out),
-        unscored=_distinct(text for pair in found for text in pair.unscored),
+        left_out=tuple(dict.fromkeys(text for pair in found for text in pair.left_out)),
+        unscored=tuple(dict.fromkeys(text for pair in found for text in pair.unscored)),
         worst=_worst(found, settings),
         identical=baseline is not None
         and all(pair.prompts and (pair.new == pair.baseline).all() for pair in found),
@@ -102,6 +102,8 @@ def _check_asked(baseline: GateTable | None, settings: GateSettings) -> None:
         raise SettingsError("a baseline needs a margin: how much worse the new mean may be")
     if settings.margin is not None and baseline is None:
         raise SettingsError("a margin needs a baseline: the table that the new one is set against")
+    if baseline is None and (settings.baseline_system is not None or settings.shared_only):
+        raise SettingsError("baseline_system and shared_only need a baseline and a margin")
     if not _asked(settings):
         raise SettingsError(
             "nothing is asked; give a margin with a baseline, a limit of the score, or min_rating"
@@ -132,6 +134,7 @@ def _check(
     verdict, reason = _decide(question, lower, upper, settings)
     ends = sorted((question.sign * lower, question.sign * upper))
     differs = kind == "margin"
+    deciding = fail_confidence if question.mean < question.limit else settings.confidence
     new = question.values if kind == "rating" else pair.new
     return Check(
         kind=kind,
@@ -152,8 +155,10 @@ def _check(
         baseline_mean=_mean(pair.baseline) if differs else math.nan,
         map_error=question.shared,
         lower_is_better=question.sign < 0,
-        needed_if_equal=question.needed(-question.limit, settings) if differs else math.nan,
-        needed_as_seen=question.needed(abs(question.mean - question.limit), settings),
+        needed_if_equal=question.needed(-question.limit, settings, settings.confidence)
+        if differs
+        else math.nan,
+        needed_as_seen=question.needed(abs(question.mean - question.limit), settings, deciding),
         reason=reason,
     )
 
@@ -229,7 +234,3 @@ def _signature(
 
 def _place(table: GateTable, row: GateRow) -> str:
     return f"{table.where}:{row.line} {row.score.audio} | {row.score.text}: {row.score.met}"
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))

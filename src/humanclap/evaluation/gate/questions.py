@@ -64,9 +64,9 @@ class Question:
             self.mean + math.hypot(upper - self.mean, high * error),
         )
 
-    def needed(self, distance: float, settings: GateSettings) -> float:
-        """Prompts at which the bound clears a limit so far from the truth, `min_prompts` at least;
-        NaN where the spread is unknown.
+    def needed(self, distance: float, settings: GateSettings, confidence: float) -> float:
+        """Prompts at which a bound of this confidence clears a limit so far from the truth,
+        `min_prompts` at least; NaN where the spread is unknown.
         """
         if math.isnan(self.spread):
             return math.nan
@@ -74,7 +74,7 @@ class Question:
             math.hypot(self.spread, self.own * math.sqrt(self.values.size)),
             distance,
             error=self.shared,
-            confidence=settings.confidence,
+            confidence=confidence,
             power=settings.power,
         )
         return max(count, float(settings.min_prompts))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from humanclap.errors import listed
 from humanclap.evaluation.gate.found import Check, Gate, PromptChange, Verdict
 from humanclap.evaluation.noted import noted_in_words
+from humanclap.evaluation.words import counted
 from humanclap.typeset import markdown_cell, markdown_table
 
 FEW_PROMPTS = 50
@@ -28,7 +29,7 @@ def sentences(gate: Gate) -> list[str]:
     told = [_told(check, gate) for check in gate.checks]
     failed = []
     if gate.too_many_failed:
-        failed = [f"{_clips_failed(gate)}, and {gate.settings.max_failed} may (--max-failed)."]
+        failed = [_clips_failed(gate)]
     if len(told) == 1 and not (failed and gate.checks[0].verdict != "fail"):
         return [f"{TITLES[gate.verdict]}: {told[0]}", *failed]
     named = [f"{TITLES[c.verdict]}: {line}" for c, line in zip(gate.checks, told, strict=True)]
@@ -44,7 +45,7 @@ def _told(check: Check, gate: Gate) -> str:
     if not check.prompts:
         return f"the {what} is unknown, since no prompt has a score."
     seen = "it is" if check.kind != "margin" else "the mean difference is"
-    seen = f"{seen} {_number(check, check.estimate)} over {counted(check.prompts, 'prompt')}"
+    seen += f" {_number(check, check.estimate)} over {counted(check.prompts, 'prompt')}"
     if check.verdict != "undecided":
         good = check.verdict == "pass"
         bound = _at_least(check) if good != check.lower_is_better else _at_most(check)
@@ -52,7 +53,8 @@ def _told(check: Check, gate: Gate) -> str:
     why = f" ({check.reason})" if check.reason else ""
     both = "" if math.isnan(check.lower) else f", {_at_least(check)} and {_at_most(check)}"
     needed = _needed(check, gate)
-    return f"whether the {what} is {_claim(check, good=True)}: {seen}{why}{both}.{needed}"
+    claim = f"it is open whether the {what} is {_claim(check, good=True)}"
+    return f"{claim}. {seen[0].upper()}{seen[1:]}{why}{both}.{needed}"
 
 
 def _claim(check: Check, *, good: bool) -> str:
@@ -98,7 +100,8 @@ def _needed(check: Check, gate: Gate) -> str:
             " More prompts would not decide: the error of the map from score to rating, "
             f"{check.map_error:.2f}, stays."
         )
-    return f" {_about(seen)} would decide with {power} if the mean is as seen."
+    subject = "difference" if check.kind == "margin" else "mean"
+    return f" {_about(seen)} would decide with {power} if the {subject} is as seen."
 
 
 def _about(count: float) -> str:
@@ -109,11 +112,6 @@ def _about(count: float) -> str:
     return f"About {count:,.0f} prompts in all"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 prompt`, `2,000 prompts`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _clips_failed(gate: Gate) -> str:
     named = listed(
         gate.failed,
@@ -122,14 +120,15 @@ def _clips_failed(gate: Gate) -> str:
         between="; ",
         rest="; and {} more",
     )
-    return f"{counted(len(gate.failed), 'clip')} of {gate.new_where} could not be scored: {named}"
+    told = f"{counted(len(gate.failed), 'clip')} of {gate.new_where} could not be scored: {named}"
+    return f"{told}. --max-failed allows {gate.settings.max_failed}."
 
 
 def warnings(gate: Gate) -> list[str]:
     """What a reader must know before trusting the verdict, in sentences."""
     found = [*_of_prompts(gate), *_of_scores(gate)]
     if gate.failed and not gate.too_many_failed:
-        found.append(f"{_clips_failed(gate)}. Up to {gate.settings.max_failed} may.")
+        found.append(_clips_failed(gate))
     if gate.baseline_failed:
         found.append(
             f"{counted(gate.baseline_failed, 'clip')} of {gate.baseline_where} could not be scored."

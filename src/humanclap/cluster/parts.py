@@ -1,0 +1,254 @@
+"""The results of a run: a part for each shard, whole or absent, and what they come to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from humanclap.cluster.places import (
+    exists,
+    file_system,
+    is_url,
+    joined,
+    names_in,
+    reaching,
+    read_bytes,
+    remove,
+    write_whole,
+)
+from humanclap.cluster.plan import SCORE_COLUMNS, Plan, Shard
+from humanclap.errors import InputError
+from humanclap.extras import require
+from humanclap.formats import table_format
+from humanclap.records import Score
+from humanclap.signature import comparable
+from humanclap.tables import write_rows
+
+RUN_FILE, SUCCESS_FILE, METRICS_FILE = "_run.json", "_SUCCESS.json", "_metrics.json"
+_FACTS = b"humanclap"
+"""Key of the schema's metadata that says of which shard, rows and model a part is."""
+_AT_ONCE = 16
+"""Parts that are looked at at once; a store answers slowly, and many at a time."""
+
+
+def score_schema(further: Iterable[str] = ()) -> Any:
+    """Arrow schema of a table of scores: the columns of `Score`, then text columns."""
+    pyarrow: Any = require("pyarrow", extra="ray")
+    of_type = {"float": pyarrow.float64(), "int | None": pyarrow.int64()}
+    own = [(field.name, of_type.get(str(field.type), pyarrow.string())) for field in fields(Score)]
+    return pyarrow.schema([*own, *((name, pyarrow.string()) for name in further)])
+
+
+@dataclass(slots=True)
+class SystemCount:
+    """Scored clips of a system, the sum of their scores, and clips without a score."""
+
+    clips: int = 0
+    total: float = 0.0
+    failed: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Mean score over clips; NaN where none is scored."""
+        return self.total / self.clips if self.clips else math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The folder of a run's parts, for one plan and one signature.
+
+    folder: path or address.
+    """
+
+    folder: str
+    plan: Plan
+    signature: str
+
+    def begin(self, *, restart: bool) -> dict[int, int]:
+        """Shards that are finished: their number -> how many of their rows have no score.
+
+        The run's facts are written where it is new.
+
+        Raises InputError where the folder holds a run of another model or manifest.
+        """
+        if restart:
+            self._forget()
+        head = {
+            "signature": self.signature,
+            "manifest": self.plan.fingerprint,
+            "shard_rows": self.plan.shard_rows,
+            "rows": self.plan.rows,
+            "shards": len(self.plan.shards),
+            "files": list(self.plan.files),
+        }
+        names = names_in(self.folder)
+        if RUN_FILE in names:
+            self._check(json.loads(read_bytes(self.at(RUN_FILE))), head)
+        elif any(name.startswith("part-") for name in names):
+            raise InputError(
+                f"{self.folder}: holds parts of something else (no {RUN_FILE}); name a new folder"
+            )
+        else:
+            self.write_json(RUN_FILE, head)
+        there = set(names)
+        shards = [shard for shard in self.plan.shards if _name(shard.number) in there]
+        with ThreadPoolExecutor(_AT_ONCE, "humanclap-parts") as pool:
+            failed = list(pool.map(self._failed_of, shards))
+        numbered = zip(shards, failed, strict=True)
+        return {shard.number: found for shard, found in numbered if found is not None}
+
+    def _check(self, found: Mapping[str, Any], head: Mapping[str, Any]) -> None:
+        same_rows = found.get("shard_rows") == head["shard_rows"]
+        for key, what in (
+            ("signature", "model or settings"),
+            ("manifest", "manifest" if same_rows else "--shard-rows or manifest"),
+        ):
+            if comparable(str(found.get(key))) != comparable(head[key]):
+                raise InputError(
+                    f"{self.folder}: a run with another {what}; finish it as it was begun, name "
+                    "another output, or start over with --restart"
+                )
+
+    def _forget(self) -> None:
+        for name in names_in(self.folder):
+            known = name in {RUN_FILE, SUCCESS_FILE, METRICS_FILE}
+            if known or (name.startswith("part-") and name.endswith(".parquet")):
+                remove(self.at(name))
+
+    def _failed_of(self, shard: Shard) -> int | None:
+        """Rows of a shard's part without a score; None where it is not whole, or of others."""
+        parquet: Any = require("pyarrow.parquet", extra="ray")
+        pyarrow: Any = require("pyarrow", extra="ray")
+        place = self.at(_name(shard.number))
+        system, path = file_system(place)
+        try:
+            with reaching(place), system.open(path, "rb") as file:
+                try:
+                    metadata = parquet.read_schema(file).metadata or {}
+                except pyarrow.ArrowException:
+                    return None
+        except InputError:
+            return None
+        facts = json.loads(metadata.get(_FACTS, b"{}"))
+        same = comparable(str(facts.get("signature"))) == comparable(self.signature)
+        return int(facts["failed"]) if same and facts.get("input") == shard.sha256 else None
+
+    def at(self, name: str) -> str:
+        """The place of a file in the folder."""
+        return joined(self.folder, name)
+
+    def write_json(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Write facts into the folder, whole."""
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.at(name), lambda file: file.write(text.encode()))
+
+    def write(self, shard: Shard, scored: Any) -> int:
+        """Write the part of a shard; gives how many of its rows have no score.
+
+        scored: an Arrow table with the columns of `Score` and `further`, a JSON object, a row for
+        each of the shard's, in order.
+        """
+        parquet: Any = require("pyarrow.parquet", extra="ray")
+        schema = score_schema(self.plan.further.values())
+        columns = [scored[name] for name in SCORE_COLUMNS]
+        if self.plan.further:
+            cells = [json.loads(text) if text else {} for text in scored["further"].to_pylist()]
+            columns += [[row.get(name, "") for row in cells] for name in self.plan.further]
+        failed = scored.num_rows - scored["error"].null_count
+        facts = {
+            "signature": self.signature,
+            "input": shard.sha256,
+            "shard": shard.number,
+            "failed": failed,
+        }
+        table = _table(columns, schema.with_metadata({_FACTS: json.dumps(facts).encode()}))
+        write_whole(self.at(_name(shard.number)), lambda file: parquet.write_table(table, file))
+        return int(failed)
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """The part of each shard in order, as an Arrow table."""
+        parquet: Any = require("pyarrow.parquet", extra="ray")
+        for shard in self.plan.shards:
+            place = self.at(_name(shard.number))
+            system, path = file_system(place)
+            with reaching(place), system.open(path, "rb") as file:
+                yield parquet.read_table(file, columns=columns)
+
+    def scores(self) -> Iterator[Score]:
+        """The scores of all rows, in the manifest's order."""
+        for table in self.tables(list(SCORE_COLUMNS)):
+            for row in table.to_pylist():
+                yield Score(**{name: _given(name, value) for name, value in row.items()})
+
+    def counts(self) -> dict[str | None, SystemCount]:
+        """Clips of each system in order of appearance, in a memory that does not grow with them."""
+        found: dict[str | None, SystemCount] = {}
+        for table in self.tables(["system", "score", "error"]):
+            for row in table.to_pylist():
+                count = found.setdefault(row["system"], SystemCount())
+                if row["error"] is None:
+                    count.clips, count.total = count.clips + 1, count.total + row["score"]
+                else:
+                    count.failed += 1
+        return found
+
+    def assemble(self, output: str) -> None:
+        """Write all parts as one table, in order, whole or not at all; its format by its name."""
+        if table_format(output) == "parquet":
+            write_whole(output, self._write_parquet)
+        elif is_url(output):
+            import tempfile
+
+            with tempfile.TemporaryDirectory(prefix="humanclap-") as folder:
+                copy = Path(folder) / output.rpartition("/")[2]
+                self._write_rows(copy)
+                system, path = file_system(output)
+                with reaching(output):
+                    system.put_file(str(copy), path)
+        else:
+            self._write_rows(Path(output))
+
+    def _write_parquet(self, file: Any) -> None:
+        parquet: Any = require("pyarrow.parquet", extra="ray")
+        with parquet.ParquetWriter(file, score_schema(self.plan.further.values())) as writer:
+            for table in self.tables():
+                writer.write_table(table.replace_schema_metadata(None))
+
+    def _write_rows(self, path: Path) -> None:
+        rows = (row for table in self.tables() for row in table.to_pylist())
+        write_rows(path, self.plan.columns, rows)
+
+
+def _table(columns: Sequence[Any], schema: Any) -> Any:
+    pyarrow: Any = require("pyarrow", extra="ray")
+    arrays = [
+        column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def _name(number: int) -> str:
+    return f"part-{number:06d}.parquet"
+
+
+_FLOATS = frozenset(field.name for field in fields(Score) if field.type == "float")
+
+
+def _given(name: str, value: Any) -> Any:
+    """A cell as `Score` has it: a missing number is NaN."""
+    return math.nan if value is None and name in _FLOATS else value
+
+
+def check_free(output: str, *, is_folder: bool) -> None:
+    """Raise InputError where a folder is named that is a file, or the other way round."""
+    if is_url(output) or not exists(output):
+        return
+    if is_folder != Path(output).is_dir():
+        what = "a file; name a folder" if is_folder else "a folder; name it without a suffix"
+        raise InputError(f"{output}: is {what}")

@@ -1,0 +1,153 @@
+"""Score a manifest on Ray Data: read and decode, embed and score, write; exactly once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from humanclap.cluster.embedding import Load
+from humanclap.cluster.local import ray_running
+from humanclap.cluster.manifest import all_entries, manifest_files
+from humanclap.cluster.parts import SUCCESS_FILE, Parts, check_free
+from humanclap.cluster.pipeline import Outcome, Pipeline, pool_of
+from humanclap.cluster.places import is_url, remove
+from humanclap.cluster.plan import DEFAULT_SHARD_ROWS, Plan, make_plan
+from humanclap.errors import InputError, SettingsError
+from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, check_output, suffix_of
+from humanclap.progress import Progress, silent
+from humanclap.scoring.scorer import HumanCLAP
+from humanclap.scoring.settings import ScoringSettings
+from humanclap.version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How a run uses Ray; nothing here changes a score.
+
+    ray_address: of a running cluster (`auto`: the one of this machine), None: Ray is started here.
+    workers: processes that hold the model, None: one a GPU where there are any, else one for each
+    `threads` processors. threads: CPU threads of a worker. shard_rows: rows that are written
+    together. tries: deaths of workers after which a clip is given up.
+    """
+
+    ray_address: str | None = None
+    workers: int | None = None
+    threads: int = 1
+    shard_rows: int = DEFAULT_SHARD_ROWS
+    tries: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads", "shard_rows", "tries"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value!r}; expected at least 1")
+
+
+@contextmanager
+def scored_manifest(
+    manifest: str,
+    output: str,
+    *,
+    scorer: HumanCLAP,
+    load: Load,
+    audio_root: str | None = None,
+    settings: ClusterSettings | None = None,
+    restart: bool = False,
+    progress: Progress = silent,
+) -> Iterator[tuple[Outcome, Parts]]:
+    """Score every row of a manifest into `output`; yields what came of it, while the parts exist.
+
+    manifest: as `manifest.manifest_files`. output: a folder, which keeps the parts, or a table
+    (.parquet, .csv, ...), which is assembled of parts in OUTPUT.parts; path or address. A later
+    call with the same arguments goes on where an unfinished one stopped. load: gives a worker the
+    model; scorer: the same model here. audio_root: as `manifest.entries_of`. Raises InputError for
+    a manifest that cannot be used, a run of something else in the output, or one that still runs.
+    """
+    settings = settings or ClusterSettings()
+    table = output if suffix_of(output) in {*TABLE_SUFFIXES, *SHEET_SUFFIXES} else None
+    if table is not None:
+        check_output(table)
+    check_free(output, is_folder=table is None)
+    folder = output if table is None else f"{table}.parts"
+    with tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
+        files = manifest_files(manifest)
+        plan = make_plan(
+            all_entries(files, audio_root),
+            files,
+            Path(temporary) / "plan.parquet",
+            shard_rows=settings.shard_rows,
+        )
+        parts = Parts(folder=folder, plan=plan, signature=scorer.signature)
+        with _locked(folder):
+            outcome = _score(parts, load, settings, scorer.settings, restart, progress,
+                             scorer.backbone.sample_rate)  # fmt: skip
+            if table is None:
+                parts.write_json(SUCCESS_FILE, _success(plan, outcome))
+            else:
+                parts.assemble(table)
+            yield outcome, parts
+            if table is not None:
+                remove(folder)
+
+
+def _score(
+    parts: Parts,
+    load: Load,
+    settings: ClusterSettings,
+    scoring: ScoringSettings,
+    restart: bool,
+    progress: Progress,
+    sample_rate: int,
+) -> Outcome:
+    finished = parts.begin(restart=restart)
+    pipeline = Pipeline(parts, finished, progress)
+    if pipeline.left:
+        with ray_running(settings.ray_address, cpus=_local_cpus(settings)) as ray:
+            pool = pool_of(ray, settings.workers, settings.threads, scoring)
+            pipeline.run(ray, pool, load, sample_rate=sample_rate, tries=settings.tries)
+    return pipeline.outcome()
+
+
+def _local_cpus(settings: ClusterSettings) -> int | None:
+    return None if settings.workers is None else settings.workers * settings.threads
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """One driver a folder; in a store, where nothing can be locked, two write the same bytes."""
+    if is_url(folder):
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(Path(folder) / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another run writes there now; wait for its end, or name another output"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _success(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "rows": outcome.rows,
+        "scored": outcome.rows - outcome.failed,
+        "failed": outcome.failed,
+        "signature": outcome.signature,
+        "manifest": plan.fingerprint,
+        "files": list(plan.files),
+        "shards": len(plan.shards),
+        "shard_rows": plan.shard_rows,
+        "columns": plan.columns,
+        "humanclap": __version__,
+    }

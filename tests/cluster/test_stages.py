@@ -1,0 +1,116 @@
+"""Both stages without Ray: what they are handed and hand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from humanclap.cluster.decoding import CLIPS, decode_shards
+from humanclap.cluster.embedding import LoadModel, Scoring
+from humanclap.cluster.ledger import Ledger, refused
+from humanclap.cluster.manifest import all_entries
+from humanclap.cluster.plan import Plan, make_plan
+from humanclap.errors import CheckpointError, InputError, SettingsError
+from humanclap.records import Pair
+from humanclap.scoring.scorer import HumanCLAP
+
+pa = pytest.importorskip("pyarrow", reason="needs humanclap[ray]")
+
+
+class Here:
+    """A Ray actor that is none: its methods run where they are called."""
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def __getattr__(self, name: str) -> Any:
+        held = getattr(self._held, name)
+
+        class Method:
+            @staticmethod
+            def remote(*arguments: Any, **given: Any) -> Any:
+                return held(*arguments, **given)
+
+        return Method
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr("ray.get", lambda value: value)
+    monkeypatch.setattr("humanclap.cluster.ledger._metrics", dict)
+    return Ledger()
+
+
+@pytest.fixture
+def plan(manifest: Path, tmp_path: Path) -> Plan:
+    files = [str(manifest)]
+    return make_plan(all_entries(files, None), files, tmp_path / "plan.parquet", shard_rows=20)
+
+
+def chunks_of(plan: Plan, ledger: Ledger, numbers: list[int] | None = None) -> list[Any]:
+    packed = pa.Table.from_pylist(list(plan.packed(numbers or range(len(plan.shards)))))
+    return list(decode_shards(packed, sample_rate=32_000, ledger=Here(ledger), tries=2))
+
+
+def test_a_clip_travels_once_with_all_its_pairs(plan: Plan, ledger: Ledger, clips: Path) -> None:
+    first = [row for chunk in chunks_of(plan, ledger, [0]) for row in chunk.to_pylist()]
+    assert [row["audio"] for row in first].count("clip5.wav") == 1  # of 20 rows, 17 clips
+    assert len(first) == 17
+    by_name = {row["audio"]: row for row in first}
+    assert by_name["missing.wav"]["error"].startswith("no such file")
+    assert "silent" in by_name["silent.wav"]["note"]
+    assert by_name["long.wav"]["where"] == str(clips / "long.wav")
+    assert by_name["long.wav"]["samples"] is None
+    assert ledger.status()["decoded"] == 17
+    assert ledger.status()["waiting"] == 17
+
+
+def test_chunks_cut_anywhere_give_the_scores_of_the_whole(
+    plan: Plan, ledger: Ledger, load: LoadModel, scorer: HumanCLAP, clips: Path
+) -> None:
+    table = pa.concat_tables(chunks_of(plan, ledger))
+    scoring = Scoring(load, scorer.signature, 1, Here(ledger), 2)
+    cut = [scoring(table.slice(start, 5)) for start in range(0, len(table), 5)]
+    found = pa.concat_tables(cut).to_pylist()
+    assert sorted(row["row"] for row in found) == list(range(34))
+    assert scoring(CLIPS.empty_table()).num_rows == 0
+    pairs = [Pair(**{k: row[k] for k in ("audio", "text", "pair_id", "system")}) for row in found]
+    expected = {s.pair_id: s for s in scorer.score_pairs(pairs, audio_root=clips)}
+    for row in found:
+        score = expected[row["pair_id"]]
+        assert (row["error"], row["note"], row["met"]) == (score.error, score.note, score.met)
+        if score.error is None:
+            assert row["score"] == pytest.approx(score.score, abs=1e-6)
+    assert ledger.status() == {
+        "decoded": 31, "scored": 34, "failed": 4, "heard": 31, "deaths": 0, "waiting": 0
+    }  # fmt: skip
+
+
+def test_a_shard_whose_decoder_died_is_decoded_clip_by_clip(plan: Plan, ledger: Ledger) -> None:
+    ledger.begin("decode/0")  # and no end: the worker died
+    for _ in range(2):
+        ledger.begin("decode/0/3")  # twice at the fourth clip
+    rows = [row for chunk in chunks_of(plan, ledger, [0]) for row in chunk.to_pylist()]
+    assert len(rows) == 17
+    assert rows[3]["error"].startswith("2 workers died on this clip")
+    assert [row["audio"] for row in rows if row["error"]] == [
+        rows[3]["audio"], "missing.wav", "broken.wav"
+    ]  # fmt: skip
+
+
+def test_a_worker_of_another_model_is_refused_and_the_driver_is_told(
+    ledger: Ledger, load: LoadModel, scorer: HumanCLAP
+) -> None:
+    with pytest.raises(SettingsError, match=r"a worker on .* scores as .*mini-tiny"):
+        Scoring(load, scorer.signature.replace("fp32", "bf16"), 1, Here(ledger), 2)
+    refusal = ledger.refusal()
+    assert refusal is not None
+    assert isinstance(refused(refusal), SettingsError)
+    assert "the driver as" in str(refused(refusal))
+
+
+def test_refusals_keep_their_kind_where_it_says_something() -> None:
+    assert type(refused(("CheckpointError", "gone"))) is CheckpointError
+    assert type(refused(("TableError", "t.csv:3: x"))) is InputError
