@@ -17,6 +17,7 @@ from humanclap.listening.export import export_study
 from humanclap.listening.monitor import overview
 from humanclap.listening.sessions import Recruit, start_session
 from humanclap.listening.steering import change_state, exclude_listener
+from humanclap.listening.web import routes
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 
@@ -390,6 +391,35 @@ def test_ten_answers_without_network_arrive_once_when_it_is_back(
         listener.next()
     listener.at("/done")
     assert len(newest(served[0])) == N_TRIALS
+
+
+def test_answers_and_pages_of_a_server_that_is_too_busy_come_when_it_has_time(
+    listener: Listener, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_first_trial(listener)
+    listener.play()
+    listener.wait(lambda d: d.execute_script(CLIPS_FETCHED) >= 14, "clips ahead")
+    monkeypatch.setattr(routes, "MOST_WAITING", 0)
+    for value in ("1", "2", "3"):
+        listener.play()
+        listener.rate(value)
+        listener.next()
+    listener.wait(lambda d: "until it is back: 3" in listener.text("#network"))
+    monkeypatch.undo()
+    listener.wait(lambda d: listener.text("#network") == "All answers are saved")
+    with served[0].database.read() as connection:
+        found = rows(
+            connection,
+            "SELECT score FROM given_values v JOIN answers a ON a.answer_id = v.answer_id "
+            "ORDER BY a.received_at DESC LIMIT 3",
+        )
+    assert [item["score"] for item in found] == [3.0, 2.0, 1.0]
+    monkeypatch.setattr(routes, "MOST_WAITING", 0)
+    listener.open("/trial")
+    assert listener.text("h1") == "One moment, please"
+    monkeypatch.undo()
+    listener.wait(lambda d: listener.all("#heading"), "the page has not loaded itself again")
+    assert listener.heading() == f"Sound 4 of {N_TRIALS}"
 
 
 def test_answers_that_wait_are_sent_even_where_the_study_was_closed_meanwhile(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import pytest
 from humanclap.listening.app import serving
 from humanclap.listening.bots import Browser
 from humanclap.listening.database import rows
+from humanclap.listening.limits import SharedLimit
 from humanclap.listening.study import Study, create_study, open_study
-from humanclap.listening.web.guard import MOST_WAITING, Guard, RateLimit
+from humanclap.listening.web import routes
+from humanclap.listening.web.guard import THREADS, RateLimit
 from humanclap.listening.web.settings import ServeSettings
 
 from .conftest import DESIGN
@@ -296,38 +299,60 @@ def test_a_client_that_asks_too_often_has_to_wait() -> None:
     assert limit.allows("another")
 
 
-def test_a_server_that_has_enough_to_do_says_so_at_once() -> None:
-    held = asyncio.Event()
+def test_a_clock_that_is_set_back_locks_nobody_out(
+    tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = str(tmp_path / "study.sqlite")
+    create_study(where, design_text=DESIGN, pairs=clips[1], audio_root=clips[0])
+    limit = SharedLimit(study=open_study(where), name="login", size=2)
+    assert [limit.allows("one") for _ in range(3)] == [True, True, False]
+    yesterday = time.time() - 86_400
+    monkeypatch.setattr(time, "time", lambda: yesterday)
+    assert [limit.allows("one") for _ in range(3)] == [True, True, False]
+    limit.study.close()
 
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
-        await held.wait()
 
-    async def ask(guard: Guard, path: str) -> list[Any]:
-        sent: list[Any] = []
+def test_a_crowd_is_told_at_once_to_come_back_and_slow_clients_are_no_crowd(
+    tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST_WAITING", 3)
+    where = str(tmp_path / "study.sqlite")
+    create_study(where, design_text=DESIGN, pairs=clips[1], audio_root=clips[0])
+    study = open_study(where)
+    settings = ServeSettings(admin_token=TOKEN, port=0)
+    with serving(study, settings, cache=tmp_path / "cache") as url, ExitStack() as opened:
 
-        async def send(message: Any) -> None:
-            sent.append(message)
+        def sent(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
+            connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=3)
+            opened.callback(connection.close)
+            connection.request(method, path, body or None, headers)
+            return connection
 
-        scope = {"type": "http", "method": "GET", "path": path, "query_string": b"",
-                 "headers": [(b"host", b"localhost")], "client": ("192.0.2.1", 1)}  # fmt: skip
-        await guard(scope, held.wait, send)
-        return sent
+        def refused() -> Any:
+            try:
+                return sent("GET", "/trial", {}).getresponse()
+            except TimeoutError:  # it came before the others
+                return None
 
-    async def crowd() -> None:
-        guard = Guard(slow, ServeSettings(admin_token=TOKEN))
-        waiting = [asyncio.create_task(ask(guard, "/trial")) for _ in range(MOST_WAITING)]
-        await asyncio.sleep(0)
-        refused = (await ask(guard, "/trial"))[0]
-        assert refused["status"] == 503
-        assert (b"retry-after", b"10") in refused["headers"]
-        alive = asyncio.create_task(ask(guard, "/health"))
-        await asyncio.sleep(0)
-        held.set()
-        assert await alive == []
-        await asyncio.gather(*waiting)
-        assert await ask(guard, "/trial") == []
-
-    asyncio.run(crowd())
+        for _ in range(20):
+            sent("POST", "/start", {**FORM, "Content-Length": "100"})
+        browser = Browser(url)
+        opened.callback(browser.close)
+        csrf = re.search(r'name="csrf" value="([^"]+)"', browser.get("/").text)[1]
+        cookie = "; ".join(f"{name}={value}" for name, value in browser._cookies.items())
+        form = ("/start", {**FORM, "Cookie": cookie}, f"csrf={csrf}&agree=yes".encode())
+        with study.database.write():
+            waiting = [sent("POST", *form) for _ in range(THREADS + 3)]
+            response = next(found for _ in range(20) if (found := refused()))
+            page = response.read().decode()
+            assert sent("GET", "/health", {}).getresponse().read() == b"ok"
+        assert response.status == 503
+        assert response.headers["retry-after"] == response.headers["refresh"] == "5"
+        assert "your answers are safe" in page
+        for connection in waiting:
+            connection.sock.settimeout(60)
+            assert connection.getresponse().status == 303
+    study.close()
 
 
 def test_too_many_logins_are_refused(tmp_path: Path, clips) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from humanclap.listening.comparisons import choice_of, group_of
-from humanclap.listening.database import rows
+from humanclap.listening.database import each_row, rows
 from humanclap.records import Answer
 
 
@@ -117,7 +117,7 @@ def _read(connection: Connection, query: str, *, simulated: bool) -> list[Answer
                 "swapped": bool(item["swapped"]),
             }
         )
-        for item in rows(connection, query, simulated=int(simulated))
+        for item in each_row(connection, query, simulated=int(simulated))
     ]
 
 

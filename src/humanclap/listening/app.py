@@ -48,7 +48,8 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
-    def refuse(request: Request, error: Exception) -> Response:
+    # asynchronous, as /health is: it is answered though every thread waits for the database
+    async def refuse(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 422
         detail = str(error.detail) if isinstance(error, HTTPException) else "not as expected"
         headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
@@ -67,7 +68,7 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     return Guard(app, settings)
 
 
-def _health() -> Response:
+async def _health() -> Response:
     return PlainTextResponse("ok")
 
 

@@ -159,11 +159,17 @@ def now(connection: Connection) -> float:
     return float(rows(connection, clock)[0]["now"])
 
 
-def rows(connection: Connection, query: str, **values: object) -> Rows:
-    """All rows of a query, each a dict."""
+def each_row(connection: Connection, query: str, **values: object) -> Iterator[dict[str, Any]]:
+    """One row of a query after the other, each a dict."""
     found = connection.execute(_parsed(query), values)
     names = tuple(found.keys())
-    return [dict(zip(names, each, strict=True)) for each in found.all()]
+    for each in found:
+        yield dict(zip(names, each, strict=True))
+
+
+def rows(connection: Connection, query: str, **values: object) -> Rows:
+    """All rows of a query, each a dict."""
+    return list(each_row(connection, query, **values))
 
 
 def row(connection: Connection, query: str, **values: object) -> dict[str, Any] | None:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from humanclap.listening.database import now, run
 from humanclap.listening.study import Study
 
+_FULL = """
+DELETE FROM rate_limits WHERE name = :name AND (filled_at < :before OR filled_at > :now)
+"""
+"""Those filled in the future too: a machine's clock may be set back."""
 _TAKE = """
 INSERT INTO rate_limits (name, client, tokens, filled_at)
 VALUES (:name, :client, :size - 1, :now)
@@ -38,8 +42,7 @@ class SharedLimit:
         refill_s = 60.0 * self.minutes
         with self.study.database.write() as connection:
             at = now(connection)
-            full = "DELETE FROM rate_limits WHERE name = :name AND filled_at < :before"
-            run(connection, full, name=self.name, before=at - refill_s)
+            run(connection, _FULL, name=self.name, before=at - refill_s, now=at)
             taken = run(
                 connection,
                 _TAKE_ONE,

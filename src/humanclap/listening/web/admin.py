@@ -41,9 +41,10 @@ _OVERVIEW_SHARE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """A view, the last deed that it knows of, and until when (monotonic) it is shown again."""
+    """A view, when it was made, its last deed, and until when (monotonic) it is shown again."""
 
     deed: str
+    at: str
     fresh_until: float
     view: Overview
 
@@ -118,7 +119,8 @@ class AdminPages:
 
     def _values(self, request: Request) -> dict[str, Any]:
         simulated = request.query_params.get("simulated") == "1"
-        view = self._overview(simulated=simulated)
+        seen = self._overview(simulated=simulated)
+        view = seen.view
         pairs = sorted(view.pairs, key=lambda pair: (pair.answered, pair.promised))
         most = max((system.mos.n_ratings for system in view.systems), default=1)
         design = self._study.design
@@ -130,10 +132,10 @@ class AdminPages:
                 system.system: interval_chart(system, scale, max(most, 1))
                 for system in view.systems
             },
-            "at": time.strftime("%H:%M:%S UTC", time.gmtime()),
+            "at": seen.at,
         }
 
-    def _overview(self, *, simulated: bool) -> Overview:
+    def _overview(self, *, simulated: bool) -> _Seen:
         """At most one computation every few seconds, whoever asks; anew after a deed.
 
         While one is made, others who ask see the one before it.
@@ -142,29 +144,29 @@ class AdminPages:
             deed = last_event(connection)
         seen = self._seen.get(simulated)
         if seen is not None and seen.deed == deed and time.monotonic() < seen.fresh_until:
-            return seen.view
+            return seen
         if not self._lock.acquire(blocking=seen is None or seen.deed != deed):
-            return seen.view  # type: ignore[union-attr]
+            return seen  # type: ignore[return-value]
         try:
             return self._computed(simulated=simulated, deed=deed)
         finally:
             self._lock.release()
 
-    def _computed(self, *, simulated: bool, deed: str) -> Overview:
+    def _computed(self, *, simulated: bool, deed: str) -> _Seen:
         from humanclap.listening.monitor import overview  # brings scipy: a second of start-up
 
-        start = time.monotonic()
+        start, at = time.monotonic(), time.strftime("%H:%M:%S UTC", time.gmtime())
         seen = self._seen.get(simulated)
         if seen is not None and seen.deed == deed and start < seen.fresh_until:
-            return seen.view  # made while this request waited
+            return seen  # made while this request waited
         forget_mended(self._study)
         with self._study.database.write() as connection:
             expire_idle(connection, self._study)
         view = overview(self._study, simulated=simulated)
         end = time.monotonic()
         keep_s = max(_OVERVIEW_S, _OVERVIEW_SHARE * (end - start))
-        self._seen[simulated] = _Seen(deed=deed, fresh_until=end + keep_s, view=view)
-        return view
+        self._seen[simulated] = _Seen(deed=deed, at=at, fresh_until=end + keep_s, view=view)
+        return self._seen[simulated]
 
     def export(self, request: Request) -> Response:
         """Every file of the export in one archive."""

@@ -17,9 +17,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 512
 MAX_QUERY_CHARACTERS = 2048
 THREADS = 6
-MOST_WAITING = 60
-"""Requests of a process at once. Beyond, clients would give up and ask again while the server
-still works for the first time that they asked; told at once, they come back when they are heard."""
+"""More threads would only wait for each other, for the interpreter and for the writer."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -90,7 +88,6 @@ class Guard:
         self._app = app
         self._settings = settings
         self._limit = RateLimit(settings.requests_per_minute)
-        self._under_way = 0
         extra = ((b"strict-transport-security", b"max-age=31536000"),) if settings.secure else ()
         self._headers = HEADERS + extra
 
@@ -112,26 +109,19 @@ class Guard:
                     message["headers"].append((b"cache-control", keep))
             await send(message)
 
-        # more threads than this only wait for each other, for the interpreter and for the writer
         current_default_thread_limiter().total_tokens = THREADS
         refusal = self._refusal(scope)
         if refusal is None:
             if scope["method"] == "HEAD":  # answered as GET; the server sends no body
                 scope = {**scope, "method": "GET"}
-            self._under_way += 1
-            try:
-                await self._app(scope, receive, send_with_headers)
-            finally:
-                self._under_way -= 1
+            await self._app(scope, receive, send_with_headers)
             return
         status, reason = refusal
         body = reason.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
         headers.append((b"content-length", str(len(body)).encode()))
-        if status in (429, 503):
+        if status == 429:
             headers.append((b"retry-after", b"10"))
-        if status == 503 and scope["method"] == "GET":
-            headers.append((b"refresh", b"10"))
         await send_with_headers(
             {"type": "http.response.start", "status": status, "headers": headers}
         )
@@ -149,8 +139,6 @@ class Guard:
             return 400, "bad path"
         if not self._limit.allows(client_of(scope)):
             return 429, "too many requests; please wait a little"
-        if self._under_way >= MOST_WAITING and not path.startswith(("/static/", "/health")):
-            return 503, "very busy; please wait a little, your answers are safe"
         return self._body_refusal(scope, headers) if scope["method"] == "POST" else None
 
     def _body_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:

@@ -1,4 +1,4 @@
-"""Routes that outlast a restart of the database: tried again, then 503 with Retry-After."""
+"""Routes that outlast a crowd or a restart of the database: tried again, else answered by 503."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
@@ -20,6 +21,9 @@ _WAITS_S = (0.05, 0.2, 0.5, 1.0)
 """Seconds before each further try; others take their turn meanwhile."""
 RETRY_AFTER_S = 5
 _REPORT_S = 10.0
+MOST_WAITING = 200
+"""Requests of a process that wait for a thread. Browsers would give up on more, and ask again while
+the server still works for the first time that they asked; told at once, they come back."""
 
 _log = logging.getLogger("uvicorn.error")
 _reported_at = -_REPORT_S
@@ -39,6 +43,8 @@ class DatabaseRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def steady(request: Request) -> Response:
+            if current_default_thread_limiter().statistics().tasks_waiting >= MOST_WAITING:
+                raise unavailable(request)
             for wait_s in (*_WAITS_S, None):
                 try:
                     return await handle(request)
