@@ -133,7 +133,9 @@ def cluster_plan(result: Result) -> list[str]:
         "**The farm** is a simulation by events of `score --runner ray`, with the costs above; all "
         "troubles are assumptions. Efficiency: of what the workers could do if none ever waited. "
         "Wasted: worker time on chunks that were scored again. In every run each shard was written "
-        "once.",
+        f"once. One driver serves {1 / costs['driver_s_a_chunk']:.0f} chunks a second, which is "
+        f"what {costs['chunk_clips'] * a_pair / costs['driver_s_a_chunk']:.0f} such workers score; "
+        "so many workers want several drivers, each with its part of the manifest.",
         "",
         *table(
             ["", "workers", "pairs", "hours", "pairs a second", "efficiency", "wasted",
