@@ -54,6 +54,11 @@ def test_parquet_is_written_and_read_where_pyarrow_is(tmp_path):
     (tmp_path / "bad.parquet").write_text("audio,text\n")
     with pytest.raises(TableError, match="not a Parquet table"):
         read_table(tmp_path / "bad.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    twice = pyarrow.Table.from_arrays([pyarrow.array([1])] * 2, names=["audio", "audio"])
+    parquet.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(TableError, match="column 'audio' stands twice"):
+        read_table(tmp_path / "twice.parquet")
 
 
 def test_parquet_without_pyarrow_is_refused_with_what_to_install(tmp_path, monkeypatch):

@@ -238,10 +238,14 @@ def _header(path: Path, cells: Sequence[str], line: int) -> tuple[str, ...]:
         raise TableError(path, "the first line must name the columns", line)
     if "" in columns[:named]:
         raise TableError(path, f"column {columns.index('') + 1} has no name", line)
-    repeated = sorted({name for name in columns[:named] if columns.count(name) > 1})
+    _check_distinct(path, columns[:named], line)
+    return columns[:named]
+
+
+def _check_distinct(path: Path, columns: Sequence[str], line: int | None = None) -> None:
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
         raise TableError(path, f"column {', '.join(map(repr, repeated))} stands twice", line)
-    return columns[:named]
 
 
 def _fitted(
@@ -292,6 +296,7 @@ def _parquet(path: Path) -> Cells:
     found = Cells()
     try:
         file = parquet.ParquetFile(path)
+        _check_distinct(path, file.schema_arrow.names)
         found.name(file.schema_arrow.names)
         for batch in file.iter_batches(_ROWS_AT_ONCE):
             start, cells = len(found.lines), {}

@@ -11,6 +11,7 @@ import pytest
 from humanclap.errors import TableError
 from humanclap.evaluation import EvaluationSettings, compare, json_report
 from humanclap.evaluation import words as report_words
+from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.join import ScoreTable
 from humanclap.evaluation.leaderboard import leaderboard
 from humanclap.evaluation.leaderboard_words import noted_rows
@@ -85,6 +86,7 @@ def test_reports_say_what_was_done_otherwise(simulated, large):
     comparison = compare(*simulated, EvaluationSettings(replicates=40, permutations=50))
     assert "more than 500 pairs: intervals" in report_words.bootstrap_line(comparison)
     assert "is not ranked anew" in report_words.tests_line(comparison)
+    assert "|interval:influence/percentile-95%|" in judgement_signature(comparison)
     assert json.loads(json_report(comparison))["evaluations"][0]["groups"][0]["n"] == N
 
 
@@ -92,6 +94,7 @@ def test_reports_of_few_pairs_say_nothing_of_it(simulated):
     comparison = compare(*simulated, EvaluationSettings(replicates=40, permutations=50))
     assert "influence" not in report_words.bootstrap_line(comparison)
     assert "anew" not in report_words.tests_line(comparison)
+    assert "|interval:percentile-95%|" in judgement_signature(comparison)
 
 
 def test_a_large_leaderboard_is_the_small_one(simulated, monkeypatch):

@@ -12,6 +12,7 @@ from humanclap.metrics.bootstrap import (
     expanded_tail,
     paired_difference,
 )
+from humanclap.metrics.pairwise import pairwise_accuracy
 from humanclap.metrics.weighted import WeightedAgreement
 
 NAMES = ["srcc", "lcc", "ktau", "mse", "mae"]
@@ -59,6 +60,21 @@ def test_weights_of_one_give_the_plain_statistics():
 def test_a_replicate_with_one_value_or_two_pairs_is_undefined(weights):
     found = WeightedAgreement([1, 2, 3, 3], [1, 2, 3, 4])(np.array([weights]))
     assert all(math.isnan(found[name][0]) for name in ("srcc", "lcc", "ktau"))
+
+
+def test_clusters_that_stand_across_blocks_of_rows_count_once(monkeypatch):
+    monkeypatch.setattr("humanclap.metrics.pairwise._BLOCK", 1)  # 16 rows at a time
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=130).round(1), rng.normal(size=130).round()
+    clusters = np.concatenate([np.arange(20), rng.integers(20, size=110) // 3])
+    times = rng.integers(0, 3, size=(4, 20))
+    found = WeightedAgreement(x, y, clusters=clusters, threshold=0.25)(times)
+    for row, counts in enumerate(times):
+        sample = np.repeat(np.arange(130), counts[clusters])
+        accuracy = pairwise_accuracy(x[sample], y[sample], threshold=0.25)
+        assert found["accuracy"][row] == pytest.approx(accuracy, abs=1e-12)
+        tau = stats.kendalltau(x[sample], y[sample]).statistic
+        assert found["ktau"][row] == pytest.approx(tau, abs=1e-12)
 
 
 def test_without_a_map_to_the_human_scale_errors_are_nan():

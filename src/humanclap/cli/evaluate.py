@@ -121,14 +121,19 @@ Examples:
     help="Let --floor hold captions that are judged (closed label sets).",
 )
 @click.option(
-    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
+    "--replicates",
+    default=1000,
+    show_default=True,
+    help="Number of bootstrap replicates.  With more than 20,000 pairs only groups of up to 1,000 "
+    "pairs and the levels between systems and within captions are bootstrapped; the rest need no "
+    "replicates.",
 )
 @click.option(
     "--interval",
     type=click.Choice(["percentile", "bca"]),
     default="percentile",
     show_default=True,
-    help="Kind of bootstrap interval.",
+    help="Kind of bootstrap interval; has no effect where nothing is bootstrapped.",
 )
 @click.option(
     "--permutations",

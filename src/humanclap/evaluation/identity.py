@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from humanclap.evaluation.result import Comparison
 from humanclap.evaluation.standings import Leaderboard
 from humanclap.fingerprint import fingerprint_text
+from humanclap.metrics.influence import by_influence
 from humanclap.version import __version__
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ def judgement_signature(comparison: Comparison) -> str:
     settings = comparison.settings
     pairs = comparison.evaluations[0].per_pair
     targets = fingerprint_text(sorted(f"{p.pair_id} {p.human!r} {p.n}" for p in pairs))
+    large = "influence/" if by_influence(len(pairs), of=len(pairs)) else ""
     return _line(
         ("humanclap", __version__),
         ("judged-by", f"{len(pairs)}@{targets}"),
         ("anchors", "yes" if settings.include_anchors else "no"),
         ("scale", settings.rating_scale),
         ("cluster", "caption"),
-        ("interval", f"{settings.interval}-{100 * settings.confidence:g}%"),
+        ("interval", f"{large}{settings.interval}-{100 * settings.confidence:g}%"),
         ("replicates", settings.replicates),
         ("permutations", settings.permutations),
         ("seed", settings.seed),

@@ -24,9 +24,9 @@ CAVEAT = (
 )
 FEW_PROMPTS = 30
 MOST_PROMPTS = 10_000
+"""Numbers of prompts above this are not told apart: nobody will collect them."""
 MAX_NOTED = 200
 """How many clips with a note the table lists."""
-"""Numbers of prompts above this are not told apart: nobody will collect them."""
 
 Rows = tuple[list[str], list[list[str]]]
 

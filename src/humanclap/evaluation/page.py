@@ -124,7 +124,7 @@ def _limit_key(comparison: Comparison) -> str:
 def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
     parts = [
         f"<h2>Against {html.broken(baseline)}</h2>"
-        "<p>Differences on the same pairs, from the same bootstrap draws; of correlations a "
+        "<p>Differences on the same pairs; of correlations a "
         "positive difference is better, of errors a negative one.</p>"
     ]
     for difference in differences:

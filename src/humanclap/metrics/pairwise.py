@@ -20,7 +20,7 @@ from humanclap.metrics.dominance import Relations
 
 MAX_PAIRS = 5_000_000
 """More pairs of items than this are sampled (seed 0) to choose a threshold."""
-_BLOCK_ITEMS = 512
+_BLOCK = 1_000_000
 _COUNTED_ITEMS = 2_000
 """Of more items the pairs are counted in O(n log n); the counts are the same."""
 
@@ -68,13 +68,22 @@ def relations(
     metric: Floats, human: Floats, threshold: float
 ) -> Iterator[tuple[slice, Signs, Signs]]:
     """By blocks of rows: (rows, sign of metric_i - metric_j, sign of human_i - human_j)."""
-    for start in range(0, metric.size, _BLOCK_ITEMS):
-        rows = slice(start, min(start + _BLOCK_ITEMS, metric.size))
-        yield rows, _signs(metric, rows, threshold), _signs(human, rows, 0.0)
+    for rows in blocks(metric.size):
+        yield rows, signs(metric, rows, threshold), signs(human, rows)
 
 
-def _signs(values: Floats, rows: slice, threshold: float) -> Signs:
-    difference = values[rows, None] - values
+def blocks(n: int) -> Iterator[slice]:
+    """Rows to be set against n items at one time."""
+    step = max(16, min(512, _BLOCK // n))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def signs(values: NDArray[np.number], rows: slice, threshold: float = 0.0, first: int = 0) -> Signs:
+    """Sign of values_i - values_j, 0 up to the threshold: i in rows, j from `first` on."""
+    one, other = values[rows, None], values[first:]
+    if threshold == 0:  # needs no differences, which take most of the time
+        return (one > other).view(np.int8) - (one < other).view(np.int8)
+    difference = one - other
     above: Signs = (difference > threshold).view(np.int8)
     return above - (difference < -threshold).view(np.int8)
 

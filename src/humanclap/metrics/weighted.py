@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from humanclap.errors import InputError
 from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.metrics.inversions import Inversions
-from humanclap.metrics.pairwise import relations
+from humanclap.metrics.pairwise import blocks, signs
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -243,13 +243,16 @@ class _PairForms:
             raise InputError("cluster numbers must be 0..C-1, each with a pair")
         kept = np.float32 if self._largest**2 < _EXACT_IN_FLOAT32 else np.float64
         forms = [np.zeros((n_clusters, n_clusters), kept) for _ in range(2)]
-        kinds = [0.0] if threshold is None else sorted({0.0, threshold})
-        for kind in kinds:
-            for rows, of_x, of_y in relations(x, y, kind):
-                if kind == 0.0:
-                    _add(forms[0], of_x * of_y, rows_of[rows], starts)
-                if kind == threshold:
-                    _add(forms[1], of_x == of_y, rows_of[rows], starts)
+        x_codes, y_codes = _dense_codes(x), _dense_codes(y)
+        for rows in blocks(x.size):
+            first = int(starts[rows_of[rows.start]])  # the forms are symmetric: earlier ones stand
+            of_x, of_y = signs(x_codes, rows, 0.0, first), signs(y_codes, rows, 0.0, first)
+            _add(forms[0], of_x * of_y, rows_of[rows], starts, first)
+            if threshold is not None:
+                of_x = signs(x, rows, threshold, first) if threshold else of_x
+                _add(forms[1], of_x == of_y, rows_of[rows], starts, first)
+        for form in forms:
+            form += np.triu(form, 1).T - np.tril(form, -1)
         self._balance, self._right = forms[0], None if threshold is None else forms[1]
 
     def __call__(self, times: Floats, total: Floats) -> tuple[Floats, Floats | None]:
@@ -264,11 +267,17 @@ class _PairForms:
 
 
 def _add(
-    form: NDArray[np.floating], of_items: NDArray[np.generic], rows: Places, starts: Places
+    form: NDArray[np.floating],
+    of_items: NDArray[np.generic],
+    rows: Places,
+    starts: Places,
+    first: int,
 ) -> None:
-    by_column = np.add.reduceat(of_items, starts, axis=1, dtype=np.int32)
-    first = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
-    form[rows[first]] += np.add.reduceat(by_column, first, axis=0)
+    """Add what rows of items and the items from `first` on, the first of a cluster, have."""
+    own = int(rows[0])
+    by_column = np.add.reduceat(of_items, starts[own:] - first, axis=1, dtype=np.int32)
+    change = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
+    form[rows[change], own:] += np.add.reduceat(by_column, change, axis=0)
 
 
 def _ties(groups: Floats) -> Floats:
