@@ -11,6 +11,7 @@ from humanclap.cluster.decoding import CLIPS, decode_shards
 from humanclap.cluster.embedding import LoadModel, Scoring
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.manifest import all_entries
+from humanclap.cluster.places import StoreError
 from humanclap.cluster.plan import Plan, make_plan
 from humanclap.errors import CheckpointError, InputError, SettingsError
 from humanclap.records import Pair
@@ -86,6 +87,42 @@ def test_chunks_cut_anywhere_give_the_scores_of_the_whole(
     assert ledger.status() == {
         "decoded": 31, "scored": 34, "failed": 4, "heard": 31, "deaths": 0, "waiting": 0
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("faults", "failed"),
+    [
+        ([TimeoutError("slow"), OSError(121, "503"), ConnectionError("reset")], []),
+        ([PermissionError("Forbidden")], ["a.wav"]),
+        ([FileNotFoundError("a.wav")], ["a.wav"]),
+        ([ConnectionError("no route")] * 4, None),
+        ([PermissionError("The provided token has expired.")] * 4, None),
+    ],
+)
+def test_a_store_that_does_not_answer_is_asked_again_and_then_ends_the_run(
+    faults: list[Exception], failed: list[str] | None,
+    clips: Path, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    table = tmp_path / "pairs.csv"
+    table.write_text("audio,text\na.wav,rain\n")
+    left = list(faults)
+
+    def cat_file(self: Any, path: str, start: Any = None, end: Any = None) -> bytes:
+        if left:
+            raise left.pop(0)
+        return (clips / "clip0.wav").read_bytes()
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.cat_file", cat_file)
+    monkeypatch.setattr("humanclap.cluster.places.WAITS_S", (0.0, 0.0, 0.0))
+    files = [str(table)]
+    plan = make_plan(all_entries(files, "memory://far"), files, tmp_path / "plan.parquet")
+    if failed is None:
+        with pytest.raises(StoreError, match=r"memory://far/a.wav.*run the same command again"):
+            chunks_of(plan, ledger)
+        assert "What is written stays" in str(ledger.refusal())
+    else:
+        rows = [row for chunk in chunks_of(plan, ledger) for row in chunk.to_pylist()]
+        assert [row["audio"] for row in rows if row["error"]] == failed
 
 
 def test_a_shard_whose_decoder_died_is_decoded_clip_by_clip(plan: Plan, ledger: Ledger) -> None:

@@ -19,7 +19,7 @@ from humanclap.audio.ahead import read_ahead
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import Decoded, Source, decode
 from humanclap.cluster.ledger import Guard
-from humanclap.cluster.places import is_url, read_bytes
+from humanclap.cluster.places import StoreError, is_url, read_bytes
 from humanclap.errors import InputError
 
 CHUNK_BYTES = 16 << 20
@@ -65,9 +65,15 @@ def decode_shards(
 ) -> Iterator[pa.Table]:
     """Clips of packed shards (`Plan.packed`), decoded at `sample_rate` Hz, in chunks of CLIPS.
 
-    Each distinct clip of a shard is read once. What cannot be read is a row with its error.
+    Each distinct clip of a shard is read once. What cannot be read is a row with its error; a store
+    that cannot be reached ends the run, and a later one goes on.
     """
     guard = Guard(ledger, tries)
+    with guard.telling():
+        yield from _decoded_shards(batch, sample_rate, guard)
+
+
+def _decoded_shards(batch: pa.Table, sample_rate: int, guard: Guard) -> Iterator[pa.Table]:
     for shard, rows in zip(batch["shard"].to_pylist(), batch["rows"].to_pylist(), strict=True):
         clips = _clips_of(pa.ipc.open_stream(rows).read_all().to_pylist())
         with guard.work(f"decode/{shard}") as (well, counts):
@@ -131,6 +137,10 @@ def _decoded(clip: _Clip, sample_rate: int) -> Decoded | str | bytes:
         try:
             source = SoundBytes(data=read_bytes(clip.where, clip.offset, clip.size),
                                 name=clip.audio)  # fmt: skip
+        except StoreError as error:
+            raise StoreError(
+                f"{error} What is written stays: run the same command again"
+            ) from error
         except InputError as error:
             return _failed(clip, sample_rate, str(error).removeprefix(f"{clip.where}: "))
     found = decode(source, sample_rate=sample_rate, most_s=LONGEST_S)

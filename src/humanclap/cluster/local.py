@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import Any, TextIO
 
-from humanclap.errors import InputError
+from humanclap.errors import HumanCLAPError, InputError
 from humanclap.extras import require
 
 OBJECT_STORE_BYTES = 384 << 20
 """Shared memory of a local Ray; what is decoded waits in it."""
+_STARTS = 3
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -37,10 +42,11 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    with _descriptor_silenced():
+    own = _own_token(ray) if address is None else nullcontext()
+    with _logs() as folder, _descriptor_into(folder / "stderr.txt"), own:
         try:
             if address is None:
-                _start(ray, cpus)
+                _start(ray, cpus, folder)
             else:
                 _connect(ray, address)
             yield ray
@@ -49,13 +55,54 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
 
 
 @contextmanager
-def _descriptor_silenced() -> Iterator[None]:
-    """Drop what Ray's C++ writes to descriptor 2, of its own doings; Python's stderr goes on."""
+def _logs() -> Iterator[Path]:
+    """A folder for what Ray writes of its own doings; kept, and named, where Ray fails.
+
+    A driver that is killed or crashes leaves it too. Ray's sockets lie in it, so its path is short.
+    """
+    short = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.name == "posix" else None)
+    folder = Path(tempfile.mkdtemp(prefix="humanclap-ray-", dir=short))
+    kept = False
+    try:
+        yield folder
+    except Exception as error:
+        kept = str(folder) in str(error) or not isinstance(error, HumanCLAPError)
+        error.add_note(f"What Ray wrote about it lies in {folder}")
+        raise
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _own_token(ray: Any) -> Iterator[None]:
+    """A token for a Ray of one run: others on this machine or network cannot give it work.
+
+    It is in the environment alone, so Ray writes none to ~/.ray. What the user has set stays.
+    """
+    loader = getattr(ray._raylet, "AuthenticationTokenLoader", None)
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if loader is None or any(name in os.environ for name in names):
+        yield
+        return
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray itself turns to tokens then
+    loader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        loader.instance().reset_cache()
+
+
+@contextmanager
+def _descriptor_into(log: Path) -> Iterator[None]:
+    """Send what Ray's C++ writes to descriptor 2 into a file; Python's stderr goes on."""
     sys.stderr.flush()
     before, kept = os.dup(2), sys.stderr
     own = _descriptor_of(kept) == 2
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
+    with open(log, "a") as file:
+        os.dup2(file.fileno(), 2)
     if own:
         sys.stderr = os.fdopen(os.dup(before), "w", buffering=1, encoding=kept.encoding,
                                errors=kept.errors)  # fmt: skip
@@ -77,7 +124,7 @@ def _descriptor_of(stream: TextIO) -> int | None:
         return None
 
 
-def _start(ray: Any, cpus: int | None) -> None:
+def _start(ray: Any, cpus: int | None, folder: Path) -> None:
     given = {
         "address": "local",
         "num_cpus": cpus or usable_cpus(),
@@ -85,12 +132,19 @@ def _start(ray: Any, cpus: int | None) -> None:
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "object_store_memory": OBJECT_STORE_BYTES,
+        "_temp_dir": str(folder),
     }
-    try:
-        ray.init(**given)
-    except Exception:  # Ray gives its own processes 30 s, which a busy machine may not keep
-        ray.shutdown()
-        ray.init(**given)
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(**given)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                raise HumanCLAPError(
+                    f"Ray did not start on this machine ({error}); it gives its own processes 30 "
+                    f"s, which a busy machine may not keep: try again, or look into {folder}"
+                ) from error
 
 
 def _connect(ray: Any, address: str) -> None:

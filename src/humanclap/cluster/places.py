@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,14 @@ def base_name(place: str) -> str:
     return place.rstrip("/").rpartition("/")[2]
 
 
+WAITS_S = (1.0, 2.0, 4.0)
+"""Between tries to read from a store that does not answer; its own library tries again as well."""
+
+
+class StoreError(InputError):
+    """A store cannot be reached now: a network, a time limit, a fault of its own, old keys."""
+
+
 @contextmanager
 def reaching(place: str) -> Iterator[None]:
     """Whatever a store raises, as an InputError that names the place and the likely remedy."""
@@ -62,10 +71,12 @@ def reaching(place: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # each store has exceptions of its own, which share no base
         said = f"{type(error).__name__}: {error}".strip(": ")
-        remedy = "are the credentials, the region and the endpoint of the store set here?"
-        raise InputError(
-            f"{place}: cannot be reached ({said}){'; ' + remedy if is_url(place) else ''}"
-        ) from error
+        if not is_url(place):
+            raise InputError(f"{place}: cannot be reached ({said})") from error
+        told = f"{place}: cannot be reached ({said}); are the credentials, the region and the "
+        lasting = isinstance(error, PermissionError) and "expired" not in said.lower()
+        kind = InputError if lasting else StoreError
+        raise kind(f"{told}endpoint of the store set here?") from error
 
 
 def file_system(place: str) -> tuple[Any, str]:
@@ -99,12 +110,19 @@ def files_at(place: str) -> list[str]:
 
 
 def read_bytes(place: str, offset: int | None = None, size: int | None = None) -> bytes:
-    """All bytes of a file, or `size` of them from `offset` on."""
+    """All bytes of a file, or `size` of them from `offset` on; StoreError after some tries."""
     system, path = file_system(place)
-    with reaching(place):
-        end = None if offset is None or size is None else offset + size
-        data: bytes = system.cat_file(path, start=offset, end=end)
-        return data
+    end = None if offset is None or size is None else offset + size
+    for wait in (*WAITS_S, None):
+        try:
+            with reaching(place):
+                data: bytes = system.cat_file(path, start=offset, end=end)
+                return data
+        except StoreError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+    raise AssertionError
 
 
 def exists(place: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,15 @@ def scored_manifest(
     a manifest that cannot be used, a run of something else in the output, or one that still runs.
     """
     settings = settings or ClusterSettings()
+    there = ExitStack()
     table = output if suffix_of(output) in {*TABLE_SUFFIXES, *SHEET_SUFFIXES} else None
     if table is not None:
         check_output(table)
     check_free(output, is_folder=table is None)
     folder = output if table is None else f"{table}.parts"
-    with tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
+    with there, tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
+        if settings.ray_address is not None:  # nothing is left where no cluster answers
+            there.enter_context(ray_running(settings.ray_address, cpus=None))
         files = manifest_files(manifest)
         plan = make_plan(
             all_entries(files, audio_root),
@@ -87,6 +90,7 @@ def scored_manifest(
         with _locked(folder):
             outcome = _score(parts, load, settings, scorer.settings, restart, progress,
                              scorer.backbone.sample_rate)  # fmt: skip
+            there.close()
             if table is None:
                 parts.write_json(SUCCESS_FILE, _success(plan, outcome))
             else:
