@@ -87,8 +87,9 @@ def documents() -> list[Path]:
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_commands_in_the_documents_have_only_options_that_exist(path: Path) -> None:
-    """A command of a document: a line of code that begins with humanclap."""
-    for line in re.findall(r"^\s*(humanclap [^\n]*)$", path.read_text(encoding="utf-8"), re.M):
+    """A command of a document: a line of code that begins with humanclap, and its continuations."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^\s*(humanclap [^\n]*)$", text, re.M):
         words = shlex.split(line.partition("#")[0], posix=True)
         name = " ".join(words[: 3 if " ".join(words[:3]) in COMMANDS else 2])
         known = {one for option in COMMANDS.get(name, humanclap).params for one in option.opts}

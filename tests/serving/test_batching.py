@@ -93,12 +93,14 @@ def test_a_small_request_does_not_wait_for_the_whole_of_a_large_one(model, batch
     until(lambda: batcher._ready_windows >= 16)
     batcher.submit(small)
     model.turns.release()
-    until(lambda: small.begun == 2 and batcher._ready_windows >= 16)
+    until(lambda: small.begun and batcher._ready_windows >= 16)
     model.turns.release(1000)
     assert scored(small) == ["small0", "small1"]
     assert scored(large) == [f"large{n}" for n in range(30)]
     names = [name for batch in model.batches for name in batch]
-    assert max(names.index("small0"), names.index("small1")) < 16
+    assert names.index("small0") < 16
+    first, second = (model.decoded.index(name) for name in ("small0", "small1"))
+    assert second - first <= 3  # a large one, or two where both decoders took one at once
 
 
 def test_what_is_given_up_leaves_at_once_and_is_not_computed(model, batcher) -> None:
