@@ -23,6 +23,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_SCHEDULER_EVENTS": "0",
+    # else a process that decodes ends a second after its shard, and the next one begins anew
+    "RAY_idle_worker_killing_time_threshold_ms": "600000",
 }
 
 

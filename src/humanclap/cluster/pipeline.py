@@ -150,6 +150,7 @@ class Pipeline:
     ) -> Any:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
+        context.memory_usage_poll_interval_s = None  # a worker would weigh itself each second
         context.print_on_execution_start = False
         context.target_max_block_size = CHUNK_BYTES  # else Ray joins chunks, and spills
         shards = ray.data.from_items(list(self._plan.packed(numbers)),
