@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from humanclap.audio.load import Decoded
+from humanclap.cluster import decoding
 from humanclap.cluster.decoding import CLIPS, decode_shards
 from humanclap.cluster.embedding import LoadModel, Scoring
 from humanclap.cluster.ledger import Ledger, refused
@@ -151,3 +156,15 @@ def test_a_worker_of_another_model_is_refused_and_the_driver_is_told(
 def test_refusals_keep_their_kind_where_it_says_something() -> None:
     assert type(refused(("CheckpointError", "gone"))) is CheckpointError
     assert type(refused(("TableError", "t.csv:3: x"))) is InputError
+
+
+def test_a_chunk_lets_go_of_the_samples_that_it_was_made_of() -> None:
+    samples = np.zeros(1000, np.float32)
+    gone = weakref.ref(samples)
+    found = Decoded(samples=samples, sample_rate=32_000, name="a.wav")
+    clip = decoding._Clip(0, "a.wav", None, None, [{"audio": "a.wav", "row": 0}])
+    [chunk] = decoding._chunks(0, iter([(clip, found)]))
+    del samples, found
+    gc.collect()
+    assert gone() is None
+    assert chunk["samples"][0].as_py() == bytes(4000)

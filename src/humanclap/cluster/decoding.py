@@ -156,8 +156,9 @@ def _chunks(shard: int, clips: Iterable[tuple[_Clip, Any]]) -> Iterator[pa.Table
         row: dict[str, Any] = dict.fromkeys(CLIPS.names)
         row |= {"shard": shard, "audio": clip.audio, "pairs": _packed_pairs(clip.rows)}
         if isinstance(found, Decoded):
-            samples = np.ascontiguousarray(found.samples)
-            row |= {"samples": samples.data.cast("B"), "note": found.note, "error": found.error}
+            # bytes: pyarrow never lets go of a memoryview (26.0)
+            samples = found.samples.tobytes()
+            row |= {"samples": samples, "note": found.note, "error": found.error}
         else:
             row |= {"where": found} if isinstance(found, str) else {"file": found}
         size += len(row["samples"] or row["file"] or b"")
