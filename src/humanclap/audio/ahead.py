@@ -15,11 +15,15 @@ _T = TypeVar("_T")
 MOST_THREADS = 8
 
 
+def usable_cpus() -> int:
+    """Processors that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable is not None else os.cpu_count() or 1
+
+
 def reading_threads() -> int:
     """Threads worth reading with: one for each processor this process may use, at most eight."""
-    usable = getattr(os, "sched_getaffinity", None)
-    processors = len(usable(0)) if usable is not None else os.cpu_count() or 1
-    return min(MOST_THREADS, processors)
+    return min(MOST_THREADS, usable_cpus())
 
 
 def read_ahead(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
+from humanclap.audio.ahead import usable_cpus
 from humanclap.errors import HumanCLAPError, InputError
 from humanclap.extras import require
 
@@ -163,9 +164,3 @@ def _connect(ray: Any, address: str) -> None:
             "start --head), set RAY_AUTH_MODE=token where the cluster asks for one, or leave the "
             "option away for Ray on this machine"
         ) from error
-
-
-def usable_cpus() -> int:
-    """Processors that this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable is not None else os.cpu_count() or 1

@@ -32,6 +32,7 @@ from humanclap.listening.web.guard import App, Guard
 from humanclap.listening.web.listener import ListenerPages
 from humanclap.listening.web.settings import ServeSettings
 from humanclap.listening.web.sounds import Sounds
+from humanclap.sockets import bound
 
 _START_S = 20.0
 _HUNG_S = 60
@@ -108,19 +109,7 @@ def _app_of_process(study: Study, settings: ServeSettings, *, cache: Path) -> Ap
 
 
 def _bound(settings: ServeSettings) -> socket.socket:
-    """A listening socket; raises InputError where the port is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio switches Nagle off only where the protocol is named: 40 ms an answer otherwise
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise InputError(
-            f"{settings.host}:{settings.port}: {error.strerror}; choose another --port"
-        ) from error
-    return listener
+    return bound(settings.host, settings.port, remedy="choose another --port")
 
 
 def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:

@@ -21,6 +21,7 @@ from humanclap.errors import InputError
 from humanclap.scoring.staged import StagedCLAP
 from humanclap.serving.app import Service
 from humanclap.serving.settings import ServiceSettings
+from humanclap.sockets import bound
 
 _START_S = 20.0
 _MOST_HEAD_BYTES = 16 * 1024
@@ -134,18 +135,7 @@ def _server(service: Service, settings: ServiceSettings) -> _Server:
 
 
 def _bound(settings: ServiceSettings) -> socket.socket:
-    """A listening socket; raises InputError where it cannot be bound."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio switches Nagle off only where the protocol is named: 40 ms an answer otherwise
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise InputError(
-            f"{settings.host}:{settings.port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    listener = bound(settings.host, settings.port, remedy="choose another --host or --port")
     listener.listen(_BACKLOG)
     return listener
 
