@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import simpy
 import soundfile
+from ray_scoring import tree
 
 from humanclap.demo.sounds import EVENTS, SAMPLE_RATE, synthesise
 
@@ -115,23 +116,16 @@ def head_seconds(driver: int) -> dict[str, float]:
     """Processor time so far of the driver and of Ray's own processes below it, by kind."""
     found = {"driver": 0.0, "head": 0.0}
     ticks = os.sysconf("SC_CLK_TCK")
-    parent, spent_by = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                name = (entry / "comm").read_text().strip()
-            except OSError:
-                continue
-            parent[int(entry.name)] = int(fields[1])
-            spent_by[int(entry.name)] = (name, (int(fields[11]) + int(fields[12])) / ticks)
-    for process, (name, seconds) in spent_by.items():
-        above = process
-        while above not in (0, 1, driver):
-            above = parent.get(above, 0)
+    for process in tree(driver):
+        try:
+            begin, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+        except OSError:
+            continue
+        name, fields = begin.partition("(")[2], rest.split()
+        seconds = (int(fields[11]) + int(fields[12])) / ticks
         if process == driver:
             found["driver"] = seconds
-        elif above == driver and name in ("gcs_server", "raylet"):
+        elif name in ("gcs_server", "raylet"):
             found["head"] += seconds
     return found
 
