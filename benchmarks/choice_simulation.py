@@ -30,9 +30,9 @@ from judging_models import RESULTS, write_json
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from humanclap.evaluation.choices.rank import rank_by_choices
-from humanclap.evaluation.choices.ranked import PeopleRanking
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.choices.ranking import rank_by_choices
+from humanclap.evaluation.choices.ranking_result import PeopleRanking
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.metrics.bradley_terry import fit_bradley_terry
 from humanclap.records import Votes
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from judging_models import REPLICATES, Floats, arguments_of, spans, write_json
 
-from humanclap.audio.identity import clip_codes
+from humanclap.audio.clip_codes import clip_codes
 from humanclap.choices import read_votes
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.grouping import grouped_folds, grouped_split
@@ -34,13 +34,13 @@ from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings
 from humanclap.ratings.screening import screen_published
-from humanclap.training.choices import ChoiceExample, choice_example_of, credits, sides_of
-from humanclap.training.dataset import Example, example_of
-from humanclap.training.loop import train
+from humanclap.training.data.choices import ChoiceExample, choice_example_of, credits, sides_of
+from humanclap.training.data.dataset import Example, example_of
+from humanclap.training.data.splits import Splits
+from humanclap.training.loop.loop import train
+from humanclap.training.loop.validation import cosines, gaps_of
+from humanclap.training.model.towers import audio_tower, text_tower
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import Splits
-from humanclap.training.towers import audio_tower, text_tower
-from humanclap.training.validation import cosines, gaps_of
 
 Item = TypeVar("Item")
 FOLDS, VALIDATION = 5, 0.2

@@ -33,10 +33,10 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, sosfilt
 
 from humanclap.audio import Waveform, load_audio
-from humanclap.audio import identity as bounds
-from humanclap.audio.identity import ClipIndex, Codes, KeptClip, clip_codes, keep
+from humanclap.audio import clip_codes as bounds
+from humanclap.audio.clip_codes import ClipIndex, Codes, KeptClip, clip_codes, keep
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
-from humanclap.clap.identities import IDENTITIES_FILE, Identities
+from humanclap.clap.known_pairs import IDENTITIES_FILE, Identities
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings

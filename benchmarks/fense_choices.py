@@ -23,9 +23,9 @@ from judging_models import REPLICATES, arguments_of, load_models, write
 from humanclap.choices import read_votes
 from humanclap.evaluation import EvaluationSettings, ScoreTable
 from humanclap.evaluation.choices import JudgedChoices, judge_choices
-from humanclap.evaluation.choices.judge import pairs_of
-from humanclap.evaluation.choices.judged import BEST, CEILINGS, ONE_JUDGE, ChoiceGroup
-from humanclap.evaluation.result import Statistic
+from humanclap.evaluation.choices.accuracy import pairs_of
+from humanclap.evaluation.choices.accuracy_result import BEST, CEILINGS, ONE_JUDGE, ChoiceGroup
+from humanclap.evaluation.statistic import Statistic
 from humanclap.records import Votes
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP

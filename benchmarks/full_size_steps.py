@@ -99,11 +99,11 @@ def measure(folder: Path, way: str, batch: int) -> dict[str, Any]:
     """One way, in this process."""
     torch.set_num_threads(1)
     from humanclap.clap.checkpoint import load_checkpoint
-    from humanclap.training.dataset import read_examples
-    from humanclap.training.loop import train
+    from humanclap.training.data.dataset import read_examples
+    from humanclap.training.data.splits import make_splits
+    from humanclap.training.loop.loop import train
+    from humanclap.training.model.towers import audio_tower, text_tower
     from humanclap.training.settings import TrainingSettings
-    from humanclap.training.splits import make_splits
-    from humanclap.training.towers import audio_tower, text_tower
 
     settings = replace(
         TrainingSettings(epochs=1, batch_size=batch, learning_rate=1e-5, patience=0, device="cpu"),

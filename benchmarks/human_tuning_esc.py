@@ -38,12 +38,12 @@ from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap, paired_di
 from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.records import Target
 from humanclap.tables import read_table, write_records
-from humanclap.training.dataset import Example, read_examples
-from humanclap.training.loop import train
+from humanclap.training.data.dataset import Example, read_examples
+from humanclap.training.data.splits import Splits, make_splits
+from humanclap.training.loop.loop import train
+from humanclap.training.loop.validation import cosines
+from humanclap.training.model.towers import AudioTower, audio_tower
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import Splits, make_splits
-from humanclap.training.towers import AudioTower, audio_tower
-from humanclap.training.validation import cosines
 
 RESULT = Path(__file__).parent / "results" / "human_tuning_esc.json"
 TEN_WAY, FIFTY_WAY = "ESC-10 (10-way)", "ESC-50 (50-way)"

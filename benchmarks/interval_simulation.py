@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.metrics.bootstrap import IntervalMethod, bootstrap, paired_difference
 from humanclap.metrics.levels import WithinSystems
 from humanclap.metrics.permutation import holm, permutation_p

@@ -26,10 +26,10 @@ from judging_models import arguments_of, load_models, write
 
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, write_reports
-from humanclap.evaluation.rerank import expected_gains
-from humanclap.evaluation.result import LEVELS, Comparison, Evaluation, Group
-from humanclap.evaluation.trivial import trivial_tables
-from humanclap.evaluation.words import summary, warnings
+from humanclap.evaluation.agreement.rerank import expected_gains
+from humanclap.evaluation.agreement.result import LEVELS, Comparison, Evaluation, Group
+from humanclap.evaluation.floors import trivial_tables
+from humanclap.evaluation.report.agreement_words import summary, warnings
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings
 from humanclap.ratings.screening import screen_published, screen_relate

@@ -37,9 +37,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from humanclap.listening.bots import Bot, Browser, Heard, Timing
-from humanclap.listening.comparisons import Comparison
-from humanclap.listening.study import create_study
+from humanclap.listening.design.comparisons import ABComparison
+from humanclap.listening.rehearsal.bots import Bot, BotTiming, Browser, HeardByBot
+from humanclap.listening.study.study import create_study
 from humanclap.records import Pair
 
 CLIENT_PROCESSES = 2
@@ -88,7 +88,7 @@ def make_study(folder: Path, settings: argparse.Namespace, where: str = "") -> P
 def make_comparisons(folder: Path, settings: argparse.Namespace) -> Path:
     """An A/B study: each two of five systems against each other, for one text after the other."""
     generator = np.random.default_rng(0)
-    items: list[Comparison] = []
+    items: list[ABComparison] = []
     number = 0
     while len(items) < settings.pairs:
         sides = []
@@ -97,7 +97,7 @@ def make_comparisons(folder: Path, settings: argparse.Namespace) -> Path:
             soundfile.write(folder / name, 0.1 * generator.standard_normal(800), 8000)
             text, made_by = f"caption {number}", f"system {system}"
             sides.append(Pair(audio=name, text=text, system=made_by))
-        items += [Comparison(first=one, second=other) for one, other in combinations(sides, 2)]
+        items += [ABComparison(first=one, second=other) for one, other in combinations(sides, 2)]
         number += 1
     path = folder / "study.sqlite"
     design = COMPARED.format(ratings=settings.ratings, session=settings.session)
@@ -144,14 +144,14 @@ class Server:
             self._process.wait()
 
 
-def answer_of(generator: random.Random, heard: Heard) -> dict[str, float]:
+def answer_of(generator: random.Random, heard: HeardByBot) -> dict[str, float]:
     """Any button of the study's question."""
     if len(heard.clips) == 2:
         return {"CHOICE": float(generator.choice((-1, 0, 1)))}
     return {"REL": float(generator.randint(0, 10))}
 
 
-def take_part(url: str, number: int, think_s: float) -> list[Timing]:
+def take_part(url: str, number: int, think_s: float) -> list[BotTiming]:
     """One bot, from the welcome page to the completion code."""
     generator = random.Random(number)
     time.sleep(generator.uniform(0, think_s))
@@ -167,7 +167,7 @@ def take_part(url: str, number: int, think_s: float) -> list[Timing]:
         browser.close()
 
 
-def crowd(url: str, numbers: list[int], think_s: float) -> list[list[Timing]]:
+def crowd(url: str, numbers: list[int], think_s: float) -> list[list[BotTiming]]:
     """Several bots at once in one process."""
     with ThreadPoolExecutor(len(numbers)) as pool:
         return list(pool.map(lambda number: take_part(url, number, think_s), numbers))

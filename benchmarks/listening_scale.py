@@ -45,12 +45,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "listenin
 from listening_load import Server, answer_of, make_study, percentiles
 from postgres_server import PostgresServer, postgres_server, server_processes
 
-from humanclap.listening import bots
-from humanclap.listening.bots import Bot, Browser, Timing
-from humanclap.listening.database import Database, rows
-from humanclap.listening.export import export_study
-from humanclap.listening.monitor import overview
-from humanclap.listening.study import open_study
+from humanclap.listening.rehearsal import bots
+from humanclap.listening.rehearsal.bots import Bot, BotTiming, Browser
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.database import Database, rows
+from humanclap.listening.study.study import open_study
 
 OUTPUT = Path(__file__).parent / "results" / "listening_scale.json"
 CLIENT_PROCESSES = 2
@@ -86,7 +86,9 @@ class Workers(Server):
         os.kill(self.processes()[0], signal.SIGKILL)
 
 
-def take_part(url: str, number: int, session: int, think_s: float, spread_s: float) -> list[Timing]:
+def take_part(
+    url: str, number: int, session: int, think_s: float, spread_s: float
+) -> list[BotTiming]:
     """One bot, from the welcome page to the completion code; away once in the middle."""
     generator = random.Random(number)
     time.sleep(generator.uniform(0, spread_s))
@@ -105,7 +107,7 @@ def take_part(url: str, number: int, session: int, think_s: float, spread_s: flo
 
 def crowd(
     url: str, numbers: list[int], session: int, think_s: float, spread_s: float
-) -> list[Timing]:
+) -> list[BotTiming]:
     """Several bots at once in one process."""
     with ThreadPoolExecutor(len(numbers)) as pool:
         done = [pool.submit(take_part, url, n, session, think_s, spread_s) for n in numbers]
@@ -114,7 +116,7 @@ def crowd(
 
 def taken(
     url: str, listeners: int, session: int, think_s: float, spread_s: float
-) -> tuple[list[Timing], float]:
+) -> tuple[list[BotTiming], float]:
     """All bots; their timings, and seconds that it lasted. Any error of a bot ends the run."""
     begin = time.perf_counter()
     shares = [list(range(i, listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)]
@@ -193,7 +195,7 @@ def verdict(study: str, acknowledged: list[str], ratings: int) -> dict[str, obje
     }
 
 
-def answered(timings: list[Timing], lasted_s: float) -> dict[str, object]:
+def answered(timings: list[BotTiming], lasted_s: float) -> dict[str, object]:
     """How fast answers were acknowledged."""
     return {
         "lasted_s": round(lasted_s, 1),

@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT / "tests" / "listening"))
 from browser import TOKEN, Listener, chromium, serve  # noqa: E402
 
 from humanclap.demo.panel import make_pairs  # noqa: E402
-from humanclap.listening.comparisons import Comparison  # noqa: E402
-from humanclap.listening.simulate import RaterModel, rehearse  # noqa: E402
+from humanclap.listening.design.comparisons import ABComparison  # noqa: E402
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse  # noqa: E402
 from humanclap.records import Pair  # noqa: E402
 
 DESIGN = """
@@ -209,7 +209,7 @@ def choose(listener: Listener, first: str, second: str, keep: Keep) -> None:
     keep(second)
 
 
-def comparisons(pairs: Sequence[Pair], between: str) -> list[Comparison]:
+def comparisons(pairs: Sequence[Pair], between: str) -> list[ABComparison]:
     """The synthesised clips against each other: of one text, or with another clip's text."""
     made = []
     by_text: dict[str, list[Pair]] = {}
@@ -222,7 +222,7 @@ def comparisons(pairs: Sequence[Pair], between: str) -> list[Comparison]:
                 other = texts[(number + 1) % len(texts)]
                 second = Pair(audio=first.audio, text=f"{text}, then {other[0].lower()}{other[1:]}")
                 first = Pair(audio=first.audio, text=text)
-            made.append(Comparison(first=first, second=second))
+            made.append(ABComparison(first=first, second=second))
     distinct = {item.key: item for item in made}
     return list(distinct.values())
 

@@ -10,7 +10,7 @@ than how well a caption fits. An embedding that was tuned on these ratings would
 too good; those of the packaged models were not.
 
 For each group: mean predicted minus mean observed rating, and the share of observed means within
-the 50, 80 and 95 % intervals (`metrics.calibration.coverage`), with 95 % bootstrap intervals
+the 50, 80 and 95 % intervals (`metrics.prediction_quality.coverage`), with 95 % bootstrap intervals
 clustered by clip. Writes benchmarks/results/rating_coverage.json.
 """
 
@@ -32,7 +32,7 @@ from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint
 from humanclap.formats import atomic_writer
 from humanclap.grouping import without_shared
 from humanclap.metrics.bootstrap import cluster_bootstrap
-from humanclap.metrics.calibration import coverage
+from humanclap.metrics.prediction_quality import coverage
 from humanclap.records import Target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "mini"))

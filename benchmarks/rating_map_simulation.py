@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from humanclap.clap.checkpoint import Calibration, load_checkpoint
 from humanclap.formats import atomic_writer
 from humanclap.metrics import rating_map
-from humanclap.metrics.calibration import coverage
+from humanclap.metrics.prediction_quality import coverage
+from humanclap.training.loop.validation import cosines
+from humanclap.training.model.towers import audio_tower
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.towers import audio_tower
-from humanclap.training.validation import cosines
 
 RESULT = Path(__file__).parent / "results" / "rating_map_simulation.json"
 LEVELS = (0.5, 0.8, 0.95)

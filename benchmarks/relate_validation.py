@@ -18,9 +18,9 @@ from typing import Any
 
 from judging_models import REPLICATES, arguments_of, load_models, write
 
-from humanclap.evaluation.evaluate import compare
+from humanclap.evaluation.agreement.evaluate import compare
+from humanclap.evaluation.agreement.result import Comparison, Group
 from humanclap.evaluation.join import ScoreTable
-from humanclap.evaluation.result import Comparison, Group
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.metrics.ceiling import NoiseCeiling
 from humanclap.ratings.aggregate import aggregate

@@ -38,8 +38,8 @@ from humanclap.formats import atomic_writer  # noqa: E402
 from humanclap.reproduce import grids  # noqa: E402
 from humanclap.reproduce import request as requests  # noqa: E402
 from humanclap.reproduce.human_clap import reproduce_human_clap  # noqa: E402
-from humanclap.reproduce.ledger import Ledger  # noqa: E402
 from humanclap.reproduce.request import Request  # noqa: E402
+from humanclap.reproduce.stages import StageLog  # noqa: E402
 from humanclap.reproduce.verdict import PUBLISHED_GAINS, judge_gain  # noqa: E402
 from humanclap.scoring.scorer import HumanCLAP  # noqa: E402
 from humanclap.training.settings import build_settings  # noqa: E402
@@ -137,7 +137,7 @@ def one_run(
         scores_sha256=digest,
         simulated=True,
     )
-    Ledger(output, request.as_dict(), resume=False)  # a reproduction begins in an empty folder
+    StageLog(output, request.as_dict(), resume=False)  # a reproduction begins in an empty folder
     made.rename(output / "data")
     (output / "data" / "RELATE_wave").symlink_to(clips)
     (folder / "features").mkdir(exist_ok=True)

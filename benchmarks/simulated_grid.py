@@ -44,11 +44,11 @@ from humanclap.ratings.screening import screen
 from humanclap.ratings.standardise import standardise_on_scale
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
-from humanclap.training.dataset import Example
-from humanclap.training.loop import train
+from humanclap.training.data.dataset import Example
+from humanclap.training.data.splits import Splits
+from humanclap.training.loop.loop import train
+from humanclap.training.loop.validation import cosines
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import Splits
-from humanclap.training.validation import cosines
 
 RESULT = Path(__file__).parent / "results" / "simulated_grid.json"
 SIZES = {"train": 2862, "validation": 1287, "test": 1311}

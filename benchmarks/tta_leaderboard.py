@@ -16,10 +16,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.leaderboard_page import html_leaderboard
-from humanclap.evaluation.leaderboard_words import summary
-from humanclap.evaluation.standings import Leaderboard, LeaderboardSettings
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.leaderboard.result import Leaderboard
+from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.report.leaderboard_words import summary
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Pair, Score
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP

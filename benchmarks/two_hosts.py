@@ -68,8 +68,8 @@ def work(arguments: list[str]) -> int:
     Rank 0 then writes how long each epoch took, and its collectives.
     """
     from humanclap.cli.main import run
-    from humanclap.training import loop
-    from humanclap.training.processes import Together
+    from humanclap.training.distributed.processes import Together
+    from humanclap.training.loop import loop
 
     asking, epoch = Together._asking, loop._Run.next_epoch
     spent, epochs = [0.0], []

@@ -16,12 +16,12 @@ from humanclap.clap.checkpoint import load_checkpoint, save_checkpoint
 from humanclap.cli.main import EXIT_BAD_INPUT, run
 from humanclap.demo.panel import make_pairs
 from humanclap.errors import HumanCLAPError, naming_file
-from humanclap.listening.clips import ClipCache
+from humanclap.listening.design.clips import ClipCache
 from humanclap.records import Pair, Score
 from humanclap.scoring.journal import Journal
 from humanclap.tables import write_rows
-from humanclap.training.features import write_features
-from humanclap.training.state import RunFolder, RunState
+from humanclap.training.loop.state import RunFolder, RunState
+from humanclap.training.model.features import write_features
 
 resource = pytest.importorskip("resource")
 

@@ -28,10 +28,10 @@ from selenium.webdriver.chrome.service import Service
 
 from humanclap.choices import write_choices
 from humanclap.cli.main import run
+from humanclap.experiments.agreement import figures
+from humanclap.experiments.data import make_parts, read_data
 from humanclap.experiments.grid import BEFORE, Done, Run
-from humanclap.experiments.judge import figures
 from humanclap.experiments.page import html_experiment
-from humanclap.experiments.parts import make_parts, read_data
 from humanclap.experiments.recipe import read_recipe
 from humanclap.experiments.summary import summarise
 from humanclap.made import made_now

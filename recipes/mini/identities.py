@@ -17,7 +17,7 @@ from pathlib import Path
 from bank import more_rows, read_bank, read_rows, source_of
 
 from humanclap.clap.checkpoint import PACKAGED
-from humanclap.clap.identities import Identities, Met, identities_of
+from humanclap.clap.known_pairs import Identities, Met, identities_of
 
 
 def met(shared: Path, work: Path) -> Iterator[Met]:

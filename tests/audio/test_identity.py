@@ -6,7 +6,7 @@ import scipy.fft
 import soundfile
 
 from humanclap.audio import Waveform
-from humanclap.audio.identity import (
+from humanclap.audio.clip_codes import (
     CODES_KEPT,
     MIN_CODES,
     ClipIndex,

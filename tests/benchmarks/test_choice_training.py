@@ -10,8 +10,8 @@ import pytest
 
 from humanclap.grouping import grouped_folds
 from humanclap.metrics.agreement import srcc
-from humanclap.training.choices import ChoiceExample, Side
-from humanclap.training.dataset import Example
+from humanclap.training.data.choices import ChoiceExample, Side
+from humanclap.training.data.dataset import Example
 from humanclap.training.settings import TrainingSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -44,11 +44,11 @@ def test_a_plug_in_is_known_by_its_own_code(mini: MiniCLAP, tmp_path: Path) -> N
 
 
 def test_the_pipeline_is_known_by_the_sources_of_sound_and_models(tmp_path: Path) -> None:
-    for name in ("audio/load.py", "clap/mini/model.py", "evaluation/page.py"):
+    for name in ("audio/load.py", "clap/mini/model.py", "evaluation/report/agreement_page.py"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("1")
     before = sources_version(tmp_path)
-    (tmp_path / "evaluation/page.py").write_text("2")
+    (tmp_path / "evaluation/report/agreement_page.py").write_text("2")
     assert sources_version(tmp_path) == before
     (tmp_path / "clap/mini/model.py").write_text("2")
     changed = sources_version(tmp_path)

@@ -16,7 +16,7 @@ import pytest
 from stand_in_hub import running_hub
 from tiny_hf import write_clap
 
-from humanclap.clap.identities import identities_of
+from humanclap.clap.known_pairs import identities_of
 
 pytest.importorskip("transformers")
 

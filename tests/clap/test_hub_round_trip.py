@@ -23,7 +23,7 @@ from humanclap.clap.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from humanclap.clap.identities import identities_of
+from humanclap.clap.known_pairs import identities_of
 from humanclap.errors import CheckpointError
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings

@@ -6,9 +6,9 @@ import soundfile
 import torch
 
 from humanclap.audio import Waveform
-from humanclap.audio.identity import clip_codes, keep
+from humanclap.audio.clip_codes import clip_codes, keep
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities, identities_of
+from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities, identities_of
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import AudioError, CheckpointError
 

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from humanclap.clap.identities import IDENTITIES_FILE, identities_of
+from humanclap.clap.known_pairs import IDENTITIES_FILE, identities_of
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 from humanclap.signature import Signature

@@ -162,7 +162,7 @@ def test_resume_of_a_run_that_never_began_begins_it(train):
 
 
 def test_ctrl_c_says_how_to_go_on_and_resume_does(train, tmp_path, monkeypatch):
-    from humanclap.training import loop
+    from humanclap.training.loop import loop
 
     real, calls = loop.plan_epoch, []
 

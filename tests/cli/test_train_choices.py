@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.audio.identity import clip_codes
+from humanclap.audio.clip_codes import clip_codes
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
@@ -198,7 +198,7 @@ def test_an_encoder_that_learns_hears_both_tables(train, folder, tmp_path):
 
 
 def test_a_resumed_run_refuses_other_votes(train, folder, tmp_path, monkeypatch):
-    from humanclap.training import loop
+    from humanclap.training.loop import loop
 
     real = loop.plan_epoch
 

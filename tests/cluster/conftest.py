@@ -18,8 +18,8 @@ ray = pytest.importorskip("ray", reason="needs humanclap[ray]")
 
 from humanclap.clap.checkpoint import Calibration, Checkpoint, save_checkpoint  # noqa: E402
 from humanclap.clap.mini import MiniCLAP, MiniConfig  # noqa: E402
-from humanclap.cluster.embedding import LoadModel  # noqa: E402
 from humanclap.cluster.local import ray_running  # noqa: E402
+from humanclap.cluster.scoring import LoadModel  # noqa: E402
 from humanclap.scoring.scorer import HumanCLAP  # noqa: E402
 from humanclap.scoring.settings import ScoringSettings  # noqa: E402
 

@@ -11,7 +11,7 @@ import pytest
 
 from humanclap.cluster.manifest import all_entries, entries_of, manifest_files
 from humanclap.cluster.places import files_at, joined, read_bytes
-from humanclap.cluster.plan import make_plan
+from humanclap.cluster.shards import make_plan
 from humanclap.errors import InputError, MissingExtraError, TableError
 
 

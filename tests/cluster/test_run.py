@@ -14,8 +14,8 @@ import pyarrow.parquet as parquet
 import pytest
 from filelock import FileLock
 
-from humanclap.cluster.embedding import LoadModel
 from humanclap.cluster.run import ClusterSettings, scored_manifest
+from humanclap.cluster.scoring import LoadModel
 from humanclap.errors import CheckpointError, InputError
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP

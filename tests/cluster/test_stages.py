@@ -13,11 +13,11 @@ import pytest
 from humanclap.audio.load import Decoded
 from humanclap.cluster import decoding
 from humanclap.cluster.decoding import CLIPS, decode_shards
-from humanclap.cluster.embedding import LoadModel, Scoring
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.manifest import all_entries
 from humanclap.cluster.places import StoreError
-from humanclap.cluster.plan import Plan, make_plan
+from humanclap.cluster.scoring import LoadModel, Scoring
+from humanclap.cluster.shards import ShardPlan, make_plan
 from humanclap.errors import CheckpointError, InputError, SettingsError
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
@@ -50,17 +50,19 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 
 @pytest.fixture
-def plan(manifest: Path, tmp_path: Path) -> Plan:
+def plan(manifest: Path, tmp_path: Path) -> ShardPlan:
     files = [str(manifest)]
     return make_plan(all_entries(files, None), files, tmp_path / "plan.parquet", shard_rows=20)
 
 
-def chunks_of(plan: Plan, ledger: Ledger, numbers: list[int] | None = None) -> list[Any]:
+def chunks_of(plan: ShardPlan, ledger: Ledger, numbers: list[int] | None = None) -> list[Any]:
     packed = pa.Table.from_pylist(list(plan.packed(numbers or range(len(plan.shards)))))
     return list(decode_shards(packed, sample_rate=32_000, ledger=Here(ledger), tries=2))
 
 
-def test_a_clip_travels_once_with_all_its_pairs(plan: Plan, ledger: Ledger, clips: Path) -> None:
+def test_a_clip_travels_once_with_all_its_pairs(
+    plan: ShardPlan, ledger: Ledger, clips: Path
+) -> None:
     first = [row for chunk in chunks_of(plan, ledger, [0]) for row in chunk.to_pylist()]
     assert [row["audio"] for row in first].count("clip5.wav") == 1  # of 20 rows, 17 clips
     assert len(first) == 17
@@ -74,7 +76,7 @@ def test_a_clip_travels_once_with_all_its_pairs(plan: Plan, ledger: Ledger, clip
 
 
 def test_chunks_cut_anywhere_give_the_scores_of_the_whole(
-    plan: Plan, ledger: Ledger, load: LoadModel, scorer: HumanCLAP, clips: Path
+    plan: ShardPlan, ledger: Ledger, load: LoadModel, scorer: HumanCLAP, clips: Path
 ) -> None:
     table = pa.concat_tables(chunks_of(plan, ledger))
     scoring = Scoring(load, scorer.signature, 1, Here(ledger), 2)
@@ -130,7 +132,9 @@ def test_a_store_that_does_not_answer_is_asked_again_and_then_ends_the_run(
         assert [row["audio"] for row in rows if row["error"]] == failed
 
 
-def test_a_shard_whose_decoder_died_is_decoded_clip_by_clip(plan: Plan, ledger: Ledger) -> None:
+def test_a_shard_whose_decoder_died_is_decoded_clip_by_clip(
+    plan: ShardPlan, ledger: Ledger
+) -> None:
     ledger.begin("decode/0")  # and no end: the worker died
     for _ in range(2):
         ledger.begin("decode/0/3")  # twice at the fourth clip

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, json_report, words
-from humanclap.evaluation.overview import overview
-from humanclap.evaluation.result import BETWEEN, CAPTIONS, PARTIAL, WITHIN
+from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, json_report
+from humanclap.evaluation.agreement.result import BETWEEN, CAPTIONS, PARTIAL, WITHIN
+from humanclap.evaluation.report import agreement_words as words
+from humanclap.evaluation.report.overview import overview
 from humanclap.records import Rating, Score, Target
 
 QUICK = EvaluationSettings(replicates=60, permutations=99)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.overview import overview
-from humanclap.evaluation.report import json_report, markdown_report
-from humanclap.evaluation.words import reasons
+from humanclap.evaluation.report.agreement_words import reasons
+from humanclap.evaluation.report.files import json_report, markdown_report
+from humanclap.evaluation.report.overview import overview
 from humanclap.ratings.aggregate import aggregate
 from humanclap.records import Rating, Score
 

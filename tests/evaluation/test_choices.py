@@ -20,7 +20,9 @@ from humanclap.evaluation import (
     json_report,
     markdown_report,
 )
-from humanclap.evaluation.choices import judge_choices, words
+from humanclap.evaluation.choices import judge_choices
+from humanclap.evaluation.choices.accuracy import cluster_of, pairs_of
+from humanclap.evaluation.choices.accuracy_result import BEST, ONE_JUDGE
 from humanclap.evaluation.choices.floors import (
     LONGER,
     SHORTER,
@@ -29,11 +31,10 @@ from humanclap.evaluation.choices.floors import (
     caption_words,
     system_share,
 )
-from humanclap.evaluation.choices.judge import cluster_of, pairs_of
-from humanclap.evaluation.choices.judged import BEST, ONE_JUDGE
-from humanclap.evaluation.choices.page import html_choices
-from humanclap.evaluation.choices.report import json_choices, markdown_choices
-from humanclap.evaluation.naming import by_model, choices_by_model
+from humanclap.evaluation.report import choices_words as words
+from humanclap.evaluation.report.choices_files import json_choices, markdown_choices
+from humanclap.evaluation.report.choices_page import html_choices
+from humanclap.evaluation.report.metric_names import by_model, choices_by_model
 from humanclap.records import Score, Votes
 
 QUICK = EvaluationSettings(replicates=60, permutations=200)

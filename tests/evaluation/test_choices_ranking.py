@@ -12,13 +12,13 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError
-from humanclap.evaluation.choices import ranking_words as words
-from humanclap.evaluation.choices.rank import MetricValues, rank_by_choices
-from humanclap.evaluation.choices.ranking_report import html_ranking, markdown_ranking
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.leaderboard_page import html_leaderboard
-from humanclap.evaluation.leaderboard_words import markdown_leaderboard
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.choices.ranking import MetricValues, rank_by_choices
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.report import ranking_words as words
+from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.report.leaderboard_words import markdown_leaderboard
+from humanclap.evaluation.report.ranking_report import html_ranking, markdown_ranking
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Score, Votes
 
 QUICK = LeaderboardSettings(replicates=80, permutations=50)

@@ -12,10 +12,10 @@ from humanclap.evaluation import (
     json_report,
     markdown_report,
 )
-from humanclap.evaluation.evaluate import compare
-from humanclap.evaluation.intervals import LEVELS, predicted_intervals
+from humanclap.evaluation.agreement.evaluate import compare
+from humanclap.evaluation.agreement.rating_intervals import LEVELS, predicted_intervals
 from humanclap.evaluation.join import ScoreTable
-from humanclap.evaluation.words import intervals_line, warnings
+from humanclap.evaluation.report.agreement_words import intervals_line, warnings
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale
 

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, evaluate
-from humanclap.evaluation.result import STATISTICS
+from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
+from humanclap.evaluation.agreement import evaluate
+from humanclap.evaluation.agreement.result import STATISTICS
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from humanclap.errors import InputError, SettingsError, SignatureMismatchError
-from humanclap.evaluation import leaderboard_words as words
 from humanclap.evaluation.captions import caption_type
-from humanclap.evaluation.duels import prompts_needed
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.leaderboard_page import html_leaderboard
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.leaderboard.duels import prompts_needed
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.report import leaderboard_words as words
+from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Score
 
 QUICK = LeaderboardSettings(replicates=200, permutations=500)

@@ -10,12 +10,12 @@ import pytest
 
 from humanclap.errors import TableError
 from humanclap.evaluation import EvaluationSettings, compare, json_report
-from humanclap.evaluation import words as report_words
-from humanclap.evaluation.identity import judgement_signature
 from humanclap.evaluation.join import ScoreTable
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.leaderboard_words import noted_rows
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.report import agreement_words as report_words
+from humanclap.evaluation.report.comparability import judgement_signature
+from humanclap.evaluation.report.leaderboard_words import noted_rows
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Score, Target
 from humanclap.tables import read_scores, write_rows
 
@@ -54,7 +54,7 @@ def large(monkeypatch):
     for module in ("influence", "levels", "permutation"):
         monkeypatch.setattr(f"humanclap.metrics.{module}.LARGE_PAIRS", 500)
     monkeypatch.setattr("humanclap.metrics.influence.SMALL_PLACE", 100)
-    monkeypatch.setattr("humanclap.evaluation.words.LARGE_PAIRS", 500)
+    monkeypatch.setattr("humanclap.evaluation.report.agreement_words.LARGE_PAIRS", 500)
 
 
 def _statistics(comparison):
@@ -101,7 +101,7 @@ def test_a_large_leaderboard_is_the_small_one(simulated, monkeypatch):
     tables, _ = simulated
     rows, settings = {"one": tables[0].scores}, LeaderboardSettings(permutations=500)
     plain = leaderboard(rows, settings)
-    monkeypatch.setattr("humanclap.evaluation.duels.LARGE_PAIRS", 100)
+    monkeypatch.setattr("humanclap.evaluation.leaderboard.duels.LARGE_PAIRS", 100)
     told = []
     found = leaderboard(rows, settings, progress=lambda *step: told.append(step))
     assert [step[0] for step in told] == [0, 1, 2, 3]
@@ -114,7 +114,7 @@ def test_a_large_leaderboard_is_the_small_one(simulated, monkeypatch):
 
 
 def test_a_table_of_many_notes_is_cut_and_says_so(simulated, monkeypatch):
-    monkeypatch.setattr("humanclap.evaluation.leaderboard_words.MAX_NOTED", 5)
+    monkeypatch.setattr("humanclap.evaluation.report.leaderboard_words.MAX_NOTED", 5)
     rows = [replace(row, note="clip is silent") for row in simulated[0][0].scores]
     board = leaderboard({"one": rows}, LeaderboardSettings(permutations=50, replicates=100))
     _, listed = noted_rows(board)

@@ -14,14 +14,14 @@ from humanclap.evaluation import (
     json_report,
     markdown_report,
 )
-from humanclap.evaluation.charts import Bar, chart
-from humanclap.evaluation.html import broken, table
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.leaderboard_page import html_leaderboard
-from humanclap.evaluation.leaderboard_words import markdown_leaderboard, win_rows
-from humanclap.evaluation.naming import by_model
-from humanclap.evaluation.standings import LeaderboardSettings
-from humanclap.evaluation.style import STYLE
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.html import broken, table
+from humanclap.evaluation.markup.style import STYLE
+from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.report.leaderboard_words import markdown_leaderboard, win_rows
+from humanclap.evaluation.report.metric_names import by_model
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.made import Made
 from humanclap.records import Score
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.figures import draw_evaluation, draw_leaderboard
-from humanclap.evaluation.leaderboard import leaderboard
-from humanclap.evaluation.paper import evaluation_tables, leaderboard_tables
-from humanclap.evaluation.standings import LeaderboardSettings
+from humanclap.evaluation.leaderboard.rank import leaderboard
+from humanclap.evaluation.report.figures import draw_evaluation, draw_leaderboard
+from humanclap.evaluation.report.paper import evaluation_tables, leaderboard_tables
+from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Score
 from humanclap.typeset import latex, markdown
 
@@ -88,7 +88,7 @@ def test_figures_of_an_evaluation_are_named_after_what_they_show(comparison, tmp
 
 
 def test_metrics_of_like_names_have_figures_of_their_own(targets, scores_of, tmp_path):
-    from humanclap.evaluation.figures import _file_names
+    from humanclap.evaluation.report.figures import _file_names
 
     assert _file_names(["A b", "a/b", "a-b", "c"]) == ["A-b", "a-b-2", "a-b-3", "c"]
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.per_pair import pair_rows
+from humanclap.evaluation.agreement.per_pair import pair_rows
 from humanclap.tables import read_targets
 
 

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, html_report
-from humanclap.evaluation import players as module
-from humanclap.evaluation.players import Card, Players, spectrogram_png
-from humanclap.evaluation.report import write_reports
+from humanclap.evaluation.markup import players as module
+from humanclap.evaluation.markup.players import Card, Players, spectrogram_png
+from humanclap.evaluation.report.files import write_reports
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from humanclap.evaluation import EvaluationSettings, compare
-from humanclap.evaluation.result import Comparison
+from humanclap.evaluation.agreement.result import Comparison
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings
 from humanclap.ratings.screening import screen_relate

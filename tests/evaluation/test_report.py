@@ -15,7 +15,7 @@ from humanclap.evaluation import (
     markdown_report,
     write_reports,
 )
-from humanclap.evaluation.plots import MAX_POINTS, scatter, ticks
+from humanclap.evaluation.markup.plots import MAX_POINTS, scatter, ticks
 from humanclap.records import Score
 
 QUICK = EvaluationSettings(replicates=40)

@@ -8,7 +8,7 @@ import pytest
 
 from humanclap.errors import InputError, SignatureMismatchError
 from humanclap.evaluation import EvaluationSettings, ScoreTable
-from humanclap.evaluation.rerank import choose, expected_gains
+from humanclap.evaluation.agreement.rerank import choose, expected_gains
 from humanclap.records import Score, Target
 
 

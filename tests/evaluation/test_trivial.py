@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from humanclap.errors import InputError
-from humanclap.evaluation.trivial import TRIVIAL, WordRidge, trivial_tables
+from humanclap.evaluation.floors import TRIVIAL, WordRidge, trivial_tables
 from humanclap.records import Target
 from humanclap.scale import RatingScale
 

@@ -9,8 +9,8 @@ import pytest
 
 from humanclap.errors import InputError, LeakageError
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.report import json_report, markdown_report
-from humanclap.evaluation.words import met_line, warnings
+from humanclap.evaluation.report.agreement_words import met_line, warnings
+from humanclap.evaluation.report.files import json_report, markdown_report
 from humanclap.metrics.ceiling import CeilingValue, NoiseCeiling
 from humanclap.records import Score
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.comparisons import read_comparisons
+from humanclap.listening.design.comparisons import read_comparisons
 from humanclap.tables import read_table
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "ab_test.py"

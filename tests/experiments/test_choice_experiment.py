@@ -12,7 +12,7 @@ from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import LeakageError, SettingsError
 from humanclap.experiments import grid
-from humanclap.experiments.parts import make_parts, only_systems, read_data, read_recipe_choices
+from humanclap.experiments.data import make_parts, only_systems, read_data, read_recipe_choices
 from humanclap.experiments.recipe import read_recipe
 from humanclap.experiments.run import run_experiment
 from humanclap.scale import RatingScale

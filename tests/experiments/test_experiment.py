@@ -14,7 +14,7 @@ from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 from humanclap.errors import InputError, LeakageError, SettingsError
 from humanclap.experiments import grid
-from humanclap.experiments.parts import fewer_pairs, make_parts, read_data
+from humanclap.experiments.data import fewer_pairs, make_parts, read_data
 from humanclap.experiments.recipe import DataRecipe, read_recipe
 from humanclap.experiments.run import run_experiment
 from humanclap.experiments.summary import over_seeds
@@ -24,7 +24,7 @@ from humanclap.records import Pair
 from humanclap.scale import UNSTATED, RatingScale
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import read_scores, read_table
-from humanclap.training.state import RunFolder
+from humanclap.training.loop.state import RunFolder
 
 RATE = 32_000
 WORDS = ("dog", "rain", "cat", "bird")

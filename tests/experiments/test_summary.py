@@ -11,15 +11,15 @@ from typing import cast
 import numpy as np
 import pytest
 
+from humanclap.experiments.agreement import figures
+from humanclap.experiments.data import Part
 from humanclap.experiments.grid import BEFORE, Done, Run
-from humanclap.experiments.judge import figures
-from humanclap.experiments.parts import Part
 from humanclap.experiments.recipe import Recipe
 from humanclap.experiments.run import _notes
 from humanclap.experiments.summary import permutations_for, summarise
 from humanclap.experiments.tables import as_json, markdown
 from humanclap.metrics.permutation import holm
-from humanclap.training.dataset import Example
+from humanclap.training.data.dataset import Example
 
 PAIRS, SEEDS = 80, (0, 1)
 

@@ -16,9 +16,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from humanclap.listening.answered import answered
-from humanclap.listening.app import serving
-from humanclap.listening.study import Items, Study, create_study, open_study
+from humanclap.listening.results.all_answers import answered
+from humanclap.listening.study.study import Items, Study, create_study, open_study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 
 Served = tuple[Study, str]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.records import Pair
 
 CAPTIONS = (

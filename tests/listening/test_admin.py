@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, Browser
-from humanclap.listening.database import rows, run
-from humanclap.listening.monitor import overview
-from humanclap.listening.sessions import begin_session, start_session
-from humanclap.listening.study import Study, stimuli_of
+from humanclap.listening.rehearsal.bots import Bot, Browser
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.database import rows, run
+from humanclap.listening.study.sessions import begin_session, start_session
+from humanclap.listening.study.study import Study, stimuli_of
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 
 from .conftest import MakeStudy

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humanclap.errors import InputError
-from humanclap.listening.anchors import content_words, make_anchors, mismatched
+from humanclap.listening.design.anchors import content_words, make_anchors, mismatched
 from humanclap.records import Pair
 
 WORDS = ("dog", "barks", "rain", "engine", "idling", "birds", "the", "a", "and", "siren")

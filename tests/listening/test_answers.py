@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from humanclap.errors import InputError
-from humanclap.listening import steering
-from humanclap.listening.answered import answered
-from humanclap.listening.answers import Answer, store_answer
-from humanclap.listening.database import Database, rows, run
-from humanclap.listening.monitor import overview
-from humanclap.listening.schema import MIGRATIONS, migrate, version_of
-from humanclap.listening.sessions import (
+from humanclap.listening.results.all_answers import answered
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.answers import Answer, store_answer
+from humanclap.listening.study.database import Database, rows, run
+from humanclap.listening.study.schema import MIGRATIONS, migrate, version_of
+from humanclap.listening.study.sessions import (
     Recruit,
     Session,
     StudyFullError,
@@ -28,7 +28,7 @@ from humanclap.listening.sessions import (
     return_to_session,
     start_session,
 )
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.study.study import Study, create_study, open_study
 
 from .conftest import DESIGN, MakeStudy
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from humanclap.listening.app import serving
-from humanclap.listening.study import create_study, open_study
+from humanclap.listening.study.study import create_study, open_study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 
 from .test_comparisons import CLIPS, of_clips

@@ -6,8 +6,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humanclap.listening.assignment import Stimulus, choose_pairs, plan_session
-from humanclap.listening.design import parse_design
+from humanclap.listening.design.assignment import Stimulus, choose_pairs, plan_session
+from humanclap.listening.design.design import parse_design
 
 
 def stimuli(n: int, wanted: int = 3, systems: int = 3) -> list[Stimulus]:

@@ -12,11 +12,11 @@ pytest.importorskip("selenium", reason="selenium is not installed (the extra dev
 
 from selenium.webdriver import Keys
 
-from humanclap.listening.database import rows
-from humanclap.listening.export import export_study
-from humanclap.listening.monitor import overview
-from humanclap.listening.sessions import Recruit, start_session
-from humanclap.listening.steering import change_state, exclude_listener
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.admin_actions import change_state, exclude_listener
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.sessions import Recruit, start_session
 from humanclap.listening.web import routes
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair

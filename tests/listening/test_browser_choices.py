@@ -11,9 +11,9 @@ pytest.importorskip("selenium", reason="selenium is not installed (the extra dev
 
 
 from humanclap.choices import read_choices
-from humanclap.listening.comparisons import EQUAL, A, B
-from humanclap.listening.database import rows
-from humanclap.listening.export import export_study
+from humanclap.listening.design.comparisons import EQUAL, A, B
+from humanclap.listening.results.export import export_study
+from humanclap.listening.study.database import rows
 
 from .browser import AXE, CLIPS_FETCHED, TOKEN, Listener, Served, missing, newest, press, serve
 from .conftest import write_clips

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from humanclap.errors import AudioError
-from humanclap.listening import headphones
-from humanclap.listening.clips import ClipCache
+from humanclap.listening.design import headphones
+from humanclap.listening.design.clips import ClipCache
 
 
 @pytest.mark.parametrize("form", ["flac", "wav"])

@@ -17,34 +17,34 @@ from hypothesis import strategies as st
 
 from humanclap.choices import read_choices, read_votes
 from humanclap.errors import InputError, SettingsError, TableError
-from humanclap.listening import steering
-from humanclap.listening.anchors import make_contrasts, mismatched
-from humanclap.listening.answered import answered
-from humanclap.listening.answers import Answer, store_answer
-from humanclap.listening.assignment import Stimulus, Trial
-from humanclap.listening.comparisons import (
+from humanclap.listening.design.anchors import make_contrasts, mismatched
+from humanclap.listening.design.assignment import Stimulus, Trial
+from humanclap.listening.design.comparisons import (
     EQUAL,
     A,
+    ABComparison,
     B,
-    Comparison,
     choice_of,
     read_comparisons,
     read_items,
     score_of,
 )
-from humanclap.listening.database import rows
-from humanclap.listening.design import parse_design
-from humanclap.listening.export import export_study
-from humanclap.listening.failed_clips import report_failure
-from humanclap.listening.listener_signs import chose_a
-from humanclap.listening.monitor import overview
-from humanclap.listening.quotas import wanted_of
-from humanclap.listening.sessions import has_room
-from humanclap.listening.sides import draw_sides
-from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.simulated_choices import chances
-from humanclap.listening.starter import starter
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.design.design import parse_design
+from humanclap.listening.design.design_templates import starter
+from humanclap.listening.design.quotas import wanted_of
+from humanclap.listening.design.sides import draw_sides
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.rehearsal.simulated_choices import chances
+from humanclap.listening.results.all_answers import answered
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.listener_signs import chose_a
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.answers import Answer, store_answer
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.failed_clips import report_failure
+from humanclap.listening.study.sessions import has_room
+from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.ratings.choice_summary import summarise_choices
 from humanclap.records import Pair
 
@@ -71,22 +71,22 @@ TEXTS = DESIGN.format(trial="texts")
 MakeCompared = Callable[..., Study]
 
 
-def of_clips(pairs: list[Pair]) -> list[Comparison]:
+def of_clips(pairs: list[Pair]) -> list[ABComparison]:
     """Every two systems against each other for each caption: 24 comparisons."""
     by_text: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_text[pair.text].append(pair)
     return [
-        Comparison(first=one, second=other)
+        ABComparison(first=one, second=other)
         for same in by_text.values()
         for one, other in combinations(same, 2)
     ]
 
 
-def of_texts(pairs: list[Pair]) -> list[Comparison]:
+def of_texts(pairs: list[Pair]) -> list[ABComparison]:
     """Each clip's caption against a longer one of its own: 24 comparisons."""
     return [
-        Comparison(
+        ABComparison(
             first=Pair(audio=pair.audio, text=pair.text),
             second=Pair(audio=pair.audio, text=f"{pair.text}, quite near"),
             kind="HC",
@@ -255,7 +255,7 @@ def test_an_anchors_wrong_side_matches_nothing_of_its_clip_and_its_right_side_is
 def test_texts_that_contradict_each_other_make_no_anchor() -> None:
     """Of a right and a wrong caption nobody can tell which fits."""
     items = [
-        Comparison(
+        ABComparison(
             first=Pair(audio=f"{n}.wav", text=text), second=Pair(audio=f"{n}.wav", text=wrong)
         )
         for n, (text, wrong) in enumerate(

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.listening.design import TRIALS, parse_design, read_design
-from humanclap.listening.listener_questions import PRESETS, RELATE, relate_code
-from humanclap.listening.starter import STARTER
-from humanclap.listening.wording import LANGUAGES, sentences_of
+from humanclap.listening.design.design import TRIALS, parse_design, read_design
+from humanclap.listening.design.design_templates import STARTER
+from humanclap.listening.design.listener_questions import PRESETS, RELATE, relate_code
+from humanclap.listening.design.wording import LANGUAGES, sentences_of
 
 
 def test_the_starter_asks_for_nothing_one_cannot_decline_and_for_no_origin() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening import steering
-from humanclap.listening.answers import store_answer
-from humanclap.listening.database import run
-from humanclap.listening.export import export_recruitment, export_study, harmless
-from humanclap.listening.sessions import Recruit, store_attributes
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.results.export import export_recruitment, export_study, harmless
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.answers import store_answer
+from humanclap.listening.study.database import run
+from humanclap.listening.study.sessions import Recruit, store_attributes
+from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair
 from humanclap.scale import RatingScale

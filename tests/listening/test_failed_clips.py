@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from humanclap.cli.main import run as command
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, Browser
-from humanclap.listening.database import rows
-from humanclap.listening.monitor import overview
-from humanclap.listening.sessions import StudyFullError, begin_session, start_session
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.rehearsal.bots import Bot, Browser
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.sessions import StudyFullError, begin_session, start_session
+from humanclap.listening.study.study import Study, create_study, open_study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 from humanclap.records import Pair
 
@@ -169,7 +169,7 @@ def test_a_clip_that_could_be_read_all_along_is_used_again_when_the_server_start
     place: Place, tmp_path: Path
 ) -> None:
     """A disk that failed for a moment leaves the file as it was."""
-    from humanclap.listening.failed_clips import report_failure
+    from humanclap.listening.study.failed_clips import report_failure
 
     for audio in ("natural/1.flac", "natural/2.flac"):
         if audio == "natural/2.flac":
@@ -180,7 +180,7 @@ def test_a_clip_that_could_be_read_all_along_is_used_again_when_the_server_start
 
 
 def test_status_names_it(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from humanclap.listening.failed_clips import report_failure
+    from humanclap.listening.study.failed_clips import report_failure
 
     report_failure(place.study, "natural/2.flac", "truncated")
     assert command(["listen", "status", str(place.where)]) == 0

@@ -16,12 +16,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Browser
-from humanclap.listening.database import rows
-from humanclap.listening.limits import SharedLimit
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.rehearsal.bots import Browser
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.rate_limits import SharedLimit
+from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.listening.web import routes
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.guard import THREADS, RateLimit
 from humanclap.listening.web.settings import ServeSettings
 

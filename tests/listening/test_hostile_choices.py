@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Browser
-from humanclap.listening.clips import ClipCache
-from humanclap.listening.database import row, rows
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.design.clips import ClipCache
+from humanclap.listening.rehearsal.bots import Browser
+from humanclap.listening.study.database import row, rows
+from humanclap.listening.study.study import Study, create_study, open_study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 
 from .test_comparisons import CLIPS, TEXTS, of_clips, of_texts

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from humanclap.listening.headphones import SAMPLE_RATE, USUAL_LEVELS_DB, volume_noise
-from humanclap.listening.levels import momentary_level, reference_levels
-from humanclap.listening.study import create_study, open_study
+from humanclap.listening.design.headphones import SAMPLE_RATE, USUAL_LEVELS_DB, volume_noise
+from humanclap.listening.study.loudness import momentary_level, reference_levels
+from humanclap.listening.study.study import create_study, open_study
 from humanclap.records import Pair
 
 from .conftest import DESIGN

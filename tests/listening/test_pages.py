@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from humanclap.errors import SettingsError
-from humanclap.listening import headphones, steering
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, Browser, Reply
-from humanclap.listening.database import rows
-from humanclap.listening.study import Study
+from humanclap.listening.design import headphones
+from humanclap.listening.rehearsal.bots import Bot, Browser, Reply
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.study import Study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings
 
 from .conftest import DESIGN, MakeStudy

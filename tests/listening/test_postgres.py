@@ -12,12 +12,12 @@ from sqlalchemy.exc import DatabaseError
 
 from humanclap.choices import read_choices
 from humanclap.errors import InputError
-from humanclap.listening.database import Database, rows, run
-from humanclap.listening.export import export_study
-from humanclap.listening.monitor import overview
-from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.steering import exclude_listener, record, top_up
-from humanclap.listening.study import create_study, open_study
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.admin_actions import exclude_listener, record, top_up
+from humanclap.listening.study.database import Database, rows, run
+from humanclap.listening.study.study import create_study, open_study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import DESIGN

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from humanclap.errors import InputError
-from humanclap.listening.answered import Answered, answered
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, BotError, Browser
-from humanclap.listening.design import ScaleDesign
-from humanclap.listening.export import export_recruitment, export_study
-from humanclap.listening.monitor import Interval, SystemProgress, interval, overview
-from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.study import Study, create_study, open_study
-from humanclap.listening.web.charts import interval_chart
+from humanclap.listening.design.design import ScaleDesign
+from humanclap.listening.rehearsal.bots import Bot, BotError, Browser
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.results.all_answers import Answered, answered
+from humanclap.listening.results.export import export_recruitment, export_study
+from humanclap.listening.results.monitor import MeanInterval, SystemProgress, interval, overview
+from humanclap.listening.study.study import Study, create_study, open_study
+from humanclap.listening.web.app import serving
+from humanclap.listening.web.interval_chart import interval_chart
 from humanclap.listening.web.settings import ServeSettings
 from humanclap.metrics.reliability import icc1
 from humanclap.ratings.aggregate import aggregate
@@ -238,14 +238,14 @@ def test_a_truth_table_that_misses_a_pair_is_refused(make_study: MakeStudy, tmp_
 
 
 def test_a_bot_gives_up_where_no_study_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("humanclap.listening.bots.RETRIES", 2)
-    monkeypatch.setattr("humanclap.listening.bots.RETRY_S", 0.0)
+    monkeypatch.setattr("humanclap.listening.rehearsal.bots.RETRIES", 2)
+    monkeypatch.setattr("humanclap.listening.rehearsal.bots.RETRY_S", 0.0)
     with pytest.raises(BotError, match="does not answer"):
         Browser("http://127.0.0.1:9").get("/")
 
 
 def test_whiskers_stay_inside_the_picture() -> None:
-    wide = Interval(n_ratings=10, n_pairs=2, mean=5.0, half_width=40.0)
+    wide = MeanInterval(n_ratings=10, n_pairs=2, mean=5.0, half_width=40.0)
     system = SystemProgress(system="a", answered=10, wanted=10, mos=wide, history=(wide,))
     [whisker] = interval_chart(system, ScaleDesign(), 10)
     assert (whisker.high, whisker.low, whisker.mean) == (4, 44, 24)

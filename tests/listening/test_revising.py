@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.answered import answered
-from humanclap.listening.answers import Answer, last_answer, store_answer
-from humanclap.listening.export import export_study
-from humanclap.listening.monitor import overview
-from humanclap.listening.sessions import Session
-from humanclap.listening.study import Study
+from humanclap.listening.results.all_answers import answered
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.answers import Answer, last_answer, store_answer
+from humanclap.listening.study.sessions import Session
+from humanclap.listening.study.study import Study
 from humanclap.ratings.read import read_ratings
 
 from .conftest import MakeStudy

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.monitor import overview
-from humanclap.listening.session_length import reading_s, session_length, trial_seconds
-from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.study import Study
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.session_length import reading_s, session_length, trial_seconds
+from humanclap.listening.study.study import Study
 
 from .conftest import DESIGN, MakeStudy
 
@@ -57,9 +57,9 @@ def test_the_design_has_the_last_word(make_study: MakeStudy) -> None:
 
 
 def test_drop_outs_and_the_median_time_are_counted(make_study: MakeStudy) -> None:
-    from humanclap.listening.answers import store_answer
-    from humanclap.listening.database import run
-    from humanclap.listening.sessions import start_session
+    from humanclap.listening.study.answers import store_answer
+    from humanclap.listening.study.database import run
+    from humanclap.listening.study.sessions import start_session
 
     from .test_answers import answer, answer_all, begun, fall_idle, trials
 

@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 
 from humanclap.errors import InputError
-from humanclap.listening import steering
-from humanclap.listening.answers import store_answer
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Browser, Reply
-from humanclap.listening.database import Database, rows, run
-from humanclap.listening.export import export_recruitment, export_study
-from humanclap.listening.monitor import overview
-from humanclap.listening.schema import migrate
-from humanclap.listening.sessions import (
+from humanclap.listening.rehearsal.bots import Browser, Reply
+from humanclap.listening.results.export import export_recruitment, export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.answers import store_answer
+from humanclap.listening.study.database import Database, rows, run
+from humanclap.listening.study.schema import migrate
+from humanclap.listening.study.sessions import (
     Recruit,
     SessionElsewhereError,
     StudyFullError,
@@ -31,7 +30,8 @@ from humanclap.listening.sessions import (
     return_to_session,
     start_session,
 )
-from humanclap.listening.study import Study
+from humanclap.listening.study.study import Study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.guard import RateLimit, client_of
 from humanclap.listening.web.settings import ServeSettings
 

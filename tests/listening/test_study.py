@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from humanclap.errors import InputError
-from humanclap.listening.answers import store_answer
-from humanclap.listening.database import rows
-from humanclap.listening.simulate import RaterModel, rehearse
-from humanclap.listening.steering import change_state
-from humanclap.listening.study import Created, create_study, open_study, stimuli_of
+from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.study.admin_actions import change_state
+from humanclap.listening.study.answers import store_answer
+from humanclap.listening.study.database import rows
+from humanclap.listening.study.study import Created, create_study, open_study, stimuli_of
 from humanclap.records import Pair
 
 from .conftest import DESIGN

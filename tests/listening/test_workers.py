@@ -25,16 +25,16 @@ from sqlalchemy import text
 
 from humanclap.cli.main import run as command
 from humanclap.errors import InputError
-from humanclap.listening.app import serving
-from humanclap.listening.bots import Bot, Browser
-from humanclap.listening.database import Database, now, rows
-from humanclap.listening.export import export_study
-from humanclap.listening.limits import SharedLimit
-from humanclap.listening.monitor import overview
-from humanclap.listening.postgres import CONNECTIONS
-from humanclap.listening.schema import MIGRATIONS, migrate
-from humanclap.listening.sessions import begin_session, expire_idle, start_session
-from humanclap.listening.study import Study, create_study, open_study
+from humanclap.listening.rehearsal.bots import Bot, Browser
+from humanclap.listening.results.export import export_study
+from humanclap.listening.results.monitor import overview
+from humanclap.listening.study.database import Database, now, rows
+from humanclap.listening.study.postgres import CONNECTIONS
+from humanclap.listening.study.rate_limits import SharedLimit
+from humanclap.listening.study.schema import MIGRATIONS, migrate
+from humanclap.listening.study.sessions import begin_session, expire_idle, start_session
+from humanclap.listening.study.study import Study, create_study, open_study
+from humanclap.listening.web.app import serving
 from humanclap.listening.web.routes import DatabaseRoute, DeedRoute
 from humanclap.listening.web.settings import ServeSettings
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from humanclap.errors import InputError
-from humanclap.metrics.calibration import calibration, coverage
+from humanclap.metrics.prediction_quality import calibration, coverage
 
 
 def test_bins_of_equal_size_worked_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from humanclap.errors import InputError
-from humanclap.metrics.calibration import coverage
+from humanclap.metrics.prediction_quality import coverage
 from humanclap.metrics.rating_map import LEAST_GROUPS, POOLED, fit_rating_map, rating_variance
 
 

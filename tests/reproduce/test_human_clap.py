@@ -25,7 +25,7 @@ from humanclap.reproduce.models import scores_of
 from humanclap.reproduce.request import Request
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import read_scores, read_targets
-from humanclap.training.timing import StepTimes
+from humanclap.training.loop.timing import StepTimes
 
 pytest.importorskip("transformers")
 

@@ -5,21 +5,21 @@ from filelock import FileLock
 
 from humanclap.errors import SettingsError
 from humanclap.progress import silent
-from humanclap.reproduce.ledger import LOCK, Ledger, check_folder
-from humanclap.training.state import RunFolder
+from humanclap.reproduce.stages import LOCK, StageLog, check_folder
+from humanclap.training.loop.state import RunFolder
 
 REQUEST = {"seeds": [0], "scale": "0..10"}
 
 
 def test_two_processes_do_not_work_in_one_folder(tmp_path):
-    with Ledger(tmp_path, REQUEST, resume=False):
+    with StageLog(tmp_path, REQUEST, resume=False):
         pass
     with (
         FileLock(tmp_path / LOCK),
         pytest.raises(SettingsError, match="another process works in it"),
     ):
-        Ledger(tmp_path, REQUEST, resume=True)
-    with Ledger(tmp_path, REQUEST, resume=True):
+        StageLog(tmp_path, REQUEST, resume=True)
+    with StageLog(tmp_path, REQUEST, resume=True):
         pass
 
 
@@ -36,7 +36,7 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path):
 def test_killed_as_it_wrote_its_first_file_it_begins_again(tmp_path):
     (tmp_path / ".reproduction.json.x1y2").write_text("{")
     (tmp_path / LOCK).touch()
-    with Ledger(tmp_path, REQUEST, resume=True):
+    with StageLog(tmp_path, REQUEST, resume=True):
         assert json.loads((tmp_path / "reproduction.json").read_text())["request"] == REQUEST
 
 
@@ -56,8 +56,8 @@ def test_a_damaged_ledger_names_its_remedy_and_the_remedy_works(tmp_path, conten
     ledger = tmp_path / "reproduction.json"
     ledger.write_text(content)
     with pytest.raises(SettingsError, match=r"reproduction.json: damaged .* delete it and give"):
-        Ledger(tmp_path, REQUEST, resume=True)
+        StageLog(tmp_path, REQUEST, resume=True)
     ledger.unlink()
-    with Ledger(tmp_path, REQUEST, resume=True) as found, found.stage("train", silent):
+    with StageLog(tmp_path, REQUEST, resume=True) as found, found.stage("train", silent):
         pass
     assert [stage.name for stage in found.stages()] == ["train"]

@@ -25,7 +25,7 @@ from humanclap.reproduce.plan import make_plan
 from humanclap.reproduce.request import Request
 from humanclap.scale import RatingScale
 from humanclap.tables import write_records
-from humanclap.training.timing import StepTimes
+from humanclap.training.loop.timing import StepTimes
 
 TIMES = StepTimes(train_s=3600, embed_s=0.0, batch=4, steps=2, parameters=1000, device="cpu")
 

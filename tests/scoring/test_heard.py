@@ -18,7 +18,7 @@ import humanclap.clap.cache_keys as cache_keys
 from humanclap.audio import CancellingChannelsWarning, SilentAudioWarning
 from humanclap.clap.cache import FILE, EmbeddingCache
 from humanclap.clap.checkpoint import Checkpoint
-from humanclap.clap.identities import identities_of
+from humanclap.clap.known_pairs import identities_of
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.records import Pair, Score
 from humanclap.scoring.scorer import HumanCLAP

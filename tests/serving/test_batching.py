@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from humanclap.audio.decode import SoundBytes
-from humanclap.scoring.staged import Decoded
+from humanclap.scoring.staged import CutClip
 from humanclap.serving.batching import Batcher, BusyError, Job
-from humanclap.serving.metrics import Metrics
+from humanclap.serving.counters import Metrics
 from humanclap.serving.settings import ServiceSettings
 
 
@@ -27,10 +27,10 @@ class StandIn:
         self.batches: list[list[str]] = []
         self.decoded: list[str] = []
 
-    def decode(self, clip: SoundBytes, *, told: Callable[[float], None]) -> Decoded:
+    def decode(self, clip: SoundBytes, *, told: Callable[[float], None]) -> CutClip:
         self.decoded.append(clip.name)
         told(1.0)
-        return Decoded(name=clip.name, windows=(None,), seconds=1.0)
+        return CutClip(name=clip.name, windows=(None,), seconds=1.0)
 
     def score_decoded(self, clips, texts):
         assert self.turns.acquire(timeout=20)

@@ -77,7 +77,7 @@ def test_what_finds_no_room_is_told_when_to_come_again_and_comes(
 
 def test_the_time_to_come_again_is_what_the_queue_will_take(started, scorer) -> None:
     from humanclap.serving.batching import Batcher, BusyError, Job
-    from humanclap.serving.metrics import Metrics
+    from humanclap.serving.counters import Metrics
 
     batcher = Batcher(scorer, ServiceSettings(waiting_clips=256), Metrics())
     try:

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from humanclap.training.choices import read_choice_examples
-from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import read_examples
+from humanclap.training.data.choices import read_choice_examples
+from humanclap.training.data.clips import ClipStore
+from humanclap.training.data.dataset import read_examples
+from humanclap.training.data.splits import ChoiceRows, make_splits
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import ChoiceRows, make_splits
 
 WORDS = ("low", "middle", "high", "tone", "hum", "whistle", "noise")
 PITCHES_HZ = {"low": 40.0, "middle": 150.0, "high": 400.0}

@@ -5,11 +5,11 @@ import pytest
 import torch.distributed as dist
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.training import watch as module
-from humanclap.training.agreement import check_alike, open_together
-from humanclap.training.processes import Alone
-from humanclap.training.state import RunFolder
-from humanclap.training.watch import OthersFailedError, Watch, meet
+from humanclap.training.distributed import watch as module
+from humanclap.training.distributed.processes import Alone
+from humanclap.training.distributed.watch import OthersFailedError, Watch, meet
+from humanclap.training.loop.same_inputs import check_alike, open_together
+from humanclap.training.loop.state import RunFolder
 
 NAMES = ("rank 0 (host-a)", "rank 1 (host-b)")
 

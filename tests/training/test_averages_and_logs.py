@@ -10,21 +10,21 @@ import torch
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import SettingsError, TableError
 from humanclap.scale import RatingScale
-from humanclap.training.averaging import mean_weights, put_in, update_average
-from humanclap.training.dataset import read_examples, with_answers
-from humanclap.training.features import FeatureFiles
-from humanclap.training.loop import train
-from humanclap.training.reporters import reporters
-from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import make_splits
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import (
+from humanclap.training.data.dataset import read_examples, with_answers
+from humanclap.training.data.splits import make_splits
+from humanclap.training.loop.averaging import mean_weights, put_in, update_average
+from humanclap.training.loop.loop import train
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.model.features import FeatureFiles
+from humanclap.training.model.towers import (
     FrozenTextTower,
     FrozenTower,
     LearningTextTower,
     LearningTower,
     text_tower,
 )
+from humanclap.training.outputs.reporters import reporters
+from humanclap.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=4, batch_size=8, learning_rate=0.01, patience=0)
 

@@ -7,10 +7,10 @@ from humanclap.clap.checkpoint import Calibration, Checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import SettingsError
 from humanclap.metrics.agreement import lcc, mse, srcc
-from humanclap.training.card import model_card
-from humanclap.training.dataset import Example
+from humanclap.training.data.dataset import Example
+from humanclap.training.loop.validation import rating_intervals
+from humanclap.training.outputs.card import model_card
 from humanclap.training.run import base_record, check_licence, check_name
-from humanclap.training.validation import rating_intervals
 
 COUNTS = {"pairs": 40, "clips": 40, "captions": 20}
 INTERVALS = {"srcc": (0.1, 0.5), "lcc": (0.2, 0.6), "ktau": None, "mse": (0.05, 0.15)}

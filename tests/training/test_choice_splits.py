@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from humanclap.errors import InputError, LeakageError, SettingsError, TableError
-from humanclap.training.choices import accuracy, credits, read_choice_examples
-from humanclap.training.dataset import check_files, read_examples
+from humanclap.training.data.choices import accuracy, credits, read_choice_examples
+from humanclap.training.data.dataset import check_files, read_examples
+from humanclap.training.data.splits import ChoiceRows, make_splits
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import ChoiceRows, make_splits
 
 BOTH = TrainingSettings(objective="mse+choice")
 ALONE = TrainingSettings(objective="choice")

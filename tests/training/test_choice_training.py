@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from humanclap.errors import SettingsError
-from humanclap.training.batches import plan_epoch, smallest_batch
-from humanclap.training.choices import accuracy
-from humanclap.training.loop import train
-from humanclap.training.processes import Alone
-from humanclap.training.ranking import choice
+from humanclap.training.data.choices import accuracy
+from humanclap.training.distributed.processes import Alone
+from humanclap.training.loop.batches import plan_epoch, smallest_batch
+from humanclap.training.loop.loop import train
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.loop.validation import choice_intervals, cosines, divided, judge
+from humanclap.training.model.towers import LearningTower
+from humanclap.training.objective.ranking import choice
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import LearningTower
-from humanclap.training.validation import choice_intervals, cosines, divided, judge
 
 SETTINGS = TrainingSettings(
     objective="wsce+mae+choice",
@@ -248,11 +248,11 @@ sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 from conftest import ToneCLAP, SAMPLE_RATE, splits_of
-from humanclap.training.clips import ClipStore
-from humanclap.training.loop import train
+from humanclap.training.data.clips import ClipStore
+from humanclap.training.loop.loop import train
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import LearningTower
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.model.towers import LearningTower
 settings = TrainingSettings(**json.loads(sys.argv[5]))
 splits = splits_of(sys.argv[2], sys.argv[3], settings)
 clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)

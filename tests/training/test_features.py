@@ -14,8 +14,8 @@ import torch
 from humanclap.clap.cache import EmbeddingCache
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import InputError
-from humanclap.training.features import TEXTS_PER_BATCH, FeatureCache
-from humanclap.training.towers import FrozenTextTower, FrozenTower
+from humanclap.training.model.features import TEXTS_PER_BATCH, FeatureCache
+from humanclap.training.model.towers import FrozenTextTower, FrozenTower
 
 TEXTS = [f"a dog barks {'and rain falls ' * (number % 5)}{number}" for number in range(40)]
 

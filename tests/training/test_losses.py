@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from humanclap.training.losses import mae, mse, pair_cosine, sce, wsce
-from humanclap.training.masks import false_negatives
-from humanclap.training.objective import RatedBatch, loss_terms
+from humanclap.training.objective.losses import mae, mse, pair_cosine, sce, wsce
+from humanclap.training.objective.masks import false_negatives
+from humanclap.training.objective.objective import RatedBatch, loss_terms
 from humanclap.training.settings import TrainingSettings
 
 SCALE = torch.tensor(2.0)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from humanclap.errors import SettingsError
-from humanclap.training.loop import train
-from humanclap.training.processes import Alone, processes
+from humanclap.training.distributed.processes import Alone, processes
+from humanclap.training.loop.loop import train
+from humanclap.training.model.towers import LearningTower
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.towers import LearningTower
 
 OBJECTIVE = "sce+wsce+0.5*listnet+difference+bradley-terry+margin+huber"
 SETTINGS = TrainingSettings(
@@ -34,11 +34,11 @@ sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 from conftest import ToneCLAP, SAMPLE_RATE, splits_of
-from humanclap.training import loop
-from humanclap.training.clips import ClipStore
-from humanclap.training.processes import processes
+from humanclap.training.loop import loop
+from humanclap.training.data.clips import ClipStore
+from humanclap.training.distributed.processes import processes
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.towers import LearningTower
+from humanclap.training.model.towers import LearningTower
 settings = TrainingSettings(**json.loads(sys.argv[4]))
 table, output = sys.argv[2:4]
 splits = splits_of(table, table.replace("targets", "votes"), settings)
@@ -69,7 +69,7 @@ def tell_threads():  # registered first, so called last
     print("threads:", *(open(task).read().strip() for task in tasks))
 atexit.register(tell_threads)
 import torch.distributed as dist
-from humanclap.training.processes import processes
+from humanclap.training.distributed.processes import processes
 with processes("cpu") as others:
     torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])
     others.gather_things(None)
@@ -82,7 +82,7 @@ with processes("cpu") as others:
 
 FAILING = """
 import sys
-from humanclap.training.processes import processes
+from humanclap.training.distributed.processes import processes
 def run():
     with processes("cpu") as others:
         others.gather_things(None)

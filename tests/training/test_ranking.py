@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from humanclap.training.certainty import certainties
-from humanclap.training.listeners import ListenerHabits, listener_loss
-from humanclap.training.losses import huber, mae, mse, power_weight, wsce
-from humanclap.training.objective import POINTWISE, WITHIN_BATCH, RatedBatch, loss_terms
-from humanclap.training.ranking import bradley_terry, difference, listnet, rank_margin
+from humanclap.training.data.certainty import certainties
+from humanclap.training.objective.listeners import ListenerHabits, listener_loss
+from humanclap.training.objective.losses import huber, mae, mse, power_weight, wsce
+from humanclap.training.objective.objective import POINTWISE, WITHIN_BATCH, RatedBatch, loss_terms
+from humanclap.training.objective.ranking import bradley_terry, difference, listnet, rank_margin
 from humanclap.training.settings import TrainingSettings
 
 COSINE = torch.tensor([0.5, 0.2, 0.4])

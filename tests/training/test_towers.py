@@ -11,11 +11,16 @@ from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import InputError
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
-from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import Example
-from humanclap.training.parameters import chosen_parameters
+from humanclap.training.data.clips import ClipStore
+from humanclap.training.data.dataset import Example
+from humanclap.training.model.parameters import chosen_parameters
+from humanclap.training.model.towers import (
+    FrozenTower,
+    LearningTower,
+    audio_tower,
+    can_keep_features,
+)
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.towers import FrozenTower, LearningTower, audio_tower, can_keep_features
 
 RATE = 32_000
 DEFAULT = TrainingSettings()

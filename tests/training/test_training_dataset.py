@@ -5,11 +5,11 @@ import pytest
 import soundfile
 
 from humanclap.errors import InputError, LeakageError, TableError
-from humanclap.training.batches import plan_epoch
-from humanclap.training.clips import ClipStore, training_window
-from humanclap.training.dataset import check_files, read_examples
+from humanclap.training.data.clips import ClipStore, training_window
+from humanclap.training.data.dataset import check_files, read_examples
+from humanclap.training.data.splits import make_splits
+from humanclap.training.loop.batches import plan_epoch
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import make_splits
 
 SETTINGS = TrainingSettings()
 CLOSED = TrainingSettings(allow_shared_captions=True)

@@ -13,18 +13,18 @@ from scipy.stats import linregress
 
 from humanclap.errors import CheckpointError, SettingsError
 from humanclap.scale import RatingScale
-from humanclap.training.dataset import Example
-from humanclap.training.loop import TrainingDivergedError, epoch_seed, train
-from humanclap.training.parameters import (
+from humanclap.training.data.dataset import Example
+from humanclap.training.loop.loop import TrainingDivergedError, epoch_seed, train
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.loop.validation import fit_calibration
+from humanclap.training.model.parameters import (
     learning_rate_factor,
     parameter_groups,
     set_training_mode,
     trained_parameters,
 )
+from humanclap.training.model.towers import LearningTower
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import LearningTower
-from humanclap.training.validation import fit_calibration
 
 SETTINGS = TrainingSettings(
     epochs=4, batch_size=8, learning_rate=0.01, patience=0, warmup_fraction=0.1
@@ -258,13 +258,13 @@ sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 from conftest import ToneCLAP, SAMPLE_RATE
-from humanclap.training.clips import ClipStore
-from humanclap.training.dataset import read_examples
-from humanclap.training.splits import make_splits
-from humanclap.training.loop import train
+from humanclap.training.data.clips import ClipStore
+from humanclap.training.data.dataset import read_examples
+from humanclap.training.data.splits import make_splits
+from humanclap.training.loop.loop import train
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import LearningTower
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.model.towers import LearningTower
 settings = TrainingSettings(epochs=4, batch_size=8, learning_rate=0.01, patience=0)
 table, output = sys.argv[2:]
 splits = make_splits(read_examples(table), settings, table=table)

@@ -3,7 +3,7 @@ from itertools import combinations
 import pytest
 
 from humanclap.errors import SettingsError
-from humanclap.training.objective import TERMS
+from humanclap.training.objective.objective import TERMS
 from humanclap.training.settings import TrainingSettings, read_settings
 
 

@@ -5,15 +5,15 @@ import torch
 
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import SettingsError
-from humanclap.training.parameters import (
+from humanclap.training.model.parameters import (
     chosen_parameters,
     encoder_learns,
     parameter_groups,
     part_of,
     trained_parameters,
 )
+from humanclap.training.model.towers import can_keep_features
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.towers import can_keep_features
 
 TEXTS = ["a dog barks", "rain"]
 

@@ -1,4 +1,9 @@
-"""Audio files and arrays to float32 mono, whole or in windows."""
+"""Audio files and arrays become float32 mono, whole or in windows. No torch.
+
+In: paths, bytes, open files or arrays (`Source`). Out: blocks or windows of samples in [-1, 1] at
+the rate that is asked for, and remarks (silent, channels cancel). Begin with `load.load_audio`;
+`decode` opens files, `window` cuts, `clip_codes` says which known recording a clip was made of.
+"""
 
 from humanclap.audio.check import ClipCheck, check_clip
 from humanclap.audio.decode import SoundBytes

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
-from humanclap.clap.identities import IDENTITIES_FILE, UNKNOWN, Identities
+from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
 from humanclap.formats import atomic_writer

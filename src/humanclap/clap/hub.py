@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from humanclap.clap.checkpoint import MANIFEST, MODEL_CARD, SHARES, read_json
-from humanclap.clap.identities import IDENTITIES_FILE
+from humanclap.clap.known_pairs import IDENTITIES_FILE
 from humanclap.clap.published.hub_cache import (
     ANY_WEIGHTS,
     CONFIG,

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from humanclap.cli.console import emit, made_here, text_table, to_json
 
 if TYPE_CHECKING:
-    from humanclap.evaluation.choices.judged import JudgedChoices
-    from humanclap.evaluation.choices.ranked import PeopleRanking
+    from humanclap.evaluation.choices.accuracy_result import JudgedChoices
+    from humanclap.evaluation.choices.ranking_result import PeopleRanking
     from humanclap.evaluation.join import ScoreTable
-    from humanclap.evaluation.settings import EvaluationSettings
-    from humanclap.evaluation.standings import LeaderboardSettings
+    from humanclap.evaluation.settings import EvaluationSettings, LeaderboardSettings
     from humanclap.typeset import Format
 
 
@@ -33,9 +32,9 @@ def evaluate_choices(
     """Judge score tables by the choices of `path` alone; write and print; the figures drawn."""
     from humanclap.choices import read_votes
     from humanclap.evaluation.choices import judge_choices
-    from humanclap.evaluation.choices.paper import choice_tables, draw_choices
-    from humanclap.evaluation.choices.report import json_choices, write_choice_reports
-    from humanclap.evaluation.naming import choices_by_model
+    from humanclap.evaluation.report.choices_files import json_choices, write_choice_reports
+    from humanclap.evaluation.report.choices_paper import choice_tables, draw_choices
+    from humanclap.evaluation.report.metric_names import choices_by_model
     from humanclap.typeset import typeset
 
     votes = read_votes(path, include_anchors=True)
@@ -50,7 +49,7 @@ def evaluate_choices(
 
 def choices_text(judged: JudgedChoices) -> str:
     """The whole judgement for the terminal."""
-    from humanclap.evaluation.choices import words
+    from humanclap.evaluation.report import choices_words as words
 
     parts = list(judged.notes)
     parts += [f"warning: {warning}" for warning in words.warnings(judged)]
@@ -60,7 +59,7 @@ def choices_text(judged: JudgedChoices) -> str:
 
 def choices_tables(judged: JudgedChoices) -> list[str]:
     """Each table below its title."""
-    from humanclap.evaluation.choices import words
+    from humanclap.evaluation.report import choices_words as words
 
     return [
         f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in words.sections(judged)
@@ -81,10 +80,10 @@ def compare_choices(
 ) -> list[Path]:
     """Rank systems by the choices of `path` alone; write and print; the figures drawn."""
     from humanclap.choices import read_votes
-    from humanclap.evaluation.choices import ranking_words
-    from humanclap.evaluation.choices.paper import draw_ranking, ranking_tables
-    from humanclap.evaluation.choices.rank import rank_by_choices
-    from humanclap.evaluation.choices.ranking_report import html_ranking, markdown_ranking
+    from humanclap.evaluation.choices.ranking import rank_by_choices
+    from humanclap.evaluation.report import ranking_words
+    from humanclap.evaluation.report.choices_paper import draw_ranking, ranking_tables
+    from humanclap.evaluation.report.ranking_report import html_ranking, markdown_ranking
     from humanclap.formats import atomic_writer
     from humanclap.typeset import typeset
 
@@ -108,8 +107,8 @@ def compare_choices(
 
 def ranking_text(ranking: PeopleRanking) -> str:
     """The whole ranking for the terminal."""
-    from humanclap.evaluation.choices import ranking_words
-    from humanclap.evaluation.choices.ranking_report import facts
+    from humanclap.evaluation.report import ranking_words
+    from humanclap.evaluation.report.ranking_report import facts
 
     told = [*ranking.notes, *(f"warning: {one}" for one in ranking_words.warnings(ranking))]
     told += [*ranking_words.summary(ranking), *ranking_words.caveats(ranking)]

@@ -27,7 +27,7 @@ from humanclap.cli.paper import (
 )
 
 if TYPE_CHECKING:
-    from humanclap.evaluation.standings import Leaderboard
+    from humanclap.evaluation.leaderboard.result import Leaderboard
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -125,12 +125,12 @@ def compare(
     """
     from humanclap.choices import read_votes
     from humanclap.cli.choices import compare_choices
-    from humanclap.evaluation.figures import draw_leaderboard
-    from humanclap.evaluation.identity import leaderboard_signature
-    from humanclap.evaluation.leaderboard import leaderboard
-    from humanclap.evaluation.leaderboard_words import markdown_leaderboard, warnings
-    from humanclap.evaluation.paper import leaderboard_tables
-    from humanclap.evaluation.standings import LeaderboardSettings
+    from humanclap.evaluation.leaderboard.rank import leaderboard
+    from humanclap.evaluation.report.comparability import leaderboard_signature
+    from humanclap.evaluation.report.figures import draw_leaderboard
+    from humanclap.evaluation.report.leaderboard_words import markdown_leaderboard, warnings
+    from humanclap.evaluation.report.paper import leaderboard_tables
+    from humanclap.evaluation.settings import LeaderboardSettings
     from humanclap.formats import atomic_writer
     from humanclap.tables import read_scores
     from humanclap.typeset import typeset
@@ -167,7 +167,7 @@ def compare(
         with atomic_writer(markdown) as file:
             file.write(markdown_leaderboard(board, made=made))
     if html is not None:
-        from humanclap.evaluation.leaderboard_page import html_leaderboard
+        from humanclap.evaluation.report.leaderboard_page import html_leaderboard
 
         root = None if audio_root is None else audio_root.resolve()
         folder = html.resolve().parent if link_audio else None
@@ -187,9 +187,9 @@ def compare(
 
 
 def _text(board: Leaderboard) -> str:
-    from humanclap.evaluation.choices.ranking_words import method_lines
-    from humanclap.evaluation.identity import leaderboard_signature
-    from humanclap.evaluation.leaderboard_words import method_line, sections, text_sections
+    from humanclap.evaluation.report.comparability import leaderboard_signature
+    from humanclap.evaluation.report.leaderboard_words import method_line, sections, text_sections
+    from humanclap.evaluation.report.ranking_words import method_lines
 
     parts = [f"{title}\n{text_table(heads, rows)}" for title, (heads, rows) in sections(board)]
     ending = f"signature    {board.signature or 'none in the tables'}\n"

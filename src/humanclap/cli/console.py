@@ -245,7 +245,7 @@ def remark(message: str, *, quiet: bool) -> None:
         click.echo(message, err=True)
 
 
-class Noted(Protocol):
+class NotedRows(Protocol):
     """A row of a pair that may have a note."""
 
     @property
@@ -261,7 +261,7 @@ class Noted(Protocol):
         """What the reader of its score should know."""
 
 
-def warn_of_notes(rows: Sequence[Noted]) -> None:
+def warn_of_notes(rows: Sequence[NotedRows]) -> None:
     """Say which scores say little: of silent clips, of texts that were cut; quiet or not."""
     noted = [row for row in rows if row.note]
     for row in noted[:_NAMED]:

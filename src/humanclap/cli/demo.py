@@ -14,7 +14,7 @@ from humanclap.cli.console import made_here, model_options, progress_bar, remark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from humanclap.evaluation.result import Comparison
+    from humanclap.evaluation.agreement.result import Comparison
     from humanclap.records import Target
     from humanclap.scoring.scorer import HumanCLAP
 
@@ -215,9 +215,9 @@ def _train(
 
 def _evaluate(folder: Path, quiet: bool) -> Comparison:
     from humanclap.demo.panel import NOTE
-    from humanclap.evaluation.evaluate import compare
+    from humanclap.evaluation.agreement.evaluate import compare
     from humanclap.evaluation.join import ScoreTable
-    from humanclap.evaluation.report import write_reports
+    from humanclap.evaluation.report.files import write_reports
     from humanclap.tables import read_targets
 
     tables = [ScoreTable.read(_scores_path(folder, name), name=name) for name in (BASE, ALIGNED)]
@@ -236,7 +236,7 @@ def _evaluate(folder: Path, quiet: bool) -> Comparison:
 
 
 def _table(comparison: Comparison) -> str:
-    from humanclap.evaluation.words import signed, with_interval
+    from humanclap.evaluation.report.agreement_words import signed, with_interval
 
     rows = [
         [item.name, item.overall.n, *(with_interval(item.overall.statistics[s]) for s in _SHOWN)]

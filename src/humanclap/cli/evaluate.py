@@ -27,8 +27,8 @@ from humanclap.cli.paper import (
 )
 
 if TYPE_CHECKING:
+    from humanclap.evaluation.agreement.result import Comparison, Evaluation
     from humanclap.evaluation.join import ScoreTable
-    from humanclap.evaluation.result import Comparison, Evaluation
     from humanclap.records import Rating
     from humanclap.scale import RatingScale
 
@@ -179,10 +179,10 @@ def evaluate(
     from humanclap.choices import read_votes
     from humanclap.cli.choices import evaluate_choices
     from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
-    from humanclap.evaluation.figures import draw_evaluation
-    from humanclap.evaluation.naming import by_model
-    from humanclap.evaluation.paper import evaluation_tables
-    from humanclap.evaluation.per_pair import pair_rows
+    from humanclap.evaluation.agreement.per_pair import pair_rows
+    from humanclap.evaluation.report.figures import draw_evaluation
+    from humanclap.evaluation.report.metric_names import by_model
+    from humanclap.evaluation.report.paper import evaluation_tables
     from humanclap.tables import read_targets, write_rows
     from humanclap.typeset import typeset
 
@@ -279,9 +279,10 @@ def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
 
 def _text(comparison: Comparison) -> str:
     from humanclap.cli.choices import choices_tables
-    from humanclap.evaluation import told, words
-    from humanclap.evaluation.choices.words import facts
-    from humanclap.evaluation.identity import judgement_signature
+    from humanclap.evaluation.report import agreement_words as words
+    from humanclap.evaluation.report import sentences as told
+    from humanclap.evaluation.report.choices_words import facts
+    from humanclap.evaluation.report.comparability import judgement_signature
 
     choices = comparison.choices
     parts = list(comparison.notes)
@@ -311,14 +312,14 @@ def _text(comparison: Comparison) -> str:
 
 
 def _overview_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.overview import overview
+    from humanclap.evaluation.report.overview import overview
 
     found = overview(comparison)
     return text_table(found.columns, [row.cells for row in found.rows])
 
 
 def _group_table(evaluation: Evaluation) -> str:
-    from humanclap.evaluation.words import number, with_interval
+    from humanclap.evaluation.report.agreement_words import number, with_interval
 
     names = ("lcc", "ktau", "accuracy", "mse", "mae")
     rows = [
@@ -336,7 +337,7 @@ def _group_table(evaluation: Evaluation) -> str:
 
 
 def _difference_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.words import p_value, signed
+    from humanclap.evaluation.report.agreement_words import p_value, signed
 
     names = ("srcc", "lcc", "ktau")
     rows = []

@@ -103,9 +103,9 @@ def new(
         return
     if trial is not None:
         raise click.UsageError(f"--trial is for a new DESIGN; set trial = {trial!r} in {design}")
-    from humanclap.listening.comparisons import read_items
-    from humanclap.listening.design import read_design
-    from humanclap.listening.study import create_study
+    from humanclap.listening.design.comparisons import read_items
+    from humanclap.listening.design.design import read_design
+    from humanclap.listening.study.study import create_study
 
     between = read_design(design).between
     where = database or str(design.with_suffix(".sqlite"))
@@ -153,7 +153,7 @@ def _next_command(command: str, study: str, *options: str) -> str:
 
 
 def _write_starter(design: Path, trial: str, quiet: bool) -> None:
-    from humanclap.listening.starter import starter
+    from humanclap.listening.design.design_templates import starter
 
     if design.exists():
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
@@ -230,8 +230,8 @@ def serve(
     The admin token is taken from --admin-token-file or HUMANCLAP_ADMIN_TOKEN, or made anew and
     printed; servers of one study on several hosts need the same. The limits are per client address.
     """
-    from humanclap.listening.app import serve as serve_app
-    from humanclap.listening.study import open_study
+    from humanclap.listening.study.study import open_study
+    from humanclap.listening.web.app import serve as serve_app
     from humanclap.listening.web.settings import ServeSettings
 
     given = os.environ.get(TOKEN_VARIABLE)
@@ -273,8 +273,8 @@ def status(
     """How far STUDY is: ratings, systems with intervals, agreement, listeners to look at."""
     from dataclasses import asdict
 
-    from humanclap.listening.monitor import overview
-    from humanclap.listening.study import open_study
+    from humanclap.listening.results.monitor import overview
+    from humanclap.listening.study.study import open_study
 
     opened = open_study(study)
     try:
@@ -400,8 +400,8 @@ def export(
     """
     from dataclasses import asdict
 
-    from humanclap.listening.export import export_recruitment, export_study
-    from humanclap.listening.study import open_study
+    from humanclap.listening.results.export import export_recruitment, export_study
+    from humanclap.listening.study.study import open_study
 
     opened = open_study(study)
     try:
@@ -423,8 +423,8 @@ def export(
 @click.option("--reopen", is_flag=True, help="Open the study again.")
 def close(study: str, reopen: bool) -> None:
     """Close STUDY: no new listener, no new sound; answers on their way are still stored."""
-    from humanclap.listening.steering import change_state
-    from humanclap.listening.study import open_study
+    from humanclap.listening.study.admin_actions import change_state
+    from humanclap.listening.study.study import open_study
 
     opened = open_study(study)
     try:
@@ -487,8 +487,8 @@ def simulate(
     """
     from dataclasses import asdict
 
-    from humanclap.listening.simulate import RaterModel, rehearse
-    from humanclap.listening.study import open_study
+    from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+    from humanclap.listening.study.study import open_study
 
     model = RaterModel(seed=seed, careless=careless)
     opened = open_study(study, audio_root=audio_root)

@@ -15,7 +15,7 @@ from humanclap.cli.ratings_options import chosen_of, print_counts, tell_split
 
 if TYPE_CHECKING:
     from humanclap.ratings.choice_screening import ScreenedChoices
-    from humanclap.ratings.choice_summary import ChoiceSummary, Estimate
+    from humanclap.ratings.choice_summary import ChoiceSummary, VoteEstimate
     from humanclap.records import Choice, Votes
 
 COLUMNS = ("split", "kind", "questions", "votes", "listeners", "decided", "equal")
@@ -125,7 +125,7 @@ def _habit_row(group: ChoiceSummary) -> list[object]:
     ]
 
 
-def _with_ends(found: Estimate) -> tuple[object, str]:
+def _with_ends(found: VoteEstimate) -> tuple[object, str]:
     """A value and its interval in words."""
     ends = "–" if found.low != found.low else f"{found.low:.3f}..{found.high:.3f}"
     return found.value, ends

@@ -114,9 +114,9 @@ def human_clap(
     Killed at any time, the same command with --resume goes on and loses an epoch at the most.
     """
     from humanclap.reproduce.human_clap import reproduce_human_clap
-    from humanclap.reproduce.ledger import check_folder
     from humanclap.reproduce.plan import make_plan
     from humanclap.reproduce.request import PLAIN, RELEASED, Request
+    from humanclap.reproduce.stages import check_folder
 
     def chosen(given: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
         return usual if given is None else tuple(filter(None, map(str.strip, given.split(","))))

@@ -22,7 +22,7 @@ from humanclap.formats import suffix_of
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings
-    from humanclap.evaluation.rerank import Choice, Gain
+    from humanclap.evaluation.agreement.rerank import BestOfGain, KeptCandidate
 
 _PATH = click.Path(path_type=Path)
 
@@ -71,7 +71,7 @@ def rerank(
     metric's choice among N clips than a clip at random, and how much higher they rate the best one.
     """
     from humanclap.evaluation import EvaluationSettings
-    from humanclap.evaluation.rerank import Choice, choose
+    from humanclap.evaluation.agreement.rerank import KeptCandidate, choose
     from humanclap.tables import read_scored, rows_as_csv, with_further, write_rows
 
     if targets is not None:
@@ -86,7 +86,7 @@ def rerank(
     rows, further = read_scored(scores)
     choices = choose(rows, force=force, across_systems=across_systems)
     columns, cells = with_further(
-        [field.name for field in fields(Choice)],
+        [field.name for field in fields(KeptCandidate)],
         ((choice.pair_id, asdict(choice)) for choice in choices),
         further,
     )
@@ -102,9 +102,9 @@ def rerank(
 
 def _gains(
     scores: Path, targets: Path, settings: EvaluationSettings, across_systems: bool
-) -> list[Gain]:
+) -> list[BestOfGain]:
     from humanclap.evaluation import ScoreTable
-    from humanclap.evaluation.rerank import expected_gains
+    from humanclap.evaluation.agreement.rerank import expected_gains
     from humanclap.tables import read_targets
 
     return expected_gains(
@@ -112,7 +112,7 @@ def _gains(
     )
 
 
-def _gain_table(gains: Sequence[Gain]) -> str:
+def _gain_table(gains: Sequence[BestOfGain]) -> str:
     rows = [
         (
             g.n,
@@ -131,7 +131,7 @@ def _gain_table(gains: Sequence[Gain]) -> str:
     return "\n".join([table, *reasons])
 
 
-def _counts(choices: Sequence[Choice], across_systems: bool) -> str:
+def _counts(choices: Sequence[KeptCandidate], across_systems: bool) -> str:
     alone = sum(choice.candidates == 1 for choice in choices)
     candidates = sum(choice.candidates for choice in choices)
     tied = sum(choice.margin == 0 for choice in choices)

@@ -22,7 +22,7 @@ from humanclap.formats import STANDARD
 
 if TYPE_CHECKING:
     from humanclap.cluster.parts import Parts
-    from humanclap.cluster.pipeline import Outcome
+    from humanclap.cluster.pipeline import ClusterOutcome
     from humanclap.scoring.scorer import HumanCLAP
 
 MOST_SUMMARISED = 200_000
@@ -96,8 +96,8 @@ def score_on_ray(given: Mapping[str, Any]) -> int:
         raise click.UsageError("--runner ray reads files, not standard input (-)")
     if output is None or str(output) == STANDARD:
         raise click.UsageError("--runner ray needs -o: a table, or a folder for its parts")
-    from humanclap.cluster.embedding import LoadModel
     from humanclap.cluster.run import ClusterSettings, scored_manifest
+    from humanclap.cluster.scoring import LoadModel
     from humanclap.scoring.settings import ScoringSettings
 
     names = ("device", "precision", "engine", "hop_s", "batch_windows", "cache")
@@ -130,7 +130,9 @@ def _from_anywhere(model: str) -> str:
     return str(Path(model).absolute()) if Path(model).exists() else model
 
 
-def _report(outcome: Outcome, parts: Parts, scorer: HumanCLAP, output: str, quiet: bool) -> int:
+def _report(
+    outcome: ClusterOutcome, parts: Parts, scorer: HumanCLAP, output: str, quiet: bool
+) -> int:
     renamed = {name: kept for name, kept in parts.plan.further.items() if name != kept}
     remark_renamed(renamed, quiet)
     remark(

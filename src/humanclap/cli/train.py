@@ -23,9 +23,9 @@ from humanclap.cli.console import (
 
 if TYPE_CHECKING:
     from humanclap.clap.checkpoint import Calibration
+    from humanclap.training.data.splits import Splits
     from humanclap.training.run import TrainedModel
     from humanclap.training.settings import TrainingSettings
-    from humanclap.training.splits import Splits
 
 _OVERRIDES = (
     ("--objective", str, "Sum of terms such as wsce, mae, choice.  [default: wsce+mae]"),

@@ -18,7 +18,7 @@ import pyarrow as pa
 from humanclap.audio.ahead import read_ahead
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import Decoded, Source, decode
-from humanclap.cluster.ledger import Guard
+from humanclap.cluster.ledger import LedgerClient
 from humanclap.cluster.places import StoreError, is_url, read_bytes
 from humanclap.errors import InputError
 
@@ -68,12 +68,12 @@ def decode_shards(
     Each distinct clip of a shard is read once. What cannot be read is a row with its error; a store
     that cannot be reached ends the run, and a later one goes on.
     """
-    guard = Guard(ledger, tries)
+    guard = LedgerClient(ledger, tries)
     with guard.telling():
         yield from _decoded_shards(batch, sample_rate, guard)
 
 
-def _decoded_shards(batch: pa.Table, sample_rate: int, guard: Guard) -> Iterator[pa.Table]:
+def _decoded_shards(batch: pa.Table, sample_rate: int, guard: LedgerClient) -> Iterator[pa.Table]:
     for shard, rows in zip(batch["shard"].to_pylist(), batch["rows"].to_pylist(), strict=True):
         clips = _clips_of(pa.ipc.open_stream(rows).read_all().to_pylist())
         with guard.work(f"decode/{shard}") as (well, counts):
@@ -113,7 +113,7 @@ def _decoded_all(clips: Sequence[_Clip], sample_rate: int) -> Iterator[tuple[_Cl
 
 
 def _decoded_one_by_one(
-    clips: Sequence[_Clip], sample_rate: int, guard: Guard, shard: int
+    clips: Sequence[_Clip], sample_rate: int, guard: LedgerClient, shard: int
 ) -> Iterator[tuple[_Clip, Any]]:
     for clip in clips:
         with guard.clip(f"decode/{shard}/{clip.number}") as poison:

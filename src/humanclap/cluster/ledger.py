@@ -74,7 +74,7 @@ def _metrics() -> dict[str, Any]:
     return {name: Exported(f"humanclap_{name}", description=what) for name, what in told.items()}
 
 
-class Guard:
+class LedgerClient:
     """A worker's side of the ledger.
 
     tries: deaths of a worker on one clip after which the clip is given up.

@@ -21,7 +21,7 @@ from humanclap.cluster.places import (
     remove,
     write_whole,
 )
-from humanclap.cluster.plan import SCORE_COLUMNS, Plan, Shard
+from humanclap.cluster.shards import SCORE_COLUMNS, Shard, ShardPlan
 from humanclap.errors import InputError
 from humanclap.extras import require
 from humanclap.formats import table_format
@@ -66,7 +66,7 @@ class Parts:
     """
 
     folder: str
-    plan: Plan
+    plan: ShardPlan
     signature: str
 
     def begin(self, *, restart: bool) -> dict[int, int]:

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from humanclap.cluster.decoding import CHUNK_BYTES, decode_shards
-from humanclap.cluster.embedding import Load, Scoring
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.parts import METRICS_FILE, Parts
+from humanclap.cluster.scoring import Load, Scoring
 from humanclap.errors import InputError
 from humanclap.progress import Progress
 from humanclap.scoring.settings import ScoringSettings
@@ -31,7 +31,7 @@ _IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ClusterOutcome:
     """What a run came to.
 
     rows: of the manifest; failed: without a score; scored_now: rows of this run, the others were
@@ -105,9 +105,9 @@ class Pipeline:
         """Numbers of the shards without a part."""
         return [one.number for one in self._plan.shards if one.number not in self._failed]
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ClusterOutcome:
         """What has come of it so far."""
-        return Outcome(
+        return ClusterOutcome(
             rows=self._plan.rows,
             failed=sum(self._failed.values()),
             scored_now=self._written,

@@ -11,13 +11,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from humanclap.cluster.embedding import Load
 from humanclap.cluster.local import ray_running
 from humanclap.cluster.manifest import all_entries, manifest_files
 from humanclap.cluster.parts import SUCCESS_FILE, Parts, check_free
-from humanclap.cluster.pipeline import Outcome, Pipeline, pool_of
+from humanclap.cluster.pipeline import ClusterOutcome, Pipeline, pool_of
 from humanclap.cluster.places import is_url, remove
-from humanclap.cluster.plan import DEFAULT_SHARD_ROWS, Plan, make_plan
+from humanclap.cluster.scoring import Load
+from humanclap.cluster.shards import DEFAULT_SHARD_ROWS, ShardPlan, make_plan
 from humanclap.errors import InputError, SettingsError
 from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.progress import Progress, silent
@@ -60,7 +60,7 @@ def scored_manifest(
     settings: ClusterSettings | None = None,
     restart: bool = False,
     progress: Progress = silent,
-) -> Iterator[tuple[Outcome, Parts]]:
+) -> Iterator[tuple[ClusterOutcome, Parts]]:
     """Score every row of a manifest into `output`; yields what came of it, while the parts exist.
 
     manifest: as `manifest.manifest_files`. output: a folder, which keeps the parts, or a table
@@ -108,7 +108,7 @@ def _score(
     restart: bool,
     progress: Progress,
     sample_rate: int,
-) -> Outcome:
+) -> ClusterOutcome:
     finished = parts.begin(restart=restart)
     pipeline = Pipeline(parts, finished, progress)
     if pipeline.left:
@@ -142,7 +142,7 @@ def _locked(folder: str) -> Iterator[None]:
         lock.release()
 
 
-def _success(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+def _success(plan: ShardPlan, outcome: ClusterOutcome) -> dict[str, Any]:
     return {
         "rows": outcome.rows,
         "scored": outcome.rows - outcome.failed,

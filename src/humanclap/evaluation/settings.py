@@ -100,3 +100,55 @@ class EvaluationSettings:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+
+
+Value = Literal["score", "rating"]
+"""What is compared: the metric's score, or the rating a calibrated model predicts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardSettings:
+    """Settings of a comparison of systems.
+
+    systems: only these (all where empty); shared_only: leave out prompts some system lacks,
+    instead of refusing; alpha, power: of tests and of the prompts needed; worst: clips named per
+    system; refuse_trained_on: refuse clips or prompts the metric's model met in training.
+    """
+
+    value: Value = "score"
+    systems: tuple[str, ...] = ()
+    shared_only: bool = False
+    force: bool = False
+    replicates: int = 2000
+    permutations: int = 10_000
+    confidence: float = 0.95
+    alpha: float = 0.05
+    power: float = 0.8
+    worst: int = 3
+    seed: int = 0
+    refuse_trained_on: bool = False
+
+    def __post_init__(self) -> None:
+        if self.value not in get_args(Value):
+            raise SettingsError(f"value is {self.value!r}; expected score or rating")
+        for name in ("confidence", "alpha", "power"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected a number in (0, 1)")
+        for name, least in (("permutations", 1), ("worst", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        needed = replicates_needed(self.confidence)
+        if self.replicates < needed:
+            raise SettingsError(f"replicates is {self.replicates}; expected at least {needed}")
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, object]) -> LeaderboardSettings:
+        """Settings from plain values; raises SettingsError for an unknown key."""
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {unknown[0]!r}; there are {sorted(known)}")
+        values = dict(given)
+        if isinstance(values.get("systems"), list):
+            values["systems"] = tuple(values["systems"])  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import SettingsError
-from humanclap.experiments.parts import Part
+from humanclap.experiments.data import Part
 from humanclap.fingerprint import fingerprint_text
 from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.tables import write_rows
-from humanclap.training.choices import ChoiceExample
+from humanclap.training.data.choices import ChoiceExample
+from humanclap.training.loop.validation import ACCURACY
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.validation import ACCURACY
 
 CHOSEN = "choices.csv"
 CHOSEN_COLUMNS = (

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.device import resolve_device
+from humanclap.experiments.agreement import Figures, figures
 from humanclap.experiments.chosen import (
     CHOSEN,
     check_choices,
@@ -22,8 +23,7 @@ from humanclap.experiments.chosen import (
     chosen_metrics,
     write_chosen,
 )
-from humanclap.experiments.judge import Figures, figures
-from humanclap.experiments.parts import Part, fewer_pairs, only_systems
+from humanclap.experiments.data import Part, fewer_pairs, only_systems
 from humanclap.experiments.recipe import Recipe
 from humanclap.fingerprint import fingerprint_text
 from humanclap.formats import atomic_writer
@@ -33,12 +33,20 @@ from humanclap.scale import RatingScale
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import read_scores, write_records
-from humanclap.training.card import model_card
-from humanclap.training.choices import accuracy, sides_of
-from humanclap.training.dataset import Example, Heard, check_files
-from humanclap.training.features import FeatureFiles
-from humanclap.training.loop import Outcome, train
-from humanclap.training.met import identities_after
+from humanclap.training.data.choices import accuracy, sides_of
+from humanclap.training.data.dataset import Example, HeardClip, check_files
+from humanclap.training.data.met import identities_after
+from humanclap.training.loop.loop import TrainingOutcome, train
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.loop.validation import (
+    Intervals,
+    cosines,
+    gaps_of,
+    validation_intervals,
+)
+from humanclap.training.model.features import FeatureFiles
+from humanclap.training.model.towers import AudioTower, TextTower, audio_tower, text_tower
+from humanclap.training.outputs.card import model_card
 from humanclap.training.run import (
     base_record,
     calibrate,
@@ -47,14 +55,6 @@ from humanclap.training.run import (
     warn_of_texts,
 )
 from humanclap.training.settings import TrainingSettings
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import AudioTower, TextTower, audio_tower, text_tower
-from humanclap.training.validation import (
-    Intervals,
-    cosines,
-    gaps_of,
-    validation_intervals,
-)
 
 BEFORE = "before training"
 """Name of the row of the models as they come."""
@@ -173,7 +173,7 @@ def run_grid(
     return done
 
 
-def heard_in(parts: Sequence[Part]) -> list[Heard]:
+def heard_in(parts: Sequence[Part]) -> list[HeardClip]:
     """Every rated pair and side of a choice of the parts."""
     rated = [item for part in parts for item in (*part.train, *part.validation, *part.test)]
     return [*rated, *(side for part in parts for side in sides_of(part.choices()))]
@@ -300,7 +300,7 @@ class _Bench:
         self,
         run: Run,
         settings: TrainingSettings,
-        outcome: Outcome,
+        outcome: TrainingOutcome,
         checkpoint: Checkpoint,
         folder: RunFolder,
         intervals: Intervals,

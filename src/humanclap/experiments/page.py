@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from humanclap.evaluation import html
-from humanclap.evaluation.charts import Bar, chart
-from humanclap.evaluation.words import counted
-from humanclap.experiments.judge import GROUPS, STATISTICS
+from humanclap.evaluation.markup import html
+from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.report.agreement_words import counted
+from humanclap.experiments.agreement import GROUPS, STATISTICS
 from humanclap.experiments.recipe import Recipe
-from humanclap.experiments.summary import OverSeeds, Row
+from humanclap.experiments.summary import OverSeeds, SummaryRow
 from humanclap.experiments.tables import accuracy_cell, cell, gain_in_words
 from humanclap.made import Made, made_now
 
@@ -18,7 +18,7 @@ SIMULATED = "Simulated: these ratings were not given by people."
 
 
 def html_experiment(
-    recipe: Recipe, rows: Sequence[Row], notes: Sequence[str], *, made: Made | None = None
+    recipe: Recipe, rows: Sequence[SummaryRow], notes: Sequence[str], *, made: Made | None = None
 ) -> str:
     """The experiment as one HTML document without outside references; text is escaped.
 
@@ -43,13 +43,13 @@ def html_experiment(
     return html.document(recipe.title, body)
 
 
-def place_name(row: Row) -> str:
+def place_name(row: SummaryRow) -> str:
     """Model, systems and number of pairs a row was trained with: `mini, 100 rated pairs`."""
     of = "" if row.systems == "all" else f", trained on {row.systems}"
     return f"{row.model}{of}" + (f", {counted(row.pairs, 'rated pair')}" if row.pairs else "")
 
 
-def headline(recipe: Recipe, rows: Sequence[Row]) -> list[str]:
+def headline(recipe: Recipe, rows: Sequence[SummaryRow]) -> list[str]:
     """The highest SRCC, and how many rows are shown to differ from the baseline."""
     defined = [row for row in rows if math.isfinite(_srcc(row).mean)]
     if not defined:
@@ -68,11 +68,11 @@ def headline(recipe: Recipe, rows: Sequence[Row]) -> list[str]:
     return told
 
 
-def _srcc(row: Row) -> OverSeeds:
+def _srcc(row: SummaryRow) -> OverSeeds:
     return row.cells["overall"]["srcc"]
 
 
-def _picture(recipe: Recipe, rows: Sequence[Row], *, several: bool) -> str:
+def _picture(recipe: Recipe, rows: Sequence[SummaryRow], *, several: bool) -> str:
     bars = []
     for row in rows:
         found = _srcc(row)
@@ -87,7 +87,7 @@ def _picture(recipe: Recipe, rows: Sequence[Row], *, several: bool) -> str:
     return html.figure(chart(bars, zero=True), caption)
 
 
-def _tables(rows: Sequence[Row], baseline: str) -> list[str]:
+def _tables(rows: Sequence[SummaryRow], baseline: str) -> list[str]:
     """SRCC in every group with the gain, then each other statistic."""
     groups = [
         group

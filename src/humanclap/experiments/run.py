@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from humanclap.evaluation.report import made_lines
-from humanclap.evaluation.result import plain
+from humanclap.evaluation.report.files import made_lines
+from humanclap.experiments.data import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
-from humanclap.experiments.parts import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import write_submission
-from humanclap.experiments.summary import ALPHA, Row, summarise
+from humanclap.experiments.summary import ALPHA, SummaryRow, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
 from humanclap.formats import atomic_writer
+from humanclap.json_values import plain
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
 from humanclap.tables import write_rows
-from humanclap.training.choices import ChoiceExample
-from humanclap.training.dataset import Example
+from humanclap.training.data.choices import ChoiceExample
+from humanclap.training.data.dataset import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Experiment:
     recipe: Recipe
     parts: tuple[Part, ...]
     done: tuple[Done, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
     text: str
     output: Path
 
@@ -157,7 +157,9 @@ def _describe_choices(part: Part) -> dict[str, Any]:
     }
 
 
-def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[Row]) -> list[str]:
+def _notes(
+    recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[SummaryRow]
+) -> list[str]:
     seeds = len(recipe.seeds)
     tested = sum(len(part.test) for part in parts)
     cluster = "clips" if shared else "captions"
@@ -197,7 +199,7 @@ def _notes(recipe: Recipe, parts: Sequence[Part], shared: bool, rows: Sequence[R
     return lines
 
 
-def _tests(rows: Sequence[Row], cluster: str) -> str:
+def _tests(rows: Sequence[SummaryRow], cluster: str) -> str:
     """How the gains were tested."""
     gain = next((row.gain for row in rows if row.gain), None)
     if gain is None:

@@ -13,7 +13,7 @@ from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import check_distinct, read_table, write_rows
-from humanclap.training.state import LOG_FILE
+from humanclap.training.loop.state import LOG_FILE
 
 SUBMISSION = "submission.csv"
 

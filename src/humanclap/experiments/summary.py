@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from humanclap.experiments.agreement import GROUPS, STATISTICS
 from humanclap.experiments.grid import Done
-from humanclap.experiments.judge import GROUPS, STATISTICS
 from humanclap.grouping import caption_key
 from humanclap.metrics.agreement import srcc
 from humanclap.metrics.bootstrap import Statistics, bootstrap
@@ -23,7 +23,7 @@ from humanclap.metrics.permutation import (
 )
 from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.progress import Progress, silent
-from humanclap.training.dataset import Example
+from humanclap.training.data.dataset import Example
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
+class GainOfRuns:
     """Difference of SRCC from the baseline on the same pairs and seeds, with its 95 % interval.
 
     p: two-sided paired permutation test, whole clusters exchanged; p_holm: corrected for all gains
@@ -69,7 +69,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SummaryRow:
     """One objective on one model, for one choice of systems and number of pairs.
 
     accuracy: on choices, None where none are judged.
@@ -81,7 +81,7 @@ class Row:
     objective: str
     ratings: float
     cells: dict[str, dict[str, OverSeeds]]
-    gain: Gain | None
+    gain: GainOfRuns | None
     accuracy: OverSeeds | None = None
 
 
@@ -107,7 +107,7 @@ def summarise(
     replicates: int = 1000,
     by_clip: bool = False,
     progress: Progress = silent,
-) -> list[Row]:
+) -> list[SummaryRow]:
     """The rows of the table, in the order of the runs.
 
     Gains are those of SRCC overall: mean over seeds and parts, bootstrapped over captions drawn
@@ -131,7 +131,7 @@ def summarise(
             gain = _gain(members, base, replicates, permutations, by_clip)
         seeds = sorted({one.run.seed for one in members})
         rows.append(
-            Row(
+            SummaryRow(
                 model=model,
                 systems=systems,
                 pairs=pairs,
@@ -155,7 +155,7 @@ def permutations_for(tests: int) -> int:
     return max(PERMUTATIONS, 2 * math.ceil(tests / ALPHA))
 
 
-def _corrected(rows: Sequence[Row]) -> list[Row]:
+def _corrected(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
     """The rows with Holm's correction over all their gains."""
     p_values = [row.gain.p if row.gain else math.nan for row in rows]
     tests = sum(not math.isnan(p) for p in p_values)
@@ -193,7 +193,7 @@ def _gain(
     replicates: int,
     permutations: int,
     by_clip: bool,
-) -> Gain:
+) -> GainOfRuns:
     names = sorted({_cluster(item, by_clip) for one in base for item in one.run.part.test})
     number = {name: place for place, name in enumerate(names)}
     ours, theirs = (_mean_srcc(side, number, by_clip) for side in (members, base))
@@ -207,7 +207,7 @@ def _gain(
     runs = _paired_runs(members, base, number, by_clip)
     p = mean_permutation_p(runs, rng=np.random.default_rng(0), permutations=permutations)
     reason = "the SRCC of a run is undefined" if math.isnan(observed) else interval.reason
-    return Gain(
+    return GainOfRuns(
         value=observed,
         low=interval.low,
         high=interval.high,

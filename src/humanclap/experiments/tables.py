@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from humanclap.experiments.judge import GROUPS, STATISTICS
+from humanclap.experiments.agreement import GROUPS, STATISTICS
 from humanclap.experiments.recipe import Recipe
-from humanclap.experiments.summary import OverSeeds, Row
+from humanclap.experiments.summary import OverSeeds, SummaryRow
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 400, 60, 56, 20, 150
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -21,7 +21,7 @@ UNDEFINED = (
 )
 
 
-def markdown(recipe: Recipe, rows: Sequence[Row], notes: Sequence[str]) -> str:
+def markdown(recipe: Recipe, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:
     """One table for each model, choice of systems and number of pairs; SRCC in bold where best."""
     parts = [f"# {recipe.title}", *notes]
     if recipe.simulated:
@@ -38,7 +38,7 @@ def markdown(recipe: Recipe, rows: Sequence[Row], notes: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _shown(row: Row, rows: Sequence[Row]) -> list[OverSeeds]:
+def _shown(row: SummaryRow, rows: Sequence[SummaryRow]) -> list[OverSeeds]:
     """The figures of the groups that have any."""
     return [
         one
@@ -48,7 +48,7 @@ def _shown(row: Row, rows: Sequence[Row]) -> list[OverSeeds]:
     ]
 
 
-def _table(rows: Sequence[Row], baseline: str) -> str:
+def _table(rows: Sequence[SummaryRow], baseline: str) -> str:
     groups = [group for group in GROUPS if any(_defined(row, group) for row in rows)]
     heads = [f"{name.upper()} {group}" for group in groups for name in STATISTICS]
     chosen = ["accuracy on choices"] if any(row.accuracy for row in rows) else []
@@ -61,7 +61,7 @@ def _table(rows: Sequence[Row], baseline: str) -> str:
     return "\n".join(lines)
 
 
-def _defined(row: Row, group: str) -> bool:
+def _defined(row: SummaryRow, group: str) -> bool:
     return any(math.isfinite(one.mean) for one in row.cells[group].values())
 
 
@@ -73,12 +73,12 @@ def cell(value: OverSeeds) -> str:
     return f"{value.mean:.3f}{half}"
 
 
-def accuracy_cell(row: Row) -> str:
+def accuracy_cell(row: SummaryRow) -> str:
     """Accuracy on choices; a dash where none are judged."""
     return "–" if row.accuracy is None else cell(row.accuracy)
 
 
-def gain_in_words(row: Row) -> str:
+def gain_in_words(row: SummaryRow) -> str:
     """`+0.031 [+0.010, +0.052] better`; a dash for the baseline itself."""
     if row.gain is None:
         return "–"
@@ -101,7 +101,7 @@ CSV_COLUMNS = (
 )
 
 
-def csv_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
+def csv_rows(rows: Sequence[SummaryRow]) -> list[dict[str, object]]:
     """One row a number; columns `CSV_COLUMNS`."""
     return [
         {
@@ -122,14 +122,14 @@ def csv_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
     ]
 
 
-def _groups_of(row: Row) -> dict[str, dict[str, OverSeeds]]:
+def _groups_of(row: SummaryRow) -> dict[str, dict[str, OverSeeds]]:
     """The figures by group, those of choices among them."""
     if row.accuracy is None:
         return row.cells
     return row.cells | {"choices": {"accuracy": row.accuracy}}
 
 
-def as_json(recipe: Recipe, rows: Sequence[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(recipe: Recipe, rows: Sequence[SummaryRow], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything of the table, plain."""
     return {
         "title": recipe.title,
@@ -177,7 +177,7 @@ def as_json(recipe: Recipe, rows: Sequence[Row], facts: Mapping[str, Any]) -> di
 # -- the plot -------------------------------------------------------------------------------
 
 
-def efficiency_plot(recipe: Recipe, rows: Sequence[Row]) -> str:
+def efficiency_plot(recipe: Recipe, rows: Sequence[SummaryRow]) -> str:
     """SRCC overall against the number of ratings (log scale), one line an objective: SVG.
 
     Bars are 95 % t intervals over seeds. Rows without a number of ratings to compare are the
@@ -220,7 +220,7 @@ def efficiency_plot(recipe: Recipe, rows: Sequence[Row]) -> str:
     )
 
 
-def _ends(row: Row) -> list[float]:
+def _ends(row: SummaryRow) -> list[float]:
     value = row.cells["overall"]["srcc"]
     half = 0.0 if math.isnan(value.half_width) else value.half_width
     return [end for end in (value.mean - half, value.mean + half) if math.isfinite(end)]
@@ -249,7 +249,7 @@ def _axes(ratings: Sequence[float], ends: tuple[float, float], x_of: Any, y_of: 
     return body
 
 
-def _line(rows: Sequence[Row], colour: str, x_of: Any, y_of: Any) -> list[str]:
+def _line(rows: Sequence[SummaryRow], colour: str, x_of: Any, y_of: Any) -> list[str]:
     points = [(x_of(row.ratings), y_of(row.cells["overall"]["srcc"].mean)) for row in rows]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     body = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']

@@ -24,7 +24,7 @@ REPLICATES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class VoteEstimate:
     """A value with its 95 % interval and n; NaN where `reason` says why."""
 
     value: float
@@ -53,12 +53,12 @@ class ChoiceSummary:
     n_listeners: int
     n_decided: int
     share_equal: float
-    one_judge: Estimate
-    alpha_ordinal: Estimate
-    alpha_nominal: Estimate
-    shown_first: Estimate
+    one_judge: VoteEstimate
+    alpha_ordinal: VoteEstimate
+    alpha_nominal: VoteEstimate
+    shown_first: VoteEstimate
     p_order: float
-    repeats: Estimate
+    repeats: VoteEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _summary(
     )
 
 
-def _agreement(votes: Sequence[Votes]) -> dict[str, Estimate]:
+def _agreement(votes: Sequence[Votes]) -> dict[str, VoteEstimate]:
     first, equal, second = (
         np.array([getattr(one, name) for one in votes], dtype=np.float64)
         for name in ("n_first", "n_equal", "n_second")
@@ -159,20 +159,22 @@ def _agreement(votes: Sequence[Votes]) -> dict[str, Estimate]:
     return found
 
 
-def _estimate(statistics: Statistics, votes: Sequence[Votes], n: int, undefined: str) -> Estimate:
+def _estimate(
+    statistics: Statistics, votes: Sequence[Votes], n: int, undefined: str
+) -> VoteEstimate:
     """A statistic of the questions with its interval, drawn by clip (or text)."""
     (value,) = statistics(np.ones((1, len(votes)))).values()
     if not np.isfinite(value[0]):
-        return Estimate(value=math.nan, low=math.nan, high=math.nan, n=n, reason=undefined)
+        return VoteEstimate(value=math.nan, low=math.nan, high=math.nan, n=n, reason=undefined)
     clusters = [one.audio_a if one.between == "texts" else one.text_a for one in votes]
     rng = np.random.default_rng(0)
     (interval,) = cluster_bootstrap(statistics, clusters, rng=rng, replicates=REPLICATES).values()
-    return Estimate(
+    return VoteEstimate(
         value=float(value[0]), low=interval.low, high=interval.high, n=n, reason=interval.reason
     )
 
 
-def _order(choices: Sequence[Choice]) -> tuple[Estimate, float]:
+def _order(choices: Sequence[Choice]) -> tuple[VoteEstimate, float]:
     """Share of the answers for a side that were for what stood first, and its exact test."""
     answers = sum(side_answers(choices).values(), Counter[str]())
     found = exact_share(answers["first"], answers["first"] + answers["second"])
@@ -180,17 +182,21 @@ def _order(choices: Sequence[Choice]) -> tuple[Estimate, float]:
     if not found.n:
         known = any(one.shown_first for one in choices)
         reason = "all answers are equal" if known else "no answer says what stood first"
-    estimate = Estimate(value=found.share, low=found.low, high=found.high, n=found.n, reason=reason)
+    estimate = VoteEstimate(
+        value=found.share, low=found.low, high=found.high, n=found.n, reason=reason
+    )
     return estimate, found.p_value
 
 
-def _steadiness(choices: Sequence[Choice]) -> Estimate:
+def _steadiness(choices: Sequence[Choice]) -> VoteEstimate:
     """Share of the repeats answered as the first time, with Wilson's interval."""
     alike = repeats_alike(choices)
     if not alike:
-        return Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, reason="no repeats")
+        return VoteEstimate(value=math.nan, low=math.nan, high=math.nan, n=0, reason="no repeats")
     low, high = wilson(sum(alike), len(alike))
-    return Estimate(value=sum(alike) / len(alike), low=float(low), high=float(high), n=len(alike))
+    return VoteEstimate(
+        value=sum(alike) / len(alike), low=float(low), high=float(high), n=len(alike)
+    )
 
 
 def repeats_alike(choices: Sequence[Choice]) -> list[bool]:

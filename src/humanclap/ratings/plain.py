@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.ratings.answers import score_on_scale
+from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, Table, write_rows

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from humanclap.choices import choice_form, has_sides, not_choices
 from humanclap.errors import SettingsError, TableError
 from humanclap.ratings import plain, relate, xacle
-from humanclap.ratings.answers import check_answered_once
+from humanclap.ratings.checks import check_answered_once
 from humanclap.records import Question, Rating
 from humanclap.scale import ENOUGH_TO_DOUBT, UNSTATED, RatingScale, other_scale
 from humanclap.tables import Table, read_table

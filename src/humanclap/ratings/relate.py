@@ -6,7 +6,7 @@ import re
 from typing import get_args
 
 from humanclap.errors import TableError
-from humanclap.ratings.answers import score_on_scale
+from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Question, Rating
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, Table

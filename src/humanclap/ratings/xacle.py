@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from humanclap.errors import TableError
-from humanclap.ratings.answers import score_on_scale
+from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Rating, Target
 from humanclap.scale import RatingScale, ask_for_scale
 from humanclap.tables import Table, check_distinct, read_table

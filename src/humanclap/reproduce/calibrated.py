@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.evaluation.intervals import PredictedIntervals, predicted_intervals
+from humanclap.evaluation.agreement.rating_intervals import PredictedIntervals, predicted_intervals
 from humanclap.grouping import caption_key
 from humanclap.metrics.bootstrap import bootstrap
-from humanclap.metrics.calibration import coverage
+from humanclap.metrics.prediction_quality import coverage
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.records import Score, Target
 from humanclap.reproduce.agreement import Estimate

@@ -19,7 +19,7 @@ from humanclap.records import Rating, Target
 from humanclap.reproduce.request import QUICK_PAIRS, Request
 from humanclap.scale import RatingScale
 from humanclap.tables import write_records
-from humanclap.training.dataset import Example, check_files, example_of
+from humanclap.training.data.dataset import Example, check_files, example_of
 
 TRAIN, JUDGED = "train", "test"
 OWN_SHARES = {TRAIN: 0.7, "test": 0.3}

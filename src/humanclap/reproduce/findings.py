@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.evaluation.intervals import PredictedIntervals
-from humanclap.evaluation.trivial import trivial_tables
+from humanclap.evaluation.agreement.rating_intervals import PredictedIntervals
+from humanclap.evaluation.floors import trivial_tables
 from humanclap.experiments.grid import BEFORE, PREDICTIONS, Done
 from humanclap.experiments.submission import validation_srcc
 from humanclap.grouping import listener_overlap
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class FindingRow:
     """One model, or one predictor that hears nothing.
 
     kind: `plain`, `released`, `trained` or `floor`; srcc, gain: by the name of the view, gain over
@@ -80,7 +80,7 @@ class Findings:
 
     request: Request
     views: dict[str, int]
-    rows: list[Row]
+    rows: list[FindingRow]
     ceilings: dict[str, NoiseCeiling]
     best: str
     wins: dict[str, tuple[Estimate, float]]
@@ -96,12 +96,12 @@ class Findings:
     read: int
     kept: int
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> FindingRow:
         """The row of this name. Raises KeyError."""
         return next(row for row in self.rows if row.name == name)
 
     @property
-    def base(self) -> Row:
+    def base(self) -> FindingRow:
         """The model that training began with."""
         return self.row(self.base_name)
 
@@ -111,7 +111,7 @@ class Findings:
         return self.request.labels[self.request.base]
 
     @property
-    def main(self) -> Row:
+    def main(self) -> FindingRow:
         """The main objective's."""
         return self.row(MAIN_OBJECTIVE)
 
@@ -174,13 +174,13 @@ def _kind(name: str, request: Request) -> str:
 
 def _row(
     judged: Judged, name: str, kind: str, runs: Sequence[Floats], base: Sequence[Floats] | None
-) -> Row:
+) -> FindingRow:
     """A row; without `base`, or where it is the base itself, no gain."""
     srcc = {view.name: judged.agreement(runs, view) for view in judged.views}
     itself = base is not None and len(runs) == 1 and np.array_equal(runs[0], base[0])
     if base is None or itself:
-        return Row(name=name, kind=kind, srcc=srcc, seeds=len(runs))
-    return Row(
+        return FindingRow(name=name, kind=kind, srcc=srcc, seeds=len(runs))
+    return FindingRow(
         name=name,
         kind=kind,
         srcc=srcc,
@@ -190,13 +190,13 @@ def _row(
     )
 
 
-def _corrected(rows: Sequence[Row]) -> list[Row]:
+def _corrected(rows: Sequence[FindingRow]) -> list[FindingRow]:
     """With Holm's correction over every gain that was tested."""
     p_holm = holm([row.p for row in rows])
     return [replace(row, p_holm=p) for row, p in zip(rows, p_holm, strict=True)]
 
 
-def _overall(rows: Sequence[Row], name: str) -> float:
+def _overall(rows: Sequence[FindingRow], name: str) -> float:
     value = next(row for row in rows if row.name == name).srcc["all judged"].value
     return -math.inf if math.isnan(value) else value
 
@@ -215,7 +215,7 @@ def _in_order(one: Done, judged: Sequence[Target]) -> Floats:
     return np.array([of_pair[target.pair_id] for target in judged])
 
 
-def _floors(pairs: RatedPairs, judged: Judged, scale: RatingScale) -> list[Row]:
+def _floors(pairs: RatedPairs, judged: Judged, scale: RatingScale) -> list[FindingRow]:
     tables = trivial_tables(pairs.train, list(judged.targets), scale=scale)
     return [_row(judged, one.name, "floor", [values(one.scores)], None) for one in tables]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from humanclap.errors import LeakageError, SettingsError
+from humanclap.experiments.data import make_parts
 from humanclap.experiments.grid import Done, run_grid
-from humanclap.experiments.parts import make_parts
 from humanclap.experiments.recipe import DataRecipe, Recipe
 from humanclap.progress import Progress, silent
 from humanclap.reproduce.data import RatedPairs

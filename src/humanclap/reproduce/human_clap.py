@@ -13,11 +13,11 @@ from humanclap.records import Score
 from humanclap.reproduce.data import RatedPairs, fetch_data, read_pairs
 from humanclap.reproduce.findings import Findings, find
 from humanclap.reproduce.grids import run_all
-from humanclap.reproduce.ledger import Ledger
 from humanclap.reproduce.models import scores_of
 from humanclap.reproduce.plan import Plan
 from humanclap.reproduce.report import write_report
 from humanclap.reproduce.request import Request
+from humanclap.reproduce.stages import StageLog
 
 CHECKPOINT = "checkpoint"
 
@@ -47,7 +47,7 @@ def reproduce_human_clap(
     loses at most an epoch of one run. Raises InputError and its kinds.
     """
     output = Path(output)
-    with Ledger(output, request.as_dict(), resume=resume) as ledger:
+    with StageLog(output, request.as_dict(), resume=resume) as ledger:
         if plan is not None:
             plan.refuse()
             ledger.note_times(plan.times)
@@ -72,7 +72,7 @@ def _data_folder(output: Path) -> Path:
 
 
 def _published(
-    request: Request, pairs: RatedPairs, folder: Path, ledger: Ledger, progress: Progress
+    request: Request, pairs: RatedPairs, folder: Path, ledger: StageLog, progress: Progress
 ) -> dict[str, list[Score]]:
     names = dict.fromkeys((*request.plain, request.base, *request.released))
     found = {}

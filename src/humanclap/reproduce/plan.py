@@ -17,9 +17,9 @@ from humanclap.errors import CheckpointError, InputError, MissingExtraError
 from humanclap.fetch.relate import ARCHIVE, ARCHIVE_BYTES, FOLDER
 from humanclap.reproduce.data import checked, own_pairs
 from humanclap.reproduce.grids import VALIDATION_FRACTION, recipe_of, runs_planned
-from humanclap.reproduce.ledger import known_times
 from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_EPOCHS, QUICK_PAIRS, Request
-from humanclap.training.timing import StepTimes, time_steps
+from humanclap.reproduce.stages import known_times
+from humanclap.training.loop.timing import StepTimes, time_steps
 
 SCORES_MB = 3.4
 RELATE_TRAIN, RELATE_JUDGED, RELATE_SYSTEMS = 2862, 2598, 5

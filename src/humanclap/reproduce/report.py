@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from humanclap.evaluation import html
-from humanclap.evaluation.charts import Bar, chart
-from humanclap.evaluation.result import plain
+from humanclap.evaluation.markup import html
+from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.formats import atomic_writer
+from humanclap.json_values import plain
 from humanclap.made import Made
 from humanclap.reproduce import words
 from humanclap.reproduce.findings import Findings
-from humanclap.reproduce.ledger import StageTime
+from humanclap.reproduce.stages import StageTime
 from humanclap.typeset import PaperTable, markdown_cell, markdown_table, typeset
 
 TITLE = "Human-CLAP, reproduced"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from humanclap.reproduce.agreement import Estimate
-from humanclap.reproduce.findings import Findings, Row
+from humanclap.reproduce.findings import FindingRow, Findings
 from humanclap.reproduce.request import MAIN_OBJECTIVE
 from humanclap.reproduce.verdict import (
     HUMAN_CLAP_SRCC,
@@ -110,7 +110,7 @@ def _gain_in(found: Findings, view: str, n: int) -> str:
     return f"{where}: {verdict.word}. {verdict.sentence}{both.get(view, '')}"
 
 
-def _seeds(row: Row) -> str:
+def _seeds(row: FindingRow) -> str:
     return "1 seed" if row.seeds == 1 else f"{row.seeds} seeds"
 
 
@@ -257,7 +257,7 @@ def table(found: Findings) -> tuple[list[str], list[list[str]]]:
     return heads, [*rows, ["noise ceiling", "ceiling", *limit, "–", "–"]]
 
 
-def _shown(row: Row, views: Sequence[str]) -> list[str]:
+def _shown(row: FindingRow, views: Sequence[str]) -> list[str]:
     return [figure(row.srcc[view]) for view in views]
 
 

@@ -28,14 +28,14 @@ from humanclap.made import Made
 from humanclap.progress import Progress, silent
 from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Pair, Score
-from humanclap.reproduce.ledger import Ledger, check_folder
 from humanclap.reproduce.plan import refuse_small_disk
 from humanclap.reproduce.request import Request
+from humanclap.reproduce.stages import StageLog, check_folder
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.tables import read_scores, read_table
-from humanclap.training.dataset import Example, example_of
+from humanclap.training.data.dataset import Example, example_of
 from humanclap.training.settings import build_settings
 
 TABLES, CLIPS = "meta_data", "wav"
@@ -177,7 +177,7 @@ def reproduce_xacle(
     data = read_archive(folder)
     check_folder(output, xacle_request(request, folder), resume=resume)
     refuse_small_disk(output, len(recipe.objectives) * len(recipe.seeds))
-    with Ledger(output, xacle_request(request, folder), resume=resume) as ledger:
+    with StageLog(output, xacle_request(request, folder), resume=resume) as ledger:
         with ledger.stage("train", progress) as told:
             experiment = run_recipe(
                 recipe,

@@ -20,7 +20,7 @@ from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.device import resolve_device
 from humanclap.clap.embedding import Encode, embed_clips, embed_texts
 from humanclap.clap.engines import audio_encoder, engine_version
-from humanclap.clap.identities import Identities
+from humanclap.clap.known_pairs import Identities
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError, SettingsError, listed
 from humanclap.scoring.heard import LAYOUT, Ears, Shelf, embed_texts_once

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from humanclap.audio.clip_codes import Codes, Hearing
 from humanclap.audio.decode import SoundBytes
-from humanclap.audio.identity import Codes, Hearing
 from humanclap.audio.load import Decoded, Source, Waveform
 from humanclap.clap.cache import EmbeddingCache
 from humanclap.clap.cache_keys import KnownBytes, KnownFile, known_bytes, known_file, text_key
-from humanclap.clap.identities import ClipRoles, Identities
+from humanclap.clap.known_pairs import ClipRoles, Identities
 from humanclap.errors import AudioError
 
 LAYOUT = 1

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.audio.identity import Hearing
+from humanclap.audio.clip_codes import Hearing
 from humanclap.audio.load import Source, name_of
 from humanclap.audio.names import shown
 from humanclap.audio.window import Window, windows
 from humanclap.clap.embedding import embed_windows
-from humanclap.clap.identities import ClipRoles
+from humanclap.clap.known_pairs import ClipRoles
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.records import UNKNOWN_MET, Score
@@ -26,7 +26,7 @@ TEXTS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decoded:
+class CutClip:
     """A clip as the model takes it: all of its windows, or the error that kept it from them.
 
     notes: what is to be said of it; roles: what the model met of it, None where nothing is known;
@@ -59,7 +59,7 @@ class StagedCLAP(HumanCLAP):
 
     _kept: OrderedDict[bytes, _Read] | None = None
 
-    def decode(self, source: Source, *, told: Callable[[float], None] | None = None) -> Decoded:
+    def decode(self, source: Source, *, told: Callable[[float], None] | None = None) -> CutClip:
         """Read a clip to its end and cut it into windows; a clip that cannot be used has an error.
 
         told: gets the seconds of each block as it is read; what it raises ends the reading, and an
@@ -89,8 +89,8 @@ class StagedCLAP(HumanCLAP):
             )
             found = tuple(cut)
         except AudioError as error:
-            return Decoded(name=name, error=error, seconds=samples / rate)
-        return Decoded(
+            return CutClip(name=name, error=error, seconds=samples / rate)
+        return CutClip(
             name=name,
             windows=found,
             seconds=samples / rate,
@@ -99,7 +99,7 @@ class StagedCLAP(HumanCLAP):
         )
 
     def score_decoded(
-        self, clips: Sequence[Decoded], texts: Sequence[Sequence[str]]
+        self, clips: Sequence[CutClip], texts: Sequence[Sequence[str]]
     ) -> list[list[Score]]:
         """Score each clip with each of the texts at its place: as many rows, in their order.
 
@@ -123,7 +123,7 @@ class StagedCLAP(HumanCLAP):
 
     def _rows_of(
         self,
-        clip: Decoded,
+        clip: CutClip,
         texts: Sequence[str],
         read: dict[str, _Read],
         embedding: NDArray[np.float32] | None,

@@ -53,7 +53,7 @@ def summarise(
 ) -> list[SystemSummary]:
     """One summary a system, in order of appearance; one in all where no row names a system.
 
-    The mean counts each prompt once, as `evaluation.leaderboard` does. The interval is a
+    The mean counts each prompt once, as `evaluation.leaderboard.rank` does. The interval is a
     bootstrap over prompts, widened for few of them (`metrics.bootstrap.expanded_tail`). map_error:
     the shared part of the rating's error at a score (`Calibration.map_error`); None: all of it is
     taken as shared.

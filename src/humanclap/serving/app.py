@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from humanclap.errors import InputError
 from humanclap.scoring.staged import StagedCLAP
 from humanclap.serving import guard
-from humanclap.serving.batching import Answer, Batcher, BusyError, Job, TooLongError
+from humanclap.serving.batching import Batcher, BatchReply, BusyError, Job, TooLongError
 from humanclap.serving.bodies import JSON, MULTIPART, PackedRequest, ScoreRequest, job_of
-from humanclap.serving.metrics import Metrics
+from humanclap.serving.counters import Metrics
 from humanclap.serving.packed import MEDIA_TYPE
 from humanclap.serving.receiving import GoneError, Held, RefusedError, received
 from humanclap.serving.replies import ModelReply, Refused, ScoreReply, model_reply, score_reply
@@ -124,7 +124,7 @@ class Service:
             self._held.add(-held)
         return self._reply(answers)
 
-    async def _answered(self, request: Request, job: Job, end: float) -> list[Answer]:
+    async def _answered(self, request: Request, job: Job, end: float) -> list[BatchReply]:
         """The answers of a job; it is given up where its client goes away, or time is up."""
         loop = asyncio.get_running_loop()
         done = asyncio.wrap_future(job.done)
@@ -146,7 +146,7 @@ class Service:
                 self._batcher.give_up(job)
                 done.cancel()
 
-    def _reply(self, answers: list[Answer]) -> Response:
+    def _reply(self, answers: list[BatchReply]) -> Response:
         for answer in answers:
             if answer.fault is None:
                 self._metrics.pairs.inc()

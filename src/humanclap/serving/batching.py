@@ -19,8 +19,8 @@ from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import Waveform
 from humanclap.errors import AudioError, InputError
 from humanclap.records import Score
-from humanclap.scoring.staged import Decoded, StagedCLAP
-from humanclap.serving.metrics import Metrics
+from humanclap.scoring.staged import CutClip, StagedCLAP
+from humanclap.serving.counters import Metrics
 from humanclap.serving.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class TooLongError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BatchReply:
     """A pair that was scored; fault: what of it cannot be used, `audio` or `text`."""
 
     score: Score
@@ -66,11 +66,11 @@ class Job:
 
     clips: Sequence[Clip]
     texts: Sequence[Sequence[str]]
-    done: Future[list[list[Answer]]] = field(default_factory=Future)
+    done: Future[list[list[BatchReply]]] = field(default_factory=Future)
     gone: bool = False
     begun: int = 0
     seconds: float = 0.0
-    answers: list[list[Answer]] = field(default_factory=list)
+    answers: list[list[BatchReply]] = field(default_factory=list)
     left: int = 0
 
 
@@ -80,7 +80,7 @@ class _Item:
 
     job: Job
     place: int
-    decoded: Decoded
+    decoded: CutClip
 
 
 class Batcher:
@@ -194,7 +194,7 @@ class Batcher:
             self._ready_windows += len(item.decoded.windows)
             self._changed.notify_all()
 
-    def _decoded(self, job: Job, clip: Clip) -> Decoded:
+    def _decoded(self, job: Job, clip: Clip) -> CutClip:
         """The clip's windows, or why there are none; whatever a file does to its decoder."""
         clip_s = 0.0
 
@@ -216,11 +216,11 @@ class Batcher:
             _check_rate(clip)
             return self._scorer.decode(clip, told=hear)
         except AudioError as error:
-            return Decoded(name=clip.name, error=error)
+            return CutClip(name=clip.name, error=error)
         except Exception as error:  # a decoder that fails in a new way is the clip's fault too
             log.exception("a clip cannot be decoded")
             told = AudioError(clip.name, f"cannot be decoded ({type(error).__name__})")
-            return Decoded(name=clip.name, error=told)
+            return CutClip(name=clip.name, error=told)
 
     def _refuse_long(self, job: Job) -> None:
         with self._changed:
@@ -237,7 +237,7 @@ class Batcher:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
-            answers: list[list[Answer] | Exception]
+            answers: list[list[BatchReply] | Exception]
             try:
                 answers = [*self._scored(batch)]
             except Exception:
@@ -247,7 +247,7 @@ class Batcher:
             for item, of_clip in zip(batch, answers, strict=True):
                 self._finish(item, of_clip)
 
-    def _alone(self, item: _Item) -> list[Answer] | Exception:
+    def _alone(self, item: _Item) -> list[BatchReply] | Exception:
         """Of a clip whose batch failed: its answers, or its own error."""
         try:
             return self._scored([item])[0]
@@ -305,16 +305,16 @@ class Batcher:
         self._ready_windows -= _windows(taken)
         return taken
 
-    def _scored(self, asked: Sequence[_Item]) -> list[list[Answer]]:
+    def _scored(self, asked: Sequence[_Item]) -> list[list[BatchReply]]:
         clips = [item.decoded for item in asked]
         texts = [item.job.texts[item.place] for item in asked]
         found = []
         for clip, rows in zip(clips, self._scorer.score_decoded(clips, texts), strict=True):
             self._metrics.audio_s.inc(clip.seconds)
-            found.append([Answer(row, _fault(row, clip)) for row in rows])
+            found.append([BatchReply(row, _fault(row, clip)) for row in rows])
         return found
 
-    def _finish(self, item: _Item, found: list[Answer] | Exception) -> None:
+    def _finish(self, item: _Item, found: list[BatchReply] | Exception) -> None:
         job = item.job
         with self._changed:
             job.left -= 1
@@ -356,7 +356,7 @@ def _check_rate(clip: Clip) -> None:
         )
 
 
-def _fault(row: Score, clip: Decoded) -> str | None:
+def _fault(row: Score, clip: CutClip) -> str | None:
     if row.error is None:
         return None
     return "audio" if clip.error is not None and row.error == clip.error.reason else "text"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from humanclap.serving.metrics import Metrics
+from humanclap.serving.counters import Metrics
 from humanclap.serving.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]

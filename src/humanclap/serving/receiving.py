@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Request
 
 from humanclap.serving.bodies import FORMS
-from humanclap.serving.metrics import Metrics
+from humanclap.serving.counters import Metrics
 from humanclap.serving.settings import ServiceSettings
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.serving.batching import Answer
+from humanclap.serving.batching import BatchReply
 from humanclap.serving.bodies import FORMS
 from humanclap.serving.packed import FIELDS
 from humanclap.serving.settings import ServiceSettings
@@ -65,13 +65,13 @@ class ModelReply(BaseModel):
 _LIMITS = ("pairs", "audio_s", "clip_s", "text_characters", "timeout_s")
 
 
-def pair_reply(answer: Answer) -> dict[str, Any]:
+def pair_reply(answer: BatchReply) -> dict[str, Any]:
     """A `PairReply`, ready for JSON."""
     fields = {name: _plain(getattr(answer.score, name)) for name in FIELDS}
     return {**fields, "fault": answer.fault}
 
 
-def score_reply(signature: str, answers: Sequence[Answer]) -> tuple[int, dict[str, Any]]:
+def score_reply(signature: str, answers: Sequence[BatchReply]) -> tuple[int, dict[str, Any]]:
     """Status and `ScoreReply`: 422 where no pair has a score."""
     reply: dict[str, Any] = {"signature": signature, "pairs": [pair_reply(a) for a in answers]}
     first = answers[0].score

@@ -21,27 +21,27 @@ from humanclap.errors import SettingsError
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
 from humanclap.scale import RatingScale
-from humanclap.training.agreement import check_alike, open_together
-from humanclap.training.card import model_card
-from humanclap.training.choices import ChoiceExample, sides_of
-from humanclap.training.dataset import Heard
-from humanclap.training.features import FeatureCache, FeatureFiles, FeatureStore
-from humanclap.training.inputs import Tables, read_splits
-from humanclap.training.loop import Outcome, chosen_by_accuracy, train
-from humanclap.training.met import MetBefore, identities_after, met_before
-from humanclap.training.processes import processes
-from humanclap.training.reporters import reporters
-from humanclap.training.settings import TrainingSettings
-from humanclap.training.splits import Splits
-from humanclap.training.state import RunFolder
-from humanclap.training.towers import audio_tower, text_tower
-from humanclap.training.validation import (
+from humanclap.training.data.choices import ChoiceExample, sides_of
+from humanclap.training.data.dataset import HeardClip
+from humanclap.training.data.inputs import Tables, read_splits
+from humanclap.training.data.met import MetBefore, identities_after, met_before
+from humanclap.training.data.splits import Splits
+from humanclap.training.distributed.processes import processes
+from humanclap.training.loop.loop import TrainingOutcome, chosen_by_accuracy, train
+from humanclap.training.loop.same_inputs import check_alike, open_together
+from humanclap.training.loop.state import RunFolder
+from humanclap.training.loop.validation import (
     ACCURACY,
     FIGURES,
     cosines_shared,
     fit_calibration,
     validation_intervals,
 )
+from humanclap.training.model.features import FeatureCache, FeatureFiles, FeatureStore
+from humanclap.training.model.towers import audio_tower, text_tower
+from humanclap.training.outputs.card import model_card
+from humanclap.training.outputs.reporters import reporters
+from humanclap.training.settings import TrainingSettings
 from humanclap.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class TrainedModel:
 
     checkpoint: Path
     splits: Splits
-    outcome: Outcome
+    outcome: TrainingOutcome
     calibration: Calibration | None
     met_before: MetBefore
 
@@ -242,7 +242,7 @@ def check_licence(licence: str | None) -> None:
         )
 
 
-def warn_of_texts(backbone: Backbone, examples: Sequence[Heard]) -> None:
+def warn_of_texts(backbone: Backbone, examples: Sequence[HeardClip]) -> None:
     """Log what the model cannot read, or not whole, of the texts it is to learn from."""
     texts = sorted({item.text for item in examples})
     accounts = dict(zip(texts, backbone.text_accounts(texts), strict=True))
@@ -286,7 +286,7 @@ def calibrate(
 def training_record(
     splits: Splits,
     settings: TrainingSettings,
-    outcome: Outcome,
+    outcome: TrainingOutcome,
     base: Mapping[str, str],
     note: str,
 ) -> dict[str, Any]:
@@ -342,7 +342,7 @@ def _chosen(choices: Sequence[ChoiceExample]) -> dict[str, int]:
     }
 
 
-def _counts(examples: Sequence[Heard]) -> dict[str, int]:
+def _counts(examples: Sequence[HeardClip]) -> dict[str, int]:
     return {
         "pairs": len(examples),
         "clips": len({item.path for item in examples}),

@@ -12,8 +12,8 @@ from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
-from humanclap.training.losses import Normalise
-from humanclap.training.objective import CHOICE, parse_objective
+from humanclap.training.objective.losses import Normalise
+from humanclap.training.objective.objective import CHOICE, parse_objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

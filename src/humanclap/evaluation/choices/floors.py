@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from humanclap.evaluation.trivial import WordFeatures, ridge
+from humanclap.evaluation.floors import WordFeatures, ridge
 from humanclap.grouping import connected_groups
 from humanclap.records import Votes
 

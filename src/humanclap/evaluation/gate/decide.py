@@ -17,9 +17,16 @@ from numpy.typing import NDArray
 
 from humanclap.errors import SettingsError, SignatureMismatchError
 from humanclap.evaluation.exposure import exposure
-from humanclap.evaluation.gate.found import Check, FailedClip, Gate, Kind, PromptChange, Verdict
-from humanclap.evaluation.gate.pairing import Paired, paired_systems
+from humanclap.evaluation.gate.pairing import PairedPrompts, paired_systems
 from humanclap.evaluation.gate.questions import Question, question
+from humanclap.evaluation.gate.result import (
+    Check,
+    ClipWithoutScore,
+    Gate,
+    Kind,
+    PromptChange,
+    Verdict,
+)
 from humanclap.evaluation.gate.settings import GateSettings
 from humanclap.evaluation.gate.table import GateRow, GateTable
 from humanclap.evaluation.noted import noted
@@ -127,7 +134,7 @@ def _whole(checks: Sequence[Check], too_many_failed: bool) -> Verdict:
 
 
 def _check(
-    question: Question, kind: Kind, pair: Paired, settings: GateSettings, checks: int
+    question: Question, kind: Kind, pair: PairedPrompts, settings: GateSettings, checks: int
 ) -> Check:
     fail_confidence = 1 - (1 - settings.confidence) / checks
     lower, upper = question.bounds(settings, fail_confidence)
@@ -182,9 +189,9 @@ def _decide(
     return "undecided", None if bounded else "all but one or two have the same value"
 
 
-def _failed(table: GateTable, systems: Sequence[str | None]) -> list[FailedClip]:
+def _failed(table: GateTable, systems: Sequence[str | None]) -> list[ClipWithoutScore]:
     return [
-        FailedClip(
+        ClipWithoutScore(
             where=f"{table.where}:{row.line}",
             audio=row.score.audio,
             text=row.score.text,
@@ -195,7 +202,7 @@ def _failed(table: GateTable, systems: Sequence[str | None]) -> list[FailedClip]
     ]
 
 
-def _worst(found: Sequence[Paired], settings: GateSettings) -> tuple[PromptChange, ...]:
+def _worst(found: Sequence[PairedPrompts], settings: GateSettings) -> tuple[PromptChange, ...]:
     """The prompts that lost the most, or that are the worst where there is no baseline."""
     sign = -1.0 if settings.lower_is_better else 1.0
     changes = [
@@ -217,7 +224,10 @@ def _worst(found: Sequence[Paired], settings: GateSettings) -> tuple[PromptChang
 
 
 def _signature(
-    new: GateTable, baseline: GateTable | None, found: Sequence[Paired], settings: GateSettings
+    new: GateTable,
+    baseline: GateTable | None,
+    found: Sequence[PairedPrompts],
+    settings: GateSettings,
 ) -> tuple[str | None, bool]:
     """The scores' common signature, and whether some rows have none where others have one."""
     rows = [row.score for pair in found for row in (*pair.rows, *pair.baseline_rows)]

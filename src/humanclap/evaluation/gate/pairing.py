@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class PairedPrompts:
     """A system on its prompts, and the baseline's on the same ones where there is one.
 
     prompts: their keys, sorted; texts: as the new table writes them; new, baseline: mean value of
@@ -41,7 +41,7 @@ class Paired:
 
 def paired_systems(
     new: GateTable, baseline: GateTable | None, settings: GateSettings
-) -> list[Paired]:
+) -> list[PairedPrompts]:
     """Every system of the new table that is judged, with its prompts.
 
     Raises InputError for systems that one side lacks or that could be meant in two ways, and for
@@ -106,7 +106,7 @@ def _paired(
     baseline: GateTable | None,
     other: str | None,
     settings: GateSettings,
-) -> Paired:
+) -> PairedPrompts:
     mine = _by_prompt(new, system)
     theirs = mine if baseline is None else _by_prompt(baseline, other)
     apart = sorted(mine.keys() ^ theirs.keys())
@@ -116,7 +116,7 @@ def _paired(
     prompts = [key for key in shared if _values(mine[key]) and _values(theirs[key])]
     unscored = [key for key in shared if key not in set(prompts)]
     text = {key: rows[0].score.text for key, rows in {**theirs, **mine}.items()}
-    return Paired(
+    return PairedPrompts(
         system=system,
         baseline_system=other,
         prompts=tuple(prompts),

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from humanclap.evaluation.gate.found import Kind
-from humanclap.evaluation.gate.pairing import Paired
+from humanclap.evaluation.gate.pairing import PairedPrompts
+from humanclap.evaluation.gate.result import Kind
 from humanclap.evaluation.gate.settings import GateSettings
 from humanclap.evaluation.gate.table import GateTable
 from humanclap.grouping import caption_key
@@ -82,7 +82,7 @@ class Question:
 
 def question(
     kind: Kind,
-    pair: Paired,
+    pair: PairedPrompts,
     settings: GateSettings,
     new: GateTable,
     map_error: MapError | None,
@@ -97,7 +97,9 @@ def question(
     return Question(values=sign * (pair.new - pair.baseline), limit=0.0 - margin, sign=sign)
 
 
-def _of_ratings(pair: Paired, limit: float, new: GateTable, map_error: MapError | None) -> Question:
+def _of_ratings(
+    pair: PairedPrompts, limit: float, new: GateTable, map_error: MapError | None
+) -> Question:
     for row in pair.rows:
         if not (math.isfinite(row.score.rating) and math.isfinite(row.score.rating_error)):
             raise new.error(

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from humanclap.errors import listed
-from humanclap.evaluation.gate.found import Check, Gate, PromptChange, Verdict
+from humanclap.evaluation.gate.result import Check, Gate, PromptChange, Verdict
 from humanclap.evaluation.noted import noted_in_words
-from humanclap.evaluation.words import counted
+from humanclap.evaluation.report.agreement_words import counted
 from humanclap.typeset import markdown_cell, markdown_table
 
 FEW_PROMPTS = 50

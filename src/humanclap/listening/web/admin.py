@@ -18,18 +18,18 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from humanclap.errors import InputError
-from humanclap.listening import steering
-from humanclap.listening.failed_clips import forget_mended
-from humanclap.listening.limits import SharedLimit
-from humanclap.listening.sessions import expire_idle
-from humanclap.listening.steering import last_event
-from humanclap.listening.web.charts import SHARES, interval_chart
+from humanclap.listening.study import admin_actions as steering
+from humanclap.listening.study.admin_actions import last_event
+from humanclap.listening.study.failed_clips import forget_mended
+from humanclap.listening.study.rate_limits import SharedLimit
+from humanclap.listening.study.sessions import expire_idle
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import client_of
+from humanclap.listening.web.interval_chart import SHARES, interval_chart
 from humanclap.listening.web.routes import DeedRoute
 
 if TYPE_CHECKING:
-    from humanclap.listening.monitor import Overview
+    from humanclap.listening.results.monitor import StudyOverview
 
 ADMIN_COOKIE = "humanclap_admin"
 LOGIN_HOURS = 12
@@ -46,7 +46,7 @@ class _Seen:
     deed: str
     at: str
     fresh_until: float
-    view: Overview
+    view: StudyOverview
 
 
 class AdminPages:
@@ -153,7 +153,9 @@ class AdminPages:
             self._lock.release()
 
     def _computed(self, *, simulated: bool, deed: str) -> _Seen:
-        from humanclap.listening.monitor import overview  # brings scipy: a second of start-up
+        from humanclap.listening.results.monitor import (
+            overview,  # brings scipy: a second of start-up
+        )
 
         start, at = time.monotonic(), time.strftime("%H:%M:%S UTC", time.gmtime())
         seen = self._seen.get(simulated)
@@ -170,7 +172,7 @@ class AdminPages:
 
     def export(self, request: Request) -> Response:
         """Every file of the export in one archive."""
-        from humanclap.listening.export import export_study
+        from humanclap.listening.results.export import export_study
 
         self._check_admin(request)
         simulated = request.query_params.get("simulated") == "1"

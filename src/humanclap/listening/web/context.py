@@ -12,12 +12,12 @@ from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from humanclap.listening.clips import ClipCache
-from humanclap.listening.sessions import Session, find_session
-from humanclap.listening.study import Study
+from humanclap.listening.design.clips import ClipCache
+from humanclap.listening.study.sessions import Session, find_session
+from humanclap.listening.study.study import Study
 from humanclap.listening.web.settings import ServeSettings
 
-HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
 SESSION_COOKIE = "humanclap_session"
 FORM_COOKIE = "humanclap_form"
 COOKIE_DAYS = 60

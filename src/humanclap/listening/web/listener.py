@@ -14,15 +14,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening import headphones
-from humanclap.listening.answers import last_answer
-from humanclap.listening.comparisons import EQUAL, A, B
-from humanclap.listening.database import row, rows
-from humanclap.listening.design import StudyDesign
-from humanclap.listening.failed_clips import forget_mended
-from humanclap.listening.limits import SharedLimit
-from humanclap.listening.session_length import SessionLength, session_length
-from humanclap.listening.sessions import (
+from humanclap.listening.design import headphones
+from humanclap.listening.design.comparisons import EQUAL, A, B
+from humanclap.listening.design.design import StudyDesign
+from humanclap.listening.study.answers import last_answer
+from humanclap.listening.study.database import row, rows
+from humanclap.listening.study.failed_clips import forget_mended
+from humanclap.listening.study.rate_limits import SharedLimit
+from humanclap.listening.study.session_length import SessionLength, session_length
+from humanclap.listening.study.sessions import (
     MAX_HEADPHONE_TRIES,
     Recruit,
     Session,

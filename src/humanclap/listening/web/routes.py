@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 
-from humanclap.listening.postgres import failure_of, reason
+from humanclap.listening.study.postgres import failure_of, reason
 
 _WAITS_S = (0.05, 0.2, 0.5, 1.0)
 """Seconds before each further try; others take their turn meanwhile."""

@@ -1,0 +1,263 @@
+"""One self-contained HTML page: opens offline, follows light and dark, prints, sorts, plays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from scipy import stats
+
+from humanclap.evaluation.agreement.result import (
+    HEADINGS,
+    STATISTICS,
+    Comparison,
+    Difference,
+    Evaluation,
+    Group,
+    JudgedPair,
+)
+from humanclap.evaluation.markup import diagrams, html, plots
+from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.players import Card, Players
+from humanclap.evaluation.report import agreement_words as words
+from humanclap.evaluation.report import sentences as told
+from humanclap.evaluation.report.choices_page import html_sections
+from humanclap.evaluation.report.comparability import judgement_signature
+from humanclap.evaluation.report.overview import overview
+from humanclap.made import Made, made_now
+
+PLAYED = 4
+"""Cards of each kind and metric: best, worst, most disagreeing."""
+
+
+def html_report(
+    comparison: Comparison,
+    *,
+    audio_root: str | Path | None = None,
+    link_from: str | Path | None = None,
+    made: Made | None = None,
+) -> str:
+    """The comparison as one HTML document without outside references.
+
+    Notes stand above everything, then one summary and one picture; all text from the input is
+    escaped. audio_root: where the clips are, for players and spectrograms inside the page;
+    link_from: the page's folder, to link the clips instead of holding them; made: command, date and
+    versions it names, None: those of now (`made.made_now`).
+    """
+    players = Players(
+        None if audio_root is None else Path(audio_root),
+        None if link_from is None else Path(link_from),
+    )
+    made = made or made_now()
+    shown = comparison.metrics or comparison.evaluations
+    title = words.title(comparison)
+    body = html.opening(
+        title,
+        about=f"{words.about(comparison)} · {made.date}",
+        notes=comparison.notes,
+        headline=words.headline(comparison),
+        picture=_picture(comparison),
+        warnings=told.warnings(comparison),
+    )
+    body += ["<h2>Findings</h2>", html.bullets("findings", told.summary(comparison))]
+    body.append(_overview(comparison))
+    if comparison.differences:
+        body.append(_against(comparison, comparison.differences, shown[0].name))
+    if comparison.against_trivial:
+        name = "the best trivial predictor"
+        body.append(_against(comparison, comparison.against_trivial, name))
+    if comparison.choices is not None:
+        body += html_sections(comparison.choices, drawn=True)
+    body += [_section(evaluation, comparison, players) for evaluation in shown]
+    body += [_method(comparison), html.how_made(made, words.models(comparison))]
+    return html.document(title, body, linked_audio=players.linked)
+
+
+def _picture(comparison: Comparison) -> str:
+    """One metric: its pairs; several, ceiling or floor: where each of them stands."""
+    if _alone(comparison):
+        return _scatter(comparison.evaluations[0])
+    rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]
+    caption = "SRCC over all pairs with its interval." + _limit_key(comparison)
+    return html.figure(_forest(rows, comparison), caption)
+
+
+def _alone(comparison: Comparison) -> bool:
+    return len(comparison.evaluations) == 1 and not comparison.ceilings
+
+
+def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
+    """SRCC of each labelled group with its interval and the ceiling of its place."""
+    limits = _limits(comparison)
+    bars = [
+        Bar(
+            label=label,
+            value=group.statistics["srcc"].value,
+            low=group.statistics["srcc"].low,
+            high=group.statistics["srcc"].high,
+            limit=limits.get(group.label, math.nan),
+        )
+        for label, group in rows
+    ]
+    return chart(bars, zero=True)
+
+
+def _overview(comparison: Comparison) -> str:
+    found = overview(comparison)
+    return "<h2>Ceiling, metrics, floor</h2>" + html.table(
+        found.columns, [row.cells for row in found.rows], kinds=[row.kind for row in found.rows]
+    )
+
+
+def _limits(comparison: Comparison) -> Mapping[str, float]:
+    return {label: ceiling.srcc.value for label, ceiling in comparison.ceilings.items()}
+
+
+def _limit_key(comparison: Comparison) -> str:
+    return (
+        ' <span class="named"><span class="key ceiling"></span>noise ceiling</span>'
+        if comparison.ceilings
+        else ""
+    )
+
+
+def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
+    parts = [
+        f"<h2>Against {html.broken(baseline)}</h2>"
+        "<p>Differences on the same pairs; of correlations a "
+        "positive difference is better, of errors a negative one.</p>"
+    ]
+    for difference in differences:
+        rows = [(group.label, group) for group in (*difference.groups, *difference.levels)]
+        title = f"{difference.name} − {difference.baseline}"
+        parts += [f"<h3>{html.broken(title)}</h3>", _table(rows, signed=True)]
+        test = comparison.test(difference.name, difference.baseline)
+        if test is not None:
+            told = f"Permutation test of SRCC over all pairs: {words.p_value(test)}"
+            parts.append(html.bullets("facts", [told]))
+    return "".join(parts)
+
+
+def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
+    groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
+    rows = [(group.label, group) for group in groups]
+    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", _table(rows)]
+    if len(rows) > 1:
+        caption = "SRCC of each group with its interval." + _limit_key(comparison)
+        parts.append(html.figure(_forest(rows, comparison), caption))
+    squares = _ranks(evaluation) + _reliability(evaluation)
+    if not _alone(comparison):
+        parts.append(_scatter(evaluation))
+    parts.append(f'<div class="two">{squares}</div>')
+    parts.append(_listen(evaluation, players))
+    facts = [
+        words.scale_map_line(evaluation),
+        words.calibration_line(evaluation),
+        words.intervals_line(evaluation),
+        words.met_line(evaluation),
+        f"Pairwise accuracy calls scores tied that differ by at most "
+        f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
+        f"Signature: {words.signature_line(evaluation)}",
+        f"Rows: {words.rows_line(evaluation)}",
+    ]
+    return "".join([*parts, html.bullets("facts", [fact for fact in facts if fact])])
+
+
+def _scatter(evaluation: Evaluation) -> str:
+    keys = "".join(
+        f'<span class="named"><span class="key {kind}"></span>{name} ({count:,})</span> '
+        for kind, name, count in plots.legend(evaluation)
+    )
+    shown = min(len(evaluation.per_pair), plots.MAX_POINTS)
+    fewer = f" {shown:,} drawn at random." if shown < len(evaluation.per_pair) else ""
+    caption = f"One mark a pair: what the metric says against what people say.{fewer}{keys}"
+    return html.figure(plots.scatter(evaluation), caption)
+
+
+def _ranks(evaluation: Evaluation) -> str:
+    caption = "The same pairs by rank, as SRCC sees them; on the line both agree."
+    return html.figure(diagrams.rank_plot(evaluation), caption)
+
+
+def _reliability(evaluation: Evaluation) -> str:
+    plot = diagrams.reliability_plot(evaluation)
+    if not plot:
+        return ""
+    caption = (
+        f"Reliability after the scale map '{escape(evaluation.scale_map)}': mean human rating of "
+        "pairs of like prediction, with its 95 % interval; on the line predictions mean what they "
+        "say."
+    )
+    return html.figure(plot, caption)
+
+
+def _listen(evaluation: Evaluation, players: Players) -> str:
+    if players.root is None:
+        return ""
+    pairs = evaluation.per_pair
+    of_score = stats.rankdata([pair.score for pair in pairs])
+    of_human = stats.rankdata([pair.human for pair in pairs])
+    by_score = sorted(range(len(pairs)), key=lambda i: of_score[i])
+    apart = sorted(range(len(pairs)), key=lambda i: -abs(of_score[i] - of_human[i]))
+    kinds = (
+        ("Highest scores", by_score[::-1]),
+        ("Lowest scores", by_score),
+        ("Where metric and people disagree most", apart),
+    )
+    return "".join(
+        f"<h3>{title}</h3>" + players.cards([_card(pairs[i]) for i in order[:PLAYED]])
+        for title, order in kinds
+    )
+
+
+def _card(pair: JudgedPair) -> Card:
+    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({words.counted(pair.n, 'rating')})"
+    predicted = "" if math.isnan(pair.predicted) else f"predicted rating {pair.predicted:.2f}"
+    lines = [said, predicted, pair.system or ""]
+    return Card(pair.audio, pair.text, tuple(line for line in lines if line))
+
+
+def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
+    sign = "Δ\u00a0" if signed else ""
+    heads = ["group", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
+    lines = []
+    for label, group in rows:
+        cells = [f'<td class="t first">{html.broken(label)}</td>']
+        cells.append(f"<td>{group.n:,}</td><td>{group.captions:,}</td>")
+        cells += [_statistic(group, name, signed) for name in STATISTICS]
+        overall = ' class="overall"' if group.level == "overall" else ""
+        lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
+    titles = '<th class="t first">group</th>' + "".join(f"<th>{head}</th>" for head in heads[1:])
+    return html.raw_table(titles, lines)
+
+
+def _statistic(group: Group, name: str, signed: bool) -> str:
+    if name not in group.statistics:
+        return "<td></td>"
+    statistic = group.statistics[name]
+    plus = "+" if signed and statistic.value > 0 else ""
+    why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
+    spread = words.interval(statistic)
+    small = f"<small>{spread}</small>" if spread else ""
+    return f"<td{why}>{plus}{words.number(statistic.value)}{small}</td>"
+
+
+def _method(comparison: Comparison) -> str:
+    facts = [
+        f"{words.bootstrap_line(comparison)}.",
+        "SRCC: Spearman; LCC: Pearson; KTAU: Kendall's tau-b, each with the mean human rating "
+        "(MOS). Pairwise: share of pairs of items in people's order, ties counted (Deutsch et al. "
+        "2023). n: pairs; systems for 'between systems'. – : undefined, with its reason below.",
+    ]
+    if comparison.tests:
+        facts.append(f"{words.tests_line(comparison)}.")
+    if comparison.ceilings:
+        facts.append(
+            "Noise ceiling: SRCC a predictor of the true means would reach on average, from an "
+            "ordinal model fitted to the frequencies and the ICC of each group's ratings."
+        )
+    facts.append(f"Judged as: {judgement_signature(comparison)}")
+    facts += words.reasons(comparison)
+    return "<h2>How this was computed</h2>" + html.bullets("facts", facts)

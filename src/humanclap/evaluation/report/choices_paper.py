@@ -1,0 +1,91 @@
+"""Choices for a paper: tables, and figures as SVG and PDF files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from humanclap.drawing import BLUE, GREY, Mark, forest, forest_height, save
+from humanclap.evaluation.choices.accuracy_result import BEST, JudgedChoices
+from humanclap.evaluation.choices.ranking_result import PeopleRanking
+from humanclap.evaluation.report import choices_words as words
+from humanclap.evaluation.report import ranking_words
+from humanclap.evaluation.report.comparability import choices_signature, ranking_signature
+from humanclap.typeset import PaperTable
+
+
+def choice_tables(judged: JudgedChoices) -> list[PaperTable]:
+    """Accuracy by group, and differences where there are any."""
+    notes = [*judged.notes, *words.facts(judged), *words.warnings(judged)]
+    captions = {
+        "people-choices": "Accuracy of choosing as people do (0..1, higher is better) with "
+        f"{100 * judged.settings.confidence:g} % intervals; {words.about(judged)}.",
+        "people-choices-differences": "Differences in accuracy on the same questions; "
+        f"{words.about(judged)}.",
+    }
+    return [
+        _table(caption, label, heads, rows, notes if label == "people-choices" else [
+            f"Judged as {choices_signature(judged)}."
+        ])
+        for (label, caption), (_, (heads, rows)) in zip(
+            captions.items(), words.sections(judged), strict=False
+        )
+    ]  # fmt: skip
+
+
+def ranking_tables(ranking: PeopleRanking) -> list[PaperTable]:
+    """The ranking, every two systems, and the win matrix."""
+    about = ranking_words.about(ranking)
+    spread = f"{100 * ranking.settings.confidence:g} % intervals"
+    captions = {
+        "people-ranking": f"Systems ranked by people's choices, with {spread}; n = {about}.",
+        "people-two-by-two": f"Every two systems by people's choices, with {spread}; n = {about}.",
+        "people-wins": f"Share of the votes against each other system; n = {about}.",
+    }
+    notes = [*ranking.notes, *ranking_words.method_lines(ranking)]
+    notes += [f"Ranked as {ranking_signature(ranking)}.", *ranking_words.warnings(ranking)]
+    return [
+        _table(caption, label, heads, rows, notes if label == "people-ranking" else [])
+        for (label, caption), (_, (heads, rows)) in zip(
+            captions.items(), ranking_words.sections(ranking), strict=True
+        )
+    ]
+
+
+def _table(
+    caption: str, label: str, heads: list[str], rows: list[list[str]], notes: list[str]
+) -> PaperTable:
+    return PaperTable(
+        caption=caption,
+        label=label,
+        columns=tuple(heads),
+        rows=tuple(map(tuple, rows)),
+        notes=tuple(notes),
+    )
+
+
+def draw_choices(judged: JudgedChoices, folder: Path) -> list[Path]:
+    """Write `people-choices`, the accuracy of each metric and floor. Raises as `drawing.save`."""
+    found = judged.overall.accuracy
+    marks = [
+        Mark(label=name, value=found[name].value, low=found[name].low, high=found[name].high,
+             limit=found[BEST].value, colour=GREY if name in judged.floors else BLUE)
+        for name in (*(item.name for item in judged.metrics), *judged.floors)
+    ]  # fmt: skip
+    spread = f"{100 * judged.settings.confidence:g} % interval"
+    title = f"accuracy of choosing as people do with {spread}; grey: what hears nothing"
+    return _drawn(folder, "people-choices", marks, title, BEST)
+
+
+def draw_ranking(ranking: PeopleRanking, folder: Path) -> list[Path]:
+    """Write `people-ranking`, the log strengths. Raises as `drawing.save`."""
+    marks = [
+        Mark(label=s.system, value=s.strength.value, low=s.strength.low, high=s.strength.high)
+        for s in ranking.systems
+    ]
+    title = f"log strength by people's choices, {100 * ranking.settings.confidence:g} % interval"
+    return _drawn(folder, "people-ranking", marks, title, "")
+
+
+def _drawn(folder: Path, name: str, marks: list[Mark], title: str, limit: str) -> list[Path]:
+    draw = forest(marks, title=title, limit=limit, zero=not limit)
+    return save(folder, name, draw, height=forest_height(marks))

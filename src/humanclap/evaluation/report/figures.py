@@ -1,0 +1,153 @@
+"""Figures of an evaluation and of a leaderboard as SVG and PDF files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy import stats
+
+from humanclap.drawing import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Mark,
+    file_name,
+    forest,
+    forest_height,
+    points,
+    reliability,
+    save,
+)
+from humanclap.evaluation.agreement.result import Comparison, Evaluation, Group, JudgedPair
+from humanclap.evaluation.leaderboard.result import Leaderboard
+from humanclap.evaluation.markup.plots import thinned
+from humanclap.evaluation.report.choices_paper import draw_choices, draw_ranking
+
+LIMIT = "noise ceiling"
+
+
+def draw_evaluation(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write `agreement` (SRCC of every metric, trivial predictors in grey), and of each metric
+    `NAME-groups`, `NAME-ratings`, `NAME-ranks` and `NAME-reliability`, as SVG and PDF; with
+    choices `people-choices` too.
+
+    A metric without a scale map has no reliability, one with a single group no `-groups`. Raises
+    as `drawing.save`.
+    """
+    ceilings = {label: found.srcc.value for label, found in comparison.ceilings.items()}
+    marks = [
+        _mark(item.name, item.overall, ceilings, GREY if item.trivial else BLUE)
+        for item in comparison.evaluations
+    ]
+    title = f"SRCC over all pairs with {100 * comparison.settings.confidence:g} % interval"
+    title += "; grey: predictors that hear nothing" * bool(comparison.trivial)
+    paths = _forest(folder, "agreement", marks, title, zero=True)
+    names = _file_names([item.name for item in comparison.metrics])
+    for item, name in zip(comparison.metrics, names, strict=True):
+        groups = (*item.groups, *item.levels, *item.without)
+        if len(groups) > 1:
+            of_groups = [_mark(group.label, group, ceilings, BLUE) for group in groups]
+            spread = f"{100 * item.settings.confidence:g} % interval"
+            title = f"SRCC of {item.name} by group with {spread}"
+            paths += _forest(folder, f"{name}-groups", of_groups, title, zero=True)
+        paths += _pairs(folder, name, item)
+    choices = comparison.choices
+    return paths + ([] if choices is None else draw_choices(choices, folder))
+
+
+def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
+    """Write `systems` (means) and `differences` (every two systems, paired by prompt; those that
+    the corrected test settles in colour) as SVG and PDF. Raises as `drawing.save`.
+    """
+    value = board.settings.value
+    means = [Mark(label=s.system, value=s.mean, low=s.low, high=s.high) for s in board.standings]
+    differences = [
+        Mark(
+            label=f"{duel.better} − {duel.other}",
+            value=duel.difference,
+            low=duel.low,
+            high=duel.high,
+            colour=ORANGE if duel.settled else GREY,
+        )
+        for duel in board.duels
+    ]
+    n = f"n = {board.prompts:,} prompts"
+    spread = f"{100 * board.settings.confidence:g} % interval"
+    return [
+        *([] if board.people is None else draw_ranking(board.people, folder)),
+        *_forest(folder, "systems", means, f"mean {value} with {spread}, {n}"),
+        *_forest(
+            folder,
+            "differences",
+            differences,
+            f"difference in mean {value} with {spread}, {n}; colour: settled by the paired test",
+            zero=True,
+        ),
+    ]
+
+
+def _mark(label: str, group: Group, ceilings: dict[str, float], colour: str) -> Mark:
+    rank = group.statistics["srcc"]
+    limit = ceilings.get(group.label, math.nan)
+    return Mark(
+        label=label, value=rank.value, low=rank.low, high=rank.high, limit=limit, colour=colour
+    )
+
+
+def _forest(
+    folder: Path, name: str, marks: Sequence[Mark], title: str, *, zero: bool = False
+) -> list[Path]:
+    draw = forest(marks, title=title, limit=LIMIT, zero=zero)
+    return save(folder, name, draw, height=forest_height(marks))
+
+
+def _pairs(folder: Path, name: str, evaluation: Evaluation) -> list[Path]:
+    scale = evaluation.settings.rating_scale
+    pairs = evaluation.per_pair
+    of_score = stats.rankdata([pair.score for pair in pairs]) * 100 / len(pairs)
+    of_human = stats.rankdata([pair.human for pair in pairs]) * 100 / len(pairs)
+    shown = thinned(list(zip(pairs, of_score, of_human, strict=True)))
+    by_kind: dict[str, list[tuple[JudgedPair, float, float]]] = {}
+    for place in shown:
+        by_kind.setdefault(_kind(place[0]), []).append(place)
+    kinds = sorted(by_kind.items())
+    ratings = points(
+        [(kind, [p.score for p, _, _ in of], [p.human for p, _, _ in of]) for kind, of in kinds],
+        labels=(f"score of {evaluation.name}", f"mean human rating ({scale})"),
+        y_range=(scale.low, scale.high),
+    )
+    ranks = points(
+        [(kind, [x for _, x, _ in of], [y for _, _, y in of]) for kind, of in kinds],
+        labels=(f"rank of the score of {evaluation.name}, %", "rank of the mean rating, %"),
+        diagonal=True,
+    )
+    paths = save(folder, f"{name}-ratings", ratings, height=4.2)
+    paths += save(folder, f"{name}-ranks", ranks, height=4.8, width=4.8)
+    found = evaluation.calibration
+    if found is not None:
+        drawn = reliability(
+            [(one.predicted, one.human, 1.96 * one.standard_error) for one in found.bins],
+            (scale.low, scale.high),
+            labels=(f"rating predicted by {evaluation.name}", "mean human rating, 95 % interval"),
+        )
+        paths += save(folder, f"{name}-reliability", drawn, height=4.8, width=4.8)
+    return paths
+
+
+def _kind(pair: JudgedPair) -> str:
+    return "anchor" if pair.kind == "anchor" else pair.subset or "pair"
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """File names of metrics, unlike each other on file systems that ignore case too."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        of_file, number = file_name(name), 2
+        while of_file.casefold() in taken:
+            of_file, number = f"{file_name(name)}-{number}", number + 1
+        taken.add(of_file.casefold())
+        found.append(of_file)
+    return found

@@ -1,0 +1,359 @@
+"""The design of a study: a frozen record read from TOML; an unknown key is an error."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_args, get_type_hints
+
+from humanclap.errors import InputError, SettingsError
+from humanclap.listening.design.comparisons import EQUAL, A, B
+from humanclap.listening.design.listener_questions import PRESETS, ListenerQuestion
+from humanclap.listening.design.wording import wording_of
+from humanclap.records import Between, Question
+from humanclap.scale import RatingScale
+
+RATED = (*get_args(Question), "OVERALL")
+"""Questions answered on the scale; OVERALL is the quality of the sound."""
+CHOICE = "CHOICE"
+"""The question of an A/B study: which side fits better."""
+TRIALS = ("rating", *get_args(Between))
+"""What a trial is: a clip rated with its text, or the choice between two clips or two texts."""
+MAX_CHOICES = 21
+HEADPHONE_CHECKS = ("off", "record", "require")
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleDesign:
+    """The buttons: low, low + step, ..., high."""
+
+    low: float = 0.0
+    high: float = 10.0
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        RatingScale(low=self.low, high=self.high)
+        steps = (self.high - self.low) / self.step if self.step > 0 else math.nan
+        if not (steps >= 1 and math.isclose(steps, round(steps), abs_tol=1e-9)):
+            raise SettingsError(f"[scale] step {self.step:g} does not divide {self.rating_scale}")
+        if steps + 1 > MAX_CHOICES:
+            raise SettingsError(
+                f"[scale] makes {steps + 1:g} buttons, more than {MAX_CHOICES}; widen the step"
+            )
+
+    @property
+    def rating_scale(self) -> RatingScale:
+        """The interval alone."""
+        return RatingScale(low=self.low, high=self.high)
+
+    @property
+    def choices(self) -> tuple[float, ...]:
+        """Every rating that has a button, lowest first."""
+        steps = round((self.high - self.low) / self.step)
+        return tuple(round(self.low + number * self.step, 9) for number in range(steps + 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionDesign:
+    """One question asked about every sound; an empty wording means that of the language."""
+
+    id: str
+    prompt: str = ""
+    low_label: str = ""
+    high_label: str = ""
+    required: bool = True
+
+    @property
+    def rated(self) -> bool:
+        """Whether the answer is one of the buttons (else a text)."""
+        return self.id in RATED or self.id == CHOICE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDesign:
+    """What one sitting holds, and its rules."""
+
+    pairs: int = 18
+    anchors: int = 3
+    attention_checks: int = 1
+    repeats: int = 0
+    practice: int = 2
+    must_play_to_end: bool = True
+    slot_minutes: float = 60.0
+    first_answer_minutes: float = 5.0
+    per_listener: int = 1
+    volume_check: bool = True
+    headphone_check: str = "off"
+
+    def __post_init__(self) -> None:
+        for name, least in (("pairs", 1), ("per_listener", 1), ("anchors", 0), ("repeats", 0)):
+            _at_least(f"[session] {name}", getattr(self, name), least)
+        _at_least("[session] attention_checks", self.attention_checks, 0)
+        _at_least("[session] practice", self.practice, 0)
+        if self.repeats > self.pairs:
+            raise SettingsError("[session] repeats cannot be more than pairs")
+        for name in ("slot_minutes", "first_answer_minutes"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"[session] {name} must be positive")
+        if self.headphone_check not in HEADPHONE_CHECKS:
+            raise SettingsError(
+                f"[session] headphone_check is one of {', '.join(HEADPHONE_CHECKS)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaDesign:
+    """How many ratings each pair is to get; in an A/B study, how many choices.
+
+    choices_per_system_pair: for all comparisons of two systems together, spread over them as
+    evenly as can be; it stands in the place of choices_per_comparison, 0 where that counts.
+    """
+
+    ratings_per_pair: int = 8
+    choices_per_comparison: int = 8
+    choices_per_system_pair: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("[quota] ratings_per_pair", self.ratings_per_pair, 1)
+        _at_least("[quota] choices_per_comparison", self.choices_per_comparison, 1)
+        _at_least("[quota] choices_per_system_pair", self.choices_per_system_pair, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceDesign:
+    """How an A/B study lets listeners choose. equal: whether "about equal" is an answer."""
+
+    equal: bool = True
+
+    @property
+    def scale(self) -> ScaleDesign:
+        """The buttons, from A to B."""
+        return ScaleDesign(low=A, high=B, step=1.0 if self.equal else 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionDesign:
+    """What a listener takes back to the recruiting site.
+
+    code: the same for all, or empty for one of their own each; url: an https address to go back
+    to, in which {code} stands for the code.
+    """
+
+    code: str = ""
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.url and not re.fullmatch(r"https://[^\s\"'<>]+", self.url):
+            raise SettingsError("[completion] url must be an https address")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyDesign:
+    """The whole design; `listener_questions` and `wording` are complete, presets filled in.
+
+    trial: `rating`, or in an A/B study what is compared, `clips` or `texts`; there the scale is
+    that of the buttons A, equal and B. contact, pay: as the first page says them; minutes: how
+    long it takes, 0 to have it measured.
+    """
+
+    title: str
+    trial: str = "rating"
+    language: str = "en"
+    seed: int = 0
+    contact: str = ""
+    pay: str = ""
+    minutes: int = 0
+    scale: ScaleDesign = field(default_factory=ScaleDesign)
+    session: SessionDesign = field(default_factory=SessionDesign)
+    quota: QuotaDesign = field(default_factory=QuotaDesign)
+    completion: CompletionDesign = field(default_factory=CompletionDesign)
+    questions: tuple[QuestionDesign, ...] = (QuestionDesign(id="REL"),)
+    listener_questions: tuple[ListenerQuestion, ...] = ()
+    wording: Mapping[str, str] = field(default_factory=lambda: wording_of("en", {}))
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise SettingsError("title is empty")
+        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", self.language):
+            raise SettingsError(f"language is {self.language!r}; expected a tag such as en or ja")
+        _at_least("minutes", self.minutes, 0)
+        for what, ids in (
+            ("[[question]]", [question.id for question in self.questions]),
+            ("[[listener.question]]", [question.id for question in self.listener_questions]),
+        ):
+            if len(set(ids)) != len(ids):
+                raise SettingsError(f"{what} has the same id twice: {', '.join(ids)}")
+        for question in self.questions:
+            if question.id not in self.known_questions:
+                known = ", ".join(self.known_questions)
+                raise SettingsError(
+                    f"[[question]] id is {question.id!r}; known: {known} (trial is {self.trial!r})"
+                )
+        if not any(question.rated for question in self.questions):
+            raise SettingsError("no [[question]] is answered on the scale")
+
+    @property
+    def between(self) -> Between | None:
+        """What an A/B study compares; None where clips are rated."""
+        return None if self.trial == "rating" else cast(Between, self.trial)
+
+    @property
+    def known_questions(self) -> tuple[str, ...]:
+        """What may be asked in trials of this kind."""
+        return (*(RATED if self.between is None else (CHOICE,)), "COMMENT")
+
+    @property
+    def n_buttons(self) -> int:
+        """Answers to choose from."""
+        return len(self.scale.choices)
+
+    @property
+    def n_sounds(self) -> int:
+        """Clips of one trial."""
+        return 2 if self.between == "clips" else 1
+
+    def asked(self, when: str) -> tuple[ListenerQuestion, ...]:
+        """The listener questions of one moment, `before` or `after`."""
+        return tuple(question for question in self.listener_questions if question.when == when)
+
+    def prompt(self, question: QuestionDesign) -> str:
+        """The question as listeners read it."""
+        return question.prompt or self.wording[question.id]
+
+    def button(self, value: float) -> str:
+        """What stands on the button of an answer: its number, or A, B, about equal."""
+        if self.between is None:
+            return f"{value:g}"
+        return self.wording[{A: "choice_a", EQUAL: "choice_equal", B: "choice_b"}[value]]
+
+    def labels(self, question: QuestionDesign) -> tuple[str, str]:
+        """What the lowest and the highest button mean."""
+        low = question.low_label or self.wording.get(f"{question.id}_low", "")
+        return low, question.high_label or self.wording.get(f"{question.id}_high", "")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise SettingsError(f"{name} is {value}; expected at least {least}")
+
+
+def read_design(path: str | Path) -> StudyDesign:
+    """Read a study's TOML file. Raises InputError naming the file and what is wrong in it."""
+    try:
+        return parse_design(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file (humanclap listen new {path} writes one to start from)"
+        ) from None
+    except (SettingsError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_design(text: str) -> StudyDesign:
+    """The design that a TOML text states. Raises SettingsError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not TOML: {error}") from error
+    trial = table.get("trial", "rating")
+    if trial not in TRIALS:
+        raise SettingsError(f"trial is {trial!r}; expected one of {', '.join(TRIALS)}")
+    _check_keys_of(trial, table)
+    choice = _part(ChoiceDesign, table.pop("choice", {}), "[choice]")
+    rated = _part(ScaleDesign, table.pop("scale", {}), "[scale]")
+    parts: dict[str, Any] = {
+        "scale": rated if trial == "rating" else choice.scale,
+        "session": _part(SessionDesign, table.pop("session", {}), "[session]"),
+        "quota": _part(QuotaDesign, table.pop("quota", {}), "[quota]"),
+        "completion": _part(CompletionDesign, table.pop("completion", {}), "[completion]"),
+    }
+    usual = [{"id": "REL" if trial == "rating" else CHOICE}]
+    questions = _tables(table.pop("question", usual), "[[question]]")
+    parts["questions"] = tuple(_part(QuestionDesign, item, "[[question]]") for item in questions)
+    parts["listener_questions"] = _listener_questions(table.pop("listener", {}))
+    wording = _strings(table.pop("wording", {}), "[wording]")
+    top = _checked(StudyDesign, table, "the study", skip=set(parts) | {"wording"})
+    language = top.get("language", "en")
+    return StudyDesign(**top, **parts, wording=wording_of(language, wording, trial))
+
+
+_ONLY_RATED = ("scale", "ratings_per_pair")
+_ONLY_COMPARED = ("choice", "choices_per_comparison", "choices_per_system_pair")
+
+
+def _check_keys_of(trial: str, table: Mapping[str, Any]) -> None:
+    """Refuse settings that trials of this kind do not use, rather than pass over them."""
+    quota = table.get("quota", {})
+    given = {*table, *(quota if isinstance(quota, dict) else ())}
+    for name in _ONLY_COMPARED if trial == "rating" else _ONLY_RATED:
+        if name in given:
+            raise SettingsError(f"{name!r} has no meaning where trial is {trial!r}")
+
+
+def _listener_questions(table: Any) -> tuple[ListenerQuestion, ...]:
+    if not isinstance(table, dict):
+        raise SettingsError("[listener] must be a table")
+    unknown = sorted(table.keys() - {"preset", "question"})
+    if unknown:
+        raise SettingsError(f"[listener] has no key {unknown[0]!r}; known: preset, question")
+    preset = table.get("preset", "none")
+    if preset not in PRESETS:
+        raise SettingsError(f"[listener] preset is {preset!r}; known: {', '.join(PRESETS)}")
+    where = "[[listener.question]]"
+    own = []
+    for item in _tables(table.get("question", []), where):
+        choices = item.get("choices", [])
+        if not (isinstance(choices, list) and all(isinstance(c, str) and c for c in choices)):
+            raise SettingsError(f"{where} choices must be a list of texts")
+        own.append(_part(ListenerQuestion, {**item, "choices": tuple(choices)}, where))
+    return PRESETS[preset] + tuple(own)
+
+
+def _tables(value: Any, where: str) -> list[dict[str, Any]]:
+    if not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        raise SettingsError(f"{where} must be written with double brackets")
+    return value
+
+
+def _strings(table: Any, where: str) -> dict[str, str]:
+    if not (isinstance(table, dict) and all(isinstance(value, str) for value in table.values())):
+        raise SettingsError(f"{where} must hold texts only")
+    return table
+
+
+def _part(kind: type[Part], table: Any, where: str) -> Part:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} must be a table")
+    values = _checked(kind, table, where)
+    try:
+        return kind(**values)
+    except TypeError:
+        missing = sorted({"id", "prompt"} - values.keys())
+        raise SettingsError(f"{where} lacks {', '.join(missing)}") from None
+
+
+def _checked(
+    kind: type, table: Mapping[str, Any], where: str, skip: set[str] | None = None
+) -> dict[str, Any]:
+    """The table's values, each of the type its field has."""
+    hints = get_type_hints(kind)
+    known = [item.name for item in fields(kind) if item.name not in (skip or set())]
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in known:
+            raise SettingsError(f"{where} has no key {name!r}; known: {', '.join(known)}")
+        wanted = hints[name]
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if wanted in (int, float, str, bool) and type(value) is not wanted:
+            raise SettingsError(f"{where} {name} is {value!r}; expected {wanted.__name__}")
+        values[name] = value
+    if kind is StudyDesign and "title" not in values:
+        raise SettingsError("the study lacks a title")
+    return values

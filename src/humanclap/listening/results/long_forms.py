@@ -1,0 +1,149 @@
+"""The long form of an export by kind of trial: what its columns are, and an answer as its row."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from humanclap.choices import SIDES
+from humanclap.listening.design.comparisons import choice_of
+from humanclap.listening.design.design import CHOICE, StudyDesign
+from humanclap.listening.results.all_answers import Answered, anchor_means
+from humanclap.listening.results.listener_signs import (
+    anchors_right,
+    chose_a,
+    repeat_difference,
+    repeats_same,
+)
+from humanclap.records import Between, Question
+
+RATING_COLUMNS = (
+    "audio", "text", "score", "listener_id", "question", "kind", "system", "subset", "split",
+    "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
+    "answered_at", "revision", "session_state", "simulated",
+)  # fmt: skip
+"""The long form's columns, then ours, which its reader leaves alone."""
+_CHOICE_COLUMNS = (
+    "choice", "listener_id", "kind", "system_a", "system_b", "split", "expected", "shown_first",
+    "duration_s", "repeat",
+)  # fmt: skip
+_OF_TRIAL = (
+    "session_id", "trial_number", "heard_to_end", "answered_at", "revision", "session_state",
+    "simulated",
+)  # fmt: skip
+_PLAYS: dict[Between, tuple[str, ...]] = {
+    "clips": ("play_count_a", "play_count_b"),
+    "texts": ("play_count",),
+}
+
+Row = Callable[[Answered], dict[str, object]]
+Signs = Callable[[Sequence[Answered]], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongForm:
+    """A table of answers: its file and columns, and how an answer becomes a row of it.
+
+    questions: those whose answers it holds. signs: figures of a listener's answers, by the
+    columns that listeners.csv has for them.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    questions: tuple[str, ...]
+    row: Row
+    sign_columns: tuple[str, ...]
+    signs: Signs
+
+
+def long_form(design: StudyDesign) -> LongForm:
+    """The form that a study's trials need: that of ratings, or that of choices."""
+    if design.between is None:
+        return LongForm(
+            file="ratings.csv",
+            columns=RATING_COLUMNS,
+            questions=get_args(Question),
+            row=_rating,
+            sign_columns=("anchor_mean", "repeat_difference"),
+            signs=_signs_of_ratings,
+        )
+    return LongForm(
+        file="choices.csv",
+        columns=(*SIDES[design.between], *_CHOICE_COLUMNS, *_PLAYS[design.between], *_OF_TRIAL),
+        questions=(CHOICE,),
+        row=_choice,
+        sign_columns=("anchors_right", "repeats_same", "chose_a"),
+        signs=_signs_of_choices,
+    )
+
+
+def iso(seconds: float) -> str:
+    """A moment in UTC as tables write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _rating(item: Answered) -> dict[str, object]:
+    return {
+        **{name: getattr(item, name) for name in RATING_COLUMNS if name in Answered.__slots__},
+        **_of_trial(item),
+        "trial_s": round(item.trial_s, 3),
+    }
+
+
+def _of_trial(item: Answered) -> dict[str, object]:
+    own = {name: getattr(item, name) for name in _OF_TRIAL if name in Answered.__slots__}
+    return {
+        **own,
+        "trial_number": item.number,
+        "heard_to_end": int(item.heard_to_end),
+        "answered_at": iso(item.answered_at),
+        "simulated": int(item.simulated),
+    }
+
+
+def _choice(item: Answered) -> dict[str, object]:
+    """Sides as the study's table has them, whichever stood first; `shown_first` says which did."""
+    plays = (item.play_count, item.play_count_second)
+    of_a, of_b = plays[::-1] if item.swapped else plays
+    expected = item.expected
+    return {
+        "text": item.text,
+        "text_a": item.text,
+        "text_b": item.text_b,
+        "audio": item.audio,
+        "audio_a": item.audio,
+        "audio_b": item.audio_b,
+        "choice": item.choice,
+        "listener_id": item.listener_id,
+        "kind": item.label if item.kind in ("rating", "repeat", "practice") else item.kind,
+        "system_a": item.system,
+        "system_b": item.system_b,
+        "split": item.split,
+        "expected": None if expected is None else choice_of(expected, swapped=item.swapped),
+        "shown_first": "b" if item.swapped else "a",
+        "duration_s": round(item.trial_s, 3),
+        "repeat": "true" if item.kind == "repeat" else None,
+        "play_count": item.play_count,
+        "play_count_a": of_a,
+        "play_count_b": of_b,
+        **_of_trial(item),
+    }
+
+
+def _signs_of_ratings(own: Sequence[Answered]) -> Mapping[str, float]:
+    means = list(anchor_means(own).values())
+    return {
+        "anchor_mean": means[0] if means else math.nan,
+        "repeat_difference": repeat_difference(own),
+    }
+
+
+def _signs_of_choices(own: Sequence[Answered]) -> Mapping[str, float]:
+    return {
+        "anchors_right": anchors_right(own),
+        "repeats_same": repeats_same(own),
+        "chose_a": chose_a(own),
+    }

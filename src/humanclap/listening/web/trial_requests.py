@@ -1,0 +1,180 @@
+"""Answers in, clips out: what the trial page asks for in the background."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from humanclap.errors import AudioError, InputError
+from humanclap.listening.design import headphones
+from humanclap.listening.design.clips import FORMS, MEDIA_TYPES
+from humanclap.listening.study.answers import Answer, store_answer
+from humanclap.listening.study.database import row
+from humanclap.listening.study.failed_clips import report_failure
+from humanclap.listening.study.loudness import reference_levels
+from humanclap.listening.study.sessions import Session, skip_trial
+from humanclap.listening.web.context import Context
+from humanclap.listening.web.listener import headphone_tone
+from humanclap.listening.web.routes import DatabaseRoute
+
+CSRF_HEADER = "x-csrf-token"
+_STATUS = {"stored": 201, "revised": 201, "repeated": 200, "conflict": 409, "unknown": 404}
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "answer_id": (str,),
+    "trial_id": (str,),
+    "values": (dict,),
+    "play_count": (int,),
+    "heard_to_end": (bool,),
+    "trial_s": (int, float),
+    "waited_s": (int, float),
+}
+_OPTIONAL: dict[str, tuple[type, ...]] = {"revises": (str,), "play_count_second": (int,)}
+
+
+def parse_answer(body: bytes) -> Answer:
+    """The answer in a request's body.
+
+    Raises 400 where it is not a JSON object, 422 where a field is missing, unknown or wrong.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, "not JSON") from error
+    if not isinstance(given, dict):
+        raise HTTPException(400, "not a JSON object")
+    if given.keys() - _OPTIONAL.keys() != _FIELDS.keys():
+        raise HTTPException(
+            422,
+            f"expected {', '.join(_FIELDS)}; to revise, revises; of two sounds, play_count_second",
+        )
+    for name, kinds in (_FIELDS | _OPTIONAL).items():
+        if name in given and type(given[name]) not in kinds:
+            raise HTTPException(422, f"{name} is of the wrong type")
+    values: dict[str, Any] = given["values"]
+    if any(type(value) not in (int, float, str) for value in values.values()):
+        raise HTTPException(422, "a value is neither a number nor a text")
+    if not all(map(_storable, (*values, *values.values()))):
+        raise HTTPException(422, "a text holds what is no character")
+    try:
+        return Answer(**given)
+    except InputError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _storable(value: object) -> bool:
+    """Whether a text can be kept by every database: no null character, no half of a pair."""
+    return not isinstance(value, str) or not re.search("[\0\ud800-\udfff]", value)
+
+
+class Sounds:
+    """Routes of the trial page's script."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._noise: bytes | None = None
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=DatabaseRoute)
+        router.add_api_route("/answers", self.answers, methods=["POST"])
+        router.add_api_route("/clip/{name}", self.clip, methods=["GET"])
+        router.add_api_route("/check/noise.wav", self.noise, methods=["GET"])
+        router.add_api_route("/check/{number}-{place}.wav", self.tone, methods=["GET"])
+        return router
+
+    async def answers(self, request: Request) -> Response:
+        """Store or revise one answer; 201 stored now, 200 before, 409 another answer stands."""
+        body = await request.body()
+        return await run_in_threadpool(self._store, request, body)
+
+    def _store(self, request: Request, body: bytes) -> Response:
+        session = self._context.required_session(request)
+        self._context.check_session_csrf(request, request.headers.get(CSRF_HEADER, ""))
+        answer = parse_answer(body)
+        try:
+            outcome = store_answer(self._context.study, session, answer)
+        except InputError as error:
+            raise HTTPException(422, str(error)) from error
+        content = {"outcome": outcome, "over": session.excluded}
+        return JSONResponse(content, status_code=_STATUS[outcome])
+
+    def clip(self, request: Request, name: str) -> Response:
+        """A sound of one of the session's own trials, as FLAC or WAV.
+
+        Of two clips, `TRIAL.a.flac` is the one that stands at A and `TRIAL.b.flac` that at B.
+        410 where it is not to be had: the clip cannot be decoded (which is reported, and the trial
+        given back), or its listener has been excluded. The page then goes on to the next sound.
+        """
+        (trial_id, _, place), _, form = _split(name)
+        if form not in FORMS:
+            raise HTTPException(404)
+        session = self._context.required_session(request)
+        if session.excluded:
+            raise HTTPException(410, "this session has ended")
+        audio = self._audio(session, trial_id, place)
+        try:
+            path = self._context.clips.path(audio, form)  # type: ignore[arg-type]
+        except AudioError as error:
+            report_failure(self._context.study, audio, error.reason)
+            with self._context.study.database.write() as connection:
+                skip_trial(connection, session, trial_id)
+            raise HTTPException(410, "the sound cannot be played and is left out") from error
+        return _sound_file(path, MEDIA_TYPES[form], f"{trial_id}{place}")
+
+    def _audio(self, session: Session, trial_id: str, place: str) -> str:
+        """The clip at a place of a trial; raises 404 where the session has none there."""
+        with self._context.study.database.read() as connection:
+            found = row(
+                connection,
+                "SELECT p.audio, p.audio_b, t.swapped FROM trials t "
+                "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
+                "WHERE t.trial_id = :trial AND t.session_id = :session",
+                trial=trial_id,
+                session=session.session_id,
+            )
+        places = ("a", "b") if self._context.study.design.n_sounds == 2 else ("",)
+        if found is None or place not in places:
+            raise HTTPException(404)
+        second = (place == "b") != bool(found["swapped"]) and place != ""
+        return str(found["audio_b" if second else "audio"])
+
+    def noise(self, request: Request) -> Response:
+        """The noise that the volume is set by, as loud as the study's sounds are."""
+        self._context.required_session(request)
+        with self._lock:
+            if self._noise is None:
+                levels = reference_levels(self._context.study)
+                self._noise = headphones.volume_noise(levels)
+        return Response(self._noise, media_type="audio/wav")
+
+    def tone(self, request: Request, number: int, place: int) -> Response:
+        """One tone of the headphone check."""
+        session = self._context.required_session(request)
+        return Response(headphone_tone(session, number, place), media_type="audio/wav")
+
+
+def _split(name: str) -> tuple[tuple[str, str, str], str, str]:
+    """TRIAL.FORM or TRIAL.PLACE.FORM in its parts."""
+    sound, dot, form = name.rpartition(".")
+    return sound.partition("."), dot, form
+
+
+def _sound_file(path: Path, media_type: str, trial_id: str) -> FileResponse:
+    """A file, in parts where asked; nothing in its headers tells when or what it was."""
+    return FileResponse(
+        path,
+        media_type=media_type,
+        headers={
+            "etag": f'"{trial_id}"',
+            "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+            "cache-control": "private, max-age=86400",
+        },
+    )
