@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 from objectives_esc import targets_of, tie_ceiling
 
-from humanclap.cli.console import progress_bar, to_json
+from humanclap.cli.console import progress_bar
 from humanclap.experiments.run import run_experiment
 from humanclap.formats import atomic_writer
+from humanclap.json_values import to_json
 from humanclap.records import Target
 from humanclap.tables import write_records
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from humanclap.cli.console import to_json
 from humanclap.errors import LeakageError
 from humanclap.grouping import check_leakage
+from humanclap.json_values import to_json
 from humanclap.metrics.agreement import srcc
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings

@@ -25,6 +25,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from humanclap.errors import InputError, TableError, naming_file
 from humanclap.extras import require
+from humanclap.json_values import finite
 
 STANDARD = "-"
 """The name of standard input where something is read, of standard output where it is written."""
@@ -434,12 +435,8 @@ def write_cells(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def _as_json(columns: Sequence[str], row: Mapping[str, object]) -> str:
-    cells = {column: _json_value(row.get(column)) for column in columns}
+    cells = {column: finite(row.get(column)) for column in columns}
     return json.dumps(cells, ensure_ascii=False)
-
-
-def _json_value(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_parquet(
@@ -450,7 +447,7 @@ def _write_parquet(
     cells: dict[str, list[object]] = {name: [] for name in columns}
     for row in rows:
         for name, column in cells.items():
-            column.append(_json_value(row.get(name)))
+            column.append(finite(row.get(name)))
     with atomic_bytes(path) as file:
         parquet.write_table(pyarrow.table(cells), file)
 

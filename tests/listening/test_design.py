@@ -30,13 +30,13 @@ def test_a_title_is_all_a_design_needs() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('title = "T"\ncolour = "red"', "no key 'colour'"),
-        ('title = "T"\n[session]\npair = 3', "no key 'pair'"),
-        ('title = "T"\n[session]\npairs = "3"', "expected int"),
-        ('title = "T"\n[session]\npairs = true', "expected int"),
+        ('title = "T"\ncolour = "red"', "unknown setting 'colour'"),
+        ('title = "T"\n[session]\npair = 3', "unknown setting 'pair'"),
+        ('title = "T"\n[session]\npairs = "3"', "expected a whole number"),
+        ('title = "T"\n[session]\npairs = true', "expected a whole number"),
         ('title = "T"\n[session]\npairs = 0', "at least 1"),
         ('title = "T"\nminutes = -1', "at least 0"),
-        ('title = "T"\npay = 2.5', "expected str"),
+        ('title = "T"\npay = 2.5', "expected a text"),
         ('title = "T"\n[session]\nheadphone_check = "yes"', "off, record, require"),
         ('title = "T"\n[[question]]\nid = "XYZ"', "known: REL, IS, OS, OVERALL, COMMENT"),
         ('title = "T"\n[[question]]\nid = "COMMENT"', "answered on the scale"),

@@ -20,8 +20,8 @@ from humanclap.cli.console import (
     progress_bar,
     remark,
     text_table,
-    to_json,
 )
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.scoring.bench import Timing

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from humanclap.cli.console import remark, to_json
+from humanclap.cli.console import remark
 from humanclap.errors import InputError
+from humanclap.json_values import to_json
 
 _DAY_S = 86_400
 

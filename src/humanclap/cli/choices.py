@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from humanclap.cli.console import emit, made_here, text_table, to_json
+from humanclap.cli.console import emit, made_here, text_table
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.choices.accuracy_result import JudgedChoices

@@ -15,7 +15,6 @@ from humanclap.cli.console import (
     remark,
     tell_reading,
     text_table,
-    to_json,
 )
 from humanclap.cli.paper import (
     check_figures,
@@ -25,6 +24,7 @@ from humanclap.cli.paper import (
     report_options,
     written,
 )
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation.leaderboard.result import Leaderboard

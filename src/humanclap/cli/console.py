@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import sys
 import threading
@@ -209,23 +208,6 @@ def cache_option(command: Command) -> Command:
         help="Compute everything anew; else clips and texts met before come from the user's cache "
         "(humanclap cache).",
     )(command)
-
-
-def to_json(result: object) -> str:
-    """JSON text of a result; NaN and infinities become null."""
-    return json.dumps(_plain(result), ensure_ascii=False, indent=2)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    return value
 
 
 def emit(text: str, *, output: Path | None) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import progress_bar, remark, to_json
+from humanclap.cli.console import progress_bar, remark
+from humanclap.json_values import to_json
 
 _PATH = click.Path(path_type=Path)
 

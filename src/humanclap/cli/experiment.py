@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import made_here, mn04_options, progress_bar, remark, to_json
+from humanclap.cli.console import made_here, mn04_options, progress_bar, remark
+from humanclap.json_values import to_json
 
 
 @click.command(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, made_here, output_options, remark, text_table, to_json
+from humanclap.cli.console import emit, made_here, output_options, remark, text_table
 from humanclap.errors import CheckpointError, InputError, SettingsError, naming_file
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.clap.checkpoint import Calibration

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import emit, output_options, text_table, to_json
+from humanclap.cli.console import emit, output_options, text_table
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.clap.published.listing import ListedModel

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import (
-    emit,
-    output_options,
-    remark,
-    text_table,
-    to_json,
-)
+from humanclap.cli.console import emit, output_options, remark, text_table
 from humanclap.cli.ratings_options import (
     FILE,
     chosen_of,
@@ -26,6 +20,7 @@ from humanclap.cli.ratings_options import (
     table_output_options,
     tell_split,
 )
+from humanclap.json_values import to_json
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:

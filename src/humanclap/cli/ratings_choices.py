@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import emit, remark, text_table, to_json
+from humanclap.cli.console import emit, remark, text_table
 from humanclap.cli.ratings_options import chosen_of, print_counts, tell_split
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.ratings.choice_screening import ScreenedChoices

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from humanclap.cli.console import Command, emit, keeps_inputs, remark, text_table, to_json
+from humanclap.cli.console import Command, emit, keeps_inputs, remark, text_table
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.ratings.split import Splittable

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from humanclap.cli.console import (
-    emit,
-    output_options,
-    remark,
-    text_table,
-    to_json,
-    warn_of_notes,
-)
+from humanclap.cli.console import emit, output_options, remark, text_table, warn_of_notes
 from humanclap.formats import suffix_of
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings

@@ -19,7 +19,6 @@ from humanclap.cli.console import (
     output_options,
     progress_bar,
     remark,
-    to_json,
     warn_of_language,
     warn_of_notes,
 )
@@ -28,6 +27,7 @@ from humanclap.cli.score_ray import PLACE, ray_options, score_on_ray
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.errors import InputError
 from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
+from humanclap.json_values import to_json
 from humanclap.records import Pair, Score
 from humanclap.typeset import SUFFIXES
 

@@ -18,8 +18,8 @@ from humanclap.cli.console import (
     progress_bar,
     remark,
     text_table,
-    to_json,
 )
+from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.clap.checkpoint import Calibration
@@ -261,15 +261,14 @@ def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
 
 def _in_file(path: Path | None, name: str) -> bool:
     """Does the settings file say this?"""
-    import tomllib
+    from contextlib import suppress
 
-    if path is None or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        try:
-            return name in tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # told where settings are read
-            return False
+    from humanclap.errors import SettingsError
+    from humanclap.settings import read_toml
+
+    with suppress(SettingsError):  # told where settings are read
+        return path is not None and name in read_toml(path)
+    return False
 
 
 def _result(trained: TrainedModel) -> dict[str, Any]:

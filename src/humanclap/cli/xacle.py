@@ -18,10 +18,10 @@ from humanclap.cli.console import (
     progress_bar,
     remark,
     text_table,
-    to_json,
     warn_of_language,
     warn_of_notes,
 )
+from humanclap.json_values import to_json
 
 _PATH = click.Path(path_type=Path)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
 from humanclap.metrics.bootstrap import IntervalMethod, replicates_needed
 from humanclap.metrics.permutation import PERMUTATIONS
 from humanclap.scale import UNSTATED, RatingScale
+from humanclap.settings import check_choice, check_least, record_of
 
 Key = Literal["pair_id", "audio+text", "audio-name+text"]
 """What names a pair in both tables; `audio-name` is the file's name without its folders."""
@@ -52,17 +52,15 @@ class EvaluationSettings:
     allow_shared_captions: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("key", self.key, get_args(Key))
-        _check_choice("scale_map", self.scale_map, get_args(ScaleMapChoice))
-        _check_choice("interval", self.interval, get_args(IntervalMethod))
-        if self.permutations < 0:
-            raise SettingsError(f"permutations is {self.permutations}; expected 0 or above")
+        check_choice("key", self.key, get_args(Key))
+        check_choice("scale_map", self.scale_map, get_args(ScaleMapChoice))
+        check_choice("interval", self.interval, get_args(IntervalMethod))
+        check_least("permutations", self.permutations, 0)
+        check_least("seed", self.seed, 0)
         for level in self.by:
-            _check_choice("by", level, get_args(Level))
+            check_choice("by", level, get_args(Level))
         if not 0.0 < self.confidence < 1.0:
             raise SettingsError(f"confidence is {self.confidence}; expected a number in (0, 1)")
-        if self.seed < 0:
-            raise SettingsError(f"seed is {self.seed}; expected 0 or above")
         needed = replicates_needed(self.confidence)
         if self.replicates < needed:
             raise SettingsError(
@@ -79,27 +77,10 @@ class EvaluationSettings:
         >>> EvaluationSettings.from_mapping({"replicates": 200}).replicates
         200
         """
-        known = [item.name for item in fields(cls)]
         values = dict(given)
-        for name in values:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f" (did you mean {close[0]}?)" if close else ""
-                raise SettingsError(f"unknown setting {name!r}{hint}")
-        scale, by = values.get("rating_scale"), values.get("by")
-        if isinstance(scale, str):
+        if isinstance(scale := values.get("rating_scale"), str):
             values["rating_scale"] = RatingScale.parse(scale)
-        if isinstance(by, list):
-            values["by"] = tuple(by)
-        try:
-            return cls(**values)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise SettingsError(f"a setting has the wrong type: {error}") from error
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+        return record_of(cls, values)
 
 
 Value = Literal["score", "rating"]
@@ -129,14 +110,12 @@ class LeaderboardSettings:
     refuse_trained_on: bool = False
 
     def __post_init__(self) -> None:
-        if self.value not in get_args(Value):
-            raise SettingsError(f"value is {self.value!r}; expected score or rating")
+        check_choice("value", self.value, get_args(Value))
         for name in ("confidence", "alpha", "power"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected a number in (0, 1)")
         for name, least in (("permutations", 1), ("worst", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least {least}")
+            check_least(name, getattr(self, name), least)
         needed = replicates_needed(self.confidence)
         if self.replicates < needed:
             raise SettingsError(f"replicates is {self.replicates}; expected at least {needed}")
@@ -144,11 +123,4 @@ class LeaderboardSettings:
     @classmethod
     def from_mapping(cls, given: Mapping[str, object]) -> LeaderboardSettings:
         """Settings from plain values; raises SettingsError for an unknown key."""
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise SettingsError(f"unknown setting {unknown[0]!r}; there are {sorted(known)}")
-        values = dict(given)
-        if isinstance(values.get("systems"), list):
-            values["systems"] = tuple(values["systems"])  # type: ignore[arg-type]
-        return cls(**values)  # type: ignore[arg-type]
+        return record_of(cls, given)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.scale import UNSTATED, RatingScale
+from humanclap.settings import check_choice, read_toml, record_of
 from humanclap.training.settings import TrainingSettings, build_settings
 
 SPLITS = ("column", "each", "folds", "systems")
@@ -23,8 +22,6 @@ OF_THE_WHOLE_GRID = (
     "validation_split",
 )
 """Settings that an objective cannot have for itself: one model, one data set, one list of seeds."""
-
-Section = TypeVar("Section")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +61,7 @@ class DataRecipe:
                     f"data.{name} is {said!r}; expected tables and the split of each, such as "
                     '{ "table.csv" = "" }'
                 )
-        if self.split not in SPLITS:
-            raise SettingsError(
-                f"data.split is {self.split!r}; expected one of {', '.join(SPLITS)}"
-            )
+        check_choice("data.split", self.split, SPLITS)
         if not 0 <= self.validation_fraction < 1:
             raise SettingsError(
                 f"data.validation_fraction is {self.validation_fraction:g}; expected 0 to 1"
@@ -128,14 +122,7 @@ class Recipe:
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe. Raises SettingsError naming the file, and the key that is not known."""
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            given = tomllib.load(file)
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such recipe") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
+    given = read_toml(path)
     try:
         return _recipe(given)
     except SettingsError as error:
@@ -144,7 +131,7 @@ def read_recipe(path: str | Path) -> Recipe:
 
 def _recipe(given: Mapping[str, Any]) -> Recipe:
     values = dict(given)
-    for needed in ("title", "data", "objectives", "baseline"):
+    for needed in ("data", "objectives"):
         if needed not in values:
             raise SettingsError(f"{needed!r} is missing")
     common = _table(values.pop("settings", {}), "settings")
@@ -153,13 +140,13 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
         name: _objective(name, said, common)
         for name, said in _table(values["objectives"], "objectives").items()
     }
-    values["data"] = _build(DataRecipe, _table(values["data"], "data"), "data")
+    values["data"] = record_of(DataRecipe, _table(values["data"], "data"), where="data: ")
     if "systems" in values:
         values["systems"] = {
             name: tuple(of) for name, of in _table(values["systems"], "systems").items()
         }
     values["scale_stated"] = "rating_scale" in common
-    return _build(Recipe, values, "the recipe")
+    return record_of(Recipe, values)
 
 
 def _objective(name: str, said: object, common: Mapping[str, object]) -> TrainingSettings:
@@ -177,38 +164,3 @@ def _table(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise SettingsError(f"{where} must be a table [{where}]")
     return dict(value)
-
-
-def _build(kind: type[Section], given: Mapping[str, Any], where: str) -> Section:
-    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise SettingsError(f"unknown key {name!r} in {where}{hint}")
-    values = {key: _frozen(value) for key, value in given.items()}
-    _check_types(kind, values, where)
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise SettingsError(f"{where}: {error}") from error
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-
-
-def _check_types(kind: type[Any], values: Mapping[str, object], where: str) -> None:
-    for item in fields(kind):
-        value, default = values.get(item.name), item.default
-        if value is None or not isinstance(default, (str, bool, int, float, tuple)):
-            continue
-        accepted = (int, float) if isinstance(default, float) else (type(default),)
-        members_alike = not isinstance(default, tuple) or _members_alike(value, default)
-        if type(value) not in accepted or not members_alike:
-            raise SettingsError(f"{item.name} in {where} is {value!r}; expected like {default!r}")
-
-
-def _members_alike(value: object, default: tuple[object, ...]) -> bool:
-    wanted = type(default[0]) if default else str
-    return isinstance(value, tuple) and all(type(member) is wanted for member in value)

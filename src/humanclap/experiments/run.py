@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from humanclap.experiments.submission import write_submission
 from humanclap.experiments.summary import ALPHA, SummaryRow, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
 from humanclap.formats import atomic_writer
-from humanclap.json_values import plain
+from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
 from humanclap.tables import write_rows
@@ -103,8 +102,8 @@ def run_recipe(
     _write(output / "table.md", text)
     _write(output / "table.html", html_experiment(recipe, rows, notes, made=made))
     write_rows(output / "table.csv", CSV_COLUMNS, csv_rows(rows))
-    content = plain(as_json(recipe, rows, facts))
-    _write(output / "table.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    content = as_json(recipe, rows, facts)
+    _write(output / "table.json", to_json(content) + "\n")
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
     return Experiment(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.formats import atomic_writer
-from humanclap.json_values import plain
+from humanclap.json_values import to_json
 from humanclap.made import Made
 from humanclap.reproduce import words
 from humanclap.reproduce.findings import Findings
@@ -119,7 +118,7 @@ def as_json(found: Findings, stages: Sequence[StageTime], made: Made) -> str:
         "stages": [asdict(one) for one in stages],
         "made": made.to_dict(),
     }
-    return json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n"
+    return to_json(content) + "\n"
 
 
 _COLUMNS = ("all judged", "test alone", "natural", "synthetic", "within systems")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from humanclap.json_values import finite
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.serving.batching import BatchReply
 from humanclap.serving.bodies import FORMS
@@ -67,7 +67,7 @@ _LIMITS = ("pairs", "audio_s", "clip_s", "text_characters", "timeout_s")
 
 def pair_reply(answer: BatchReply) -> dict[str, Any]:
     """A `PairReply`, ready for JSON."""
-    fields = {name: _plain(getattr(answer.score, name)) for name in FIELDS}
+    fields = {name: finite(getattr(answer.score, name)) for name in FIELDS}
     return {**fields, "fault": answer.fault}
 
 
@@ -103,7 +103,3 @@ def model_reply(scorer: HumanCLAP, settings: ServiceSettings) -> dict[str, Any]:
             **{name: getattr(settings, name) for name in _LIMITS},
         },
     }
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
+from humanclap.settings import check_choice, checked_values, read_toml, record_of
 from humanclap.training.objective.losses import Normalise
 from humanclap.training.objective.objective import CHOICE, parse_objective
 
@@ -110,15 +109,13 @@ class TrainingSettings:
     """Decoded clips kept in memory; the others are decoded again each time."""
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            object.__setattr__(self, item.name, _typed(item.name, getattr(self, item.name)))
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, value in checked_values(type(self), given).items():
+            object.__setattr__(self, name, value)
         parse_objective(self.objective)
         RatingScale.parse(self.rating_scale)
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise SettingsError(
-                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}"
-                )
+            check_choice(name, getattr(self, name), choices)
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -197,34 +194,6 @@ _RANGES = {
 }
 
 
-def _typed(name: str, value: object) -> object:
-    expected = type(_default(name))
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not expected:
-        raise SettingsError(
-            f"{name} is {value!r}; expected {_TYPE_NAMES[expected]} such as {_default(name)!r}"
-        )
-    return value
-
-
-_TYPE_NAMES: dict[type, str] = {
-    str: "a text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-}
-
-
-def _default(name: str) -> object:
-    return next(item.default for item in fields(TrainingSettings) if item.name == name)
-
-
-def _hint(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name.lower(), known, n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
-
-
 def read_settings(
     path: str | Path | None = None, overrides: Mapping[str, object] | None = None
 ) -> TrainingSettings:
@@ -235,28 +204,11 @@ def read_settings(
     """
     given: dict[str, object] = {}
     if path is not None:
-        given = _read_toml(Path(path))
+        given = read_toml(path)
         build_settings(given, where=f"{path}: ")
     return build_settings({**given, **(overrides or {})}, where="")
 
 
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such settings file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
-
-
 def build_settings(given: Mapping[str, object], *, where: str) -> TrainingSettings:
     """Settings from a mapping. Raises SettingsError, its message behind `where`."""
-    known = tuple(item.name for item in fields(TrainingSettings))
-    for name in given:
-        if name not in known:
-            raise SettingsError(f"{where}unknown setting {name!r}{_hint(name, known)}")
-    try:
-        return TrainingSettings(**given)  # type: ignore[arg-type]
-    except SettingsError as error:
-        raise SettingsError(f"{where}{error}") from error
+    return record_of(TrainingSettings, given, where=where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from humanclap.evaluation.choices.accuracy_result import JudgedChoices
@@ -11,6 +10,7 @@ from humanclap.evaluation.report.choices_page import html_choices
 from humanclap.evaluation.report.comparability import choices_signature
 from humanclap.evaluation.report.files import made_lines
 from humanclap.formats import atomic_writer
+from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.typeset import markdown_cell, markdown_table
 
@@ -42,7 +42,7 @@ def json_choices(judged: JudgedChoices, *, made: Made | None = None) -> str:
         "warnings": words.warnings(judged),
         "choices": {"signature": choices_signature(judged), **judged.to_dict()},
     }
-    return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return to_json(found) + "\n"
 
 
 def markdown_choices(judged: JudgedChoices, *, made: Made | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from humanclap.evaluation.report.agreement_page import html_report
 from humanclap.evaluation.report.comparability import choices_signature, judgement_signature
 from humanclap.evaluation.report.overview import overview
 from humanclap.formats import atomic_writer
+from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.typeset import markdown_cell, markdown_table
 
@@ -71,7 +71,7 @@ def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
     }
     if (choices := comparison.choices) is not None:
         found["choices"] = {"signature": choices_signature(choices), **choices.to_dict()}
-    return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return to_json(found) + "\n"
 
 
 def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:

@@ -6,9 +6,9 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.listening.design.comparisons import EQUAL, A, B
@@ -16,6 +16,7 @@ from humanclap.listening.design.listener_questions import PRESETS, ListenerQuest
 from humanclap.listening.design.wording import wording_of
 from humanclap.records import Between, Question
 from humanclap.scale import RatingScale
+from humanclap.settings import check_least, checked_values, record_of
 
 RATED = (*get_args(Question), "OVERALL")
 """Questions answered on the scale; OVERALL is the quality of the sound."""
@@ -93,9 +94,9 @@ class SessionDesign:
 
     def __post_init__(self) -> None:
         for name, least in (("pairs", 1), ("per_listener", 1), ("anchors", 0), ("repeats", 0)):
-            _at_least(f"[session] {name}", getattr(self, name), least)
-        _at_least("[session] attention_checks", self.attention_checks, 0)
-        _at_least("[session] practice", self.practice, 0)
+            check_least(f"[session] {name}", getattr(self, name), least)
+        check_least("[session] attention_checks", self.attention_checks, 0)
+        check_least("[session] practice", self.practice, 0)
         if self.repeats > self.pairs:
             raise SettingsError("[session] repeats cannot be more than pairs")
         for name in ("slot_minutes", "first_answer_minutes"):
@@ -120,9 +121,9 @@ class QuotaDesign:
     choices_per_system_pair: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("[quota] ratings_per_pair", self.ratings_per_pair, 1)
-        _at_least("[quota] choices_per_comparison", self.choices_per_comparison, 1)
-        _at_least("[quota] choices_per_system_pair", self.choices_per_system_pair, 0)
+        check_least("[quota] ratings_per_pair", self.ratings_per_pair, 1)
+        check_least("[quota] choices_per_comparison", self.choices_per_comparison, 1)
+        check_least("[quota] choices_per_system_pair", self.choices_per_system_pair, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,7 @@ class StudyDesign:
             raise SettingsError("title is empty")
         if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", self.language):
             raise SettingsError(f"language is {self.language!r}; expected a tag such as en or ja")
-        _at_least("minutes", self.minutes, 0)
+        check_least("minutes", self.minutes, 0)
         for what, ids in (
             ("[[question]]", [question.id for question in self.questions]),
             ("[[listener.question]]", [question.id for question in self.listener_questions]),
@@ -238,11 +239,6 @@ class StudyDesign:
         return low, question.high_label or self.wording.get(f"{question.id}_high", "")
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise SettingsError(f"{name} is {value}; expected at least {least}")
-
-
 def read_design(path: str | Path) -> StudyDesign:
     """Read a study's TOML file. Raises InputError naming the file and what is wrong in it."""
     try:
@@ -278,7 +274,9 @@ def parse_design(text: str) -> StudyDesign:
     parts["questions"] = tuple(_part(QuestionDesign, item, "[[question]]") for item in questions)
     parts["listener_questions"] = _listener_questions(table.pop("listener", {}))
     wording = _strings(table.pop("wording", {}), "[wording]")
-    top = _checked(StudyDesign, table, "the study", skip=set(parts) | {"wording"})
+    top = checked_values(StudyDesign, table, skip={*parts, "wording"})
+    if "title" not in top:
+        raise SettingsError("the study lacks a title")
     language = top.get("language", "en")
     return StudyDesign(**top, **parts, wording=wording_of(language, wording, trial))
 
@@ -330,30 +328,4 @@ def _strings(table: Any, where: str) -> dict[str, str]:
 def _part(kind: type[Part], table: Any, where: str) -> Part:
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table")
-    values = _checked(kind, table, where)
-    try:
-        return kind(**values)
-    except TypeError:
-        missing = sorted({"id", "prompt"} - values.keys())
-        raise SettingsError(f"{where} lacks {', '.join(missing)}") from None
-
-
-def _checked(
-    kind: type, table: Mapping[str, Any], where: str, skip: set[str] | None = None
-) -> dict[str, Any]:
-    """The table's values, each of the type its field has."""
-    hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind) if item.name not in (skip or set())]
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in known:
-            raise SettingsError(f"{where} has no key {name!r}; known: {', '.join(known)}")
-        wanted = hints[name]
-        if wanted is float and type(value) is int:
-            value = float(value)
-        if wanted in (int, float, str, bool) and type(value) is not wanted:
-            raise SettingsError(f"{where} {name} is {value!r}; expected {wanted.__name__}")
-        values[name] = value
-    if kind is StudyDesign and "title" not in values:
-        raise SettingsError("the study lacks a title")
-    return values
+    return record_of(kind, table, where=f"{where} ")
