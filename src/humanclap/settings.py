@@ -38,7 +38,7 @@ def hint(name: str, known: Iterable[str], *, most: int = 1) -> str:
 
 
 def record_of(kind: type[Record], given: Mapping[str, Any], *, where: str = "") -> Record:
-    """A dataclass of plain values; lists become tuples and whole numbers floats where that is asked.
+    """A dataclass of plain values; lists become tuples and whole numbers floats as its fields say.
 
     where: stands before every message, such as `[quota] ` or `file.toml: `. Raises SettingsError
     for an unknown key (with its likely spelling), a wrong type, a missing key, and what the
