@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bank import more_rows, read_bank, read_rows, source_of
 
-from humanclap.clap.checkpoint import PACKAGED
+from humanclap.clap.checkpoint_files import PACKAGED
 from humanclap.clap.known_pairs import Identities, Met, identities_of
 
 

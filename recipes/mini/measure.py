@@ -28,7 +28,8 @@ from text_student import Texts, held_out_cosines
 from torch import Tensor
 from torch.nn import functional as F
 
-from humanclap.clap.checkpoint import PACKAGED, load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import load_checkpoint
+from humanclap.clap.checkpoint_files import PACKAGED, packaged_names
 from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
 from humanclap.clap.mini.mn04 import load_mn04
 

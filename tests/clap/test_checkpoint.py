@@ -9,15 +9,13 @@ import pytest
 import torch
 
 from humanclap.clap.checkpoint import (
-    MANIFEST,
-    PACKAGED,
     Calibration,
     Checkpoint,
     load_checkpoint,
-    packaged_names,
     save_checkpoint,
     write_manifest,
 )
+from humanclap.clap.checkpoint_files import MANIFEST, PACKAGED, packaged_names
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import CheckpointError, HumanCLAPError
 from humanclap.scoring.scorer import HumanCLAP
@@ -169,7 +167,7 @@ def shipped(tiny: MiniCLAP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A folder of packaged models with one of them, `base`."""
     save_checkpoint(Checkpoint(tiny, CALIBRATION), tmp_path / "weights" / "base")
     (tmp_path / "weights" / "scraps").mkdir()
-    monkeypatch.setattr("humanclap.clap.checkpoint.PACKAGED", tmp_path / "weights")
+    monkeypatch.setattr("humanclap.clap.checkpoint_files.PACKAGED", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "weights"
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from humanclap.audio import Waveform
 from humanclap.clap import embedding
-from humanclap.clap.embedding import embed_clip, embed_clips, encode_clips
+from humanclap.clap.embedding import ClipEncoder, embed_clip, encode_clips
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
 
@@ -51,7 +51,9 @@ def test_a_clip_of_many_windows_is_the_weighted_mean_of_its_windows(clip):
 def test_one_clip_is_embedded_as_one_of_many(clip):
     backbone = BandEnergies()
     short = Waveform(samples=clip.samples[:130], sample_rate=100)
-    for source, found in zip((clip, short), embed_clips(backbone, [clip, short]), strict=True):
+    for source, found in zip(
+        (clip, short), ClipEncoder(backbone).embed([clip, short]), strict=True
+    ):
         assert torch.allclose(embed_clip(backbone, source), torch.from_numpy(found), atol=1e-6)
 
 
@@ -68,7 +70,7 @@ def test_any_part_of_a_backbone_can_encode_the_windows_and_what_comes_may_take_g
 
 def test_a_clip_that_cannot_be_read_is_an_error_in_its_place(clip, tmp_path):
     missing = tmp_path / "gone.wav"
-    found = list(embed_clips(BandEnergies(), [clip, missing, clip]))
+    found = list(ClipEncoder(BandEnergies()).embed([clip, missing, clip]))
     assert isinstance(found[1], AudioError)
     assert np.array_equal(found[0], found[2])
     with pytest.raises(AudioError, match=r"gone\.wav"):
@@ -81,10 +83,11 @@ def test_the_number_of_threads_that_read_changes_no_digit(clip, tmp_path):
     for length in (30, 650, 100, 99, 1310, 5, 220):
         samples = random.uniform(-1, 1, length).astype(np.float32)
         sources.append(Waveform(samples=samples, sample_rate=100))
-    one = list(embed_clips(BandEnergies(), sources, batch_windows=4, reading=1))
+    encoder = ClipEncoder(BandEnergies(), batch_windows=4)
+    one = list(encoder.embed(sources, threads=1))
     assert [isinstance(found, AudioError) for found in one] == [True] + [False] * 7
     for threads in (2, 7):
-        found = list(embed_clips(BandEnergies(), sources, batch_windows=4, reading=threads))
+        found = list(encoder.embed(sources, threads=threads))
         assert isinstance(found[0], AudioError)
         for before, now in zip(one[1:], found[1:], strict=True):
             assert np.array_equal(before, now)
@@ -93,10 +96,15 @@ def test_the_number_of_threads_that_read_changes_no_digit(clip, tmp_path):
 def test_every_block_of_a_clip_is_heard_in_order_though_several_threads_read():
     ramps = [np.linspace(-0.5, 0.5, length, dtype=np.float32) for length in (900, 50, 2500, 400)]
     sources = [Waveform(samples=ramp, sample_rate=100) for ramp in ramps]
-    heard = {number: [] for number in range(len(ramps))}
-    list(embed_clips(BandEnergies(), sources, reading=4, listen=lambda n, b: heard[n].append(b)))
-    for number, ramp in enumerate(ramps):
-        assert np.array_equal(np.concatenate(heard[number]), ramp)
+    heard = {source: [] for source in sources}
+    encoder = ClipEncoder(BandEnergies())
+
+    def windows_of(source):
+        return encoder.windows(source, listen=heard[source].append)
+
+    assert len(list(encoder.outputs_of(sources, windows_of, threads=4))) == 4
+    for source, ramp in zip(sources, ramps, strict=True):
+        assert np.array_equal(np.concatenate(heard[source]), ramp)
 
 
 def test_float32_stays_float32_on_a_gpu_and_what_the_caller_allowed_comes_back():

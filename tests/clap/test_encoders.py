@@ -10,7 +10,7 @@ import torch
 from tiny_hf import write_clap
 
 from humanclap.audio import Waveform
-from humanclap.clap.embedding import embed_clips, embed_texts
+from humanclap.clap.embedding import ClipEncoder, embed_texts
 from humanclap.clap.encoders import MOST_WORKERS, Encoders
 from humanclap.clap.hf import HFCLAP
 from humanclap.clap.mini.config import MiniConfig
@@ -55,7 +55,7 @@ def test_the_number_of_threads_changes_no_digit_of_an_embedding(name, tmp_path):
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        audio = np.stack(list(embed_clips(backbone, sources, batch_windows=2)))
+        audio = np.stack(list(ClipEncoder(backbone, batch_windows=2).embed(sources)))
         found.append(np.concatenate([audio, embed_texts(backbone, texts, batch_texts=2)]))
         assert torch.get_num_threads() == threads
     assert np.array_equal(found[0], found[1])
@@ -117,12 +117,12 @@ def test_what_an_encoder_raises_comes_to_who_asked(threads):
 
     backbone.embed_audio = broken
     with pytest.raises(ValueError, match="no encoder"):
-        list(embed_clips(backbone, clips(3)))
+        list(ClipEncoder(backbone).embed(clips(3)))
     assert torch.get_num_threads() == threads
 
 
 def test_embeddings_that_nobody_waits_for_end_their_threads():
-    found = embed_clips(mini(), clips(6), batch_windows=1)
+    found = ClipEncoder(mini(), batch_windows=1).outputs(clips(6))
     next(found)
     found.close()
     names = {thread.name.rsplit("_", 1)[0] for thread in threading.enumerate()}

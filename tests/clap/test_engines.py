@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_hf import write_clap
 
-from humanclap.clap.embedding import embed_clips
+from humanclap.clap.embedding import ClipEncoder
 from humanclap.clap.engines import audio_encoder, engine_version
 from humanclap.clap.hf import HFCLAP
 from humanclap.clap.mini import MiniCLAP, MiniConfig
@@ -115,7 +115,7 @@ def test_under_an_engine_the_number_of_threads_changes_no_digit(backbone, window
         for threads in (1, 2):
             torch.set_num_threads(threads)
             encode = audio_encoder(backbone, engine, "fp32")
-            rows = embed_clips(backbone, sources, batch_windows=2, encode=encode)
+            rows = ClipEncoder(backbone, encode, batch_windows=2).embed(sources)
             found.append(np.stack(list(rows)))
     finally:
         torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from humanclap.clap.backbone import Backbone
 
 transformers = pytest.importorskip("transformers")
 
-from humanclap.clap.hf import HFCLAP, _features  # noqa: E402
+from humanclap.clap.hf import HFCLAP, features_of  # noqa: E402
 from humanclap.errors import InputError  # noqa: E402
 
 KINDS = ["unfused", "fused"]
@@ -116,7 +116,7 @@ def test_audio_embeddings_equal_those_of_transformers(clap, folder):
     inputs = extractor(chosen, sampling_rate=48000, return_tensors="pt")
     inputs["is_longer"] = torch.zeros(len(chosen), 1, dtype=torch.bool)
     with torch.no_grad():
-        expected = _features(model.get_audio_features(**inputs))
+        expected = features_of(model.get_audio_features(**inputs))
     embeddings = embed(clap, batch_of(clap))
     torch.testing.assert_close(embeddings, expected, rtol=0, atol=1e-5)
     assert (embeddings @ embeddings.T).min() < 0.9999  # the clips are told apart
@@ -127,7 +127,7 @@ def test_text_embeddings_equal_those_of_transformers(clap, folder):
     processor = transformers.ClapProcessor.from_pretrained(folder)
     inputs = processor(text=CAPTIONS, return_tensors="pt", padding=True)
     with torch.no_grad():
-        expected = _features(model.get_text_features(**inputs))
+        expected = features_of(model.get_text_features(**inputs))
         embeddings = clap.embed_text(CAPTIONS)
     torch.testing.assert_close(embeddings, expected, rtol=0, atol=1e-6)
 
@@ -199,8 +199,8 @@ def test_refuses_waveforms_that_are_not_one_window(clap, shape):
 def test_features_are_found_in_a_tensor_and_in_an_output_object():
     tensor = torch.ones(2, 3)
     output = transformers.modeling_outputs.BaseModelOutputWithPooling(pooler_output=tensor)
-    assert _features(tensor) is tensor  # transformers 4
-    assert _features(output) is tensor  # transformers 5
+    assert features_of(tensor) is tensor  # transformers 4
+    assert features_of(output) is tensor  # transformers 5
 
 
 def test_the_logit_scale_is_that_of_the_audio_side_and_learns(fresh):
@@ -248,7 +248,7 @@ def test_what_is_saved_loads_here_and_in_transformers(clap, tmp_path):
     processor = transformers.ClapProcessor.from_pretrained(tmp_path / "saved")
     inputs = processor(text=CAPTIONS, return_tensors="pt", padding=True)
     with torch.no_grad():
-        expected = _features(model.get_text_features(**inputs))
+        expected = features_of(model.get_text_features(**inputs))
         torch.testing.assert_close(clap.embed_text(CAPTIONS), expected, rtol=0, atol=1e-6)
         assert torch.equal(embed(again, batch_of(clap)), embed(clap, batch_of(clap)))
 

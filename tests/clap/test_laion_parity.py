@@ -19,7 +19,7 @@ from tiny_hf import write_extractor, write_tokenizer
 pytest.importorskip("transformers")
 
 from humanclap.audio.load import Waveform
-from humanclap.clap.embedding import embed_clips, embed_texts
+from humanclap.clap.embedding import ClipEncoder, embed_texts
 from humanclap.clap.laion import load_laion
 
 REFERENCE = Path(__file__).parent / "reference" / "laion_clap.npz"
@@ -58,7 +58,7 @@ def rounded(samples: np.ndarray) -> np.ndarray:
 
 
 def cosines_with(theirs: np.ndarray, clap, sources) -> dict[str, float]:
-    ours = np.stack(list(embed_clips(clap, sources)))
+    ours = np.stack(list(ClipEncoder(clap).embed(sources)))
     return dict(zip(sounds(), (ours * theirs).sum(axis=1), strict=True))
 
 

@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file
 
 from humanclap.clap.mini import MiniCLAP, MiniConfig
-from humanclap.clap.mini import storage as storage_module
 from humanclap.clap.mini.audio import over_time
 from humanclap.clap.mini.storage import write_shared
 from humanclap.errors import CheckpointError
@@ -90,7 +89,7 @@ def test_matrices_of_zeros_take_no_room_and_come_back(model, tmp_path):
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage_module, "PACKAGED", tmp_path)
+    monkeypatch.setattr("humanclap.clap.checkpoint_files.PACKAGED", tmp_path)
     return tmp_path
 
 

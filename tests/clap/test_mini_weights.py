@@ -10,9 +10,9 @@ import soxr
 import torch
 
 from humanclap.audio import fill_window
-from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import load_checkpoint
+from humanclap.clap.checkpoint_files import packaged_folder, packaged_names
 from humanclap.clap.mini import MiniCLAP
-from humanclap.clap.mini.storage import packaged
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MN04_FILE = SHARED / "models/mn04/mn04_as_mAP_432.pt"
@@ -45,7 +45,7 @@ NAMES = ["mini", "mini-mn04"]
 
 def test_the_packaged_models_are_small_and_store_once_what_they_share():
     assert packaged_names() == NAMES
-    files = {name: {path.name: path for path in packaged(name).iterdir()} for name in NAMES}
+    files = {name: {path.name: path for path in packaged_folder(name).iterdir()} for name in NAMES}
     size = sum(path.stat().st_size for found in files.values() for path in found.values())
     assert size < 16.5e6
     own = {"config.json", "README.md", "humanclap.json"}

@@ -9,10 +9,11 @@ import soxr
 import torch
 from safetensors.torch import load_file
 
-from humanclap.clap.checkpoint import Checkpoint, as_whole, save_checkpoint
+from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniConfig, MiniMN04CLAP
 from humanclap.clap.mini.mn04 import load_mn04
 from humanclap.clap.mini.tagger import Tagger, TaggerSizes
+from humanclap.clap.publish import as_whole
 from humanclap.errors import CheckpointError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

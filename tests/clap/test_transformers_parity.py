@@ -21,8 +21,8 @@ from tiny_hf import write_extractor, write_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
-from humanclap.clap.embedding import embed_clips  # noqa: E402
-from humanclap.clap.hf import HFCLAP, _features  # noqa: E402
+from humanclap.clap.embedding import ClipEncoder  # noqa: E402
+from humanclap.clap.hf import HFCLAP, features_of  # noqa: E402
 from humanclap.clap.laion import convert_laion  # noqa: E402
 
 RATE = 48_000
@@ -45,7 +45,7 @@ class Theirs:
         if self.fused and not marked:
             inputs["is_longer"] = torch.zeros(1, 1, dtype=torch.bool)
         with torch.no_grad():
-            features = _features(self.model.get_audio_features(**inputs))
+            features = features_of(self.model.get_audio_features(**inputs))
         return torch.nn.functional.normalize(features, dim=-1)[0]
 
 
@@ -82,7 +82,7 @@ def loaded(path: Path) -> np.ndarray:
 
 
 def cosine(both, path: Path, theirs: torch.Tensor) -> float:
-    (ours,) = embed_clips(both[0], [path])
+    (ours,) = ClipEncoder(both[0]).embed([path])
     assert not isinstance(ours, Exception), ours
     return float(torch.from_numpy(ours) @ theirs)
 
@@ -128,7 +128,7 @@ def test_longer_clips_have_several_embeddings_in_transformers_and_one_here(both,
     for seed in range(5):
         np.random.seed(seed)
         theirs.append(both[1].embed(loaded(path), marked=True))
-        ours.extend(embed_clips(both[0], [path]))
+        ours.extend(ClipEncoder(both[0]).embed([path]))
     assert all(np.array_equal(one, ours[0]) for one in ours)
     assert min(float(one @ theirs[0]) for one in theirs) < SAME
 

@@ -6,7 +6,8 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.clap.checkpoint import PACKAGED, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.checkpoint_files import PACKAGED
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 from filelock import FileLock
 
+from humanclap.clap.embedding import ClipEncoder
 from humanclap.cluster.run import ClusterSettings, scored_manifest
 from humanclap.cluster.scoring import LoadModel
 from humanclap.errors import CheckpointError, InputError
@@ -131,20 +132,17 @@ def test_killed_workers_cost_no_row_and_a_clip_that_kills_them_all_gets_an_error
 
 def killed_at(deaths: dict[str, int], folder: Path, scorer: HumanCLAP) -> HumanCLAP:
     """The scorer, whose process is killed at a clip, as often as `deaths` says."""
-    whole = scorer._embed_clips
 
-    def watched(sources: Any) -> Any:
-        for source in sources:
+    class Watched(ClipEncoder):
+        def windows(self, source: Any, **told: Any) -> Any:
             died = len(list(folder.glob(f"{source.name}-*")))
             if not getattr(source, "error", None) and died < deaths.get(source.name, 0):
                 (folder / f"{source.name}-{died}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield source
+            return super().windows(source, **told)
 
-    def embed(sources: Any, listen: Any = None, remark: Any = None) -> Any:
-        return whole(watched(sources), listen, remark)
-
-    scorer._embed_clips = embed  # type: ignore[method-assign]
+    whole = scorer._clip_encoder()
+    scorer._clip_encoder = lambda: Watched(whole.backbone)  # type: ignore[method-assign]
     return scorer
 
 

@@ -72,7 +72,8 @@ def test_the_fitted_map_goes_into_the_folder_and_leaves_the_rest(shared, tmp_pat
     import torch
     from rating_map import FOLDER, main
 
-    from humanclap.clap.checkpoint import MANIFEST, Checkpoint, load_checkpoint, save_checkpoint
+    from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from humanclap.clap.checkpoint_files import MANIFEST
     from humanclap.clap.mini import MiniCLAP, MiniConfig
 
     if not (shared / FOLDER / "audio").is_dir():

@@ -27,9 +27,9 @@ class StandIn:
         self.batches: list[list[str]] = []
         self.decoded: list[str] = []
 
-    def decode(self, clip: SoundBytes, *, told: Callable[[float], None]) -> CutClip:
+    def decode(self, clip: SoundBytes, *, told: Callable[[object, float], None]) -> CutClip:
         self.decoded.append(clip.name)
-        told(1.0)
+        told(clip, 1.0)
         return CutClip(name=clip.name, windows=(None,), seconds=1.0)
 
     def score_decoded(self, clips, texts):

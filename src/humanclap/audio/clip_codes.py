@@ -1,16 +1,20 @@
-"""What a clip sounds like in a few dozen bytes, and which known clips a clip was made of.
+"""Codes of what a clip sounds like, and a search for known clips that share its recording.
 
-A code of 32 bits stands for a moment of sound: whether, from a moment to the one `LAG` frames
-later, the energy of each of 33 bands rises against that of its upper neighbour. That is the
-sub-fingerprint of Haitsma & Kalker 2002 (A Highly Robust Audio Fingerprinting System, ISMIR), with
-mel bands up to 6.5 kHz for sounds that are not music, and a wider step in time so that the few
-codes kept of a clip say unlike things. Signs of differences of logarithms do not see level. Codes
-survive lossy coding and resampling; the energies of a moment hardly depend on where frames begin.
+A copy of a clip that was cut, resampled or stored as MP3 has almost the same codes as the clip. So
+a model can recognise the clips it was trained on by about a hundred bytes each, from which nobody
+can hear them.
 
-Of a known clip every `stride`-th code is kept; a clip in question is coded at every frame, so one
-of its frames is within half a hop of each code kept, however it was cut. Two clips are of one
-recording where their codes, laid over each other, differ in far fewer bits than chance would have
-it. A constant tone and silence have no codes and match nothing.
+A code has 32 bits and belongs to one frame of sound. For that, the energies of 33 mel bands are
+measured in each frame. Bit n says whether band n gains energy against band n + 1 from one frame to
+the frame `LAG` frames later. This is the sub-fingerprint of Haitsma & Kalker 2002 (A Highly Robust
+Audio Fingerprinting System, ISMIR) with two changes: the bands reach up to 6.5 kHz, as most clips
+are not music, and the step in time is longer, so that the few codes of a clip say different things.
+The level of a clip does not matter, because it cancels out in differences of logarithms.
+
+A known clip keeps every `stride`-th code. A clip that is looked for has a code at every frame, so
+each kept code has a frame of it within half a hop, wherever the clip was cut. Two clips share a
+recording if their codes, laid over each other, differ in far fewer bits than by chance. Silence and
+constant tones have no codes and match nothing.
 """
 
 from __future__ import annotations
@@ -26,55 +30,56 @@ from numpy.typing import NDArray
 from humanclap.audio.load import SilentAudioWarning, Source, audio_blocks
 
 IDENTITY_RATE = 32_000
-"""Hz at which a clip is decoded where nothing else decodes it; any rate from `MIN_RATE` will do."""
+"""Hz at which a clip is decoded only for its codes; any rate from `MIN_RATE` on would do."""
 MIN_RATE = 14_000
-"""Hz below which the upper bands would be empty: there are no codes."""
+"""Hz; a clip below this rate has no codes, because its upper bands would be empty."""
 HOP_S = 0.032
 FRAME_HOPS = 2
 SMOOTH = 6
-"""Frames over which energies are averaged (Hann), 0.19 s."""
+"""Frames over which energies are averaged with Hann weights: 0.19 s."""
 LAG = 6
-"""Frames between the two moments a code compares."""
+"""Frames between the two moments that a code compares."""
 LOW_HZ, HIGH_HZ, BANDS = 150.0, 6500.0, 33
 FLOOR = 1e-3
-"""Share of a moment's mean energy below which a band counts as empty (-30 dB)."""
+"""A band below this share of the mean energy of its frame counts as empty (-30 dB)."""
 QUIET = 1e-6
-"""Share of the loudest moment's energy below which a moment has no code (-60 dB)."""
+"""A frame below this share of the energy of the loudest frame has no code (-60 dB)."""
 SILENT = 1e-14
-"""Energy below which a moment has no code, however quiet the rest is (about -110 dB)."""
+"""A frame below this energy has no code, however quiet the others are (about -110 dB)."""
 STEADY = 0.02
-"""Mean change, in natural logarithms, below which a moment is a constant tone: no code."""
+"""A frame that changes less, on average and in natural logarithms, is a constant tone: no code."""
 
 CODES_KEPT = 32
-"""Codes kept of a clip of up to 12 s; 4 bytes each."""
+"""About as many codes are kept of a clip of up to 12 s; 4 bytes each."""
 MIN_STRIDE, MAX_STRIDE = 3, 12
 MIN_CODES = 6
-"""Codes two clips must have in common, and a clip must have to be known at all."""
+"""A clip needs so many codes to be recognised, and two clips must have so many in common."""
 MAX_ERROR_RATE = 0.24
+"""Greatest share of bits that may differ between two clips with the same recording."""
 MIN_DEVIATION = 9.0
-"""Standard deviations by which equal bits must outnumber chance, were all bits independent."""
+"""Equal bits must exceed chance by so many standard deviations of independent bits."""
 OTHER_BITS = 6
-"""Bits that may differ in one half of a code where the other half agrees, for an alignment to be
-tried: of chance hits 77 % go, of hits with a quarter of the bits wrong 8 %."""
+"""Where one half of a code agrees, the two clips are compared if at most so many bits differ in the
+other half. That drops 77 % of chance hits, and 8 % of hits with a quarter of the bits wrong."""
 _SHIFTS = 1 << 32
+"""A clip's number times this, plus half of it and a shift in frames, is an alignment."""
 _ONE_THREAD = 1 << 18
-"""Multiplications of a product of matrices up to which OpenBLAS uses one thread."""
+"""OpenBLAS uses one thread for a product of matrices with at most so many multiplications."""
 
 Codes = NDArray[np.uint32]
-"""Shape (frames,): the code of each frame; 0 where there is none."""
+"""Shape (frames,): the code of each frame, 0 for a frame without one."""
 
 _BIT_COUNTS = np.array([bin(number).count("1") for number in range(1 << 16)], dtype=np.uint8)
 _WEIGHTS = (1 << np.arange(32, dtype=np.uint64)).astype(np.uint32)
 
-
 RealTransform = Callable[[NDArray[np.float32]], NDArray[np.complex64]]
-"""Rows (n, length) to the first half of their discrete Fourier transforms, (n, length // 2 + 1)."""
+"""Rows (n, length) to the first half of their Fourier transforms, (n, length // 2 + 1)."""
 
 
 class Hearing:
-    """Codes of a clip that comes in blocks; holds band energies only, whatever its length.
+    """Makes the codes of a clip that comes in blocks; only its band energies stay in memory.
 
-    transform: that of whoever has one at hand, None: scipy's, which takes a while to import.
+    transform: computes spectra; None: scipy's, which takes a while to import.
     """
 
     def __init__(self, sample_rate: int, transform: RealTransform | None = None) -> None:
@@ -97,14 +102,14 @@ class Hearing:
         self._pending = samples[count * self._hop :]
 
     def codes(self) -> Codes:
-        """Codes of all that was heard."""
+        """Codes of all blocks so far."""
         if not self._energies:
             return np.zeros(0, np.uint32)
         return _codes(np.concatenate(self._energies))
 
 
 def clip_codes(source: Source, *, sample_rate: int = IDENTITY_RATE) -> Codes:
-    """Codes of a whole clip; of a silent one none. Raises as `audio_blocks`."""
+    """Codes of a whole clip; a silent one has none. Raises as `audio_blocks`."""
     hearing = Hearing(sample_rate)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SilentAudioWarning)
@@ -135,7 +140,7 @@ def _scipys(rows: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 
 def _fast_length(length: int) -> int:
-    """The least number from `length` on without prime factors above 5: it transforms quickly."""
+    """The least number from `length` on without prime factors above 5: quick to transform."""
     while True:
         rest = length
         for prime in (2, 3, 5):
@@ -149,8 +154,8 @@ def _fast_length(length: int) -> int:
 def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """`rows @ matrix` in parts so small that OpenBLAS multiplies them in the calling thread.
 
-    For larger ones it wakes a thread for each processor, which then wait for each other and for the
-    next product, busily, and take the processors from those that decode and encode.
+    For larger ones it wakes a thread for each processor. These then keep the processors busy while
+    they wait for each other, and the threads that decode and encode lose them.
     """
     part = max(1, _ONE_THREAD // matrix.size)
     parts = [rows[start : start + part] @ matrix for start in range(0, len(rows), part)]
@@ -159,7 +164,7 @@ def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[
 
 @lru_cache(maxsize=8)
 def _filters(rate: int, length: int, n_fft: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Hann window, and the share of each bin that lies in each band (mel-spaced, edge to edge)."""
+    """Hann window, and the share of each bin in each band; bands touch and are mel-spaced."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOW_HZ, HIGH_HZ))
     edges = 700 * (10 ** (np.linspace(low, high, BANDS + 1) / 2595) - 1)  # Hz
     width = rate / n_fft
@@ -171,7 +176,7 @@ def _filters(rate: int, length: int, n_fft: int) -> tuple[NDArray[np.float32], N
 
 
 def _codes(energies: NDArray[np.float32]) -> Codes:
-    """(frames, BANDS) to (frames - SMOOTH - LAG + 1,), 0 for moments without a code."""
+    """Energies (frames, BANDS) to codes (frames - SMOOTH - LAG + 1,)."""
     count = len(energies) - SMOOTH + 1
     if count <= LAG:
         return np.zeros(0, np.uint32)
@@ -192,14 +197,14 @@ def _codes(energies: NDArray[np.float32]) -> Codes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptClip:
-    """What is kept of a known clip: every `stride`-th code, 0 where there is none."""
+    """What is kept of a known clip: every `stride`-th code, 0 where it has none."""
 
     codes: Codes
     stride: int
 
 
 def keep(codes: Codes) -> KeptClip | None:
-    """About 32 codes of a clip; None where it is too short, too silent or too steady to be known.
+    """About 32 codes of a clip; None where it is too short, silent or steady to be recognised.
 
     A second of changing sound is enough; see `MIN_CODES`.
     """
@@ -213,10 +218,10 @@ def keep(codes: Codes) -> KeptClip | None:
 
 
 class ClipIndex:
-    """Known clips, to be asked for a clip's codes.
+    """A search for clips among the known ones.
 
-    An alignment is tried where 16 bits of a code agree and most of its others, then judged by all
-    codes.
+    Where one half of a code agrees with a kept one, and the other half nearly, the two clips are
+    laid over each other at that place, and all their codes decide.
     """
 
     def __init__(self, clips: Sequence[KeptClip]) -> None:
@@ -235,7 +240,7 @@ class ClipIndex:
         ]
 
     def find(self, codes: Codes) -> NDArray[np.intp]:
-        """Numbers of the known clips that share a recording with a clip of these codes."""
+        """Numbers of the known clips that share a recording with the clip of these codes."""
         told = np.flatnonzero(codes)
         if len(told) < MIN_CODES or not len(self._codes):
             return np.zeros(0, np.intp)
@@ -251,7 +256,7 @@ class ClipIndex:
     def _same(
         self, codes: Codes, clips: NDArray[np.int64], shifts: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Whether the codes, laid over those kept of each clip at each shift, are of one sound."""
+        """Whether the codes agree with those of each clip, laid over them at its shift."""
         lengths = self._lengths[clips]
         row = np.repeat(np.arange(len(clips)), lengths)
         place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -269,7 +274,7 @@ class ClipIndex:
 
 
 class _Buckets:
-    """Kept codes by 16 of their bits, with the other 16."""
+    """Kept codes, found by one half of their bits; with the other half."""
 
     def __init__(
         self,
@@ -286,7 +291,7 @@ class _Buckets:
     def alignments(
         self, half: NDArray[np.int64], other: NDArray[np.int64], frames: NDArray[np.intp]
     ) -> NDArray[np.int64]:
-        """Clip times `_SHIFTS`, plus half of it and the frame at which its first code would lie."""
+        """Where kept codes agree with those at `frames`: numbers as `_SHIFTS` says."""
         first, counts = self._bounds[half], self._bounds[half + 1] - self._bounds[half]
         asked = np.repeat(np.arange(len(half)), counts)
         places = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts - first, counts)
@@ -295,17 +300,12 @@ class _Buckets:
         return found
 
 
-def _halves(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return (codes & 0xFFFF).astype(np.int64), (codes >> 16).astype(np.int64)
-
-
 def _both_ways(codes: Codes) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Each half of the codes, with the other."""
-    low, high = _halves(codes)
+    low, high = (codes & 0xFFFF).astype(np.int64), (codes >> 16).astype(np.int64)
     return [(low, high), (high, low)]
 
 
 def _bits_set(codes: Codes) -> NDArray[np.uint8]:
-    low, high = _halves(codes)
-    bits: NDArray[np.uint8] = _BIT_COUNTS[low] + _BIT_COUNTS[high]
+    bits: NDArray[np.uint8] = _BIT_COUNTS[codes & 0xFFFF] + _BIT_COUNTS[codes >> 16]
     return bits

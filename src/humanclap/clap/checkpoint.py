@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 import shutil
 import tempfile
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from safetensors import SafetensorError
 
+from humanclap.clap.calibration import Calibration as Calibration
+from humanclap.clap.checkpoint_files import (
+    MANIFEST,
+    MODEL_CARD,
+    RUN_CHECKPOINT,
+    SHARES,
+    card_licence,
+    packaged_folder,
+    packaged_names,
+    read_json,
+)
 from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
@@ -30,110 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-MANIFEST = "humanclap.json"
-MODEL_CARD = "README.md"
-SHARES = "shares"
-"""Key of a packaged model's `config.json`: the packaged model whose tensors are its own too."""
-PACKAGED = Path(__file__).parent / "weights"
-"""Where the models inside the package are."""
-RUN_CHECKPOINT = "checkpoint"
-"""Where a training run's folder keeps its model."""
 LAION_SUFFIXES = (".pt", ".pth", ".ckpt")
 """A name that ends so is a checkpoint file of LAION's CLAP, there or not (`clap.laion`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """A rising, piecewise-linear map from score to the predicted human rating, with its error.
-
-    scores: knots, increasing; ratings: at each knot, never falling; errors: at each knot the
-    standard error of the predicted rating, above 0, in rating units: the standard deviation of
-    (the mean rating that ever more listeners would give) minus (the predicted rating). The mean of
-    a few listeners strays further, by its own noise. Fitted on the pairs named in `fitted_on`, `n`
-    of them (`metrics.rating_map.fit_rating_map`); predictions are clipped to low..high. guess: the
-    pairs were too few to tell the errors; covers: the kinds of sound among them, by system or
-    subset such as `natural`, empty where unknown. map_errors: at each knot the part of the error
-    that is the map's own uncertainty, which the predictions of all pairs share; empty where
-    unknown.
-    Raises CheckpointError for knots that break these rules.
-
-    >>> bent = Calibration(scores=(0.0, 0.25, 0.5), ratings=(1.0, 2.0, 8.0), errors=(1.0, 1.5, 2.0),
-    ...                    fitted_on="validation", n=500)
-    >>> bent.rating(0.375), bent.standard_error(0.375)
-    (5.0, 1.75)
-    """
-
-    scores: tuple[float, ...]
-    ratings: tuple[float, ...]
-    errors: tuple[float, ...]
-    fitted_on: str
-    n: int
-    low: float = 0.0
-    high: float = 10.0
-    guess: bool = False
-    covers: tuple[str, ...] = ()
-    map_errors: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("scores", "ratings", "errors", "map_errors"):  # JSON gives lists
-            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
-        object.__setattr__(self, "covers", tuple(self.covers))
-        problem = self._problem()
-        if problem:
-            raise CheckpointError(f"calibration: {problem}")
-
-    def _problem(self) -> str | None:
-        sizes = len(self.scores), len(self.ratings), len(self.errors)
-        if 0 in sizes or len(set(sizes)) > 1:
-            counts = "{} scores, {} ratings and {} errors".format(*sizes)
-            return f"{counts}; expected as many of each, one or more"
-        numbers = (*self.scores, *self.ratings, *self.errors, self.low, self.high)
-        if not all(map(math.isfinite, numbers)):
-            return "expected finite numbers only"
-        if not (np.diff(self.scores) > 0).all():
-            return f"scores {self.scores} do not increase"
-        if not (np.diff(self.ratings) >= 0).all():
-            return f"ratings {self.ratings} fall"
-        if min(self.errors) <= 0:
-            return f"errors {self.errors} are not all above 0"
-        if self.map_errors and not self._parts_fit():
-            return f"map_errors {self.map_errors} are not a part of errors {self.errors}"
-        if self.n < 1:
-            return f"n is {self.n}; it is fitted on one pair or more"
-        if not self.low < self.high:
-            return f"low {self.low:g} is not below high {self.high:g}"
-        return None
-
-    def _parts_fit(self) -> bool:
-        return len(self.map_errors) == len(self.errors) and all(
-            0 <= part <= whole * (1 + 1e-9)
-            for part, whole in zip(self.map_errors, self.errors, strict=True)
-        )
-
-    def rating(self, score: float) -> float:
-        """Predicted rating on low..high; NaN for a NaN score.
-
-        Beyond the outer knots the outer segments go on in a straight line; a single knot is a
-        constant rating.
-        """
-        if math.isnan(score):
-            return math.nan
-        value = self.ratings[0]
-        if len(self.scores) > 1:
-            right = min(max(bisect_right(self.scores, score), 1), len(self.scores) - 1)
-            start, end = self.scores[right - 1 : right + 1]
-            first, last = self.ratings[right - 1 : right + 1]
-            value = first + (score - start) / (end - start) * (last - first)
-        return min(max(value, self.low), self.high)
-
-    def standard_error(self, score: float) -> float:
-        """Standard error of `rating(score)`, constant beyond the outer knots; NaN for NaN."""
-        return float(np.interp(score, self.scores, self.errors))
-
-    def map_error(self, score: float) -> float:
-        """The part of `standard_error(score)` that predictions share; all of it where unknown."""
-        parts = self.map_errors or self.errors
-        return float(np.interp(score, self.scores, parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +155,7 @@ def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> _Pla
         logger.warning("%s is %s; the folder of that name is ./%s", name, what, name)
     if packaged:
         _check_no_revision(revision, f"{name} is in the package")
-        return _Place(PACKAGED / name)
+        return _Place(packaged_folder(name))
     return _place_on_hub(name, revision, offline=offline)
 
 
@@ -302,11 +207,6 @@ def _from_elsewhere(model: str | Path, access: _Access) -> Backbone | None:
     return None
 
 
-def packaged_names() -> list[str]:
-    """Names of the models inside the package: folders of `weights/` with a manifest."""
-    return sorted(path.parent.name for path in PACKAGED.glob(f"*/{MANIFEST}"))
-
-
 def _load_folder(
     folder: Path, access: _Access, *, name: str = "", revision: str = ""
 ) -> Checkpoint:
@@ -352,29 +252,18 @@ def read_calibration(model: str | Path) -> Calibration | None:
 
     None where it has none. Raises CheckpointError where there is no such folder with a manifest.
     """
-    folder = PACKAGED / model if str(model) in packaged_names() else Path(model)
+    name = str(model)
+    folder = packaged_folder(name) if name in packaged_names() else Path(model)
     for place in (folder / MANIFEST, folder / RUN_CHECKPOINT / MANIFEST):
         if place.is_file():
             return _calibration(read_json(place), place)
     raise CheckpointError(f"{model}: neither a packaged model nor a folder with {MANIFEST}")
 
 
-def card_licence(folder: Path) -> str:
-    """What `license:` in the head of a folder's model card says; empty where it says nothing."""
-    card = folder / MODEL_CARD
-    if not card.is_file():
-        return ""
-    head = card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0]
-    if not head.startswith("---"):
-        return ""
-    found = re.search(r"^license: *([\w.+-]+) *$", head, re.MULTILINE)
-    return found[1] if found else ""
-
-
 def _identities_file(folder: Path) -> Path | None:
     """The folder's own, or that of the packaged model whose tensors it shares."""
     shared = read_json(folder / "config.json").get(SHARES)
-    for place in (folder, *([PACKAGED / str(shared)] if shared else [])):
+    for place in (folder, *([packaged_folder(str(shared))] if shared else [])):
         if (place / IDENTITIES_FILE).is_file():
             return place / IDENTITIES_FILE
     return None
@@ -421,19 +310,6 @@ def _backbone_of_kind(kind: object, folder: Path, access: _Access, name: str) ->
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is no such file; CheckpointError where it is damaged."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: damaged JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a JSON object")
-    return content
-
-
 def save_checkpoint(
     checkpoint: Checkpoint, directory: str | Path, *, model_card: str = "", whole: bool = True
 ) -> None:
@@ -465,31 +341,10 @@ def save_checkpoint(
         raise
 
 
-@contextmanager
-def as_whole(folder: Path) -> Iterator[Path]:
-    """A checkpoint's folder with all its weights: itself, or inside the block a copy that also has
-    those it shares with a packaged model. Raises CheckpointError where these are not to be had.
-    """
-    if SHARES not in read_json(folder / "config.json"):
-        yield folder
-        return
-    from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
-    from humanclap.clap.mini.storage import write_whole
-
-    kind = read_json(folder / MANIFEST).get("backbone")
-    left_out = MiniMN04CLAP.left_out if kind == MiniMN04CLAP.kind else MiniCLAP.left_out
-    with tempfile.TemporaryDirectory() as copy:
-        for file in folder.iterdir():
-            if file.is_file():
-                shutil.copy2(file, copy)
-        write_whole(folder, Path(copy), leave=left_out)
-        yield Path(copy)
-
-
 def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
     """Write `humanclap.json` beside weights that are there, such as a recipe's in half precision.
 
-    With it `load_checkpoint` reads the folder, and a folder of `PACKAGED` can be named.
+    With it `load_checkpoint` reads the folder, and a folder in `weights/` can be named.
     """
     manifest = {
         "format": FORMAT,

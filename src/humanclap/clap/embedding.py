@@ -1,7 +1,9 @@
 """Whole clips and lists of texts to unit embeddings, in bounded batches, deterministically.
 
-Every embedding of a clip, in training, validation, recipes and scoring, is made here: its windows
-go through `encode_clips`, what comes of them through `pooling`.
+`ClipEncoder` is the one way from a clip to its embedding, for scoring, the service, training,
+validation and recipes. A clip is cut into windows (`audio.window`), the windows go through an
+encoder in batches, and `pooling` makes one embedding of what comes out. `waveforms` does the same
+in torch, with a gradient.
 """
 
 from __future__ import annotations
@@ -14,40 +16,47 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from humanclap.audio.ahead import read_ahead, reading_threads
-from humanclap.audio.load import Source
+from humanclap.audio.load import Remark, Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.device import Precision
-from humanclap.clap.encoders import Encoders
+from humanclap.clap.encoders import Encode, Encoders
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
 
 Embedding = NDArray[np.float32]
 """Shape (embedding_dim,), unit length."""
 
-Encode = Callable[[torch.Tensor], torch.Tensor]
-"""Waveforms (batch, window_samples) to one row each, (batch, features)."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipWindows:
-    """What came of every window of a clip: outputs (n_windows, features), on the CPU, and the
-    weight of each, (n_windows,): its share of sound that is not fill (`audio.window`).
+    """What the encoder made of every window of a clip.
+
+    outputs: (n_windows, features), on the CPU. weights: (n_windows,), the share of each window that
+    is sound and not fill (`audio.window`).
     """
 
     outputs: torch.Tensor
     weights: torch.Tensor
 
+    def embedding(self) -> Embedding:
+        """The clip's embedding, where the outputs are unit embeddings of its windows."""
+        pooled: Embedding = pool_windows(self.outputs, self.weights).numpy()
+        return pooled
+
 
 @dataclass(slots=True)
 class _Clip:
-    """A clip on its way through the batches."""
+    """A clip whose windows are on their way through the batches."""
 
     outputs: list[torch.Tensor] = field(default_factory=list)  # each (features,)
     weights: list[float] = field(default_factory=list)
@@ -65,140 +74,135 @@ class _Clip:
         return ClipWindows(torch.stack(self.outputs), torch.tensor(self.weights))
 
 
-def embed_clips(
-    backbone: Backbone,
-    sources: Iterable[Source],
-    *,
-    hop_s: float | None = None,
-    batch_windows: int = 8,
-    precision: Precision = "fp32",
-    listen: Callable[[int, NDArray[np.float32]], None] | None = None,
-    remark: Callable[[int, str], None] | None = None,
-    reading: int | None = None,
-    encode: Encode | None = None,
-) -> Iterator[Embedding | AudioError]:
-    """Embed clips in their order: an embedding (embedding_dim,) each, or why it has none.
+@dataclass(frozen=True, slots=True)
+class ClipEncoder:
+    """The way of clips through a backbone, without gradients; the caller sets eval mode.
 
-    Every window of a clip is embedded; their mean, weighted by unfilled length, is renormalised.
-    At most `batch_windows` windows for each encoding thread, and as many again read ahead, are
-    held, whatever a clip's length. The embedding does not depend on `batch_windows` or on the other
-    clips (fp32: 1e-6), and on the number of threads not by a digit (`encoders`).
-    listen: gets the number of a clip and its samples, block by block as they are decoded, in one
-    of the threads that read ahead, clips beside each other; it has them all when the clip's
-    embedding comes.
-    remark: gets, likewise, the number of a clip and what is to be said of it (`audio_blocks`).
-    reading: threads that decode, None: as many as are of use here. Batches, and so all digits, are
-    the same whatever their number.
-    encode: what embeds windows, None: the backbone's own `embed_audio` (`engines`).
+    encode: turns windows (batch, window_samples) into rows (batch, features), None: the backbone's
+    `embed_audio`. hop_s: seconds between the starts of windows, None: the model's window.
+    batch_windows: windows in a batch; batches run across clips. `batch_windows` and the other clips
+    change an embedding by at most 1e-6 (fp32; with `batch_windows` 1 by nothing), the number of
+    threads changes no digit (`encoders`).
     """
-    for found in encode_clips(
-        backbone,
-        sources,
-        encode or backbone.embed_audio,
-        hop_s=hop_s,
-        batch_windows=batch_windows,
-        precision=precision,
-        listen=listen,
-        remark=remark,
-        reading=reading,
-    ):
-        if isinstance(found, AudioError):
-            yield found
-        else:
-            embedding: Embedding = pool_windows(found.outputs, found.weights).numpy()
-            yield embedding
+
+    backbone: Backbone
+    encode: Encode | None = None
+    hop_s: float | None = None
+    batch_windows: int = 8
+    precision: Precision = "fp32"
+
+    def windows(
+        self,
+        source: Source,
+        *,
+        listen: Callable[[NDArray[np.float32]], None] | None = None,
+        remark: Remark | None = None,
+    ) -> Iterator[Window]:
+        """The windows of a clip as the backbone takes them; see `audio.window.windows`."""
+        backbone = self.backbone
+        return windows(
+            source,
+            sample_rate=backbone.sample_rate,
+            window_s=backbone.window_s,
+            hop_s=self.hop_s or backbone.window_s,
+            fill=backbone.fill,
+            listen=listen,
+            remark=remark,
+        )
+
+    def embed(
+        self, sources: Iterable[Source], *, threads: int | None = None
+    ) -> Iterator[Embedding | AudioError]:
+        """Embed clips: for each, in order, its embedding (embedding_dim,) or why it has none.
+
+        threads: as in `outputs`.
+        """
+        return map(_embedding_of, self.outputs(sources, threads=threads))
+
+    def outputs(
+        self, sources: Iterable[Source], *, threads: int | None = None
+    ) -> Iterator[ClipWindows | AudioError]:
+        """All windows of clips through the encoder: for each clip, in order, what came of them.
+
+        threads: that decode, None: as many as are of use here; no digit depends on it.
+        """
+        return self.outputs_of(sources, self.windows, threads=threads)
+
+    def outputs_of(
+        self,
+        clips: Iterable[_T],
+        windows_of: Callable[[_T], Iterator[Window]],
+        *,
+        threads: int | None = None,
+    ) -> Iterator[ClipWindows | AudioError]:
+        """As `outputs`, for whatever `windows_of` makes windows of, in a thread that reads ahead.
+
+        Whatever a clip's length, at most `batch_windows` windows for each encoding thread, and as
+        many again that were read ahead, are held.
+        """
+        threads = reading_threads() if threads is None else threads
+        with Encoders(self.backbone) as encoders:
+            ahead = self.batch_windows * encoders.workers
+            batches = self._batches(encoders, self.batch_windows)
+            read = read_ahead(clips, lambda _, clip: windows_of(clip), threads=threads, items=ahead)
+            with closing(read) as clips_read:
+                yield from batches.run(clips_read)
+
+    def embed_windows(self, clips: Sequence[Sequence[Window]]) -> Iterator[Embedding]:
+        """Embed clips whose windows are made already, one or more of each clip, in their order.
+
+        Batches have about the same size, at most `batch_windows`, so that no thread waits at the
+        end.
+        """
+        count = sum(map(len, clips))
+        with Encoders(self.backbone) as encoders:
+            rounds = math.ceil(count / (encoders.workers * self.batch_windows))
+            size = math.ceil(count / (encoders.workers * max(1, rounds)))
+            for found in self._batches(encoders, size).run(clips):
+                if isinstance(found, AudioError):
+                    raise found
+                yield found.embedding()
+
+    def _batches(self, encoders: Encoders, size: int) -> _Batches:
+        encode = self.encode or self.backbone.embed_audio
+        device = self.backbone.logit_scale.device
+        return _Batches(partial(_encoded, encode, device, self.precision), encoders, size)
 
 
-def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None) -> torch.Tensor:
-    """Embed one clip of any length as `embed_clips` does: (embedding_dim,) on the CPU.
+def embed_clip(backbone: Backbone, source: Source) -> torch.Tensor:
+    """Embed one clip of any length: (embedding_dim,) on the CPU.
 
     The caller sets eval mode. Raises AudioError for a clip that cannot be read.
     """
-    (found,) = embed_clips(backbone, [source], hop_s=hop_s)
+    (found,) = ClipEncoder(backbone).embed([source])
     if isinstance(found, AudioError):
         raise found
     return torch.from_numpy(found)
 
 
 def encode_clips(
-    backbone: Backbone,
-    sources: Iterable[Source],
-    encode: Encode,
-    *,
-    hop_s: float | None = None,
-    batch_windows: int = 8,
-    precision: Precision = "fp32",
-    listen: Callable[[int, NDArray[np.float32]], None] | None = None,
-    remark: Callable[[int, str], None] | None = None,
-    reading: int | None = None,
+    backbone: Backbone, sources: Iterable[Source], encode: Encode, *, batch_windows: int = 8
 ) -> Iterator[ClipWindows | AudioError]:
-    """Every window of clips through `encode`, clips in their order: `ClipWindows`, or why not.
-
-    encode: a part of the backbone, such as `embed_audio` or `encode_audio`; without gradients.
-    Batches run across clips; with `batch_windows` 1 the last digit does not depend on them either.
-    Else as `embed_clips`.
-    """
-
-    def read(number: int, source: Source) -> Iterator[Window]:
-        return windows(
-            source,
-            sample_rate=backbone.sample_rate,
-            window_s=backbone.window_s,
-            hop_s=hop_s or backbone.window_s,
-            fill=backbone.fill,
-            listen=None if listen is None else partial(listen, number),
-            remark=None if remark is None else partial(remark, number),
-        )
-
-    threads = reading_threads() if reading is None else reading
-    with Encoders(backbone) as encoders:
-        ahead = batch_windows * encoders.workers
-        batches = _Batches(encode, encoders, backbone, batch_windows, precision)
-        with closing(read_ahead(sources, read, threads=threads, items=ahead)) as clips_read:
-            yield from batches.run(clips_read)
+    """What a part of a backbone, such as `encode_audio`, makes of clips; see `ClipEncoder`."""
+    return ClipEncoder(backbone, encode, batch_windows=batch_windows).outputs(sources)
 
 
-def embed_windows(
-    backbone: Backbone,
-    clips: Sequence[Sequence[Window]],
-    *,
-    batch_windows: int = 8,
-    precision: Precision = "fp32",
-    encode: Encode | None = None,
-) -> Iterator[Embedding]:
-    """Embed clips whose windows (`audio.window`) are made already, one or more of each clip.
-
-    The embeddings (embedding_dim,) are those of `embed_clips`, in the clips' order. Batches are of
-    like size, at most `batch_windows`, so that no encoder waits for another at the end.
-    """
-    count = sum(map(len, clips))
-    with Encoders(backbone) as encoders:
-        rounds = math.ceil(count / (encoders.workers * batch_windows))
-        size = math.ceil(count / (encoders.workers * max(1, rounds)))
-        batches = _Batches(encode or backbone.embed_audio, encoders, backbone, size, precision)
-        for found in batches.run(clips):
-            if isinstance(found, AudioError):
-                raise found
-            embedding: Embedding = pool_windows(found.outputs, found.weights).numpy()
-            yield embedding
+def _embedding_of(found: ClipWindows | AudioError) -> Embedding | AudioError:
+    return found if isinstance(found, AudioError) else found.embedding()
 
 
 class _Batches:
-    """Windows on their way through an encoder, in batches of one size, a few batches at once."""
+    """Windows on their way through an encoder in batches of one size, several batches at once."""
 
     def __init__(
         self,
-        encode: Encode,
+        encode: Callable[[NDArray[np.float32]], torch.Tensor],
         encoders: Encoders,
-        backbone: Backbone,
-        batch_windows: int,
-        precision: Precision,
+        size: int,
     ) -> None:
         self._encode = encode
         self._encoders = encoders
-        self._device = backbone.logit_scale.device
-        self._size = batch_windows
-        self._precision = precision
+        self._size = size
         self._next: list[tuple[_Clip, Window]] = []
         self._running: deque[tuple[list[tuple[_Clip, Window]], Future[torch.Tensor]]] = deque()
 
@@ -235,8 +239,8 @@ class _Batches:
 
     def _begin(self) -> None:
         waveforms = np.stack([window.waveform for _, window in self._next])
-        encode = partial(_encoded, self._encode, waveforms, self._device, self._precision)
-        self._running.append((self._next, self._encoders.submit(encode)))
+        running = self._encoders.submit(partial(self._encode, waveforms))
+        self._running.append((self._next, running))
         self._next = []
 
     def _collect(self, leave: int) -> None:
@@ -257,7 +261,7 @@ def _until_error(windows_read: Iterable[Window], clip: _Clip) -> Iterator[Window
 
 
 def _encoded(
-    encode: Encode, waveforms: NDArray[np.float32], device: torch.device, precision: str
+    encode: Encode, device: torch.device, precision: str, waveforms: NDArray[np.float32]
 ) -> torch.Tensor:
     """(batch, window_samples) to (batch, features), float32 on the CPU."""
     tensor = torch.from_numpy(waveforms)

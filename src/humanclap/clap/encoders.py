@@ -1,9 +1,9 @@
 """Batches through a model on several CPU threads: one thread to a batch, several batches at once.
 
-torch's own way is all threads on one batch, step by step. Its threads then wait for each other at
-every step, busily, also for one that a decoder keeps from its processor; and a sum shared by other
-numbers of threads has other last digits. A batch on one thread has the same digits whatever the
-number of threads, and threads that share nothing wait for nobody.
+By itself torch puts all its threads on one batch. They then wait for each other at every step, and
+keep their processors busy while they wait. A sum that is shared by another number of threads also
+has other last digits. A batch on one thread has the same digits whatever the number of threads, and
+no thread waits for another.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import torch
+from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
 
 _T = TypeVar("_T")
 
+Encode = Callable[[Tensor], Tensor]
+"""Windows (batch, window_samples) to one row each, (batch, features)."""
+
 _KINDS = frozenset({"mini", "mini-mn04", "hf"})
-"""Backbones known to be of use to several threads at once; those of other packages may not be."""
+"""Backbones that several threads can use at once; those of other packages may not allow it."""
 MOST_WORKERS = 8
-"""Each holds a batch and what its encoder makes of it on the way."""
+"""Each holds a batch and the intermediate results of its encoder in memory."""
 
 
 class _OneThread:
-    """While any user is inside, torch computes on one thread; then on as many as before."""
+    """While any user is inside, torch computes on one thread; afterwards on as many as before."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +50,7 @@ class _OneThread:
             return self._before
 
     def forget(self) -> None:
-        """In a forked child: whoever was inside is a thread of the parent's, and not here."""
+        """In a forked child: the users inside were threads of the parent, and are not here."""
         self._lock = threading.Lock()
         self._users = 0
 
@@ -66,8 +70,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 class Encoders:
     """Runs calls of an encoder, on the CPU as many at once as torch has threads (at most eight).
 
-    Between `with` and its end torch then computes on one thread. On other devices, for other
-    packages' backbones, and where torch has one thread, a call runs at once where it is submitted.
+    Within `with`, torch then computes on one thread. On other devices, for backbones of other
+    packages, and where torch has one thread, a call runs in the thread that submits it.
     """
 
     def __init__(self, backbone: Backbone) -> None:

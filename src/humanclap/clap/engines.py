@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.device import Precision
-from humanclap.clap.encoders import MOST_WORKERS
+from humanclap.clap.encoders import MOST_WORKERS, Encode
+from humanclap.clap.hf import features_of
 from humanclap.clap.htsat import HTSAT, ByteProduct, one_by_one, runs_here
 from humanclap.download.cache import cache_folder
 from humanclap.errors import SettingsError
@@ -38,9 +39,6 @@ PRECISIONS: dict[Engine, tuple[Precision, ...]] = {
 _EXPORT = 1
 """Of the way of exporting; part of the folder's name."""
 _OPSET = 17
-
-Encode = Callable[[Tensor], Tensor]
-"""Windows (batch, samples) to embeddings (batch, embedding_dim), unit length."""
 
 
 def audio_encoder(backbone: Backbone, engine: Engine, precision: Precision) -> Encode:
@@ -162,9 +160,7 @@ class _AudioTower(nn.Module):
 
     def forward(self, mels: Tensor) -> Tensor:
         not_longer = torch.zeros(len(mels), 1, dtype=torch.bool)
-        found = self.model.get_audio_features(input_features=mels, is_longer=not_longer)
-        features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
-        return features
+        return features_of(self.model.get_audio_features(input_features=mels, is_longer=not_longer))
 
 
 def _kept(

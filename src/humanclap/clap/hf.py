@@ -6,11 +6,8 @@ nothing is random: transformers' extractor marks one clip of every batch at rand
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,47 +18,21 @@ from torch.nn import functional as F
 from humanclap.audio.window import Fill
 from humanclap.clap.backbone import at_least_float32, weights_mark
 from humanclap.clap.frontend import DecibelMel
-from humanclap.clap.htsat import KeptTower, one_by_one
-from humanclap.clap.hub import model_folder, processor_folder
-from humanclap.clap.text_account import TextAccount, account_of
-from humanclap.errors import CheckpointError, InputError
-from humanclap.extras import require
-from humanclap.fingerprint import fingerprint_text
-
-_FILLS: dict[str, Fill] = {"repeatpad": "repeat", "pad": "zero"}
-_ARCHITECTURE = {  # what besides the weights makes an embedding
-    "audio_config": [
-        "window_size",
-        "spec_size",
-        "num_mel_bins",
-        "hidden_act",
-        "patch_size",
-        "patch_stride",
-        "depths",
-        "num_attention_heads",
-        "enable_fusion",
-        "fusion_type",
-        "flatten_patch_embeds",
-        "enable_patch_layer_norm",
-        "layer_norm_eps",
-        "projection_hidden_act",
-    ],
-    "text_config": [
-        "hidden_act",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "layer_norm_eps",
-        "pad_token_id",
-        "projection_hidden_act",
-    ],
-}
-_PROBES = (
-    "a dog barks",
-    " A man speaks, then 2 birds chirp.",
-    "Glöckchen läuten; 犬が吠える!",
-    "",
+from humanclap.clap.hf_fingerprint import hf_fingerprint
+from humanclap.clap.hf_loading import (
+    FILLS,
+    check_belonging,
+    load_model,
+    load_processor,
+    model_of,
+    no_bars,
 )
-"""Texts whose tokens stand for how a tokenizer splits, joins and frames."""
+from humanclap.clap.htsat import KeptTower, one_by_one
+from humanclap.clap.hub import model_folder
+from humanclap.clap.text_account import TextAccount, account_of
+from humanclap.errors import InputError
+from humanclap.extras import require
+
 _tokenizing = threading.Lock()
 """A call of transformers' tokenizers sets their padding and cutting anew: one at a time."""
 
@@ -81,11 +52,11 @@ class HFCLAP(nn.Module):
         self.processor = processor
         self.name = name
         extractor = processor.feature_extractor
-        _check_belonging(model.config, processor, name)
+        check_belonging(model.config, processor, name)
         self.sample_rate = int(extractor.sampling_rate)
         self.window_s = float(extractor.max_length_s)
         self.window_samples = round(self.window_s * self.sample_rate)
-        self.fill: Fill = _FILLS[extractor.padding]
+        self.fill: Fill = FILLS[extractor.padding]
         self.embedding_dim = int(model.config.projection_dim)
         text_config = model.config.text_config
         self._max_tokens = int(text_config.max_position_embeddings) - text_config.pad_token_id - 1
@@ -121,18 +92,14 @@ class HFCLAP(nn.Module):
         Raises CheckpointError where anything is missing, damaged or no CLAP, MissingExtraError
         without transformers.
         """
-        transformers: Any = require("transformers", extra="hf")
+        require("transformers", extra="hf")
         folder = model_folder(name_or_path, offline=offline, revision=revision)
         if name is None:
             name = folder.resolve().name if Path(name_or_path).is_dir() else str(name_or_path)
-        _check_config(folder)
-        with _loading(folder), _no_bars():
-            model, info = transformers.ClapModel.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True
-            )
-        _check_complete(folder, model, info)
-        found = _load_processor(folder, model, processor=processor, offline=offline)
-        return cls(model, found, name=name)
+        model = load_model(folder)
+        return cls(
+            model, load_processor(folder, model, processor=processor, offline=offline), name=name
+        )
 
     @classmethod
     def from_weights(
@@ -150,21 +117,8 @@ class HFCLAP(nn.Module):
         what lies beside the file, else that of the LAION checkpoint of its kind. Raises
         CheckpointError where weights are missing, left over or of other shapes.
         """
-        transformers: Any = require("transformers", extra="hf")
-        with _loading(file), _no_bars(), _no_report():
-            model, info = transformers.ClapModel.from_pretrained(
-                None,
-                config=transformers.ClapConfig(**configuration),
-                state_dict=weights,
-                output_loading_info=True,
-            )
-        _check_complete(file, model, info)
-        if left_over := sorted(info["unexpected_keys"]):
-            raise CheckpointError(
-                f"{file}: {len(left_over)} weights have no place in a ClapModel, for example "
-                f"{left_over[0]}"
-            )
-        found = _load_processor(file.parent, model, processor=processor, offline=offline)
+        model = model_of(configuration, weights, file)
+        found = load_processor(file.parent, model, processor=processor, offline=offline)
         return cls(model, found, name=file.stem)
 
     def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
@@ -172,7 +126,7 @@ class HFCLAP(nn.Module):
 
         whole: it always is, as transformers reads nothing else.
         """
-        with _no_bars():
+        with no_bars():
             self.model.save_pretrained(directory)
         tokenizer = self.processor.tokenizer
         tokenizer.backend_tokenizer.no_truncation()  # the last call's settings are not the model's
@@ -270,25 +224,10 @@ class HFCLAP(nn.Module):
                 yield parameter
 
     def fingerprint(self) -> str:
-        """8 hex digits over weights, architecture, front end and tokenizer.
-
-        The same for a hub id and a copy of it, and on transformers 4.5x and 5. Computed again
-        after the weights changed.
-        """
+        """`hf_fingerprint` of the weights as they are; computed again after they changed."""
         mark = weights_mark(self.model)
         if self._fingerprint is None or mark is None or self._fingerprint[0] != mark:
-            state: dict[str, Tensor] = self.model.state_dict()
-            parts = [
-                _architecture(self.model.config),
-                _front_end(self.processor.feature_extractor),
-                _tokens(self.processor.tokenizer),
-                *(
-                    f"{name}:{_tensor_hash(state[name])}"
-                    for name in sorted(state)
-                    if state[name].is_floating_point()
-                ),
-            ]
-            self._fingerprint = (mark, fingerprint_text(parts))
+            self._fingerprint = mark, hf_fingerprint(self.model, self.processor)
         return self._fingerprint[1]
 
     def module(self) -> nn.Module:
@@ -296,152 +235,12 @@ class HFCLAP(nn.Module):
         return self
 
 
-def _unit(output: Any) -> Tensor:
-    """Features of get_*_features as rows of unit length, float32 unless float64."""
-    return F.normalize(at_least_float32(_features(output)), dim=-1)
-
-
-def _features(output: Any) -> Tensor:
-    """The projected features: transformers 4 returns them, 5 an object with `pooler_output`."""
+def features_of(output: Any) -> Tensor:
+    """The features: transformers 4 returns them, 5 an object with them as `pooler_output`."""
     features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
     return features
 
 
-def _check_config(folder: Path) -> None:
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: damaged JSON ({error})") from error
-    if kind != "clap":
-        raise CheckpointError(f"{folder}: a model of type {kind!r}; expected 'clap'")
-
-
-@contextmanager
-def _loading(folder: Path) -> Iterator[None]:
-    """Any failure inside transformers, whose kinds are many, as a CheckpointError."""
-    try:
-        yield
-    except Exception as error:
-        raise CheckpointError(
-            f"{folder}: transformers cannot load it ({type(error).__name__}: {error}); is the "
-            "copy complete and undamaged?"
-        ) from error
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without transformers' progress bars: it is done in a second, and --quiet means it."""
-    log: Any = require("transformers.utils.logging", extra="hf")
-    shown = log.is_progress_bar_enabled()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            log.enable_progress_bar()
-
-
-@contextmanager
-def _no_report() -> Iterator[None]:
-    """Without transformers' table of absent buffers, which are counted and not learned."""
-    log: Any = require("transformers.utils.logging", extra="hf")
-    level = log.get_verbosity()
-    log.set_verbosity_error()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)
-
-
-def _load_processor(
-    folder: Path, model: Any, *, processor: str | Path | None, offline: bool
-) -> Any:
-    source = processor_folder(
-        folder,
-        fused=model.config.audio_config.enable_fusion,
-        processor=processor,
-        offline=offline,
-    )
-    transformers: Any = require("transformers", extra="hf")
-    with _loading(source):
-        return transformers.ClapProcessor.from_pretrained(source, local_files_only=True)
-
-
-def _check_complete(folder: Path, model: Any, info: dict[str, Any]) -> None:
-    """Refuse absent weights: transformers would leave them random and go on."""
-    buffers = {
-        name for name, tensor in model.state_dict().items() if not tensor.is_floating_point()
-    }
-    missing = sorted(set(info["missing_keys"]) - buffers)
-    if missing:
-        raise CheckpointError(
-            f"{folder}: {len(missing)} weights are missing, for example {missing[0]}; is it a "
-            "whole ClapModel?"
-        )
-
-
-def _check_belonging(config: Any, processor: Any, name: str) -> None:
-    audio, extractor = config.audio_config, processor.feature_extractor
-    if len(processor.tokenizer) > config.text_config.vocab_size:
-        raise CheckpointError(
-            f"{name}: the tokenizer has {len(processor.tokenizer)} tokens, the model knows "
-            f"{config.text_config.vocab_size}; they are of different models"
-        )
-    if extractor.padding not in _FILLS:
-        raise CheckpointError(
-            f"{name}: padding {extractor.padding!r} of its preprocessor_config.json is not "
-            f"supported; expected one of {', '.join(_FILLS)}"
-        )
-    if extractor.truncation == "fusion" and not audio.enable_fusion:
-        raise CheckpointError(
-            f"{name}: the processor is of a fused checkpoint, the model is not; give "
-            "processor='laion/clap-htsat-unfused'"
-        )
-    if extractor.feature_size != audio.num_mel_bins:
-        raise CheckpointError(
-            f"{name}: the processor makes {extractor.feature_size} mel bands, the model takes "
-            f"{audio.num_mel_bins}"
-        )
-    frames = round(extractor.max_length_s * extractor.sampling_rate) // extractor.hop_length + 1
-    longest = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
-    if frames > longest:
-        raise CheckpointError(
-            f"{name}: the processor makes {frames} frames, the model takes at most {longest}"
-        )
-
-
-def _architecture(config: Any) -> str:
-    """Canonical JSON of the settings that transformers 4.5x and 5 share."""
-    kept = {
-        section: {name: getattr(getattr(config, section), name) for name in names}
-        for section, names in _ARCHITECTURE.items()
-    }
-    return json.dumps(kept, sort_keys=True)
-
-
-def _front_end(extractor: Any) -> str:
-    names = [
-        "sampling_rate",
-        "max_length_s",
-        "padding",
-        "truncation",
-        "fft_window_size",
-        "hop_length",
-        "feature_size",
-        "frequency_min",
-        "frequency_max",
-    ]
-    values = {name: getattr(extractor, name) for name in names}
-    numbers = {name: float(v) if isinstance(v, int) else v for name, v in values.items()}
-    return json.dumps(numbers, sort_keys=True)
-
-
-def _tokens(tokenizer: Any) -> str:
-    """Vocabulary, and the token ids of a few texts (merges, splitting, framing)."""
-    probes = [tokenizer(text)["input_ids"] for text in _PROBES]
-    return json.dumps([sorted(tokenizer.get_vocab().items()), probes])
-
-
-def _tensor_hash(tensor: Tensor) -> str:
-    array = tensor.detach().float().cpu().contiguous().numpy()
-    return f"{array.dtype}{array.shape}{hashlib.sha256(array.reshape(-1).data).hexdigest()}"
+def _unit(output: Any) -> Tensor:
+    """Features as rows of unit length, float32 unless float64."""
+    return F.normalize(at_least_float32(features_of(output)), dim=-1)

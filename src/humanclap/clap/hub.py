@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from humanclap.clap.checkpoint import MANIFEST, MODEL_CARD, SHARES, read_json
+from humanclap.clap.checkpoint_files import MANIFEST, MODEL_CARD, SHARES, read_json
 from humanclap.clap.known_pairs import IDENTITIES_FILE
 from humanclap.clap.published.hub_cache import (
     ANY_WEIGHTS,

@@ -1,7 +1,8 @@
-"""What a checkpoint was trained, tuned and calibrated on, small enough to travel with it.
+"""Which captions and clips a model met: a record small enough to travel with its checkpoint.
 
-Captions are kept as 40-bit hashes, clips as the codes of `audio.clip_codes`: of either, nothing can
-be read or heard back. A pair to be judged can so be told from one the model has met.
+A score says little about a pair that the model was trained on. So the record keeps a 40-bit hash of
+every caption, and the codes of every clip (`audio.clip_codes`). Nobody can read a caption or hear a
+clip from them, but a pair that is scored later can be looked up.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from humanclap.progress import Progress, silent
 from humanclap.records import ROLES, UNKNOWN_MET, Role, met_in_words
 
 IDENTITIES_FILE = "trained_on.safetensors"
-"""Beside the weights; a checkpoint without it is an older one, of which nothing is known."""
+"""Beside the weights. Nothing is known about a checkpoint without it, such as an older one."""
 FORMAT = "humanclap-identities-1"
 _CAPTION_BYTES = 5
 
@@ -36,10 +37,10 @@ Met = tuple[Source | None, str | None, Role]
 
 @dataclass(frozen=True, slots=True)
 class ClipRoles:
-    """What a model met of a clip.
+    """How a model met a clip.
 
-    roles: bits in the order of `records.ROLES`; told: whether the clip has codes enough to be known
-    again, so that no roles mean that it was not met.
+    roles: what it used the clip for, as bits in the order of `records.ROLES`. told: whether the
+    clip has enough codes to be recognised; only then a clip without roles counts as not met.
     """
 
     roles: int
@@ -48,11 +49,12 @@ class ClipRoles:
 
 @dataclass(frozen=True, eq=False)
 class Identities:
-    """What a model met: captions by hash, clips by kept codes, each with its roles.
+    """The captions and clips that a model met, and what it used each of them for.
 
-    Roles are bits in the order of `records.ROLES`. complete: whether these are all; not so where
-    the model was tuned from one of which nothing is known. unknown_clips: clips met but too short,
-    silent or steady to be known again.
+    captions: roles by caption hash. clips: kept codes with roles. Roles are bits in the order of
+    `records.ROLES`. complete: whether the record names everything; it does not for a model that was
+    tuned from one about which nothing is known. unknown_clips: how many clips it met that are too
+    short, silent or steady to be recognised.
     """
 
     captions: Mapping[int, int] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Identities:
     unknown_clips: int = 0
 
     def __or__(self, other: Identities) -> Identities:
-        """Both together; the same caption or clip has the roles of both."""
+        """Both records together; a caption or clip that is in both has the roles of both."""
         captions = dict(self.captions)
         for caption, roles in other.captions.items():
             captions[caption] = captions.get(caption, 0) | roles
@@ -78,7 +80,7 @@ class Identities:
 
     @property
     def any_known(self) -> bool:
-        """Whether anything at all is known; else nothing need be computed to ask."""
+        """Whether the record can answer anything; if not, no codes need be computed."""
         return bool(self.captions or self.clips or self.complete)
 
     @cached_property
@@ -86,22 +88,22 @@ class Identities:
         return ClipIndex([clip for clip, _ in self.clips])
 
     def met(self, texts: Sequence[str], codes: Codes) -> list[str]:
-        """What the model met of a clip with each of `texts`, as `records.Score.met` writes it.
+        """What the model met of a clip with each of `texts`, in the words of `records.Score.met`.
 
-        codes: of the clip (`audio.clip_codes.clip_codes`). `unknown`: nothing was found, but these
-        identities are not all, or the clip has too few codes to be found.
+        codes: the clip's (`audio.clip_codes.clip_codes`). A pair that is not found is `unknown`
+        where the record does not name everything, or the clip has too few codes.
         """
         return self.met_of(texts, self.roles_of(codes))
 
     def roles_of(self, codes: Codes) -> ClipRoles:
-        """What the model met of a clip with these codes, which takes most of the time of `met`."""
+        """How the model met the clip with these codes; this takes most of the time of `met`."""
         clip = 0
         for number in self._index.find(codes):
             clip |= self.clips[number][1]
         return ClipRoles(clip, keep(codes) is not None)
 
     def met_of(self, texts: Sequence[str], clip: ClipRoles) -> list[str]:
-        """As `met`, of a clip that was asked for by `roles_of`."""
+        """As `met`, for a clip whose roles are known (`roles_of`)."""
         certain = self.complete and clip.told
         found = []
         for text in texts:
@@ -112,7 +114,7 @@ class Identities:
 
     @cached_property
     def clips_digest(self) -> bytes:
-        """SHA-256 over the clips and their roles: where it is the same, so is `roles_of`."""
+        """SHA-256 over the clips and their roles; where it is the same, so are all `roles_of`."""
         digest = hashlib.sha256()
         for clip, roles in self.clips:
             digest.update(f"{len(clip.codes)} {clip.stride} {roles} ".encode())
@@ -126,7 +128,7 @@ class Identities:
         raw = b"".join(number.to_bytes(_CAPTION_BYTES, "big") for number in hashes)
         planes = np.frombuffer(raw, np.uint8).reshape(-1, _CAPTION_BYTES).T
         content = {
-            # sorted and byte by byte: the leading bytes then take next to nothing in an archive
+            # sorted, with all first bytes together: an archive then needs little room for them
             "captions": np.ascontiguousarray(planes),
             "caption_roles": np.array([self.captions[h] for h in hashes], np.uint8),
             "codes": np.concatenate([np.zeros(0, np.uint32), *(clip.codes for clip in kept)]),
@@ -181,11 +183,11 @@ class Identities:
 
 
 UNKNOWN = Identities(complete=False)
-"""Of a model of which nothing is known."""
+"""The record of a model about which nothing is known."""
 
 
 def identities_of(met: Iterable[Met], *, progress: Progress = silent) -> Identities:
-    """Identities of clips, captions and pairs: (clip or None, caption or None, role) each.
+    """The record of clips, captions and pairs, each (clip or None, caption or None, role).
 
     A clip is a path or a `Waveform`; each distinct path is decoded once. Raises AudioError for a
     clip that cannot be decoded.

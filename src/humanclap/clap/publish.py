@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from humanclap.clap.checkpoint import MANIFEST, RUN_CHECKPOINT, as_whole
+from humanclap.clap.checkpoint_files import MANIFEST, RUN_CHECKPOINT, SHARES, read_json
 from humanclap.errors import CheckpointError
 from humanclap.extras import require
 
@@ -46,3 +50,26 @@ def push_to_hub(
             "in (hf auth login)?"
         ) from error
     return f"{api.endpoint}/{repo_id}"
+
+
+@contextmanager
+def as_whole(folder: Path) -> Iterator[Path]:
+    """A folder with all weights of a checkpoint: its own, or, within the block, a whole copy.
+
+    A copy is needed where it shares weights with a packaged model. Raises CheckpointError where
+    those are not to be had.
+    """
+    if SHARES not in read_json(folder / "config.json"):
+        yield folder
+        return
+    from humanclap.clap.mini import MiniCLAP, MiniMN04CLAP
+    from humanclap.clap.mini.storage import write_whole
+
+    kind = read_json(folder / MANIFEST).get("backbone")
+    left_out = MiniMN04CLAP.left_out if kind == MiniMN04CLAP.kind else MiniCLAP.left_out
+    with tempfile.TemporaryDirectory() as copy:
+        for file in folder.iterdir():
+            if file.is_file():
+                shutil.copy2(file, copy)
+        write_whole(folder, Path(copy), leave=left_out)
+        yield Path(copy)

@@ -6,21 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from humanclap.cli.console import (
-    MODEL_HELP,
     audio_root_option,
-    device_option,
     emit,
-    model_options,
     output_options,
     progress_bar,
     remark,
     text_table,
 )
+from humanclap.cli.model_options import ChosenModel, chosen_model, threads_option
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
@@ -36,73 +34,52 @@ Examples:
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @audio_root_option
-@click.option(
-    "-m", "--model", default="mini", show_default=True, help=f"Model to measure: {MODEL_HELP}"
-)
-@model_options
-@device_option
+@chosen_model("measure")
 @click.option(
     "--clips",
     "most",
     type=click.IntRange(min=1),
     default=64,
-    show_default=True,
     help="At most so many clips, evenly over all.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
     default=3,
-    show_default=True,
     help="Times each way runs; the median counts.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Number of CPU threads.  [default: torch's choice]",
-)
+@threads_option()
 @output_options
 def bench(
     source: Path,
     audio_root: Path | None,
-    model: str,
-    mn04: Path | None,
-    offline: bool,
-    revision: str | None,
-    processor: str | None,
-    device: str,
     most: int,
     rounds: int,
     threads: int | None,
     as_json: bool,
     quiet: bool,
     output: Path | None,
+    **given: Any,
 ) -> None:
     """Measure how fast each engine and precision is here, and how far its scores drift.
 
-    SOURCE is a folder of clips, or a table with the columns audio,text. Every way embeds the same
-    clips, in turns; clips_per_s counts decoding too. least_cosine is that of the worst clip to
-    torch fp32; score_drift the greatest change of a score, of a table with texts. The cache is left
-    out.
+    SOURCE is a folder of clips, or a table with the columns audio,text. All ways embed the same
+    clips in turns. clips_per_s includes decoding. least_cosine compares each clip's embedding with
+    that of torch fp32 and shows the worst clip. score_drift is the greatest change of a score, for
+    a table with texts. The cache is not used.
     """
     clips, texts = _clips(source, audio_root, most)
-    from humanclap.clap.checkpoint import load_checkpoint
     from humanclap.clap.device import use_threads
     from humanclap.scoring.bench import bench as measure
 
     if threads:
         use_threads(threads)
-    with progress_bar("fetching", quiet=quiet) as progress:
-        checkpoint = load_checkpoint(
-            model,
-            mn04=mn04,
-            offline=offline,
-            revision=revision,
-            processor=processor,
-            progress=progress,
-        )
+    chosen = ChosenModel.taken_from(given)
+    checkpoint = chosen.checkpoint(quiet=quiet)
     with progress_bar("measuring", quiet=quiet) as progress:
-        found = measure(checkpoint, clips, texts, device=device, rounds=rounds, progress=progress)
+        found = measure(
+            checkpoint, clips, texts, device=chosen.device, rounds=rounds, progress=progress
+        )
     if as_json:
         emit(to_json([asdict(item) for item in found]), output=output)
         return

@@ -16,6 +16,7 @@ from humanclap.cli.console import (
     warn_of_notes,
 )
 from humanclap.cli.main import EXIT_SOME_FAILED
+from humanclap.cli.model_options import ChosenModel
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.cluster.places import is_url
 from humanclap.formats import STANDARD
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_SUMMARISED = 200_000
 """Rows up to which scores are read back whole for the summary; about 1 KB each."""
+SETTINGS = ("hop_s", "batch_windows", "cache")
+"""Options that are fields of `ScoringSettings`, beside those of the model."""
 _LOCAL_ONLY = {
     "text": "TEXT",
     "texts": "--texts",
@@ -77,7 +80,6 @@ def ray_options(command: Command) -> Command:
             "--runner",
             type=click.Choice(["local", "ray"]),
             default="local",
-            show_default=True,
             help="What runs the work: this process, or Ray (humanclap[ray]) for manifests of any "
             "length, addresses and clusters; the scores are the same.",
         ),
@@ -98,14 +100,13 @@ def score_on_ray(given: Mapping[str, Any]) -> int:
         raise click.UsageError("--runner ray needs -o: a table, or a folder for its parts")
     from humanclap.cluster.run import ClusterSettings, scored_manifest
     from humanclap.cluster.scoring import LoadModel
-    from humanclap.scoring.settings import ScoringSettings
 
-    names = ("device", "precision", "engine", "hop_s", "batch_windows", "cache")
+    chosen = ChosenModel.taken_from(dict(given))
+    mn04 = chosen.mn04 and chosen.mn04.absolute()
     load = LoadModel(
-        model=_from_anywhere(given["model"]),
-        settings=ScoringSettings(**{name: given[name] for name in names}),
-        mn04=given["mn04"] and given["mn04"].absolute(),
-        **{name: given[name] for name in ("offline", "revision", "processor")},
+        model=_from_anywhere(chosen.model),
+        settings=chosen.settings(**{name: given[name] for name in SETTINGS}),
+        **{**chosen.access, "mn04": mn04},
     )
     scorer = load()
     cluster = {name: given[name] for name in ("ray_address", "workers", "threads", "shard_rows")}

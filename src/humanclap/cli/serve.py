@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from humanclap.cli.console import MODEL_HELP, device_option, model_options, progress_bar, remark
+from humanclap.cli.console import remark
+from humanclap.cli.model_options import ChosenModel, chosen_model, engine_options, threads_option
 from humanclap.errors import InputError
 from humanclap.extras import require
 
@@ -23,32 +24,9 @@ Examples:
   curl -F clip=@dog.wav -F text="a dog barks" http://127.0.0.1:8080/v1/score
 """
 )
-@click.option(
-    "-m",
-    "--model",
-    default="mini",
-    show_default=True,
-    help=f"Model to score with: {MODEL_HELP}",
-)
-@model_options
-@device_option
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "int8"]),
-    default="fp32",
-    help="Precision of the model's arithmetic, as in humanclap score; part of the signature.",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["torch", "openvino", "onnxruntime"]),
-    default="torch",
-    help="What runs a transformers CLAP's audio tower; part of the signature.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Number of CPU threads.  [default: torch's choice]",
-)
+@chosen_model("score with")
+@engine_options
+@threads_option()
 @click.option(
     "--host", default="127.0.0.1", help="Address to listen on; any but loopback needs a token."
 )
@@ -110,57 +88,29 @@ Examples:
     help="Longest wait for the head of a request, and between parts of its body.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the address.")
-def serve(
-    model: str,
-    mn04: Path | None,
-    offline: bool,
-    revision: str | None,
-    processor: str | None,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
-    token_file: Path | None,
-    quiet: bool,
-    **limits: Any,
-) -> None:
+def serve(threads: int | None, token_file: Path | None, quiet: bool, **given: Any) -> None:
     """Score over HTTP.
 
     POST /v1/score takes sound files with their texts as a form, as JSON or as a safetensors file
-    (the smallest), and gives the fields that humanclap score writes. /v1/model tells the signature
-    and the limits, /openapi.json describes all of it, /health/live and /health/ready are for
-    probes, /metrics is for Prometheus. humanclap.serving.Client is the client in Python. Clips of
-    requests that come together are scored together. A request that finds no room is answered 429
-    with Retry-After. After SIGTERM or Ctrl-C the service answers what it has taken, and stops; a
-    second signal stops it at once.
+    (the smallest), and answers with the fields that humanclap score writes. /v1/model gives the
+    signature and the limits, /openapi.json describes all addresses, /health/live and /health/ready
+    are for probes, /metrics is for Prometheus. humanclap.serving.Client is the client in Python.
+    Clips of different requests are scored together. When there is no room for a request, the
+    answer is 429 with Retry-After. After SIGTERM or Ctrl-C the service answers the requests that it
+    has taken, then it stops; a second signal stops it at once.
     """
     for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         require(module, extra="serve")
     from humanclap.clap.device import use_threads
-    from humanclap.scoring.settings import ScoringSettings
     from humanclap.scoring.staged import StagedCLAP
     from humanclap.serving.server import serve as run
     from humanclap.serving.settings import ServiceSettings
 
-    settings = ServiceSettings(token=_token(token_file), **limits)
+    chosen = ChosenModel.taken_from(given)
+    settings = ServiceSettings(token=_token(token_file), **given)
     if threads:
         use_threads(threads)
-    scoring = ScoringSettings(
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-        engine=engine,  # type: ignore[arg-type]
-        cache=False,
-    )
-    with progress_bar("fetching", quiet=quiet) as progress:
-        scorer = StagedCLAP.from_pretrained(
-            model,
-            settings=scoring,
-            mn04=mn04,
-            offline=offline,
-            revision=revision,
-            processor=processor,
-            progress=progress,
-        )
+    scorer = chosen.scorer(StagedCLAP, quiet=quiet, cache=False)
     run(scorer, settings, started=lambda url: _tell(url, scorer.signature, quiet))
 
 

@@ -1,10 +1,10 @@
-"""A model with settings: clips and texts to embeddings, and what is to be said of them."""
+"""A model with settings: clips and texts become embeddings, with notes, warnings and errors."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Literal, Self
@@ -18,39 +18,46 @@ from humanclap.clap.cache import default_cache
 from humanclap.clap.cache_keys import Weights, context_of
 from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.device import resolve_device
-from humanclap.clap.embedding import Encode, embed_clips, embed_texts
+from humanclap.clap.embedding import ClipEncoder, embed_texts
+from humanclap.clap.encoders import Encode
 from humanclap.clap.engines import audio_encoder, engine_version
 from humanclap.clap.known_pairs import Identities
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError, SettingsError, listed
-from humanclap.scoring.heard import LAYOUT, Ears, Shelf, embed_texts_once
+from humanclap.scoring.heard import LAYOUT, Ears, Heard, Shelf, Told, embed_texts_once
 from humanclap.scoring.inputs import Clips, Texts, check_on_error, clips_of, texts_of
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 from humanclap.version import __version__
 
 OnError = Literal["raise", "nan"]
-"""What becomes of a clip or text that cannot be used: an error, or NaN in its place."""
+"""What a clip or text that cannot be used gives: an error, or NaN in its place."""
 
 
 class TextCutWarning(UserWarning):
-    """A text is longer than the model reads; texts that differ only behind that score alike."""
+    """A text is longer than the model reads; what stands beyond its limit changes no score."""
 
 
 class NotScoredWarning(UserWarning):
-    """With `on_error="nan"`: clips or texts that cannot be used, and why; NaN is in their place."""
+    """With `on_error="nan"`: these clips or texts cannot be used, and why; they have NaN."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedded:
-    """Embeddings of clips or texts, (n, embedding_dim): rows of NaN where `errors` has the reason.
+class ReadText:
+    """A text: its embedding (embedding_dim,), NaN where `error` says why it has none.
 
-    notes: what is to be said of each of the others.
+    account: what the model reads of it, None of an empty text.
     """
 
-    rows: NDArray[np.float32]
-    errors: tuple[InputError | None, ...]
-    notes: tuple[tuple[str, ...], ...]
+    row: NDArray[np.float32]
+    account: TextAccount | None = None
+    error: InputError | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of a score should know of the text."""
+        said = None if self.account is None else self.account.remark()
+        return () if said is None else (said,)
 
 
 class Embedder:
@@ -74,10 +81,10 @@ class Embedder:
         return self._checkpoint.known_identities()
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the model to a torch device, such as `cuda:1`; gives the model itself.
+        """Move the model to a torch device, such as `cuda:1`; returns the model itself.
 
-        Raises SettingsError for a device that is not there, and where the engine or the precision
-        is one of the CPU alone.
+        Raises SettingsError for a device that is not there, and for one other than the CPU where
+        the engine or the precision needs the CPU.
         """
         settings = replace(self.settings, device=str(device))
         where = resolve_device(settings.device)
@@ -103,7 +110,7 @@ class Embedder:
         be used; with on_error "nan" its row is NaN, and NotScoredWarning says why.
         """
         check_on_error(on_error)
-        return self._hear_and_tell(clips_of(audio, sample_rate).sources, on_error).rows
+        return self._hear_and_tell(clips_of(audio, sample_rate).sources, on_error)
 
     def embed_text(self, texts: Texts, *, on_error: OnError = "raise") -> NDArray[np.float32]:
         """Embed texts: (n, embedding_dim), unit rows; each distinct text is embedded once.
@@ -113,56 +120,57 @@ class Embedder:
         NotScoredWarning says why. Warns TextCutWarning.
         """
         check_on_error(on_error)
-        return self._read_and_tell(texts_of(texts)[0], on_error).rows
+        return self._read_and_tell(texts_of(texts)[0], on_error)
 
-    def _hear_and_tell(self, sources: Sequence[Source], on_error: OnError) -> Embedded:
-        """As `_hear_all`, with warnings of what is to be said."""
-        found = self._hear_all(sources, on_error)
-        for source, notes in zip(sources, found.notes, strict=True):
-            for said in notes:
-                tell(name_of(source), said, None, stacklevel=_outside())
-        _warn_of_errors([error for error in found.errors if error is not None], found, "clips")
-        return found
-
-    def _read_and_tell(self, texts: Sequence[str], on_error: OnError) -> Embedded:
-        """As `_read_all`, with warnings of what is to be said."""
-        found = self._read_all(texts, self._accounts(texts), on_error)
-        for text, notes in dict(zip(texts, found.notes, strict=True)).items():
-            for said in notes:
-                warnings.warn(f"{text[:40]!r}: {said}", TextCutWarning, stacklevel=_outside())
-        _warn_of_errors(_placed(found.errors), found, "texts")
-        return found
-
-    def _hear_all(self, sources: Sequence[Source], on_error: OnError) -> Embedded:
+    def _hear_and_tell(self, sources: Sequence[Source], on_error: OnError) -> NDArray[np.float32]:
+        """Embeddings of clips, NaN for those that cannot be used; warns of what should be known."""
         rows = np.full((len(sources), self.backbone.embedding_dim), np.nan, np.float32)
-        errors: list[InputError | None] = [None] * len(sources)
-        notes: list[tuple[str, ...]] = [()] * len(sources)
-        for place, heard in enumerate(self._ears().hear(sources)):
-            if not isinstance(heard, AudioError):
-                rows[place], notes[place] = heard.embedding, heard.notes
-            elif on_error == "raise":
+        errors = []
+        for place, heard in enumerate(self._hear_all(sources, on_error)):
+            if isinstance(heard, AudioError):
+                errors.append(heard)
+                continue
+            rows[place] = heard.embedding
+            for said in heard.notes:
+                tell(name_of(sources[place]), said, None, stacklevel=_outside())
+        _warn_of_errors(errors, len(sources), "clips")
+        return rows
+
+    def _read_and_tell(self, texts: Sequence[str], on_error: OnError) -> NDArray[np.float32]:
+        """Embeddings of texts, NaN for those that cannot be used; warns of what should be known."""
+        read = self._read_all(texts, on_error)
+        for text, found in read.items():
+            for said in found.notes:
+                warnings.warn(f"{text[:40]!r}: {said}", TextCutWarning, stacklevel=_outside())
+        _warn_of_errors(_placed(texts, read), len(texts), "texts")
+        rows = [read[text].row for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.backbone.embedding_dim), np.float32)
+
+    def _hear_all(self, sources: Sequence[Source], on_error: OnError) -> list[Heard | AudioError]:
+        """What is heard in each clip, or with on_error "nan" why nothing is."""
+        found = []
+        for heard in self._ears().hear(sources):
+            if isinstance(heard, AudioError) and on_error == "raise":
                 raise heard
-            else:
-                errors[place] = heard
-        return Embedded(rows, tuple(errors), tuple(notes))
+            found.append(heard)
+        return found
 
-    def _read_all(
-        self, texts: Sequence[str], accounts: Mapping[str, TextAccount], on_error: OnError
-    ) -> Embedded:
-        """accounts: of the texts that are not empty."""
-        errors = [_text_error(text, accounts.get(text)) for text in texts]
-        if on_error == "raise" and (bad := _placed(errors)):
+    def _read_all(self, texts: Iterable[str], on_error: OnError) -> dict[str, ReadText]:
+        """Each distinct text, embedded once; raises its error unless on_error is "nan"."""
+        texts = list(texts)
+        lettered = sorted({text for text in texts if text.strip()})
+        accounts = dict(zip(lettered, self.backbone.text_accounts(lettered), strict=True))
+        nothing = np.full(self.backbone.embedding_dim, np.nan, np.float32)
+        read = {
+            text: ReadText(nothing, accounts.get(text), _text_error(text, accounts.get(text)))
+            for text in texts
+        }
+        if on_error == "raise" and (bad := _placed(texts, read)):
             raise bad[0]
-        rows = np.full((len(texts), self.backbone.embedding_dim), np.nan, np.float32)
-        usable = [place for place, error in enumerate(errors) if error is None]
-        rows[usable] = self._embed_texts([texts[place] for place in usable])
-        remarks = [text in accounts and accounts[text].remark() for text in texts]
-        return Embedded(rows, tuple(errors), tuple((said,) if said else () for said in remarks))
-
-    def _accounts(self, texts: Iterable[str]) -> dict[str, TextAccount]:
-        """What the model reads of each distinct text that is not empty."""
-        distinct = sorted({text for text in texts if text.strip()})
-        return dict(zip(distinct, self.backbone.text_accounts(distinct), strict=True))
+        usable = [text for text, found in read.items() if found.error is None]
+        for text, row in zip(usable, self._embed_texts(usable), strict=True):
+            read[text] = replace(read[text], row=row)
+        return read
 
     def _embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         def embed(missing: Sequence[str]) -> NDArray[np.float32]:
@@ -175,34 +183,16 @@ class Embedder:
 
         return embed_texts_once(texts, embed, self._shelf("text"))
 
-    def _ears(
-        self,
-        identities: Identities | None = None,
-        told: Callable[[Source, float], None] | None = None,
-    ) -> Ears:
-        return Ears(
-            self._embed_clips,
-            self.backbone.sample_rate,
-            identities=identities,
-            shelf=self._shelf("clip"),
-            told=told,
-        )
+    def _ears(self, identities: Identities | None = None, told: Told | None = None) -> Ears:
+        shelf = self._shelf("clip")
+        return Ears(self._clip_encoder(), identities=identities, shelf=shelf, told=told)
 
-    def _embed_clips(
-        self,
-        sources: Iterable[Source],
-        listen: Callable[[int, NDArray[np.float32]], None] | None = None,
-        remark: Callable[[int, str], None] | None = None,
-    ) -> Iterator[NDArray[np.float32] | AudioError]:
-        return embed_clips(
-            self.backbone,
-            sources,
-            hop_s=self.settings.hop_s,
-            batch_windows=self.settings.batch_windows,
-            precision=self.settings.precision,
-            listen=listen,
-            remark=remark,
-            encode=None if self._plain else self._audio_encoder(),
+    def _clip_encoder(self) -> ClipEncoder:
+        """The way of clips through the model, with its weights as they are now."""
+        settings = self.settings
+        encode = None if self._plain else self._audio_encoder()
+        return ClipEncoder(
+            self.backbone, encode, settings.hop_s, settings.batch_windows, settings.precision
         )
 
     @property
@@ -256,19 +246,20 @@ def _text_error(text: str, account: TextAccount | None) -> InputError | None:
     return None if account.readable else InputError(f"{text!r}: {account.refusal()}")
 
 
-def _placed(errors: Sequence[InputError | None]) -> list[InputError]:
-    """Those of texts that cannot be used, each with its place where there are several texts."""
+def _placed(texts: Sequence[str], read: Mapping[str, ReadText]) -> list[InputError]:
+    """Errors of the texts that cannot be used, with their places where there are several."""
+    errors = [read[text].error for text in texts]
     return [
-        error if len(errors) == 1 else InputError(f"texts[{place}]: {error}")
+        error if len(texts) == 1 else InputError(f"texts[{place}]: {error}")
         for place, error in enumerate(errors)
         if error is not None
     ]
 
 
-def _warn_of_errors(bad: Sequence[InputError], found: Embedded, what: str) -> None:
+def _warn_of_errors(bad: Sequence[InputError], count: int, what: str) -> None:
     if bad:
         told = listed(bad, 3, between="; ")
-        message = f"{len(bad)} of {len(found.errors)} {what} cannot be used: {told}"
+        message = f"{len(bad)} of {count} {what} cannot be used: {told}"
         warnings.warn(message, NotScoredWarning, stacklevel=_outside())
 
 

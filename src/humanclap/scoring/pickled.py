@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from humanclap.clap.checkpoint import packaged_names
+from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from humanclap.audio.load import Source, name_of
 from humanclap.audio.names import shown
 from humanclap.clap.checkpoint import load_checkpoint
-from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.records import UNKNOWN_MET, Pair, Score, check_text
-from humanclap.scoring.embedder import Embedder, NotScoredWarning, OnError, TextCutWarning
-from humanclap.scoring.heard import Heard
+from humanclap.scoring.embedder import (
+    Embedder,
+    NotScoredWarning,
+    OnError,
+    ReadText,
+    TextCutWarning,
+)
+from humanclap.scoring.heard import Heard, Told
 from humanclap.scoring.inputs import (
     Clip,
     Clips,
@@ -148,8 +153,8 @@ class HumanCLAP(Embedder):
         return self._cosines(paired(audio, texts, sample_rate), on_error)
 
     def _cosines(self, pairs: Paired, on_error: OnError) -> NDArray[np.float64]:
-        text_rows = self._read_and_tell(pairs.texts, on_error).rows
-        audio_rows = self._hear_and_tell(pairs.sources, on_error).rows
+        text_rows = self._read_and_tell(pairs.texts, on_error)
+        audio_rows = self._hear_and_tell(pairs.sources, on_error)
         places = zip(pairs.clip_at, pairs.text_at, strict=True)
         return np.array([_cosine(audio_rows[a], text_rows[t]) for a, t in places], np.float64)
 
@@ -168,8 +173,8 @@ class HumanCLAP(Embedder):
         """
         check_on_error(on_error)
         sources = clips_of(audio, sample_rate).sources
-        text_rows = self._read_and_tell(texts_of(texts)[0], on_error).rows
-        audio_rows = self._hear_and_tell(sources, on_error).rows
+        text_rows = self._read_and_tell(texts_of(texts)[0], on_error)
+        audio_rows = self._hear_and_tell(sources, on_error)
         cosines = audio_rows.astype(np.float64) @ text_rows.astype(np.float64).T
         return np.clip(cosines, -1.0, 1.0)
 
@@ -190,18 +195,13 @@ class HumanCLAP(Embedder):
         """
         check_on_error(on_error)
         pairs = paired(audio, text, sample_rate)
-        accounts = self._accounts(pairs.texts)
-        texts = self._read_all(pairs.texts, accounts, on_error)
+        texts = self._read_all(pairs.texts, on_error)
         clips = self._hear_all(pairs.sources, on_error)
         names = [shown(name_of(source)) for source in pairs.sources]
         rows = []
         for a, t in zip(pairs.clip_at.tolist(), pairs.text_at.tolist(), strict=True):
-            blank = self._blank(names[a], pairs.texts[t], accounts.get(pairs.texts[t]))
-            if (error := texts.errors[t] or clips.errors[a]) is not None:
-                rows.append(replace(blank, error=reason_of(error)))
-                continue
-            notes = [*clips.notes[a], *texts.notes[t]]
-            rows.append(self._score_of(blank, clips.rows[a], texts.rows[t], notes))
+            pair = {"audio": names[a], "text": pairs.texts[t]}
+            rows.append(self._row(pair, texts[pairs.texts[t]], clips[a]))
         return Predictions(tuple(rows), self.signature)
 
     @overload
@@ -269,96 +269,71 @@ class HumanCLAP(Embedder):
         *,
         audio_root: str | Path = ".",
         source_of: Callable[[str], Source] | None = None,
-        told: Callable[[Source, float], None] | None = None,
+        told: Told | None = None,
     ) -> Iterator[Score]:
         """Score a manifest; each distinct clip and text is embedded once.
 
-        Relative audio paths start at `audio_root`; source_of: gives the clip that a pair calls so,
-        where it does not come of a path there. Pairs whose text the model cannot read come
-        first, then scores grouped by clip, clips in order of first appearance. The first, and
-        clips that cannot be used, give scores of NaN with their `error`. Of
-        the others `met` says whether the model was trained, tuned or calibrated on their caption or
-        on a copy of their clip, and `note` that the clip is silent or the text cut. told: called
-        with a clip and the seconds of it read so far, in a thread that reads. Raises
-        CheckpointError where that record is damaged, InputError where two unlike pairs have one
+        audio_root: where relative audio paths start. source_of: gives the clip for a pair's `audio`
+        where that is no path. told: called with a clip and the seconds of it that were read so far,
+        in a thread that reads. Pairs whose text the model cannot read come first. The others
+        follow clip by clip, clips in order of first appearance. A text that cannot be read and a
+        clip that cannot be used give a score of NaN with its `error`. For all others, `met` says
+        whether the model was trained, tuned or calibrated on their caption or on a copy of their
+        clip, and `note` whether the clip is silent or the text cut. Raises CheckpointError where
+        the record of what the model met is damaged, InputError where two different pairs have one
         `pair_id`.
         """
         check_pair_ids(pairs)
-        accounts = self._accounts(pair.text for pair in pairs)
-        texts = [text for text, account in accounts.items() if account.readable]
-        text_rows = dict(zip(texts, self._embed_texts(texts), strict=True))
+        texts = self._read_all((pair.text for pair in pairs), "nan")
         by_audio: dict[str, list[Pair]] = {}
         for pair in pairs:
-            account = accounts[pair.text]
-            if account.readable:
-                by_audio.setdefault(pair.audio, []).append(pair)
+            text = texts[pair.text]
+            if text.account is not None and text.error is not None:
+                yield replace(self._row(asdict(pair), text), error=text.account.refusal())
             else:
-                yield replace(self._blank_of(pair, account), error=account.refusal())
+                by_audio.setdefault(pair.audio, []).append(pair)
         source_of = source_of or (lambda audio: Path(audio_root) / audio)
         sources = [source_of(audio) for audio in by_audio]
         known = self.identities if self.identities.any_known else None
         clips = self._ears(known, told).hear(sources)
         for group, heard in zip(by_audio.values(), clips, strict=True):
-            yield from self._scores_of(group, heard, text_rows, accounts)
-
-    def _scores_of(
-        self,
-        group: Sequence[Pair],
-        heard: Heard | AudioError,
-        text_rows: Mapping[str, NDArray[np.float32]],
-        accounts: Mapping[str, TextAccount],
-    ) -> Iterator[Score]:
-        """Scores of the pairs of one clip."""
-        if isinstance(heard, AudioError):
             for pair in group:
-                yield replace(self._blank_of(pair, accounts[pair.text]), error=heard.reason)
-            return
-        words = [UNKNOWN_MET] * len(group)
-        if heard.roles is not None:
-            words = self.identities.met_of([pair.text for pair in group], heard.roles)
-        for pair, said in zip(group, words, strict=True):
-            account = accounts[pair.text]
-            blank = replace(self._blank_of(pair, account), met=said)
-            notes = [*heard.notes, *filter(None, [account.remark()])]
-            yield self._score_of(blank, heard.embedding, text_rows[pair.text], notes)
+                yield self._row(asdict(pair), texts[pair.text], heard, tell_met=True)
 
-    def _blank_of(self, pair: Pair, account: TextAccount) -> Score:
-        blank = self._blank(pair.audio, pair.text, account)
-        return replace(
-            blank,
-            pair_id=pair.pair_id,
-            system=pair.system,
-            subset=pair.subset,
-            split=pair.split,
-        )
-
-    def _blank(self, audio: str, text: str, account: TextAccount | None) -> Score:
-        """A pair before it is scored; account: of its text, where that is not empty."""
-        return Score(
-            audio=audio,
-            text=text,
+    def _row(
+        self,
+        pair: Mapping[str, Any],
+        text: ReadText,
+        heard: Heard | AudioError | None = None,
+        *,
+        tell_met: bool = False,
+    ) -> Score:
+        """The score of a pair, or why it has none; pair: its fields of `Score`."""
+        account = text.account
+        blank = Score(
+            **pair,
             score=math.nan,
             signature=self.signature,
             text_cut=None if account is None else account.cut,
             text_unread=math.nan if account is None else account.unread,
             error="not scored",
         )
-
-    def _score_of(
-        self,
-        blank: Score,
-        embedding: NDArray[np.float32],
-        text_row: NDArray[np.float32],
-        notes: Sequence[str],
-    ) -> Score:
-        cosine = _cosine(embedding, text_row)
+        error = text.error or (heard if isinstance(heard, AudioError) else None)
+        if error is not None or not isinstance(heard, Heard):
+            return blank if error is None else replace(blank, error=reason_of(error))
+        met = None
+        if tell_met:
+            known = heard.roles
+            met = UNKNOWN_MET if known is None else self.identities.met_of([blank.text], known)[0]
+        cosine = _cosine(heard.embedding, text.row)
         return replace(
             blank,
             score=cosine,
             rating=self.rate(cosine),
             rating_error=self.rating_error(cosine),
             rating_covers=self.rating_covers,
-            note="; ".join(notes) or None,
+            met=met,
+            note="; ".join([*heard.notes, *text.notes]) or None,
             error=None,
         )
 

@@ -198,9 +198,9 @@ class Batcher:
         """The clip's windows, or why there are none; whatever a file does to its decoder."""
         clip_s = 0.0
 
-        def hear(block_s: float) -> None:
+        def hear(_: object, read_s: float) -> None:
             nonlocal clip_s
-            clip_s += block_s
+            block_s, clip_s = read_s - clip_s, read_s
             if clip_s > self._settings.clip_s:
                 raise AudioError(
                     clip.name, f"is longer than the {self._settings.clip_s:g} s taken of a clip"

@@ -8,7 +8,8 @@ import pytest
 from stand_in_hub import running_hub, use_hub
 from tiny_hf import write_clap
 
-from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import load_checkpoint
+from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.clap.mini.mn04_file import MN04_FILE
 from humanclap.clap.published import listing, registry
 from humanclap.clap.published.listing import card_agreement, listed_models

@@ -9,7 +9,8 @@ import pytest
 from stand_in_hub import running_hub, use_hub
 from tiny_hf import write_clap
 
-from humanclap.clap.checkpoint import load_checkpoint, packaged_names
+from humanclap.clap.checkpoint import load_checkpoint
+from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.clap.hub import hub_id
 from humanclap.clap.published import registry
 from humanclap.clap.published.registry import KNOWN, KnownModel, known_model

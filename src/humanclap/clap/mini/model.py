@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from humanclap.audio import Fill
 from humanclap.clap.backbone import fingerprint_of
+from humanclap.clap.checkpoint_files import packaged_folder
 from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.projection import AudioProjection, TextProjection
@@ -21,7 +22,6 @@ from humanclap.clap.mini.storage import (
     CONFIG,
     Unfilled,
     load_tensors,
-    packaged,
     read_checkpoint,
     read_tokenizer,
     without_shared,
@@ -78,7 +78,7 @@ class MiniCLAP(nn.Module):
         what a few hundred rated clips can teach. Raises CheckpointError where a file is missing,
         damaged or of another format.
         """
-        directory = packaged("mini") if directory is None else Path(directory)
+        directory = packaged_folder("mini") if directory is None else Path(directory)
         settings, tensors, text_directory = read_checkpoint(directory)
         config = config_of(directory, settings)
         tokenizer = read_tokenizer(text_directory, config.text_vocabulary)

@@ -7,6 +7,7 @@ from typing import Self
 
 from tokenizers import Tokenizer
 
+from humanclap.clap.checkpoint_files import packaged_folder
 from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
 from humanclap.clap.mini.mn04 import MN04_SHA256, load_mn04
@@ -15,7 +16,6 @@ from humanclap.clap.mini.storage import (
     AUDIO,
     Unfilled,
     load_tensors,
-    packaged,
     read_checkpoint,
     read_tokenizer,
 )
@@ -54,7 +54,7 @@ class MiniMN04CLAP(MiniCLAP):
         sha256: what the mn04 file must hash to; None accepts another file of the same shape.
         Raises CheckpointError where a file is missing, damaged or another one.
         """
-        directory = packaged("mini-mn04") if directory is None else Path(directory)
+        directory = packaged_folder("mini-mn04") if directory is None else Path(directory)
         settings, ours, text_directory = read_checkpoint(directory, leave=cls.left_out)
         config = config_of(directory, settings)
         network = load_mn04(mn04, sha256=sha256)

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from humanclap.clap.checkpoint import MANIFEST, PACKAGED, SHARES
+from humanclap.clap.checkpoint_files import MANIFEST, SHARES, packaged_folder
 from humanclap.errors import CheckpointError, naming_file
 from humanclap.fingerprint import fingerprint_bytes
 
@@ -22,11 +22,6 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json
 AUDIO = "audio_encoder."
 SHARED_FINGERPRINT = "shares_fingerprint"
 """Key of `config.json`: of the shared tensors as they were when the checkpoint was written."""
-
-
-def packaged(name: str) -> Path:
-    """Directory of the weights that ship with the package under `name`, `mini` or another."""
-    return PACKAGED / name
 
 
 def read_checkpoint(
@@ -42,7 +37,7 @@ def read_checkpoint(
     shared, expected = settings.pop(SHARES, None), settings.pop(SHARED_FINGERPRINT, None)
     if shared is None:
         return settings, _but(leave, read_tensors(directory)), directory
-    folder = packaged(str(shared))
+    folder = packaged_folder(str(shared))
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{directory / CONFIG}: shares {shared!r}, no packaged model")
     has_own = expected is not None or (directory / WEIGHTS).is_file()
@@ -76,9 +71,9 @@ def without_shared(
     or where it has a tensor more, which sharing would bring along. leave: as `read_checkpoint` will
     be given it.
     """
-    if not (packaged(shares) / WEIGHTS).is_file():
+    if not (packaged_folder(shares) / WEIGHTS).is_file():
         return dict(tensors), {}
-    base = _but(leave, read_tensors(packaged(shares)))
+    base = _but(leave, read_tensors(packaged_folder(shares)))
     ours = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
     equal = {name for name in base if name in ours and _same(base[name], ours[name])}
     of_base = sum(ours[name].numel() for name in equal)
@@ -255,6 +250,6 @@ def _write_text(path: Path, content: str) -> None:
 
 
 def _again(directory: Path) -> str:
-    if directory.is_relative_to(PACKAGED):
+    if directory == packaged_folder(directory.name):
         return "reinstall humanclap"
     return "copy or save the checkpoint again"

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from humanclap.clap.checkpoint import (
+from humanclap.clap.checkpoint_files import (
+    MANIFEST,
     MODEL_CARD,
-    PACKAGED,
     SHARES,
     card_licence,
+    packaged_folder,
     packaged_names,
     read_json,
 )
@@ -46,17 +47,17 @@ class ListedModel:
 
     name: str
     kind: str
-    source: str
-    revision: str
-    revision_source: str
-    cached: bool | None
-    usable: str
-    parameters: int | None
-    sample_rate: int | None
-    licence: str
-    megabytes: int | None
-    agreement: str
-    agreement_source: str
+    source: str = ""
+    revision: str = ""
+    revision_source: str = ""
+    cached: bool | None = None
+    usable: str = "yes"
+    parameters: int | None = None
+    sample_rate: int | None = None
+    licence: str = ""
+    megabytes: int | None = None
+    agreement: str = ""
+    agreement_source: str = ""
 
 
 def listed_models() -> list[ListedModel]:
@@ -65,52 +66,35 @@ def listed_models() -> list[ListedModel]:
     >>> [model.usable for model in listed_models() if model.name == "mini"]
     ['yes']
     """
-    return [*_packaged(), *map(_published, KNOWN), *_plugins()]
+    return [*map(_packaged, packaged_names()), *map(_published, KNOWN), *_plugins()]
 
 
-def _packaged() -> Iterator[ListedModel]:
-    for name in packaged_names():
-        config = read_json(PACKAGED / name / CONFIG)
-        over_mn04 = read_json(PACKAGED / name / "humanclap.json").get("backbone") == "mini-mn04"
-        cached = not over_mn04 or _has_mn04()
-        agreement = card_agreement(PACKAGED / str(config.get(SHARES, name)) / MODEL_CARD, name)
-        yield ListedModel(
-            name=name,
-            kind="packaged",
-            source="",
-            revision="",
-            revision_source="",
-            cached=cached,
-            usable="yes" if cached else "once fetched",
-            parameters=_parameters(PACKAGED / name, over_mn04=over_mn04),
-            sample_rate=int(config["sample_rate"]),
-            licence=card_licence(PACKAGED / name),
-            megabytes=4 if over_mn04 else 0,
-            agreement=agreement,
-            agreement_source=PACKAGED_CARD.format(name=config.get(SHARES, name))
-            if agreement
-            else "",
-        )
+def _packaged(name: str) -> ListedModel:
+    folder = packaged_folder(name)
+    config = read_json(folder / CONFIG)
+    over_mn04 = read_json(folder / MANIFEST).get("backbone") == "mini-mn04"
+    cached = not over_mn04 or _has_mn04()
+    base = str(config.get(SHARES, name))
+    agreement = card_agreement(packaged_folder(base) / MODEL_CARD, name)
+    return ListedModel(
+        name=name,
+        kind="packaged",
+        cached=cached,
+        usable="yes" if cached else "once fetched",
+        parameters=_parameters(packaged_folder(base), over_mn04=over_mn04),
+        sample_rate=int(config["sample_rate"]),
+        licence=card_licence(folder),
+        megabytes=4 if over_mn04 else 0,
+        agreement=agreement,
+        agreement_source=PACKAGED_CARD.format(name=base) if agreement else "",
+    )
 
 
 def _plugins() -> Iterator[ListedModel]:
-    """What installed packages offer; of what they hold, no more is known before it is loaded."""
+    """Models of installed packages; nothing else is known of them before they are loaded."""
     for entry in sorted(entry_points(group=PLUGIN_GROUP), key=lambda entry: entry.name):
-        yield ListedModel(
-            name=entry.name,
-            kind="plug-in",
-            source=entry.dist.name if entry.dist is not None else entry.value,
-            revision="",
-            revision_source="",
-            cached=None,
-            usable="yes",
-            parameters=None,
-            sample_rate=None,
-            licence="",
-            megabytes=None,
-            agreement="",
-            agreement_source="",
-        )
+        package = entry.dist.name if entry.dist is not None else entry.value
+        yield ListedModel(name=entry.name, kind="plug-in", source=package)
 
 
 def _published(known: KnownModel) -> ListedModel:
@@ -157,10 +141,8 @@ def _has_mn04() -> bool:
 
 
 def _parameters(folder: Path, *, over_mn04: bool) -> int:
-    """Stored numbers of a packaged model, those it shares too, from the head of its file."""
-    shared = read_json(folder / CONFIG).get(SHARES)
-    weights = (PACKAGED / str(shared) if shared else folder) / WEIGHTS
-    with safe_open(weights, framework="numpy") as file:
+    """How many numbers a packaged model stores, from the head of the file in `folder`."""
+    with safe_open(folder / WEIGHTS, framework="numpy") as file:
         names: list[str] = list(file.keys())
         sizes = {name: int(math.prod(file.get_slice(name).get_shape())) for name in names}
     if not over_mn04:
