@@ -14,7 +14,7 @@ from humanclap import HumanCLAP
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.embedding import ClipEncoder
-from humanclap.clap.plugin import GROUP, PluginCLAP, load_plugin, plugin_names
+from humanclap.clap.plugin import PLUGIN_GROUP, PluginCLAP, load_plugin, plugin_names
 from humanclap.cli.main import run
 from humanclap.errors import CheckpointError
 
@@ -27,7 +27,7 @@ def install(site: Path, package: str, entries: dict[str, str], **modules: str) -
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n")
     lines = [f"{name} = {value}" for name, value in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]) + "\n")
+    (info / "entry_points.txt").write_text("\n".join([f"[{PLUGIN_GROUP}]", *lines]) + "\n")
     for name, text in modules.items():
         (site / f"{name}.py").write_text(text)
 
@@ -46,7 +46,7 @@ def toy(site):
     """The example package, as its own pyproject.toml says."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     source = (EXAMPLE / "humanclap_toy.py").read_text()
-    install(site, project["name"], project["entry-points"][GROUP], humanclap_toy=source)
+    install(site, project["name"], project["entry-points"][PLUGIN_GROUP], humanclap_toy=source)
     return "toy-clap"
 
 

@@ -89,7 +89,7 @@ _CAF = _Chunks(start=8, size=struct.Struct(">q"), data=b"data", roots=(b"caff",)
 _W64 = _Chunks(
     start=40,
     size=struct.Struct("<q"),
-    data=b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+    data=b"data" + _W64_TAIL,
     roots=(b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000"),),
     align=8,
     counts_its_head=True,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, Literal, TypeVar
 
 import torch
 
 from humanclap.errors import SettingsError
+
+_T = TypeVar("_T")
 
 Precision = Literal["fp32", "bf16", "int8"]
 """Arithmetic of the encoders; int8 of transformers CLAPs' audio towers only (`engines`)."""
@@ -48,3 +53,36 @@ def _one_thread_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_one_thread_after_fork)
+
+
+class ChangedWhileUsed(Generic[_T]):
+    """A setting of the whole process that is another one while any thread is inside.
+
+    change: makes the setting another one and returns what it was. restore: puts that back.
+    """
+
+    def __init__(self, change: Callable[[], _T], restore: Callable[[_T], None]) -> None:
+        self._change, self._restore = change, restore
+        self._before: _T | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Count nobody as inside, as in a forked child: the threads inside are the parent's."""
+        self._lock = threading.Lock()
+        self._users = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[_T]:
+        """Change the setting for a block; gives what it was."""
+        with self._lock:
+            if self._users == 0:
+                self._before = self._change()
+            self._users += 1
+            before: _T = self._before  # type: ignore[assignment]
+        try:
+            yield before
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._restore(before)

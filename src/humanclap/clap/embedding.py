@@ -9,7 +9,6 @@ in torch, with a gradient.
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -26,7 +25,7 @@ from humanclap.audio.ahead import read_ahead, reading_threads
 from humanclap.audio.load import Remark, Source
 from humanclap.audio.window import Window, windows
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.device import Precision
+from humanclap.clap.device import ChangedWhileUsed, Precision
 from humanclap.clap.encoders import Encode, Encoders
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
@@ -313,33 +312,19 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
         yield
 
 
-class _WithoutTF32:
-    """Matrix products and convolutions of float32 in float32, whatever the caller has allowed.
-
-    TensorFloat-32 keeps 10 of 23 binary digits; torch allows it for convolutions by itself, for the
-    whole process: the first thread inside turns it off, the last one puts back what was there.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = False, False
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-        with self._lock:
-            if self._users == 0:
-                self._before = products.allow_tf32, convolutions.allow_tf32
-                products.allow_tf32 = convolutions.allow_tf32 = False
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    products.allow_tf32, convolutions.allow_tf32 = self._before
+def _forbid_tf32() -> tuple[bool, bool]:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = False
+    return before
 
 
-without_tf32 = _WithoutTF32()
+def _allow_tf32(before: tuple[bool, bool]) -> None:
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+without_tf32 = ChangedWhileUsed(_forbid_tf32, _allow_tf32)
+"""Within it, products and convolutions of float32 are computed in float32.
+
+TensorFloat-32 keeps 10 of 23 binary digits, and torch allows it for convolutions by default.
+"""

@@ -9,16 +9,16 @@ no thread waits for another.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from contextlib import ExitStack
 from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
+from humanclap.clap.device import ChangedWhileUsed
 
 _T = TypeVar("_T")
 
@@ -31,38 +31,19 @@ MOST_WORKERS = 8
 """Each holds a batch and the intermediate results of its encoder in memory."""
 
 
-class _OneThread:
-    """While any user is inside, torch computes on one thread; afterwards on as many as before."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = 1
-
-    def enter(self) -> int:
-        """Begin; returns the number of threads torch has when nobody is inside."""
-        with self._lock:
-            if self._users == 0:
-                self._before = torch.get_num_threads()
-                if self._before > 1:
-                    torch.set_num_threads(1)
-            self._users += 1
-            return self._before
-
-    def forget(self) -> None:
-        """In a forked child: the users inside were threads of the parent, and are not here."""
-        self._lock = threading.Lock()
-        self._users = 0
-
-    def leave(self) -> None:
-        """End."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0 and self._before > 1:
-                torch.set_num_threads(self._before)
+def _use_one_thread() -> int:
+    before = torch.get_num_threads()
+    _use_threads(1)
+    return before
 
 
-_one_thread = _OneThread()
+def _use_threads(threads: int) -> None:
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+_one_thread = ChangedWhileUsed(_use_one_thread, _use_threads)
+"""While anybody is inside, torch computes on one thread; gives how many it has otherwise."""
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_one_thread.forget)
 
@@ -79,25 +60,20 @@ class Encoders:
         self._beside = on_cpu and backbone.kind in _KINDS
         self._pool: ThreadPoolExecutor | None = None
         self.workers = 1
+        self._inside = ExitStack()
 
     def __enter__(self) -> Self:
         if self._beside:
-            self.workers = min(MOST_WORKERS, _one_thread.enter())
+            self.workers = min(MOST_WORKERS, self._inside.enter_context(_one_thread()))
             if self.workers > 1:
                 self._pool = ThreadPoolExecutor(self.workers, "humanclap-encode")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
-        if self._beside:
-            _one_thread.leave()
+        self._inside.close()
 
     def submit(self, call: Callable[[], _T]) -> Future[_T]:
         """Begin a call; its result, or what it raised, is the future's."""

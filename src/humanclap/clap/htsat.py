@@ -1,10 +1,11 @@
 """HTSAT, the audio model of LAION's CLAPs, for inference: transformers' numbers by a shorter way.
 
-HTSAT (Chen et al. 2022) is a Swin Transformer (Liu et al. 2021) over a spectrogram. Here the tokens
-are put in a block's order of windows once, by one list of places, and stay in it until the next
-block; query, key and value are one product; attention adds position and mask in one kernel. The
-weights are transformers' own, read when the tower is made: one that has changed needs a new tower.
-On the CPU each window is computed by itself, so its digits never depend on the batch.
+HTSAT (Chen et al. 2022) is a Swin Transformer (Liu et al. 2021) over a spectrogram. Here each block
+puts the tokens into its order of windows by one list of places, and they stay in that order until
+the next block. Query, key and value are one product, and attention adds position and mask in one
+kernel. The weights are those of transformers, read when the tower is made; when they change, a new
+tower is needed. On the CPU each window is computed by itself, so its digits do not depend on the
+batch.
 """
 
 from __future__ import annotations
@@ -34,33 +35,26 @@ class FullProduct:
     dtype: ClassVar[torch.dtype] = torch.float32
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight, self._bias = weight, bias
+        self._weight = weight.to(self.dtype)
+        self._bias = None if bias is None else bias.to(self.dtype)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """As `Product`."""
-        return F.linear(rows, self._weight, self._bias)
+        return F.linear(rows.to(self.dtype), self._weight, self._bias)
 
 
-class HalfProduct:
+class HalfProduct(FullProduct):
     """A product in bfloat16, weights converted once; its result is bfloat16 too."""
 
-    dtype: ClassVar[torch.dtype] = torch.bfloat16
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight = weight.to(torch.bfloat16)
-        self._bias = None if bias is None else bias.to(torch.bfloat16)
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """As `Product`."""
-        return F.linear(rows.to(torch.bfloat16), self._weight, self._bias)
+    dtype = torch.bfloat16
 
 
 class ByteProduct:
     """A product in 8-bit whole numbers, on the CPU.
 
-    Weights are rounded once, by a scale for each output; rows at each call, by one scale for all,
-    to 7 bits, as processors without VNNI cut the sums of wider ones off. Raises SettingsError where
-    torch was built without such products.
+    Weights are rounded once, with a scale for each output. Rows are rounded at each call, with one
+    scale for all and to 7 bits, because processors without VNNI cut off the sums of wider numbers.
+    Raises SettingsError where torch was built without such products.
     """
 
     dtype: ClassVar[torch.dtype] = torch.float32

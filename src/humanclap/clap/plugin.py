@@ -29,9 +29,6 @@ from humanclap.clap.published.registry import PLUGIN_GROUP
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import CheckpointError
 
-GROUP = PLUGIN_GROUP
-"""Group of entry points that name models."""
-
 _WEIGHTS = "model.safetensors"
 
 
@@ -107,7 +104,7 @@ class PluginCLAP(nn.Module):
 
 def plugin_names() -> list[str]:
     """Names of models that installed packages offer."""
-    return sorted(entry_points(group=GROUP).names)
+    return sorted(entry_points(group=PLUGIN_GROUP).names)
 
 
 def load_plugin(name: str, *, folder: Path | None = None, offline: bool = False) -> Backbone:
@@ -141,7 +138,8 @@ def load_plugin(name: str, *, folder: Path | None = None, offline: bool = False)
 
 def _entry(name: str) -> EntryPoint:
     found = {
-        (entry.value, _package(entry)): entry for entry in entry_points(group=GROUP, name=name)
+        (entry.value, _package(entry)): entry
+        for entry in entry_points(group=PLUGIN_GROUP, name=name)
     }
     if len(found) != 1:
         packages = ", ".join(sorted(package for _, package in found))

@@ -19,6 +19,7 @@ from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.cli.model_options import ChosenModel
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.cluster.places import is_url
+from humanclap.extras import require
 from humanclap.formats import STANDARD
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def score_on_ray(given: Mapping[str, Any]) -> int:
         raise click.UsageError("--runner ray reads files, not standard input (-)")
     if output is None or str(output) == STANDARD:
         raise click.UsageError("--runner ray needs -o: a table, or a folder for its parts")
+    for module in ("ray", "fsspec", "pyarrow"):
+        require(module, extra="ray")
     from humanclap.cluster.run import ClusterSettings, scored_manifest
     from humanclap.cluster.scoring import LoadModel
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from humanclap.cli.console import remark
+from humanclap.cli.console import Command, remark
 from humanclap.cli.model_options import ChosenModel, chosen_model, engine_options, threads_option
 from humanclap.errors import InputError
 from humanclap.extras import require
+from humanclap.serving.settings import ServiceSettings
 
 TOKEN_VARIABLE = "HUMANCLAP_TOKEN"
+
+_COUNT = click.IntRange(min=1)
+_DEFAULTS = {field.name: field.default for field in fields(ServiceSettings)}
+
+
+def _setting(option: str, name: str, said: str, kind: Any = float) -> Callable[[Command], Command]:
+    """An option for a field of `ServiceSettings`, with its default."""
+    return click.option(option, name, type=kind, default=_DEFAULTS[name], help=said)
 
 
 @click.command(
@@ -27,65 +38,45 @@ Examples:
 @chosen_model("score with")
 @engine_options
 @threads_option()
-@click.option(
-    "--host", default="127.0.0.1", help="Address to listen on; any but loopback needs a token."
-)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on.")
+@_setting("--host", "host", "Address to listen on; any but loopback needs a token.", str)
+@_setting("--port", "port", "Port to listen on.", click.IntRange(0, 65535))
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"File with the token that clients must show.  [default: {TOKEN_VARIABLE}, else none]",
 )
-@click.option(
+@_setting(
     "--batch-windows",
-    type=click.IntRange(min=1),
-    default=32,
-    help="Windows of 10 s that are scored together at most; never changes a score.",
+    "batch_windows",
+    "Windows of 10 s that are scored together at most; never changes a score.",
+    _COUNT,
 )
-@click.option(
+@_setting(
     "--batch-wait-ms",
-    type=click.FloatRange(0, 1000),
-    default=5.0,
-    help="Longest wait of a clip for others to be scored with.",
+    "batch_wait_ms",
+    "Longest time that a clip waits for others to be scored with.",
+    click.FloatRange(0, 1000),
 )
-@click.option(
-    "--max-body-mb", "body_mb", type=float, default=128.0, help="Megabytes of a request's body."
-)
-@click.option(
-    "--max-pairs", "pairs", type=click.IntRange(min=1), default=256, help="Pairs of one request."
-)
-@click.option(
-    "--max-audio-s",
-    "audio_s",
-    type=float,
-    default=3600.0,
-    help="Seconds of audio of one request, all clips together.",
-)
-@click.option(
-    "--max-clip-s", "clip_s", type=float, default=600.0, help="Seconds of audio of one clip."
-)
-@click.option(
+@_setting("--max-body-mb", "body_mb", "Megabytes of a request's body.")
+@_setting("--max-pairs", "pairs", "Pairs of one request.", _COUNT)
+@_setting("--max-audio-s", "audio_s", "Seconds of audio of one request, all clips together.")
+@_setting("--max-clip-s", "clip_s", "Seconds of audio of one clip.")
+@_setting(
     "--max-waiting-clips",
     "waiting_clips",
-    type=click.IntRange(min=1),
-    default=1024,
-    help="Clips of all requests that may wait; beyond them the answer is 429.",
+    "Clips of all requests that may wait; further requests are answered 429.",
+    _COUNT,
 )
-@click.option(
+@_setting(
     "--max-waiting-mb",
     "waiting_mb",
-    type=float,
-    default=1024.0,
-    help="Megabytes of bodies that may wait; beyond them the answer is 429.",
+    "Megabytes of bodies that may wait; further requests are answered 429.",
 )
-@click.option(
-    "--timeout-s", type=float, default=120.0, help="Longest time from a request to its answer."
-)
-@click.option(
+@_setting("--timeout-s", "timeout_s", "Longest time from a request to its answer.")
+@_setting(
     "--stall-s",
-    type=float,
-    default=10.0,
-    help="Longest wait for the head of a request, and between parts of its body.",
+    "stall_s",
+    "Longest wait for the head of a request, and between parts of its body.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the address.")
 def serve(threads: int | None, token_file: Path | None, quiet: bool, **given: Any) -> None:
@@ -104,7 +95,6 @@ def serve(threads: int | None, token_file: Path | None, quiet: bool, **given: An
     from humanclap.clap.device import use_threads
     from humanclap.scoring.staged import StagedCLAP
     from humanclap.serving.server import serve as run
-    from humanclap.serving.settings import ServiceSettings
 
     chosen = ChosenModel.taken_from(given)
     settings = ServiceSettings(token=_token(token_file), **given)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
 from humanclap.cluster.places import (
     exists,
     file_system,
@@ -23,9 +26,9 @@ from humanclap.cluster.places import (
 )
 from humanclap.cluster.shards import SCORE_COLUMNS, Shard, ShardPlan
 from humanclap.errors import InputError
-from humanclap.extras import require
 from humanclap.formats import table_format
 from humanclap.records import Score
+from humanclap.scoring.rows import score_of
 from humanclap.signature import comparable
 from humanclap.tables import write_rows
 
@@ -38,10 +41,9 @@ _AT_ONCE = 16
 
 def score_schema(further: Iterable[str] = ()) -> Any:
     """Arrow schema of a table of scores: the columns of `Score`, then text columns."""
-    pyarrow: Any = require("pyarrow", extra="ray")
-    of_type = {"float": pyarrow.float64(), "int | None": pyarrow.int64()}
-    own = [(field.name, of_type.get(str(field.type), pyarrow.string())) for field in fields(Score)]
-    return pyarrow.schema([*own, *((name, pyarrow.string()) for name in further)])
+    of_type = {"float": pa.float64(), "int | None": pa.int64()}
+    own = [(field.name, of_type.get(str(field.type), pa.string())) for field in fields(Score)]
+    return pa.schema([*own, *((name, pa.string()) for name in further)])
 
 
 @dataclass(slots=True)
@@ -122,15 +124,13 @@ class Parts:
 
     def _failed_of(self, shard: Shard) -> int | None:
         """Rows of a shard's part without a score; None where it is not whole, or of others."""
-        parquet: Any = require("pyarrow.parquet", extra="ray")
-        pyarrow: Any = require("pyarrow", extra="ray")
         place = self.at(_name(shard.number))
         system, path = file_system(place)
         try:
             with reaching(place), system.open(path, "rb") as file:
                 try:
                     metadata = parquet.read_schema(file).metadata or {}
-                except pyarrow.ArrowException:
+                except pa.ArrowException:
                     return None
         except InputError:
             return None
@@ -153,7 +153,6 @@ class Parts:
         scored: an Arrow table with the columns of `Score` and `further`, a JSON object, a row for
         each of the shard's, in order.
         """
-        parquet: Any = require("pyarrow.parquet", extra="ray")
         schema = score_schema(self.plan.further.values())
         columns = [scored[name] for name in SCORE_COLUMNS]
         if self.plan.further:
@@ -172,7 +171,6 @@ class Parts:
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """The part of each shard in order, as an Arrow table."""
-        parquet: Any = require("pyarrow.parquet", extra="ray")
         for shard in self.plan.shards:
             place = self.at(_name(shard.number))
             system, path = file_system(place)
@@ -183,7 +181,7 @@ class Parts:
         """The scores of all rows, in the manifest's order."""
         for table in self.tables(list(SCORE_COLUMNS)):
             for row in table.to_pylist():
-                yield Score(**{name: _given(name, value) for name, value in row.items()})
+                yield score_of(row)
 
     def counts(self) -> dict[str | None, SystemCount]:
         """Clips of each system in order of appearance, in a memory that does not grow with them."""
@@ -214,7 +212,6 @@ class Parts:
             self._write_rows(Path(output))
 
     def _write_parquet(self, file: Any) -> None:
-        parquet: Any = require("pyarrow.parquet", extra="ray")
         with parquet.ParquetWriter(file, score_schema(self.plan.further.values())) as writer:
             for table in self.tables():
                 writer.write_table(table.replace_schema_metadata(None))
@@ -225,24 +222,15 @@ class Parts:
 
 
 def _table(columns: Sequence[Any], schema: Any) -> Any:
-    pyarrow: Any = require("pyarrow", extra="ray")
     arrays = [
-        column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.array(column, field.type)
+        column if isinstance(column, pa.ChunkedArray) else pa.array(column, field.type)
         for column, field in zip(columns, schema, strict=True)
     ]
-    return pyarrow.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _name(number: int) -> str:
     return f"part-{number:06d}.parquet"
-
-
-_FLOATS = frozenset(field.name for field in fields(Score) if field.type == "float")
-
-
-def _given(name: str, value: Any) -> Any:
-    """A cell as `Score` has it: a missing number is NaN."""
-    return math.nan if value is None and name in _FLOATS else value
 
 
 def check_free(output: str, *, is_folder: bool) -> None:

@@ -6,10 +6,9 @@ The scores are made by `HumanCLAP.score_pairs`, as everywhere.
 from __future__ import annotations
 
 import json
-import math
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +23,8 @@ from humanclap.cluster.decoding import OF_PAIR
 from humanclap.cluster.ledger import LedgerClient
 from humanclap.cluster.parts import score_schema
 from humanclap.errors import CheckpointError, SettingsError
-from humanclap.records import Pair, Score
+from humanclap.records import Pair
+from humanclap.scoring.rows import row_of
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import comparable
@@ -128,7 +128,7 @@ class Scoring:
         for score in self._scorer.score_pairs(pairs, source_of=sources.__getitem__):
             shard, row = places[score.pair_id]
             own = {"shard": shard, "row": row["row"], "further": row["further"]}
-            found.append({**own, **_cells(score)})
+            found.append({**own, **row_of(score)})
         return found
 
 
@@ -159,11 +159,3 @@ def _source(clip: Mapping[str, Any], sample_rate: int) -> Source:
         note=clip["note"],
         error=clip["error"],
     )
-
-
-def _cells(score: Score) -> dict[str, Any]:
-    """The fields of a score; NaN, which tables leave empty, as None."""
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in asdict(score).items()
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,28 +69,9 @@ def bench(
         raise InputError("no clips to measure with")
     if texts and len(texts) != len(clips):
         raise InputError(f"{len(clips)} clips and {len(texts)} texts; expected as many, or none")
-    scorers: dict[Way, HumanCLAP] = {}
-    unusable: dict[Way, str] = {}
-    for way in WAYS:
-        engine, precision = way
-        settings = ScoringSettings(engine=engine, precision=precision, device=device, cache=False)
-        try:
-            scorers[way] = HumanCLAP(checkpoint, settings)
-        except (MissingExtraError, SettingsError) as error:
-            if way == WAYS[0]:
-                raise
-            unusable[way] = str(error)
-        else:
-            scorers[way].embed_audio(clips[:1])
+    scorers, unusable = _scorers(checkpoint, clips[0], device)
     said = {way: scorer.embed_text(texts) for way, scorer in scorers.items()} if texts else {}
-    heard: dict[Way, Rows] = {}
-    seconds: dict[Way, list[float]] = {way: [] for way in scorers}
-    for turn in range(rounds):
-        for number, (way, scorer) in enumerate(scorers.items()):
-            progress(turn * len(scorers) + number, rounds * len(scorers), " ".join(way))
-            begin = time.perf_counter()
-            heard[way] = scorer.embed_audio(clips)
-            seconds[way].append(time.perf_counter() - begin)
+    heard, seconds = _timed(scorers, clips, rounds, progress)
     scores = {way: _products(heard[way], rows) for way, rows in said.items()}
     first = WAYS[0]
     return [
@@ -105,6 +86,41 @@ def bench(
         else Timing(engine=way[0], precision=way[1], unusable=unusable[way])
         for way in WAYS
     ]
+
+
+def _scorers(
+    checkpoint: Checkpoint, clip: Path, device: str
+) -> tuple[dict[Way, HumanCLAP], dict[Way, str]]:
+    """A scorer for every way that runs here, after a first clip; why the others do not run."""
+    scorers: dict[Way, HumanCLAP] = {}
+    unusable: dict[Way, str] = {}
+    for way in WAYS:
+        engine, precision = way
+        settings = ScoringSettings(engine=engine, precision=precision, device=device, cache=False)
+        try:
+            scorers[way] = HumanCLAP(checkpoint, settings)
+        except (MissingExtraError, SettingsError) as error:
+            if way == WAYS[0]:
+                raise
+            unusable[way] = str(error)
+        else:
+            scorers[way].embed_audio([clip])
+    return scorers, unusable
+
+
+def _timed(
+    scorers: Mapping[Way, HumanCLAP], clips: Sequence[Path], rounds: int, progress: Progress
+) -> tuple[dict[Way, Rows], dict[Way, list[float]]]:
+    """The embeddings of all ways, and the seconds of each round."""
+    heard: dict[Way, Rows] = {}
+    seconds: dict[Way, list[float]] = {way: [] for way in scorers}
+    for turn in range(rounds):
+        for number, (way, scorer) in enumerate(scorers.items()):
+            progress(turn * len(scorers) + number, rounds * len(scorers), " ".join(way))
+            begin = time.perf_counter()
+            heard[way] = scorer.embed_audio(clips)
+            seconds[way].append(time.perf_counter() - begin)
+    return heard, seconds
 
 
 def _products(one: Rows, other: Rows) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,12 +26,10 @@ from humanclap.clap.text_account import TextAccount
 from humanclap.errors import AudioError, InputError, SettingsError, listed
 from humanclap.scoring.heard import LAYOUT, Ears, Heard, Shelf, Told, embed_texts_once
 from humanclap.scoring.inputs import Clips, Texts, check_on_error, clips_of, texts_of
+from humanclap.scoring.pair_scorer import OnError
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import Signature
 from humanclap.version import __version__
-
-OnError = Literal["raise", "nan"]
-"""What a clip or text that cannot be used gives: an error, or NaN in its place."""
 
 
 class TextCutWarning(UserWarning):

@@ -22,21 +22,10 @@ from humanclap.audio.load import MOST_CHANNELS, Decoded, Source, Waveform
 from humanclap.errors import AudioError, InputError, SettingsError
 from humanclap.records import check_text
 
-Clip = (
-    str
-    | os.PathLike[str]
-    | bytes
-    | bytearray
-    | memoryview
-    | IO[bytes]
-    | Waveform
-    | SoundBytes
-    | Decoded
-    | NDArray[Any]
-    | torch.Tensor
-    | Sequence[float]
-    | Mapping[str, Any]
-)
+_BYTES = bytes | bytearray | memoryview
+_KNOWN = str | Waveform | SoundBytes | Decoded
+Samples = NDArray[Any] | torch.Tensor | Sequence[float]
+Clip = _KNOWN | os.PathLike[str] | _BYTES | IO[bytes] | Samples | Mapping[str, Any]
 """One clip: a path, a sound file's bytes or open file, samples, or a dict of `datasets`."""
 Clips = Clip | Iterable[Clip]
 """One clip or several; an array may be a batch: (batch, time) or (batch, channels, time)."""
@@ -193,11 +182,11 @@ def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Sou
 
 def _file_of(audio: Any, name: str | None) -> Source | None:
     """What knows its own rate: a path, a sound file in memory, a `Waveform`; None for samples."""
-    if isinstance(audio, str | Waveform | SoundBytes | Decoded):
+    if isinstance(audio, _KNOWN):
         return audio
     if isinstance(audio, os.PathLike):
         return Path(os.fsdecode(audio))
-    if isinstance(audio, bytes | bytearray | memoryview):
+    if isinstance(audio, _BYTES):
         data = bytes(audio)
         _check_no_path(data, name or "<bytes>")
         return SoundBytes(data=data, name=name or "<bytes>")
@@ -271,7 +260,7 @@ def _all_bytes(file: Any, name: str) -> bytes:
             f"{name}: cannot be read ({error}); is the file still open, and was it opened with "
             "'rb'?"
         ) from error
-    if not isinstance(data, bytes | bytearray | memoryview):
+    if not isinstance(data, _BYTES):
         raise InputError(
             f"{name}: its read() gives a {type(data).__name__}; expected bytes (open it with 'rb')"
         )
@@ -284,19 +273,8 @@ def _is_array(audio: object) -> bool:
 
 
 def _is_one(audio: object) -> bool:
-    """Whether it is one clip for certain, or nothing that could be gone through."""
-    one = isinstance(
-        audio,
-        str
-        | os.PathLike
-        | bytes
-        | bytearray
-        | memoryview
-        | Mapping
-        | Waveform
-        | SoundBytes
-        | Decoded,
-    )
+    """Whether it is certainly one clip, or nothing that has items."""
+    one = isinstance(audio, _KNOWN | _BYTES | os.PathLike | Mapping)
     reads = callable(getattr(audio, "read", None)) or hasattr(audio, "get_all_samples")
     return one or reads or not isinstance(audio, Iterable)
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from humanclap.audio.names import existing
 from humanclap.errors import InputError, naming_file
 from humanclap.fingerprint import fingerprint_text
 from humanclap.records import Pair, Score
+from humanclap.scoring.rows import row_of, score_of
 from humanclap.signature import comparable
 
 SUFFIX = ".partial.jsonl"
@@ -51,12 +51,7 @@ class Journal:
             self._write(self._head)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._file is not None:
             with naming_file(self.path):
                 self._file.close()
@@ -98,23 +93,10 @@ class Journal:
         if pair is None or not item.keys() >= _KEPT:
             return
         if item.get("file") == self._stamp(pair.audio):
-            self.finished[pair.pair_id] = Score(
-                audio=pair.audio,
-                text=pair.text,
-                score=item["score"],
-                rating=_number(item["rating"]),
-                rating_error=_number(item["rating_error"]),
-                rating_covers=item["rating_covers"],
-                pair_id=pair.pair_id,
-                system=pair.system,
-                subset=pair.subset,
-                split=pair.split,
-                signature=self._head["signature"],
-                met=item["met"],
-                text_cut=item["text_cut"],
-                text_unread=_number(item["text_unread"]),
-                note=item["note"],
-            )
+            kept = {name: item[name] for name in _KEPT}
+            signature = self._head["signature"]
+            found = score_of({**asdict(pair), **kept, "signature": signature})
+            self.finished[pair.pair_id] = found
 
     def _stamp(self, audio: str) -> list[int] | None:
         try:
@@ -127,8 +109,7 @@ class Journal:
         """Keep a finished row; errors are not kept, so that a resumed run tries them again."""
         if score.error is not None:
             return
-        row = {key: value for key, value in asdict(score).items() if key in _KEPT}
-        row = {key: None if value != value else value for key, value in row.items()}
+        row = {name: value for name, value in row_of(score).items() if name in _KEPT}
         self._write({**row, "file": self._stamp(score.audio)})
 
     def _write(self, item: dict[str, Any]) -> None:
@@ -144,11 +125,6 @@ class Journal:
             os.fsync(self._file.fileno())
             self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def _number(value: float | None) -> float:
-    """JSON has no NaN: null stands for it."""
-    return float("nan") if value is None else value
 
 
 _KEPT = frozenset(

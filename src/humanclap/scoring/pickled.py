@@ -23,10 +23,6 @@ class Origin:
     mn04: str | Path | None = None
     offline: bool = False
 
-    def made(self, fingerprint: str) -> bool:
-        """Whether weights of this fingerprint are those that were loaded."""
-        return self.fingerprint == fingerprint
-
 
 def origin_of(
     model: str | Path, fingerprint: str, mn04: str | Path | None, offline: bool
@@ -43,7 +39,7 @@ def reloaded(kind: type[HumanCLAP], origin: Origin, settings: ScoringSettings) -
         origin.model, settings=settings, mn04=origin.mn04, offline=origin.offline
     )
     found = scorer.backbone.fingerprint()
-    if not origin.made(found):
+    if found != origin.fingerprint:
         raise CheckpointError(
             f"pickled with {origin.model}@{origin.fingerprint}, and this humanclap has "
             f"{origin.model}@{found}; install the same version in both places"

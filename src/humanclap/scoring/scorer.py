@@ -17,27 +17,20 @@ from humanclap.audio.names import shown
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
-from humanclap.records import UNKNOWN_MET, Pair, Score, check_text
-from humanclap.scoring.embedder import (
-    Embedder,
-    NotScoredWarning,
-    OnError,
-    ReadText,
-    TextCutWarning,
-)
+from humanclap.records import UNKNOWN_MET, Pair, Score
+from humanclap.scoring.embedder import Embedder, NotScoredWarning, ReadText, TextCutWarning
 from humanclap.scoring.heard import Heard, Told
 from humanclap.scoring.inputs import (
-    Clip,
     Clips,
     Paired,
     Texts,
     check_on_error,
-    clip_of,
     clips_of,
     paired,
     texts_of,
 )
 from humanclap.scoring.manifest import check_pair_ids
+from humanclap.scoring.pair_scorer import OnError, PairScorer
 from humanclap.scoring.pickled import Origin, origin_of, reloaded
 from humanclap.scoring.predictions import Predictions
 from humanclap.scoring.settings import Precision, ScoringSettings, settings_of
@@ -48,7 +41,7 @@ Scores = NDArray[Any] | torch.Tensor | Sequence[float]
 """Several scores, of any shape."""
 
 
-class HumanCLAP(Embedder):
+class HumanCLAP(Embedder, PairScorer):
     """Scores pairs of audio and text with one checkpoint and one set of settings.
 
     Scores are cosines in [-1, 1]. They do not depend on batch size, order, neighbours or any
@@ -57,9 +50,7 @@ class HumanCLAP(Embedder):
     thread; on CUDA use `spawn`. It pickles: a packaged model by its name and fingerprint, in a few
     hundred bytes; any other with its weights.
 
-    What may be given as audio: a path (`str`, `os.PathLike`), the bytes or the open file of a sound
-    file, samples with their `sample_rate` in Hz as a numpy array, a tensor on any device or a list
-    of floats, a `Waveform`, a dict of `datasets`; the shapes and types: docs/python.md.
+    `PairScorer` says what may be given as audio.
     """
 
     _origin: Origin | None = None
@@ -111,46 +102,11 @@ class HumanCLAP(Embedder):
 
     def __reduce__(self) -> tuple[Any, ...]:
         same = self.calibration is self._checkpoint.calibration
-        if self._origin is not None and same and self._origin.made(self._weights.fingerprint()):
+        loaded = self._origin is not None and self._origin.fingerprint
+        if same and loaded == self._weights.fingerprint():
             return reloaded, (type(self), self._origin, self.settings)
         checkpoint = replace(self._checkpoint, calibration=self.calibration)
         return type(self), (checkpoint, self.settings)
-
-    def score(
-        self,
-        audio: Clip,
-        text: str,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "raise",
-    ) -> float:
-        """Cosine of one clip and one text, in [-1, 1].
-
-        audio: one clip (see the class); sample_rate: Hz, with samples alone. Raises AudioError for
-        audio that cannot be used, InputError for a text that is empty, no string, or of letters
-        that the model does not know; with on_error "nan" the score is NaN, and NotScoredWarning
-        says why. Warns SilentAudioWarning of a clip whose score says nothing, and TextCutWarning.
-        """
-        if not isinstance(text, str):
-            check_text(text)
-        sources = [clip_of(audio, sample_rate)]
-        return float(self.score_many(sources, [text], on_error=on_error)[0])
-
-    def score_many(
-        self,
-        audio: Clips,
-        texts: Texts,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "raise",
-    ) -> NDArray[np.float64]:
-        """Cosine of each clip with the text at its place: n clips and n texts, gives (n,).
-
-        One clip given by itself goes with every text, one text given by itself with every clip. An
-        array may be a batch. Raises and warns as `score`, and InputError for unlike numbers.
-        """
-        check_on_error(on_error)
-        return self._cosines(paired(audio, texts, sample_rate), on_error)
 
     def _cosines(self, pairs: Paired, on_error: OnError) -> NDArray[np.float64]:
         text_rows = self._read_and_tell(pairs.texts, on_error)
@@ -178,23 +134,7 @@ class HumanCLAP(Embedder):
         cosines = audio_rows.astype(np.float64) @ text_rows.astype(np.float64).T
         return np.clip(cosines, -1.0, 1.0)
 
-    def predict(
-        self,
-        audio: Clips,
-        text: Texts,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "nan",
-    ) -> Predictions:
-        """Scores and predicted human ratings of clips and texts as a small table, a row a pair.
-
-        Clips and texts go together as in `score_many`. A clip or text that cannot be used has NaN
-        and its reason in `problems` (with on_error "raise" it is an error); `notes` tell of silent
-        clips and cut texts, of which nothing is warned. Raises InputError for what could never be
-        scored: other types, unlike numbers, samples without their rate.
-        """
-        check_on_error(on_error)
-        pairs = paired(audio, text, sample_rate)
+    def _predicted(self, pairs: Paired, on_error: OnError) -> Predictions:
         texts = self._read_all(pairs.texts, on_error)
         clips = self._hear_all(pairs.sources, on_error)
         names = [shown(name_of(source)) for source in pairs.sources]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from humanclap.clap.device import Precision as Precision
+from humanclap.clap.engines import Engine as Engine
 from humanclap.errors import SettingsError
-
-Precision = Literal["fp32", "bf16", "int8"]
-Engine = Literal["torch", "openvino", "onnxruntime"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,10 +185,6 @@ def paper_table(
     )  # fmt: skip
 
 
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}"
-
-
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
@@ -197,8 +193,8 @@ def _score(row: SystemSummary) -> str:
     if not row.clips:
         return "–"
     if math.isnan(row.low):
-        return f"{_number(row.score, 3)} [–]"
-    return f"{_number(row.score, 3)} [{_number(row.low, 3)}, {_number(row.high, 3)}]"
+        return f"{row.score:.3f} [–]"
+    return f"{row.score:.3f} [{row.low:.3f}, {row.high:.3f}]"
 
 
 def _rating(row: SystemSummary) -> str:

@@ -17,17 +17,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes, read_sound
 from humanclap.audio.load import Waveform, name_of
 from humanclap.audio.names import shown
 from humanclap.errors import AudioError, InputError, ServiceError, SettingsError
-from humanclap.records import Score, check_text
-from humanclap.scoring.embedder import OnError
-from humanclap.scoring.inputs import Clip, Clips, Paired, Texts, check_on_error, clip_of, paired
+from humanclap.records import Score
+from humanclap.scoring.inputs import Paired
+from humanclap.scoring.pair_scorer import OnError, PairScorer
 from humanclap.scoring.predictions import Predictions
-from humanclap.serving.packed import MEDIA_TYPE, packed, score_of
+from humanclap.serving.packed import MEDIA_TYPE, packed, score_of_reply
 
 _FIRST_PAUSE_S = 0.2
 _MOST_PAUSE_S = 10.0
@@ -40,16 +39,18 @@ class _TooMuchError(InputError):
     """More than one request may hold."""
 
 
-class Client:
+class Client(PairScorer):
     """Scores by a service (`humanclap serve`), with the arguments and errors of `HumanCLAP`.
 
     url: such as `http://127.0.0.1:8080`. token: the service's, where it has one. timeout_s: seconds
     to wait for one answer. patience_s: seconds in all for which a request that the service has no
     room for (429), or whose connection is lost, is sent again; then ServiceError. Any number of
     threads may use one client; its connections are kept open until `close`, or the end of a `with`.
-    It pickles, and may be used in forked processes.
+    It pickles, and may be used in forked processes. Files are read here, and their bytes are sent.
+    What is more than one request may hold goes in several.
 
-    Raises SettingsError for what is no address.
+    Raises SettingsError for what is no address; all methods raise ServiceError where the service
+    cannot be reached or does not serve.
     """
 
     def __init__(
@@ -87,46 +88,8 @@ class Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
 
-    def score(
-        self,
-        audio: Clip,
-        text: str,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "raise",
-    ) -> float:
-        """Cosine of one clip and one text, in [-1, 1]; see `HumanCLAP.score`."""
-        if not isinstance(text, str):
-            check_text(text)
-        source = clip_of(audio, sample_rate)
-        return float(self.predict([source], [text], on_error=on_error).scores[0])
-
-    def score_many(
-        self,
-        audio: Clips,
-        texts: Texts,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "raise",
-    ) -> NDArray[np.float64]:
-        """Cosine of each clip with the text at its place, (n,); see `HumanCLAP.score_many`."""
-        return self.predict(audio, texts, sample_rate=sample_rate, on_error=on_error).scores
-
-    def predict(
-        self,
-        audio: Clips,
-        text: Texts,
-        *,
-        sample_rate: int | None = None,
-        on_error: OnError = "nan",
-    ) -> Predictions:
-        """Scores and predicted ratings as a table, a row a pair; see `HumanCLAP.predict`.
-
-        Paths are read here, and their bytes sent. What is more than one request may hold goes in
-        several. Raises ServiceError where the service cannot be reached or does not serve.
-        """
-        check_on_error(on_error)
-        pairs = paired(audio, text, sample_rate)
+    def _predicted(self, pairs: Paired, on_error: OnError) -> Predictions:
+        """The rows of all requests that the pairs need; paths are read here."""
         rows: list[Score] = []
         signature = None
         for part in self._parts(pairs):
@@ -226,7 +189,7 @@ class Client:
                 pair["error"] = missing[place].reason
             if on_error == "raise" and pair["fault"] is not None:
                 raise _fault(pair)
-            rows.append(score_of(pair, reply["signature"]))
+            rows.append(score_of_reply(pair, reply["signature"]))
         return Predictions(tuple(rows), reply["signature"])
 
     def _error(self, status: int, reply: Mapping[str, Any]) -> InputError | ServiceError:

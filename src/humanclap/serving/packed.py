@@ -10,7 +10,6 @@ run code, and samples are copied as they are.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -25,6 +24,7 @@ from humanclap.audio.load import Waveform
 from humanclap.audio.names import shown
 from humanclap.errors import InputError
 from humanclap.records import Score
+from humanclap.scoring.rows import score_of
 
 MEDIA_TYPE = "application/vnd.safetensors"
 MOST_NAME = 200
@@ -91,10 +91,6 @@ def _array(name: str, dtype: str, shape: Sequence[int], data: bytes) -> NDArray[
     return np.frombuffer(data, _TYPES[dtype]).reshape(shape)
 
 
-def score_of(pair: Mapping[str, Any], signature: str) -> Score:
-    """A pair of the service's answer as a `Score`: what is null in JSON is NaN again."""
-    fields = {name: pair[name] for name in FIELDS}
-    for name in ("score", "rating", "rating_error", "text_unread"):
-        if fields[name] is None:
-            fields[name] = math.nan
-    return Score(**fields, signature=signature)
+def score_of_reply(pair: Mapping[str, Any], signature: str) -> Score:
+    """A pair of the service's answer as a `Score`."""
+    return score_of({**{name: pair[name] for name in FIELDS}, "signature": signature})

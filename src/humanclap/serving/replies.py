@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from humanclap.json_values import finite
+from humanclap.scoring.rows import row_of
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.serving.batching import BatchReply
 from humanclap.serving.bodies import FORMS
@@ -67,8 +67,8 @@ _LIMITS = ("pairs", "audio_s", "clip_s", "text_characters", "timeout_s")
 
 def pair_reply(answer: BatchReply) -> dict[str, Any]:
     """A `PairReply`, ready for JSON."""
-    fields = {name: finite(getattr(answer.score, name)) for name in FIELDS}
-    return {**fields, "fault": answer.fault}
+    row = row_of(answer.score)
+    return {**{name: row[name] for name in FIELDS}, "fault": answer.fault}
 
 
 def score_reply(signature: str, answers: Sequence[BatchReply]) -> tuple[int, dict[str, Any]]:

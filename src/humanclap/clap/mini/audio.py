@@ -35,6 +35,6 @@ class AudioEncoder(nn.Module):
         self.network = network
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """As the class says."""
+        """(batch, samples) -> (batch, 2 * features + labels)."""
         maps = self.network.maps(self.network.spectrogram(waveforms))
         return torch.cat([over_time(maps), self.network.label_logits(maps.mean(2))], dim=1)

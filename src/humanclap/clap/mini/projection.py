@@ -67,7 +67,7 @@ class AudioProjection(nn.Module):
         return F.normalize(weights @ self.label_embeddings, dim=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """As the class says."""
+        """Encoder output to embeddings that are not of unit length yet."""
         config = self.config
         over_time = features[:, : 2 * config.audio_features]
         logits = features[:, 2 * config.audio_features :]
@@ -101,7 +101,7 @@ class TextProjection(nn.Module):
         nn.init.orthogonal_(self.order_view.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """As the class says."""
+        """Encoder output to embeddings that are not of unit length yet."""
         config = self.config
         sentence = features[:, : config.text_dim]
         events = features[:, config.text_dim : 2 * config.text_dim]

@@ -137,8 +137,7 @@ class _InvertedResidual(nn.Module):
 
 
 class Tagger(nn.Module):
-    """Waveform (batch, samples) at 32 kHz -> pooled features (batch, features) and label logits
-    (batch, labels). With the default sizes it reads the weights of mn04_as.
+    """Waveforms at 32 kHz to features and labels; its default sizes are those of mn04_as.
 
     folded: built as `fold` leaves it, for the weights of a folded network.
     """
@@ -206,6 +205,6 @@ class Tagger(nn.Module):
         return self.classifier[1:](embedding[:, :, None, None])  # type: ignore[no-any-return]
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
-        """As the class says."""
-        embedding = self.maps(self.spectrogram(waveforms)).mean(2)  # (batch, 384)
+        """(batch, samples) -> pooled features (batch, features), label logits (batch, labels)."""
+        embedding = self.maps(self.spectrogram(waveforms)).mean(2)
         return embedding, self.label_logits(embedding)
