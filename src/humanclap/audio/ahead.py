@@ -1,4 +1,4 @@
-"""Several threads that read sources ahead of who uses them; what comes keeps the sources' order."""
+"""Several threads read sources before they are needed; results keep the order of the sources."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def read_ahead(
 ) -> Generator[Iterator[_T]]:
     """For each source, in their order, an iterator of what `read(number, source)` gives.
 
-    Each iterator is to be used up before the next is asked for, and raises in its place what
-    reading raised. threads: that read, at least 1, started as they find work. items: at most so
-    many are held, and sources begun, beyond those in use (one more of the source in use, where all
-    are of later ones); so nothing grows with the number of sources or their lengths. `sources` is
-    drawn from by one thread at a time. Closing this generator ends the threads.
+    Use up each iterator before asking for the next; it raises what `read` raised. threads: how many
+    read, at least 1; each starts when there is work for it. items: at most so many results are
+    held, and so many sources begun, beyond those in use, so that memory does not grow with the
+    number or the length of sources. (One more is held where all of them belong to later sources.)
+    One thread at a time draws from `sources`. Closing this generator ends the threads.
     """
     ahead = _Ahead(iter(sources), read, threads=threads, items=items)
     try:
@@ -53,7 +53,7 @@ def read_ahead(
 
 @dataclass(slots=True, eq=False)
 class _Read(Generic[_T]):
-    """A source that is being read: what came of it and was not yet used, and how it ended."""
+    """A source that is being read: its results that are not used yet, and how it ended."""
 
     waiting: deque[_T] = field(default_factory=deque)
     ended: bool = False
@@ -94,13 +94,13 @@ class _Ahead(Generic[_S, _T]):
             thread.start()
 
     def first(self) -> _Read[_T] | None:
-        """The first source that was not left yet; None at the end."""
+        """The source in use; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._begun or self._exhausted)
             return self._begun[0] if self._begun else None
 
     def items_of(self, source: _Read[_T]) -> Iterator[_T]:
-        """What comes of the first source, as it comes."""
+        """The results of the source in use, as they come."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: source.waiting or source.ended)
@@ -114,7 +114,7 @@ class _Ahead(Generic[_S, _T]):
             raise source.failure
 
     def leave(self, source: _Read[_T]) -> None:
-        """Forget the first source and what is left of it."""
+        """Forget the source in use and its remaining results."""
         with self._changed:
             self._begun.popleft()
             self._held -= len(source.waiting)
@@ -176,10 +176,10 @@ class _Ahead(Generic[_S, _T]):
             self._changed.notify_all()
 
     def _put(self, into: _Read[_T], item: _T) -> bool:
-        """Hold an item once there is room; False where nobody wants it any more."""
+        """Hold a result once there is room; False where nobody needs it any more."""
 
         def room() -> bool:
-            # The source in use may always hold one: else later ones could take all the room.
+            # The source in use may always hold one result, or later ones could take all the room.
             in_use = bool(self._begun) and self._begun[0] is into
             return self._stopped or self._held < self._most_items or (in_use and not into.waiting)
 

@@ -1,4 +1,4 @@
-"""Is a clip fit to be scored, and to be played to listeners? It is decoded to its end to say."""
+"""Whether a clip can be scored and played to listeners, found by decoding all of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from humanclap.errors import AudioError
 class ClipCheck:
     """What decoding a whole clip found.
 
-    duration_s: seconds, NaN where there is a fault. fault: why the clip cannot be used, without
-    its path, None where it can. note: what `score` warns of, silence and channels that cancel.
+    duration_s: seconds, NaN where there is a fault. fault: why the clip cannot be used, without its
+    path; None where it can. note: what `score` warns of: silence, or channels that cancel.
     """
 
     duration_s: float
@@ -24,10 +24,10 @@ class ClipCheck:
 
 
 def check_clip(source: Source) -> ClipCheck:
-    """Decode a clip from its start to its end by the rules of scoring, and say what is wrong.
+    """Decode a whole clip by the rules of scoring, and say what is wrong with it.
 
-    What `score` refuses has a fault, with the reason that `score` gives; what it warns of has a
-    note. Holds a few blocks in memory, whatever the clip's length. Raises nothing for a bad clip.
+    A clip that `score` refuses has a fault, with the same reason; one that it warns of has a note.
+    A few blocks are in memory, whatever the clip's length. A bad clip raises nothing.
 
     >>> import numpy as np
     >>> from humanclap.audio.load import Waveform

@@ -1,7 +1,7 @@
-"""Which files of a folder are clips: one list of formats, for whatever lists a folder.
+"""Which files of a folder are clips: one list of formats for all commands.
 
-A table names its clips itself, and a file it names is decoded whatever its ending; a folder is
-listed by endings. The list has all formats that libsndfile decodes by itself.
+A table names its clips, so they are decoded whatever their ending. In a folder, files count as
+clips by their ending. The list has all formats that libsndfile decodes by itself.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ FORMATS = {
 }
 """libsndfile's formats and the endings of their files."""
 NOT_LISTED = frozenset({"HTK", "MAT4", "MAT5", "RAW", "SD2", "WAVEX"})
-"""Its other formats: HTK's and MATLAB's files mostly hold other data, RAW cannot be decoded without
-being told how, SD2 needs a second file, and WAVEX is a WAV by its ending."""
+"""Its other formats. Files of HTK and MATLAB mostly hold other data, RAW does not say how to decode
+it, SD2 needs a second file, and a WAVEX ends as a WAV."""
 
 SOUND_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # fmt: off
@@ -49,19 +49,19 @@ OTHER_SOUND_SUFFIXES = frozenset({
     ".webm", ".wma", ".wv",
 })
 # fmt: on
-"""Endings of sound that libsndfile does not decode: named, with how to convert it."""
+"""Endings of sound that libsndfile does not decode; such files are named, with the remedy."""
 _ARCHIVE_LEFTOVERS = "__MACOSX"
 _NOT_ENTERED = frozenset({".git"})
-"""A repository's own store; git-annex keeps a second copy of every clip there."""
+"""The store of a repository; git-annex keeps a second copy of every clip there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderClips:
-    """What of a folder is sound; paths below the folder, sorted.
+    """The sounds of a folder: paths below the folder, sorted.
 
-    clips: what can be decoded by its ending. other_sounds: sound of a format that is not decoded.
-    hidden: sounds passed over, whose name or folder begins with a point (`._dog.wav`, made by
-    macOS) or that lie in `__MACOSX`.
+    clips: sounds that can be decoded, by their ending. other_sounds: sounds of formats that are not
+    decoded. hidden: sounds left out, because they or their folder have a name that begins with a
+    dot (such as `._dog.wav`, made by macOS), or because they are in `__MACOSX`.
     """
 
     folder: Path
@@ -73,7 +73,7 @@ class FolderClips:
 def list_clips(folder: str | Path) -> FolderClips:
     """List the sounds below a folder; links to files and folders are followed.
 
-    A link to nothing is listed by its own ending: its clip cannot be read, and is not forgotten.
+    A broken link is listed by its own ending, so that its clip is reported and not forgotten.
     Raises InputError where the folder, or one below it, cannot be listed.
     """
     folder = Path(folder)
@@ -94,7 +94,7 @@ def list_clips(folder: str | Path) -> FolderClips:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, by its path below it; a link that leads back up is not entered."""
+    """Every file below a folder, as its path below it; links that lead back up are not followed."""
     above: dict[Path, frozenset[tuple[int, int]]] = {folder: frozenset({_identity(folder)})}
     for name, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         here = Path(name)

@@ -1,7 +1,7 @@
-"""What a sound file holds, read from its own structure and not from what libsndfile makes of it.
+"""How much sound a file holds, read from its structure and not through libsndfile.
 
-libsndfile stops where a header says that the samples end, whatever stands behind, and reads a file
-that ends too soon without a word. The formats: Microsoft RIFF/RF64 (EBU Tech 3306), Sony Wave64,
+libsndfile stops where a header says that the samples end, even if more follows, and it reads a file
+that ends too soon without an error. The formats: Microsoft RIFF/RF64 (EBU Tech 3306), Sony Wave64,
 Apple AIFF-C and Core Audio Format, IFF 8SVX, Sun AU, NIST SPHERE, and the pages of Ogg (RFC 3533).
 """
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
 SLACK_BYTES = 1024
-"""Bytes by which a header may be wrong without a fault; a few hundredths of a second of sound."""
+"""A header may be wrong by so many bytes: a few hundredths of a second of sound."""
 OggFault = Literal["cut", "chained", "behind"]
 _STREAMED_BYTES = 0x7FFF0000
-"""32-bit sizes from here on are the placeholder of a file written to a pipe, not a promise."""
+"""Sizes of 32 bits from here on are placeholders, as in a file that was written to a pipe."""
 _STREAMED_BYTES_64 = 1 << 62
 _PADDING_BYTES = 1 << 16
-"""Zeros behind the sound up to here fill a block of a disk or tape."""
+"""So many zeros after the sound may be padding up to a block of a disk or tape."""
 _PRINTABLE = frozenset(range(32, 127))
 
 
@@ -27,9 +27,9 @@ _PRINTABLE = frozenset(range(32, 127))
 class Layout:
     """Where the sound of a file ends.
 
-    announced: bytes of samples by the header, None where it leaves that open. present: bytes there
-    are from the first sample on. behind: bytes behind the announced samples that are neither
-    metadata nor padding, and which nobody hears.
+    announced: bytes of samples by the header, None where it leaves that open. present: bytes in the
+    file from the first sample on. behind: bytes after the announced samples that are neither
+    metadata nor padding, and that would not be heard.
     """
 
     announced: int | None
@@ -38,12 +38,12 @@ class Layout:
 
     @property
     def missing(self) -> int:
-        """Bytes announced and not there."""
+        """Bytes that are announced but missing."""
         return max(0, (self.announced or 0) - self.present)
 
     @property
     def samples(self) -> int:
-        """Bytes of samples to be heard: those announced, as far as they are there."""
+        """Bytes of samples that can be heard: those announced, as far as the file has them."""
         return self.present if self.announced is None else min(self.announced, self.present)
 
 
@@ -228,10 +228,10 @@ def unheard_bytes(file: BinaryIO, at: int, size: int) -> int:
 
 
 def ogg_fault(file: BinaryIO, size: int) -> OggFault | None:
-    """What keeps an Ogg file from being heard whole; None where nothing does, or for another file.
+    """Why an Ogg file cannot be heard whole; None where it can, or where it is no Ogg file.
 
-    "cut": it ends within a page. "chained": a second stream begins behind the first. "behind":
-    something else does.
+    "cut": it ends within a page. "chained": a second stream follows the first. "behind": something
+    else follows it.
     """
     at, under_way = 0, False
     if _read(file, 0, 4) != b"OggS":

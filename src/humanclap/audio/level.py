@@ -1,4 +1,4 @@
-"""How loud a clip is as it is read: is there anything to hear in the average of its channels?"""
+"""How loud a clip is, measured while it is read, and whether its channels cancel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE_PEAK = 1e-5
-"""A clip that never exceeds this (-100 dB of full scale) is called silent; half a 16-bit step is
-1.5e-5."""
+"""A clip is silent if it never exceeds this (-100 dB of full scale; half a 16-bit step: 1.5e-5)."""
 CANCELLED_SHARE = 1e-3
-"""Channels cancel where less than this share (-30 dB) of their mean energy is left in their
-average; of n unlike channels 1/n is left, of 64 of them -18 dB."""
+"""Channels cancel if their average keeps less than this share (-30 dB) of their mean energy. The
+average of n unrelated channels keeps 1/n: -18 dB for 64 of them."""
 
 SILENT = "silent from start to end; its score says nothing"
 CANCELLED = (
@@ -33,8 +32,10 @@ class Level:
     mono_energy: float = 0.0
 
     def add(self, block: NDArray[np.floating], mono: NDArray[np.float32], peak: float) -> None:
-        """Hear the next samples: block (frames, channels) with its greatest absolute sample, mono
-        their average (frames,).
+        """Measure the next samples.
+
+        block: (frames, channels). mono: the average of its channels, (frames,). peak: its greatest
+        absolute sample.
         """
         if not len(mono):
             return
@@ -49,7 +50,7 @@ class Level:
 
     @property
     def note(self) -> str | None:
-        """What is to be said of a clip that was read to its end: SILENT, CANCELLED or nothing."""
+        """What should be known of a clip that was read to its end: SILENT, CANCELLED or nothing."""
         if self.peak < SILENCE_PEAK:
             return SILENT
         cancelled = self.mono_energy < CANCELLED_SHARE * self.energy

@@ -23,9 +23,9 @@ from humanclap.audio.names import shown
 from humanclap.errors import AudioError, SettingsError
 
 MIN_DURATION_S = 0.010
-"""Shorter clips are refused: fewer samples than one analysis frame tell nothing."""
+"""Shorter clips are refused; they have fewer samples than one frame of analysis."""
 PEAK_LIMIT = 8.0
-"""Floating samples beyond this (18 dB over full scale) are taken for integers stored as floats."""
+"""Floats beyond this (18 dB over full scale) are taken for integers that were stored as floats."""
 BLOCK_S = 2.0
 MOST_CHANNELS = 64
 _FULL_SCALE = {  # dtype: (zero, full scale)
@@ -44,7 +44,7 @@ class SilentAudioWarning(UserWarning):
 
 
 class CancellingChannelsWarning(SilentAudioWarning):
-    """A clip's channels cancel when averaged: nobody hears what its score is of."""
+    """The channels of a clip cancel when averaged, so its score does not say what people hear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,10 +100,10 @@ class Waveform:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
-    """A clip that was read before, maybe elsewhere: `audio_blocks` gives, says and raises the same.
+    """A clip that was decoded before, perhaps elsewhere; `audio_blocks` treats it like its file.
 
-    samples: float32 mono (n,) at `sample_rate` Hz, what was read before the fault where there is
-    one; note: what is to be said of it; error: why it cannot be used.
+    samples: float32 mono (n,) at `sample_rate` Hz, up to the fault where there is one. note: what
+    should be known of it. error: why it cannot be used.
     """
 
     samples: NDArray[np.float32]
@@ -122,7 +122,7 @@ def name_of(source: Source) -> str | Path:
 
 
 Remark = Callable[[str], None]
-"""Told what a listener should know of a clip that can be read, such as that it is silent."""
+"""Called with what should be known of a clip that can be read, such as that it is silent."""
 
 
 def audio_blocks(
@@ -152,9 +152,9 @@ def audio_blocks(
 
 
 def decode(source: Source, *, sample_rate: int, most_s: float = math.inf) -> Decoded | None:
-    """Read a whole clip now, so that it can be heard elsewhere; None where it is above `most_s`.
+    """Decode a whole clip for use elsewhere; None where it is longer than `most_s` seconds.
 
-    Faults are kept for whoever hears it. `most_s`: seconds, what may be held in memory.
+    A fault is kept in the clip, and raised where the clip is used.
     """
     blocks: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     notes: list[str] = []
@@ -201,7 +201,7 @@ def _telling_blocks(
 
 
 def tell(name: str | Path, what: str, remark: Remark | None, *, stacklevel: int = 2) -> None:
-    """Say something of a clip: to `remark`, or as a SilentAudioWarning that names the clip."""
+    """Call `remark`, or without one warn SilentAudioWarning with the name of the clip."""
     if remark is not None:
         remark(what)
         return
@@ -215,8 +215,8 @@ def load_audio(
     """Read a clip: float32 mono, shape (samples,), at `sample_rate` Hz.
 
     Full scale is [-1, 1]; resampling and float files may exceed it a little. first_s: seconds from
-    the start, above 0; no more than these and one block are decoded, and what is wrong further on
-    is not met. Errors and warnings as for `audio_blocks`.
+    the start, above 0; at most one block more is decoded, and faults further on are not found.
+    Errors and warnings as for `audio_blocks`.
     """
     if not first_s > 0:
         raise SettingsError(f"first_s is {first_s}; expected seconds > 0")
@@ -245,7 +245,7 @@ def check_rate(sample_rate: int) -> None:
 def levelled_blocks(
     source: Source, sample_rate: int | None, block_s: float, level: Level
 ) -> Generator[NDArray[np.float32]]:
-    """As `audio_blocks`, without warnings: `level` hears the source, to say what it found.
+    """As `audio_blocks`, without warnings; `level` measures the clip.
 
     sample_rate: Hz; None for the source's own.
     """

@@ -1,4 +1,4 @@
-"""A clip as windows of one length, from its start to its end, always the same."""
+"""A clip cut into windows of one length, from its start to its end, always in the same way."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Fill = Literal["repeat", "wrap", "zero"]
 class Window:
     """One window of a clip.
 
-    waveform: float32, shape (window_samples,). weight: share of it that is the clip itself and
-    not fill, in (0, 1].
+    waveform: float32, shape (window_samples,). weight: the share of it that is sound of the clip
+    and not fill, in (0, 1].
     """
 
     waveform: NDArray[np.float32]
@@ -41,14 +41,14 @@ def windows(
 ) -> Iterator[Window]:
     """Cut a clip into windows of `window_s` seconds starting every `hop_s`, streaming.
 
-    Windows start at 0, hop_s, 2 hop_s, ...; a further one is made where at least 10 ms of the
-    clip lie beyond the end of the last, so all but a rest under 10 ms is heard. The last one is
-    filled by `fill_window`. Windows come before the end of the clip is read, and memory does not
-    grow with the clip.
+    Windows start at 0, hop_s, 2 hop_s, ... There is one more where at least 10 ms of the clip are
+    left after the last, so that at most 10 ms are not heard. The last window is filled by
+    `fill_window`. Windows come while the clip is read, and memory does not grow with its length.
 
-    sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds). listen: gets
-    the clip's samples too, once each and without fill, block by block. remark: as `audio_blocks`.
-    Raises SettingsError on other settings, and what `audio_blocks` raises when it is reached.
+    sample_rate: Hz of the windows. 10 ms <= window_s; 0 < hop_s <= window_s (seconds). listen:
+    called with the clip's samples block by block, each sample once and without fill. remark: as
+    `audio_blocks`. Raises SettingsError on other settings, and what `audio_blocks` raises when it
+    is reached.
     """
     check_rate(sample_rate)
     if not (math.isfinite(window_s) and window_s >= MIN_DURATION_S):

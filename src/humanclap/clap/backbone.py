@@ -29,9 +29,9 @@ class Backbone(Protocol):
     sample_rate: int
     """Hz of the waveforms `embed_audio` takes."""
     window_s: float
-    """Longest waveform `embed_audio` takes, in seconds; longer clips are windowed outside."""
+    """Seconds of the waveforms `embed_audio` takes; longer clips are cut into windows before."""
     fill: Fill
-    """How shorter waveforms are brought to `window_s`, also outside (`audio.window`)."""
+    """How shorter waveforms are filled up to `window_s` (`audio.window`)."""
     embedding_dim: int
 
     def embed_audio(self, waveforms: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class Backbone(Protocol):
     def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
         """Write weights (safetensors) and configuration, enough for its own `from_pretrained`.
 
-        whole: else a backbone may leave out what stands in a packaged model.
+        whole: write all weights; else a backbone may leave out those of a packaged model.
         """
 
     def module(self) -> nn.Module:
@@ -67,12 +67,12 @@ class Backbone(Protocol):
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """float64 as it is, every other type as float32; of bfloat16 embeddings no cosine is made."""
+    """float64 unchanged, every other type as float32; bfloat16 has too few digits for cosines."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def fingerprint_of(settings: Mapping[str, object], module: nn.Module, *more: bytes) -> str:
-    """8 hex digits over settings, every tensor of a module as float32, and what else is given."""
+    """8 hex digits over settings, every tensor of a module as float32, and further bytes."""
     parts = [json.dumps(settings, sort_keys=True).encode()]
     for name, tensor in sorted(module.state_dict().items()):
         parts += [name.encode(), tensor.detach().cpu().float().contiguous().numpy().tobytes()]
@@ -80,10 +80,10 @@ def fingerprint_of(settings: Mapping[str, object], module: nn.Module, *more: byt
 
 
 def weights_mark(module: nn.Module) -> Mapping[str, tuple[int, int]] | None:
-    """Place and count of changes of every tensor: the same where no weight has changed since.
+    """Address and version of every tensor; they stay the same while no weight changes.
 
-    None where torch counts none, as of tensors made in inference mode. Batch normalisation changes
-    its statistics without a new version, but not its counter.
+    None where torch counts no versions, as for tensors made in inference mode. Batch normalisation
+    changes its statistics without a new version, but its counter gets one.
     """
     state: dict[str, Tensor] = module.state_dict(keep_vars=True)
     if any(tensor.is_inference() for tensor in state.values()):

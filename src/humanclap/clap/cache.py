@@ -1,7 +1,7 @@
-"""What models made of clips and texts, kept in one SQLite file of the user's cache folder.
+"""Embeddings of clips and texts, kept in one SQLite file of the user's cache folder.
 
-A cache costs nobody a result: whatever goes wrong with it (a full disk, a read-only folder, a
-damaged file) is said once, and the work goes on without it.
+The cache never costs a result. When something goes wrong with it (a full disk, a read-only folder,
+a damaged file), that is logged once, and the work goes on without it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ DEFAULT_MB = 1000
 FILE = "embeddings-1.sqlite"
 """In the cache folder; another layout of its table gets another number."""
 FILLED_TO = 0.9
-"""Share of the cap that is left where it was exceeded."""
+"""Entries are dropped down to this share of the cap."""
 LARGEST_SHARE = 0.25
-"""Share of the cap above which one entry is not kept."""
+"""An entry that needs a larger share of the cap is not kept."""
 WAIT_S = 10.0
-"""How long another process may write before this one goes on without the cache."""
+"""This process waits so long for another that writes, then it goes on without the cache."""
 USED_AGAIN_S = 3600.0
-"""An entry's time of use is not written more often than this."""
+"""The time at which an entry was used is not written more often than this."""
 _AT_ONCE = 500
-"""Keys a question to SQLite holds; older versions take at most 999."""
+"""Keys in one query; older versions of SQLite take at most 999."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _TABLE = (
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, "
@@ -59,8 +59,8 @@ Arrays = Mapping[str, NDArray[Any]]
 class CacheInfo:
     """What a cache holds: its file, bytes in use, the cap, and the number of entries of each kind.
 
-    unused_since: when the entry that waits longest was used, in seconds since 1970; None where
-    there is no entry.
+    unused_since: when the least recently used entry was used, in seconds since 1970; None without
+    an entry.
     """
 
     path: Path
@@ -71,14 +71,13 @@ class CacheInfo:
 
 
 class EmbeddingCache:
-    """Arrays by key, the least recently used of them dropped beyond `max_bytes`.
+    """Arrays by key; beyond `max_bytes` the least recently used are dropped.
 
-    Any number of processes and threads may use one file; nothing stays open between calls, so that
-    an object may also cross a fork. An entry that is damaged counts as absent, a damaged file is
-    begun anew. The first failure is logged, and this object keeps nothing from then on; what is
-    there, as in a read-only folder, is still read, unless reading is what failed. On a network
-    drive too the file is locked by ordinary file locks (SQLite's rollback journal, not its
-    write-ahead log).
+    Any number of processes and threads may use one file. Nothing stays open between calls, so an
+    object also works after a fork. A damaged entry counts as absent, and a damaged file is made
+    anew. The first failure is logged, and this object then writes no more. It goes on reading, as
+    in a read-only folder, unless reading failed. Locks work on a network drive too (SQLite's
+    rollback journal, not its write-ahead log).
 
     >>> import tempfile
     >>> cache = EmbeddingCache(Path(tempfile.mkdtemp()) / "c.sqlite", max_bytes=10**6)
@@ -129,7 +128,7 @@ class EmbeddingCache:
                     connection.execute("COMMIT")
 
     def write(self, entries: Mapping[bytes, Arrays], *, kind: str) -> None:
-        """Keep entries, in the place of those with the same keys; kind: what `info` counts by."""
+        """Keep entries, and replace those with the same keys; kind: what `info` counts by."""
         if not (self._writes and entries):
             return
         rows = []
@@ -228,7 +227,7 @@ class EmbeddingCache:
 
     @contextmanager
     def _forgiving(self, done: str) -> Iterator[None]:
-        """Let nothing out that is only the cache's trouble; mend a damaged file."""
+        """Log errors of the cache instead of raising them; replace a damaged file."""
         before = _inode(self.path)
         try:
             yield

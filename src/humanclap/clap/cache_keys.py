@@ -1,8 +1,8 @@
-"""By what an entry of the cache is known: everything that changes a digit of it, and no name.
+"""The keys of the cache: everything that changes a digit of an entry, and no name.
 
-A file is known by all its bytes, a text by its letters; the model by its fingerprint; the way by
-the settings, this package's own sources, the libraries that decode and compute, and the machine's
-arithmetic. So an entry is what would be computed here and now, or it is not found.
+A key is made of all bytes of the file, or all letters of the text; of the model's fingerprint; of
+the settings, the sources of this package, the libraries that decode and compute, and the arithmetic
+of the machine. So an entry that is found is what would be computed here and now.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from humanclap.clap.backbone import Backbone, weights_mark
 from humanclap.fingerprint import fingerprint_bytes, sha256_file
 
 _ROOMS = ("audio", "clap")
-"""Whose sources make an embedding."""
+"""The rooms whose sources make an embedding."""
 _LIBRARIES = ("torch", "numpy", "scipy", "soxr", "soundfile", "tokenizers")
 _OF_OUR_OWN = frozenset({"mini", "mini-mn04"})
-"""Kinds of backbone that do without transformers."""
+"""Kinds of backbone that do not need transformers."""
 
 
 @lru_cache(maxsize=1)
 def pipeline_version() -> str:
-    """`sources_version` of this package: a change to its way of hearing finds no old entry."""
+    """`sources_version` of this package; after a change to its sources no old entry is found."""
     return sources_version(Path(__file__).resolve().parents[1])
 
 
@@ -67,7 +67,7 @@ def arithmetic(backbone: Backbone) -> dict[str, object]:
 
 
 def _code_of(kind: type) -> list[str]:
-    """A class by name, by its module's source and its package's version: it may be a plug-in."""
+    """Name, source and package version of a class, which may be a plug-in's."""
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     source = fingerprint_bytes(Path(file).read_bytes()) if file and Path(file).is_file() else ""
@@ -77,7 +77,7 @@ def _code_of(kind: type) -> list[str]:
 
 
 def context_of(backbone: Backbone, **what: object) -> bytes:
-    """A digest of what all entries of a run have in common; what: further values by name."""
+    """A digest of everything that all entries of a run share; what: further values by name."""
     whole = {"pipeline": pipeline_version(), "arithmetic": arithmetic(backbone), **what}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).digest()
 
@@ -92,7 +92,7 @@ class Weights:
         self._fingerprint = fingerprint
 
     def fingerprint(self) -> str:
-        """That of the weights as they are now."""
+        """The fingerprint of the weights as they are now."""
         mark = weights_mark(self._backbone.module())
         if mark is None or mark != self._mark:
             self._mark, self._fingerprint = mark, self._backbone.fingerprint()
@@ -101,9 +101,9 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file by its content: all its bytes hashed, at a moment.
+    """The content of a file at a moment: the hash of all its bytes.
 
-    stamp: inode, size and times at that moment. path: where it lies.
+    stamp: inode, size and times at that moment.
     """
 
     path: Path
@@ -116,19 +116,19 @@ class KnownFile:
         return _stamp(self.path) == self.stamp
 
     def key(self, context: bytes) -> bytes:
-        """Its key. The name's suffix is in it: libsndfile goes by some of them (.raw)."""
+        """Its key, with the suffix of its name, because libsndfile goes by some of them (.raw)."""
         return text_key(context, f"{self.path.suffix.lower()}|{self.sha256}")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownBytes:
-    """A sound file in memory by its content, which cannot change."""
+    """The content of a sound file in memory, which cannot change."""
 
     sha256: str
     unchanged: ClassVar[bool] = True
 
     def key(self, context: bytes) -> bytes:
-        """Its key; another than that of a file, which libsndfile may open by its name."""
+        """Its key, which differs from that of a file: libsndfile may open that by its name."""
         return text_key(context, f"bytes|{self.sha256}")
 
 
@@ -138,7 +138,7 @@ def known_bytes(data: bytes) -> KnownBytes:
 
 
 def known_file(path: str | Path) -> KnownFile | None:
-    """A file's content; None where it is no plain file or cannot be read, which decoding tells."""
+    """The content of a file; None where it is no plain file or cannot be read."""
     found = existing(Path(path))
     before = _stamp(found)
     if before is None:

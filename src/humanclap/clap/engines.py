@@ -1,8 +1,8 @@
 """Other ways to run the audio tower of a transformers CLAP: OpenVINO, ONNX Runtime, 8-bit products.
 
-For another engine the tower is exported once and kept in the user's cache folder, by the
-fingerprint of the model and the versions of what exported it. The front end and texts stay with
-torch, in float32 or bfloat16.
+For another engine the tower is exported once and kept in the user's cache folder, under the model's
+fingerprint and the versions of the exporting packages. Torch still computes the front end and the
+texts, in float32 or bfloat16.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ _OPSET = 17
 def audio_encoder(backbone: Backbone, engine: Engine, precision: Precision) -> Encode:
     """What embeds windows under an engine, of the weights as they are now.
 
-    torch: the backbone's own `embed_audio`; at int8 its HTSAT with 8-bit products. openvino,
-    onnxruntime: exported at first use, which takes half a minute, then read from the cache; as many
-    windows at once as torch has threads, each on one.
-    Raises SettingsError for a precision the engine has not, and but for torch's fp32 and bf16 for a
-    backbone that is no transformers CLAP or not on the CPU; MissingExtraError without the engine.
+    torch: the backbone's `embed_audio`; at int8 its HTSAT with 8-bit products. openvino,
+    onnxruntime: exported at first use, which takes half a minute, then read from the cache. They
+    compute as many windows at once as torch has threads, each on one thread. Raises SettingsError
+    for a precision that the engine lacks. All but torch's fp32 and bf16 also raise it for a
+    backbone that is no transformers CLAP or not on the CPU. Raises MissingExtraError without the
+    engine.
     """
     if precision not in PRECISIONS[engine]:
         raise SettingsError(

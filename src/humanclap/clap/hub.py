@@ -1,4 +1,4 @@
-"""Where a model lies: a folder, or files of the hub brought into its local cache as a folder."""
+"""The folder of a model: one that is given, or one of the hub's local cache, fetched if need be."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FUSED_PROCESSOR = "laion/clap-htsat-fused"
 UNFUSED_PROCESSOR = "laion/clap-htsat-unfused"
 
 PROBE_S = 5.0
-"""Seconds that the hub may take to answer at all; its client would ask for half a minute."""
+"""Seconds that the hub may take for a first answer; its client would try for half a minute."""
 
 _NAMED = 5
 _OF_THE_PACKAGE = ("mini", "mini-mn04")
 _ANCHORS = (CONFIG, MANIFEST)
-"""Files of which a model's repository has one: the first that is there tells the commit."""
+"""A model's repository has one of these files; the first that is found tells the commit."""
 _NOT_FOUND = 404
 _EXTRACTOR_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = (
@@ -179,10 +179,10 @@ def _has_processor(folder: Path) -> bool:
 
 
 class _Repository:
-    """One commit of a hub repository; its files appear in one folder of the local cache.
+    """One commit of a hub repository; its files are in one folder of the local cache.
 
-    The hub is asked only for what the cache does not know: a commit that is there whole loads
-    without the network.
+    The hub is asked only for files that the cache does not know, so a commit that is cached whole
+    loads without the network.
     """
 
     def __init__(
@@ -213,10 +213,10 @@ class _Repository:
 
     @cached_property
     def offline(self) -> bool:
-        """Whether what is cached must do: as asked for, or as the hub does not answer.
+        """Whether to use the cache alone: because the caller wants it, or the hub does not answer.
 
-        Raises CheckpointError at once where nothing is cached: the hub's client would wait and try
-        again for half a minute, and the name is as likely a folder's, misspelt.
+        Raises CheckpointError at once where nothing is cached. The hub's client would try again for
+        half a minute, and the name may well be that of a misspelt folder.
         """
         constants: Any = require("huggingface_hub.constants", extra="hf")
         if self._asked_offline or constants.HF_HUB_OFFLINE:
@@ -240,7 +240,7 @@ class _Repository:
         return True
 
     def fetch_weights(self) -> None:
-        """Bring model.safetensors or its shards, else pytorch_model.bin."""
+        """Fetch model.safetensors or its shards, else pytorch_model.bin."""
         if self.optional(WEIGHTS):
             return
         index = self.optional(WEIGHTS_INDEX)
@@ -251,12 +251,12 @@ class _Repository:
             self.required(shard)
 
     def fetch_processor(self) -> None:
-        """Bring what there is of the feature extractor's settings and the tokenizer."""
+        """Fetch what there is of the feature extractor's settings and the tokenizer."""
         for name in (*_EXTRACTOR_FILES, *_TOKENIZER_FILES):
             self.optional(name)
 
     def fetch_mini(self) -> None:
-        """Bring weights and tokenizer of a packaged kind, less what it borrows from the package."""
+        """Fetch weights and tokenizer of a packaged kind, except those that the package has."""
         from humanclap.clap.mini.storage import SHARED_FINGERPRINT, TOKENIZER
 
         config = read_json(self.folder / CONFIG)
@@ -265,7 +265,7 @@ class _Repository:
         (self.optional if SHARES in config else self.required)(TOKENIZER)
 
     def fetch_everything(self) -> None:
-        """Bring all files: what a kind of another package needs, it alone knows."""
+        """Fetch all files, because only the other package knows what its kind needs."""
         if self.offline:
             return
         hub: Any = require("huggingface_hub", extra="hf")
@@ -346,12 +346,12 @@ class _Repository:
 
 
 def _is_not_found(error: BaseException | None) -> bool:
-    """Whether the answer was a plain 404, as of a mirror that says no more of an absent file."""
+    """Whether the answer was a plain 404; a mirror may say no more about an absent file."""
     return getattr(getattr(error, "response", None), "status_code", None) == _NOT_FOUND
 
 
 def _no_answer(repo_id: str) -> str | None:
-    """Why the hub gives no answer of any kind; None where it gives one."""
+    """Why the hub does not answer at all; None where it answers."""
     hub: Any = require("huggingface_hub", extra="hf")
     utils: Any = require("huggingface_hub.utils", extra="hf")
     reason = None
@@ -386,7 +386,7 @@ def _is_known_to_cache(repo_id: str) -> bool:
 
 
 def folder_hint(name: str) -> str:
-    """Folders beside a misspelt one, in words to stand behind "no such folder"; may be empty."""
+    """Folders beside a misspelt one, to be added to "no such folder"; may be empty."""
     parent = Path(name).parent
     if not parent.is_dir():
         return ""

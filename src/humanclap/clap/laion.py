@@ -26,7 +26,7 @@ from humanclap.errors import CheckpointError
 from humanclap.fingerprint import sha256_file
 
 LAYER_NORM_EPS = 1e-5
-"""Of RoBERTa and HTSAT in `laion_clap`; transformers' ClapTextConfig says 1e-12 where not told."""
+"""Of RoBERTa and HTSAT in `laion_clap`; transformers' ClapTextConfig has 1e-12 by default."""
 
 _HEAD_WIDTH = 64  # of RoBERTa, base and large
 _PATCH = "audio_branch.patch_embed.proj.weight"
@@ -61,11 +61,12 @@ def load_laion(
 ) -> HFCLAP:
     """Load a checkpoint file that LAION's training wrote, as float32, in eval mode.
 
-    HTSAT (tiny, base, large), fused by `aff_2d` or not, and RoBERTa; called by the file's name.
-    No code in the file is run (`weights_only`), and what else is in it, such as the optimiser's
-    state, is left out. processor: folder or hub id of tokenizer and feature extractor; None: what
-    lies beside the file, else that of `laion/clap-htsat-fused` or `-unfused`. offline: from the
-    hub's local cache only. Raises CheckpointError with the reason where it is no such file.
+    It may hold an HTSAT (tiny, base, large), fused by `aff_2d` or not, and a RoBERTa. The model has
+    the name of the file. No code in the file is run (`weights_only`), and anything else in it, such
+    as the state of the optimiser, is ignored. processor: folder or hub id of tokenizer and feature
+    extractor; None: the one beside the file, else that of `laion/clap-htsat-fused` or `-unfused`.
+    offline: use the hub's local cache only. Raises CheckpointError with the reason where it is no
+    such file.
     """
     file = Path(file)
     state = read_state(file)
@@ -135,10 +136,10 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 
 def _load(file: Path) -> Any:
-    """Whatever is in a file of torch; a zip, the format since 2020, is mapped and not read whole.
+    """The content of a torch file; a zip, the format since 2020, is mapped and not read whole.
 
-    LAION's training left numbers of numpy beside the weights, no code to run: they are let through
-    where torch can be told so (2.6 and later).
+    LAION's training left numpy numbers beside the weights. They run no code, and are allowed where
+    torch has a list of allowed types (2.6 and later).
     """
     load = partial(torch.load, map_location="cpu", weights_only=True, mmap=is_zipfile(file))
     try:

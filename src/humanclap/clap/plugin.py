@@ -1,4 +1,4 @@
-"""CLAPs of other packages, found by entry point and scored, trained and saved like ours.
+"""CLAPs of other packages: found by entry point, then scored, trained and saved like ours.
 
 A package that declares, in its pyproject.toml,
 

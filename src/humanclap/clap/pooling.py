@@ -1,4 +1,4 @@
-"""From the windows of a clip to its one embedding: the length-weighted mean of unit embeddings."""
+"""One embedding from the windows of a clip: the mean of theirs, weighted by length of sound."""
 
 from __future__ import annotations
 

@@ -19,16 +19,16 @@ from torch import Tensor
 _TAIL = 128
 """Half the length of the impulse response, in samples at the lower rate (soxr's: about 110)."""
 _POINTS = 1 << 15
-"""Of the response between 0 and the lower Nyquist frequency."""
+"""Points of the response between 0 and the lower Nyquist frequency."""
 _STEEP = 64
-"""From so many-fold steps up on (500 Hz to 32 kHz) there are fewer points, to spare memory."""
+"""For steps up of this factor or more (500 Hz to 32 kHz) there are fewer points, to save memory."""
 
 
 def resample(waveforms: Tensor, from_rate: int, to_rate: int) -> Tensor:
     """(..., samples) at `from_rate` Hz -> (..., floor(samples * to_rate / from_rate + 0.5)).
 
-    Of the type of the waveforms, float32 or float64, whatever autocast says. The sound before the
-    first and behind the last sample counts as 0, and the length is soxr's. Linear, so that its
+    The result has the type of the waveforms, float32 or float64, under autocast too. Samples before
+    the first and after the last count as 0, and the length is that of soxr. It is linear, so its
     gradient is exact. Time and memory are those of two Fourier transforms.
     """
     if from_rate == to_rate:

@@ -1,6 +1,6 @@
-"""What a tokenizer makes of a text: how much of it the model reads, and what it cannot read.
+"""How much of a text a model reads, and how much it cannot read.
 
-Works on the encodings of any fast tokenizer, by the places its pieces have in the text.
+This works with any fast tokenizer: its encodings say where each piece stands in the text.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 UNREADABLE = 0.5
-"""A text of which more than this share of letters is unread cannot be scored.
+"""A text cannot be scored if more than this share of its letters is unread.
 
-Of 2,728 English captions and prompts none has an unread letter, by `mini`'s tokenizer as by
-RoBERTa's; captions in Japanese, Chinese, Korean, Russian, Greek, Arabic, Hebrew, Thai and Hindi
+None of 2,728 English captions and prompts has an unread letter, with `mini`'s tokenizer or with
+RoBERTa's. Captions in Japanese, Chinese, Korean, Russian, Greek, Arabic, Hebrew, Thai and Hindi
 have 0.74 to 1.
 """
 BROKEN = 0.5
-"""Where more than this share of the words of a run is broken into pieces, its language is in
-doubt: at most 0.12 of English captions' words are, 0.54 and more of those of seven other languages
-in Latin letters (benchmarks/unread_texts.py)."""
+"""The language of a run is in doubt if more than this share of its words is broken into pieces.
+
+In English captions at most 0.12 of the words are, in seven other languages with Latin letters 0.54
+or more (benchmarks/unread_texts.py).
+"""
 ENOUGH_WORDS = 5
 """Fewer words tell nothing about a language."""
 _START = 40
@@ -31,11 +33,11 @@ _START = 40
 class TextAccount:
     """What becomes of one text.
 
-    pieces: of the whole text, without the marks around it; cut: how many of them lie beyond the
-    model's last position and are not read; unread: share of letters, in [0, 1], that reach the
-    model as no letters: in pieces its tokenizer does not know, or, for scripts other than Latin,
-    spelt out in characters or bytes; words and broken: words that hold a letter, and those of
-    them that are several pieces.
+    pieces: number of pieces of the whole text, without special tokens. cut: how many of them are
+    beyond the model's last position and are not read. unread: share of the letters, in [0, 1], that
+    the model cannot recognise: they are in pieces its tokenizer does not know, or, in scripts other
+    than Latin, spelt out as single characters or bytes. words: words with a letter in them. broken:
+    how many of those are several pieces.
     """
 
     pieces: int
@@ -104,12 +106,13 @@ def account_of(text: str, encoding: Any, *, unknown: int | None, positions: int)
 def _unread(
     text: str, places: list[int], word: list[tuple[int, int, int]], unknown: int | None
 ) -> set[int]:
-    """Places of a word's letters that the model gets in no form it could have learned.
+    """Places of the letters of a word that the model gets in no form it could have learned.
 
-    Those in unknown pieces; and where the word is spelt out, those that are not Latin: a Latin
-    letter alone is a letter still (names, `brrr`), but half a character is nothing, nor is one of
-    an alphabet whose words the tokenizer never met. One character of the wide scripts (Chinese,
-    Japanese, Korean) may be a word, so of those there must be more pieces than characters.
+    These are letters in unknown pieces and, where the word is spelt out, letters that are not
+    Latin. A single Latin letter still means something (names, `brrr`). Half a character does not,
+    nor does a letter of an alphabet whose words the tokenizer does not know. One character of a
+    wide script (Chinese, Japanese, Korean) may be a word; such a word is spelt out only if it has
+    more pieces than characters.
     """
     lost = {p for start, end, token in word if token == unknown for p in places if start <= p < end}
     foreign = [place for place in places if not _is_latin(text[place])]
@@ -142,7 +145,7 @@ def text_warnings(accounts: Mapping[str, TextAccount]) -> list[str]:
 
 
 def language_doubt(accounts: Iterable[TextAccount]) -> str | None:
-    """A warning where most words of a run's texts are broken into pieces; None where not."""
+    """A warning where most words of the texts are broken into pieces; else None."""
     known = list(accounts)
     words, broken = sum(one.words for one in known), sum(one.broken for one in known)
     if words < ENOUGH_WORDS or broken <= BROKEN * words:

@@ -1,7 +1,7 @@
 """Batches of waveforms to unit embeddings on their device, with gradient from end to end.
 
-The counterpart of `embedding`, which reads files and arrays: the same windows, fill, encoder and
-pooling, in torch throughout.
+This is `embedding` for tensors instead of files and arrays: the same windows, fill, encoder and
+pooling, all in torch.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def cut_windows(
 ) -> tuple[Tensor, Tensor]:
     """The windows of `audio.window.windows` for a batch of clips of one length.
 
-    (batch, samples) -> (batch, n_windows, window_samples), and the weight of each window,
-    (n_windows,), on the CPU: its share of sound that is not fill. A rest below `least_samples`
-    behind the last whole window is left away.
+    (batch, samples) -> (batch, n_windows, window_samples), and the weights of the windows,
+    (n_windows,), on the CPU: the share of each that is sound and not fill. Fewer than
+    `least_samples` after the last whole window are left out.
     """
     samples = waveforms.shape[1]
     whole = 0 if samples < window_samples else 1 + (samples - window_samples) // hop_samples

@@ -1,7 +1,7 @@
-"""What the workers of a run tell the driver: what is begun, done and failed, and who died of what.
+"""What the workers of a run tell the driver: work begun, done and failed, and what killed a worker.
 
-A worker that dies says nothing more. So it says first what it begins, and a part of the work that
-was begun and not ended has killed its worker.
+A worker that dies can say nothing. So it says before each part of the work that it begins, and a
+part that was begun and not ended has killed its worker.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Ledger:
         self._refusal: tuple[str, str] | None = None
 
     def begin(self, key: str, *, within: bool = False) -> int:
-        """Begin a part of the work; how often that was begun without an end, this time included.
+        """Begin a part of the work; returns how often it was begun without an end, with this time.
 
-        within: it lies within another one, which counts its worker's death.
+        within: it is inside another part, which counts the death of its worker.
         """
         self._begun[key] += 1
         if self._begun[key] > 1 and not within:
@@ -37,13 +37,13 @@ class Ledger:
         return self._begun[key]
 
     def end(self, key: str, **counts: int) -> None:
-        """A part of the work is done, with so many clips `decoded`, or pairs `scored`, `failed`."""
+        """A part of the work is done; counts: clips `decoded`, pairs `scored` and `failed`."""
         self._begun.pop(key, None)
         for name, number in counts.items():
             self._add(name, number)
 
     def refuse(self, kind: str, message: str) -> None:
-        """A worker cannot go on, for a reason that it gives on purpose; the first one is kept."""
+        """A worker raised an error on purpose; the first one is kept."""
         self._refusal = self._refusal or (kind, message)
 
     def refusal(self) -> tuple[str, str] | None:
@@ -89,7 +89,7 @@ class LedgerClient:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Tell the driver of an error that is raised on purpose: of a dead actor it learns none."""
+        """Tell the driver about an error raised on purpose; a dead actor could not."""
         try:
             yield
         except HumanCLAPError as error:
@@ -98,7 +98,7 @@ class LedgerClient:
 
     @contextmanager
     def work(self, key: str) -> Iterator[tuple[bool, Counter[str]]]:
-        """Work under a name: whether it killed no worker before, and counts to be filled."""
+        """Work under a name: whether it killed no worker so far, and counts to fill."""
         deaths = self._get(self._ledger.begin.remote(key)) - 1
         counts: Counter[str] = Counter()
         yield deaths == 0, counts
@@ -106,7 +106,7 @@ class LedgerClient:
 
     @contextmanager
     def clip(self, key: str) -> Iterator[str | None]:
-        """One clip of work that killed a worker: why it is to be left alone, or None."""
+        """One clip of work that killed a worker: why to leave it out, or None."""
         deaths = self._get(self._ledger.begin.remote(key, within=True)) - 1
         if deaths >= self._tries:  # and it stays so, where another clip kills the next worker
             yield (
@@ -119,7 +119,7 @@ class LedgerClient:
 
 
 def refused(refusal: tuple[str, str]) -> HumanCLAPError:
-    """The error that a worker told of; one whose parts are not known is an InputError."""
+    """The error that a worker reported; one of an unknown kind is an InputError."""
     kind, message = refusal
     known = {"CheckpointError", "SettingsError", "MissingExtraError"}
     made: HumanCLAPError = (getattr(errors, kind) if kind in known else InputError)(message)

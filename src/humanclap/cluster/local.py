@@ -64,9 +64,9 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
 
 @contextmanager
 def _logs() -> Iterator[Path]:
-    """A folder for what Ray writes of its own doings; kept, and named, where Ray fails.
+    """A folder for Ray's logs; it is kept, and named, where Ray fails.
 
-    A driver that is killed or crashes leaves it too. Ray's sockets lie in it, so its path is short.
+    It also stays when the driver is killed. Ray's sockets are in it, so its path is short.
     """
     short = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.name == "posix" else None)
     folder = Path(tempfile.mkdtemp(prefix="humanclap-ray-", dir=short))

@@ -1,4 +1,4 @@
-"""What to score: tables and WebDataset shards, local or in a store, as entries in one order."""
+"""What to score: the entries of tables and WebDataset shards, here or in a store, in order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Entry:
 
 
 def manifest_files(manifest: str) -> list[str]:
-    """Tables or .tar files that a manifest is: one file, a pattern, or a folder; sorted by name.
+    """The tables or .tar files of a manifest (a file, a pattern or a folder), sorted by name.
 
     Raises InputError where there are none, or tables and .tar files stand beside each other.
     """
@@ -114,7 +114,7 @@ def _of_tar(file: str) -> Iterator[Entry]:
 
 
 def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
-    """Key and files by suffix of each sample; its files stand one behind the other."""
+    """Key and files by suffix of each sample; the files of a sample follow each other."""
     current, parts = "", dict[str, tarfile.TarInfo]()
     for member in tar:
         name = PurePosixPath(member.name)

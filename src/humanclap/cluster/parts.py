@@ -1,4 +1,4 @@
-"""The results of a run: a part for each shard, whole or absent, and what they come to."""
+"""The results of a run: a part for each shard, whole or absent, and their sums."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from humanclap.tables import write_rows
 
 RUN_FILE, SUCCESS_FILE, METRICS_FILE = "_run.json", "_SUCCESS.json", "_metrics.json"
 _FACTS = b"humanclap"
-"""Key of the schema's metadata that says of which shard, rows and model a part is."""
+"""Key in the schema's metadata for the shard, the rows and the model of a part."""
 _AT_ONCE = 16
-"""Parts that are looked at at once; a store answers slowly, and many at a time."""
+"""Parts that are checked at once; a store answers slowly, but many requests at a time."""
 
 
 def score_schema(further: Iterable[str] = ()) -> Any:
@@ -123,7 +123,7 @@ class Parts:
                 remove(self.at(name))
 
     def _failed_of(self, shard: Shard) -> int | None:
-        """Rows of a shard's part without a score; None where it is not whole, or of others."""
+        """Rows without a score in a shard's part; None where that is not whole or differs."""
         place = self.at(_name(shard.number))
         system, path = file_system(place)
         try:
@@ -184,7 +184,7 @@ class Parts:
                 yield score_of(row)
 
     def counts(self) -> dict[str | None, SystemCount]:
-        """Clips of each system in order of appearance, in a memory that does not grow with them."""
+        """Clips of each system, in order of appearance; memory does not grow with the rows."""
         found: dict[str | None, SystemCount] = {}
         for table in self.tables(["system", "score", "error"]):
             for row in table.to_pylist():

@@ -1,4 +1,4 @@
-"""Files and folders here or in a store (`s3://`, `gs://`), by fsspec, with errors in words."""
+"""Files and folders, here or in a store (`s3://`, `gs://`), by fsspec, with clear errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_url(place: str) -> bool:
 
 
 def joined(root: str, name: str) -> str:
-    """A name below a folder; an address, or a path from the root, is its own place.
+    """A name below a folder; an address or an absolute path stays as it is.
 
     >>> joined("s3://bucket/clips/", "dog.wav"), joined("s3://bucket", "gs://other/dog.wav")
     ('s3://bucket/clips/dog.wav', 'gs://other/dog.wav')
@@ -49,16 +49,16 @@ def base_name(place: str) -> str:
 
 
 WAITS_S = (1.0, 2.0, 4.0)
-"""Between tries to read from a store that does not answer; its own library tries again as well."""
+"""Pauses between tries to read from a store; its own library also tries again."""
 
 
 class StoreError(InputError):
-    """A store cannot be reached now: a network, a time limit, a fault of its own, old keys."""
+    """A store cannot be reached now: network, time limit, its own fault, or expired keys."""
 
 
 @contextmanager
 def reaching(place: str) -> Iterator[None]:
-    """Whatever a store raises, as an InputError that names the place and the likely remedy."""
+    """Turn any error of a store into an InputError with the place and the likely remedy."""
     try:
         yield
     except (HumanCLAPError, MemoryError):
@@ -167,7 +167,7 @@ def remove(place: str) -> None:
 
 @contextmanager
 def local_copy(place: str) -> Iterator[Path]:
-    """A file as one on this machine; of a store a copy that goes away again."""
+    """A file on this machine: the file itself, or a temporary copy of one in a store."""
     if not is_url(place):
         yield Path(place)
         return

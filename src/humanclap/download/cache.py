@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 CACHE_VARIABLE = "HUMANCLAP_CACHE"
 """Environment variable with the folder to keep fetched files in."""
 TRIES = 2
-"""Connections that bring nothing before giving up: somebody waits for a model to load."""
+"""Connections without data before giving up; few, because somebody waits for the model."""
 
 
 def cache_folder() -> Path:
@@ -57,9 +57,10 @@ def cached_file(
 ) -> Path:
     """`path`, a file with this hash, fetched from `url` where it is missing or damaged.
 
-    A whole file is used without network and without writing, so that the folder may be read-only.
-    Processes that fetch the same file wait for the first of them. Raises InputError where the file
-    is not there and `offline`, or cannot be had or written; nothing else ever has its name.
+    A whole file is used without network and without writing, so the folder may be read-only.
+    Processes that need the same file wait for the first one to fetch it. Raises InputError where
+    the file is missing and `offline`, or cannot be fetched or written. No other file ever gets its
+    name.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""A file over HTTP that may stop and go on, checked by length and hash."""
+"""A download over HTTP that can stop and go on, checked by length and hash."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 1 << 20
 TRIES = 5
-"""Connections in a row that bring nothing before giving up."""
+"""Connections in a row without data before giving up."""
 TIMEOUT_S = 30.0
-"""Silence after which a connection counts as broken."""
+"""A connection that is silent for so long counts as broken."""
 PASSING = (429, 500, 502, 503, 504)
-"""HTTP statuses of a server that may answer the next time."""
+"""HTTP statuses after which the server may answer the next time."""
 
 Wait = Callable[[float], None]
 
@@ -53,11 +53,11 @@ def download(
 ) -> Downloaded:
     """Bring `url` to `path`, going on with `path`.part where an earlier call stopped.
 
-    A part is continued only if the server says the file is still the same (ETag or Last-Modified);
+    A part is continued only if the server says that the file is the same (ETag or Last-Modified);
     else it starts anew. The hash is checked against `sha256` before the file gets its name; without
-    it against `path`.sha256, written by the first complete download. A complete file is not brought
-    again. keep_other: where `sha256` is another, leave the bytes in the part, for a call
-    that expects them. tries: connections in a row that bring nothing before giving up.
+    one against `path`.sha256, which the first complete download writes. A complete file is not
+    fetched again. keep_other: when the bytes have another hash, leave them in the part, for a call
+    that expects them. tries: connections in a row without data before giving up.
 
     Raises InputError where the address cannot be reached, the bytes are others than announced or
     expected, or they cannot be written.
@@ -215,7 +215,7 @@ class _Transfer:
             yield block
 
     def _known(self) -> dict[str, Any]:
-        """What the server said of the file when the part began; empty where it may not go on."""
+        """What the server said about the file when the part began; empty where it cannot go on."""
         try:
             known = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -229,7 +229,7 @@ class _Transfer:
 
 
 def _tag(headers: Any) -> str:
-    """What tells one state of the file from another, "" where the server does not say."""
+    """A mark that changes with the file; "" where the server gives none."""
     etag = headers.get("ETag") or ""
     return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified") or ""
 

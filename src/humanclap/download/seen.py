@@ -1,4 +1,4 @@
-"""Hashes of large files that were computed before, so that each file is read for it once."""
+"""Hashes of large files, remembered so that each file is read for it only once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _FILE = "sha256.json"
 def sha256_once(path: Path) -> str:
     """SHA-256 of a file, in hex: the one remembered in the user's cache folder, else computed.
 
-    Remembered by path, size, inode and times, so that a file that was written to is hashed anew. A
-    folder that cannot be written, or a damaged record, costs the memory and nothing else.
+    It is remembered by path, size, inode and times, so that a changed file is hashed anew. Where
+    the folder cannot be written or the record is damaged, it is only computed again.
     """
     where = path.resolve()
     found = where.stat()

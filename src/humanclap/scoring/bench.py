@@ -1,4 +1,4 @@
-"""How fast each engine and precision scores the user's own clips here, and how far it drifts."""
+"""How fast each engine and precision scores the user's clips here, and how far scores drift."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ WAYS: tuple[Way, ...] = (
     ("openvino", "bf16"),
     ("onnxruntime", "fp32"),
 )
-"""The first is what the others are held against."""
+"""The others are compared with the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """One engine with one precision.
 
-    clips_per_s: decoding and embedding, the median of the rounds, NaN where it cannot run.
-    least_cosine: between its embedding of a clip and the first way's, of the worst clip.
-    score_drift: greatest difference of a score to the first way's, NaN without texts.
-    unusable: why it cannot run here, else empty.
+    clips_per_s: clips decoded and embedded per second, the median of the rounds; NaN where it
+    cannot run. least_cosine: between its embedding of the worst clip and that of the first way.
+    score_drift: greatest difference of a score from the first way's; NaN without texts. unusable:
+    why it cannot run here, else empty.
     """
 
     engine: str
@@ -59,9 +59,10 @@ def bench(
     rounds: int = 3,
     progress: Progress = silent,
 ) -> list[Timing]:
-    """Embed the clips in every way of `WAYS`; ways take turns, so that all share what else runs.
+    """Embed the clips in every way of `WAYS`; ways take turns, so that other load affects all
+    alike.
 
-    texts: of the clips at their places, or none. The cache is left out. What is done once (loading,
+    texts: one for each clip, or none. The cache is not used. Work that is done once (loading,
     exporting, the first batch) is not counted. Raises InputError without clips or for another
     number of texts, AudioError at a clip that cannot be read.
     """
@@ -130,7 +131,7 @@ def _products(one: Rows, other: Rows) -> NDArray[np.float64]:
 
 
 def spread_over(count: int, most: int) -> list[int]:
-    """Numbers of at most `most` of `count` items, evenly over all of them.
+    """Numbers of at most `most` of `count` items, spread evenly.
 
     >>> spread_over(10, 4), spread_over(2, 4)
     ([0, 2, 5, 7], [0, 1])

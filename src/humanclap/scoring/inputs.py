@@ -1,4 +1,4 @@
-"""Whatever a caller has as audio and text, brought to clips and strings by one rule.
+"""Audio and text in any form that a caller may have, turned into clips and strings by one rule.
 
 The rule, as a table with its reasons: docs/python.md, "What may be given as audio".
 """
@@ -33,14 +33,14 @@ Texts = str | Iterable[str]
 """One text or several."""
 
 MOST_ROWS = 2
-"""Rows of a wide array that may be one clip's channels; with more it is as likely a batch."""
+"""Rows of a wide array that may be the channels of one clip; with more rows it may be a batch."""
 _PATH_BYTES = 1024
-"""Bytes up to this length are looked at as a path that someone may have meant."""
+"""Bytes up to this length may have been meant as a path, which is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Clips to be read. single: one clip that was given by itself, not in a list or batch."""
+    """Clips to be read. single: whether one clip was given by itself, not in a list or batch."""
 
     sources: list[Source]
     single: bool
@@ -85,7 +85,7 @@ def paired(audio: Clips, text: Texts, sample_rate: int | None) -> Paired:
 
 
 def texts_of(text: Texts) -> tuple[list[str], bool]:
-    """Texts, and whether it is one that was given by itself; InputError for what is no string."""
+    """Texts, and whether one was given by itself; InputError for anything that is no string."""
     if isinstance(text, str):
         return [text], True
     if (axes := getattr(text, "ndim", 1)) == 0:
@@ -106,10 +106,10 @@ def texts_of(text: Texts) -> tuple[list[str], bool]:
 
 
 def clips_of(audio: Clips, sample_rate: int | None, *, n_texts: int | None = None) -> Given:
-    """The clips of what may be one clip, a list of clips, or a batch.
+    """The clips in one clip, a list of clips, or a batch.
 
-    sample_rate: Hz, of arrays alone. n_texts: of a list of texts that go with it; an array with as
-    many rows is a batch. Raises InputError for what can be no clip, and what may be two things.
+    sample_rate: Hz, for arrays only. n_texts: number of texts in a list that goes with it; an array
+    with as many rows is a batch. Raises InputError for what is no clip or could mean two things.
     """
     _check_order(audio, "clips")
     if _is_array(audio) and not isinstance(audio, torch.Tensor):
@@ -157,8 +157,8 @@ def _of_array(array: NDArray[Any], sample_rate: int | None, n_texts: int | None)
 def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Source:
     """One clip: a path, a sound file in memory, or samples with their rate.
 
-    name: what errors call it where it has no name of its own. Raises InputError for what is no
-    clip, for samples without `sample_rate`, and for anything else with it.
+    name: for errors, where the clip has no name of its own. Raises InputError for what is no clip,
+    for samples without `sample_rate`, and for anything else with a `sample_rate`.
     """
     if isinstance(audio, Mapping):
         return _of_mapping(audio, sample_rate, name)
@@ -181,7 +181,7 @@ def clip_of(audio: Any, sample_rate: int | None, name: str | None = None) -> Sou
 
 
 def _file_of(audio: Any, name: str | None) -> Source | None:
-    """What knows its own rate: a path, a sound file in memory, a `Waveform`; None for samples."""
+    """A clip that has its own rate: a path, a sound file in memory, a `Waveform`; else None."""
     if isinstance(audio, _KNOWN):
         return audio
     if isinstance(audio, os.PathLike):
@@ -243,9 +243,9 @@ def _check_no_path(data: bytes, name: str) -> None:
 
 
 def _all_bytes(file: Any, name: str) -> bytes:
-    """What an open file holds from its beginning, whose place stays as it was.
+    """All bytes of an open file from its beginning; its position stays as it was.
 
-    One that cannot be wound back, such as a pipe, is read from where it stands.
+    A file that cannot be rewound, such as a pipe, is read from its position.
     """
     try:
         seekable = bool(getattr(file, "seekable", lambda: False)())
@@ -268,7 +268,7 @@ def _all_bytes(file: Any, name: str) -> bytes:
 
 
 def _is_array(audio: object) -> bool:
-    """Strings and bytes of numpy are single items, and have `__array__` all the same."""
+    """Whether it is an array; strings and bytes of numpy are not, though they have `__array__`."""
     return hasattr(audio, "__array__") and not isinstance(audio, Mapping | Waveform | str | bytes)
 
 
@@ -285,7 +285,7 @@ def _is_number(item: object) -> bool:
 
 
 def _array(audio: Any, name: str) -> NDArray[Any]:
-    """Samples as a numpy array on the CPU; floats numpy or soundfile lack as the next wider."""
+    """Samples as a numpy array on the CPU; short floats become float32, long ones float64."""
     try:
         if isinstance(audio, torch.Tensor):
             tensor = audio.detach()
@@ -334,9 +334,9 @@ def _time_first(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def rate_of(rate: Any) -> int:
-    """A whole number as int, whether it is numpy's or a tensor of no axes, as of `datasets`.
+    """A whole number as int, also one of numpy or a tensor without axes, as `datasets` has them.
 
-    Numbers of numpy overflow in products. What is no whole number comes back as it is.
+    Numbers of numpy overflow in products. Anything else comes back unchanged.
     """
     if isinstance(rate, bool):
         return rate

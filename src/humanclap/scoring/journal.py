@@ -1,4 +1,4 @@
-"""The journal of a scoring run: finished rows on disk at once, so that a killed run resumes."""
+"""The journal of a scoring run: finished rows go to the disk at once, so a killed run can go on."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SUFFIX = ".partial.jsonl"
 class Journal:
     """Rows of an unfinished run beside its output, in `OUTPUT.partial.jsonl`.
 
-    A journal belongs to one signature and one manifest; another one's is refused. Rows whose
-    audio file has since changed (size or time), rows with an error and rows that lack something
-    this version keeps are scored again.
+    A journal belongs to one signature and one manifest; it is refused for others. Scored again are
+    rows whose audio file has changed since (size or time), rows with an error, and rows that lack a
+    field of this version.
     """
 
     def __init__(

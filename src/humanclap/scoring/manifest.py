@@ -25,7 +25,7 @@ from humanclap.tables import (
 log = logging.getLogger(__name__)
 
 _PLACED = ("text", "pair_id", "system", "subset", "split")
-"""Columns of a table of texts that a Pair takes over as they are."""
+"""Columns of a table of texts that are fields of a Pair."""
 
 
 def pairs_of_folder(
@@ -36,12 +36,12 @@ def pairs_of_folder(
     texts: columns `name`, `text`, and `pair_id`, `system`, `subset`, `split` where it has them; the
     cells of all other columns and `name` come back by pair, as `tables.read_manifest` gives them. A
     name is a clip's path below the folder, with or without its suffix, or its bare file name where
-    only one clip has it; names are compared in NFC. Pairs come in the table's order. What is a
-    clip: see `audio.folder`. A name that fits only a sound of a format that is not decoded is
-    paired too: its score says why there is none.
-    Raises InputError where a name fits no clip or several, or a clip has no text; with
-    `allow_unmatched` what fits nothing is left out, and a warning logged that names it. Warnings
-    name sounds that are not decoded, and count hidden ones.
+    only one clip has it; names are compared in NFC. Pairs come in the table's order. `audio.folder`
+    says which files are clips. A name may fit only a sound of a format that is not decoded; it is
+    paired too, and its row says why it has no score. Raises InputError where a name fits no clip or
+    several, or a clip has no text. With `allow_unmatched`, names and clips that fit nothing are
+    left out and named in a warning. Warnings also name sounds that are not decoded, and count
+    hidden ones.
     """
     match = match_folder(folder, texts)
     _warn_of_others(match)
@@ -64,7 +64,7 @@ def pairs_of_folder(
 class FolderMatch:
     """Pairs of a folder and a table, names that fit no clip, clips that no name fits.
 
-    further: cells of the table's columns that a Pair has no place for, by `pair_id`.
+    further: cells of the table's other columns, by `pair_id`.
     """
 
     pairs: tuple[Pair, ...]
@@ -116,7 +116,7 @@ def _pair(clip: Path, row: Row) -> Pair:
 
 
 class _Names:
-    """Clips by each of their names: as they are written, else in NFC."""
+    """Clips by each of their names, first as they are written, then in NFC."""
 
     def __init__(self, clips: Sequence[Path]) -> None:
         self._exact: dict[str, list[Path]] = {}
@@ -135,7 +135,7 @@ class _Names:
 
 
 def _warn_of_others(match: FolderMatch) -> None:
-    """Name what lies in the folder and is not scored, each kind in one line."""
+    """Name the files of the folder that are not scored, each kind in one line."""
     found = match.found
     paired = {pair.audio for pair in match.pairs}
     others = [path for path in found.other_sounds if path.as_posix() not in paired]
@@ -152,7 +152,7 @@ def _warn_of_others(match: FolderMatch) -> None:
 
 
 def check_pair_ids(pairs: Iterable[Pair]) -> None:
-    """Raise InputError where two unlike pairs have one `pair_id`: only one could be told of."""
+    """Raise InputError where two different pairs have one `pair_id`."""
     known: dict[str, Pair] = {}
     for pair in pairs:
         first = known.setdefault(pair.pair_id, pair)

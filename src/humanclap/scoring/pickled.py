@@ -1,4 +1,4 @@
-"""A scorer on its way to another process: a packaged model goes by name, and is loaded there."""
+"""Pickling of a scorer: a packaged model travels by its name, and is loaded where it arrives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Origin:
 def origin_of(
     model: str | Path, fingerprint: str, mn04: str | Path | None, offline: bool
 ) -> Origin | None:
-    """Of a packaged model; None for any other, which may not be found again where it is loaded."""
+    """The origin of a packaged model; None for others, which may be missing in another process."""
     if not isinstance(model, str) or model not in packaged_names():
         return None
     return Origin(model, fingerprint, mn04, offline)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _COLUMNS = ("audio", "text", "score", "rating", "rating_error", "error", "note")
-"""Of `to_pandas`; those of the tables that `humanclap score` writes, as far as they apply."""
+"""Columns of `to_pandas`, named as in the tables that `humanclap score` writes."""
 
 
 @dataclass(frozen=True, slots=True)

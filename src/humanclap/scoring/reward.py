@@ -48,16 +48,16 @@ class Best:
 class Reward(nn.Module):
     """Scores of waveforms and texts as a differentiable module, on the device of its weights.
 
-    Made by `humanclap.reward`. It stays in eval mode, so that a score never depends on the other
+    `humanclap.reward` makes one. It stays in eval mode, so that a score never depends on the other
     clips of the batch or on a random number; `train()` changes nothing. Values are those of
-    `HumanCLAP.score` within 1e-5, at 22.05, 44.1 kHz and their like within 1e-4. Run it under
+    `HumanCLAP.score` within 1e-5, and within 1e-4 at rates such as 22.05 and 44.1 kHz. Run it under
     `torch.autocast(device, torch.bfloat16)` for bf16, or make it float64 by `double()`. Embeddings
-    of texts are kept while the weights do not change; where they are being trained, none is.
+    of texts are kept while the weights do not change, and not kept while they are trained.
 
     scale: `score`, cosines in [-1, 1], or `rating`, the predicted rating on the calibration's
-    scale (0..10), whose gradient is 0 where the map has reached an end of that scale. hop_s:
-    seconds between window starts, None: the model's window. Raises SettingsError where the model
-    is not calibrated and `rating` is asked for, or where windows would skip sound.
+    scale (0..10); its gradient is 0 at the ends of that scale. hop_s: seconds between window
+    starts; None: the model's window. Raises SettingsError where `rating` is asked for and the model
+    is not calibrated, or where windows would skip sound.
     """
 
     _backbone: Backbone
@@ -165,7 +165,7 @@ class Reward(nn.Module):
         return super().train(False)
 
     def _exact(self, device: torch.device) -> AbstractContextManager[None]:
-        """All digits of float32, unless the caller asked for fewer by autocast."""
+        """All digits of float32, unless the caller wants fewer by autocast."""
         if device.type != "cuda" or torch.is_autocast_enabled(device.type):
             return nullcontext()
         return without_tf32()
@@ -327,7 +327,7 @@ def _of_batch(texts: Texts, batch: int) -> list[str]:
 
 
 def _drawn(n: int, candidates: Candidates, texts: list[str]) -> Iterator[Tensor]:
-    """The n candidates of all prompts, one after the other, each (prompts, ..., time)."""
+    """The candidates of all prompts one by one, n times (prompts, ..., time)."""
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise InputError(f"n is {n!r}; expected 1 or more candidates")
     if callable(candidates):

@@ -1,4 +1,4 @@
-"""Score a whole manifest into a table: resumable, in the manifest's order, all rows present."""
+"""Score a whole manifest into a table with all its rows, in its order; a stopped run goes on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from humanclap.scoring.scorer import HumanCLAP
 from humanclap.tables import Further, kept_as, with_further, write_rows
 
 LONG_S = 60.0
-"""Seconds of a clip from which on it is told how much of it was read."""
+"""Clips of more seconds than this report how much of them was read."""
 
 
 def score_table(
@@ -31,11 +31,11 @@ def score_table(
 ) -> list[Score]:
     """Score `pairs`; one Score each, in their order, errors included.
 
-    output: table written whole at the end; until then finished rows live in its journal, from
-    which a later call with the same pairs, model and settings goes on. restart: forget a journal.
-    further: cells that the table takes over as they are (`tables.read_manifest`). Raises
-    InputError before anything is scored where two unlike pairs have one `pair_id`, or a table
-    cannot have the output's name.
+    output: a table, written whole at the end. Until then a journal keeps the finished rows, and a
+    later call with the same pairs, model and settings goes on from it. restart: forget the journal.
+    further: cells that the table takes over unchanged (`tables.read_manifest`). Raises InputError,
+    before anything is scored, where two different pairs have one `pair_id`, or a table cannot have
+    the output's name.
     """
     check_pair_ids(pairs)
     root = Path(audio_root)

@@ -1,4 +1,4 @@
-"""How scores are made; everything that changes a number is part of the signature."""
+"""How scores are made. Every setting that changes a number is part of the signature."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from humanclap.errors import SettingsError
 class ScoringSettings:
     """Settings of a scorer.
 
-    hop_s: seconds between window starts, None = the model's window (no overlap); precision:
-    arithmetic of the encoders, int8 of a transformers CLAP's audio tower only; device: a torch
-    device, `auto` = cuda where there is one; batch_windows: windows per forward pass (memory and
-    speed only, never the score); batch_texts: likewise for texts; cache: keep what the model makes
-    of files and texts in the user's cache folder (`clap.cache.default_cache`) and take it from
-    there when they are scored again; speed only. engine: what runs a transformers CLAP's audio
-    tower; scores differ a little from torch's (docs/speed.md), so it is part of the signature.
+    hop_s: seconds between window starts; None: the model's window (no overlap). precision:
+    arithmetic of the encoders; int8 is for the audio tower of a transformers CLAP only. device: a
+    torch device; `auto`: cuda where there is one. batch_windows, batch_texts: windows and texts in
+    a forward pass; they change memory and speed, never a score. cache: keep the embeddings of files
+    and texts in the user's cache folder (`clap.cache.default_cache`), and take them from there when
+    they are scored again; it changes speed only. engine: what runs the audio tower of a
+    transformers CLAP; scores differ a little from torch's (docs/speed.md), so it is part of the
+    signature.
     """
 
     hop_s: float | None = None
@@ -57,7 +58,7 @@ class ScoringSettings:
 
 
 def settings_of(settings: ScoringSettings | None, **given: Any) -> ScoringSettings | None:
-    """Settings given whole, or by single fields, of which None means not given.
+    """Settings from a whole record, or from single fields, where None means not given.
 
     Raises SettingsError where both are given.
     """

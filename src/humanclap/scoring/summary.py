@@ -1,4 +1,4 @@
-"""What a run of scores says of each system: the numbers for a paper, without torch."""
+"""What a run of scores says about each system: the numbers for a paper, without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from humanclap.records import Score
 from humanclap.typeset import PaperTable
 
 REPLICATES = 2000
-"""As many as `humanclap compare` draws, so that both give one interval."""
+"""As many as `humanclap compare` draws, so that both give the same interval."""
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +25,9 @@ Floats = NDArray[np.float64]
 class SystemSummary:
     """One system of a run; None where no row names one.
 
-    clips: scored ones, of `prompts` prompts; failed: those without a score; score: mean over
-    prompts, each the mean of its clips; low, high: its interval, NaN where `reason` says why;
-    rating: mean predicted rating on 0..10, weighted likewise; rating_error: its standard error
+    clips: number of scored clips, for `prompts` prompts. failed: clips without a score. score: mean
+    over prompts of the means of their clips. low, high: its interval, NaN where `reason` says why.
+    rating: mean predicted rating on 0..10, with the same weights. rating_error: its standard error
     (`mean_rating_error`). Both are NaN where a clip has no rating.
     """
 
@@ -51,12 +51,12 @@ def summarise(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> list[SystemSummary]:
-    """One summary a system, in order of appearance; one in all where no row names a system.
+    """A summary for each system, in order of appearance; one for all where no row names a system.
 
     The mean counts each prompt once, as `evaluation.leaderboard.rank` does. The interval is a
-    bootstrap over prompts, widened for few of them (`metrics.bootstrap.expanded_tail`). map_error:
-    the shared part of the rating's error at a score (`Calibration.map_error`); None: all of it is
-    taken as shared.
+    bootstrap over prompts, widened where they are few (`metrics.bootstrap.expanded_tail`).
+    map_error: the shared part of the rating's error at a score (`Calibration.map_error`); None: all
+    of it counts as shared.
     """
     of_system: dict[str | None, list[Score]] = {}
     for row in scores:
@@ -110,7 +110,7 @@ def _summary(
 
 
 def lines(found: Sequence[SystemSummary]) -> list[str]:
-    """One aligned line a system: n, mean score with interval, mean rating with error, failures."""
+    """An aligned line for each system: n, mean score with interval, mean rating, failures."""
     named = [row.system or "no system" if len(found) > 1 else row.system or "" for row in found]
     cells = [
         [
@@ -150,8 +150,8 @@ def paper_table(
 ) -> PaperTable:
     """The summaries as a table for a paper: units and n in its caption, signature below it.
 
-    covers: the kinds of sound that predicted ratings were fitted on; met: clips that the metric's
-    model met in training, itself or by their prompt.
+    covers: the kinds of sound that predicted ratings were fitted on. met: number of clips that the
+    metric's model met in training, or whose prompt it met.
     """
     rated = any(math.isfinite(row.rating) for row in found)
     failing = any(row.failed for row in found)

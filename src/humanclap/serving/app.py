@@ -1,4 +1,4 @@
-"""The application: routes, and the way of a request from its body to its answer."""
+"""The application: its routes, and how a request becomes an answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from humanclap.version import __version__
 
 _REF = "#/components/schemas/{model}"
 _GONE = 499
-"""Of a client that went away; nobody reads it, and the metrics tell it apart."""
+"""For a client that went away. Nobody reads this status, but the metrics count it."""
 
 
 class Service:
@@ -55,7 +55,7 @@ class Service:
         self.app = guard.Guard(api, settings, self._metrics)
 
     def stop(self) -> None:
-        """Finish what was taken, and end the threads."""
+        """Answer the requests that were taken, and end the threads."""
         self._batcher.stop()
         self._parsers.shutdown()
 
@@ -125,7 +125,7 @@ class Service:
         return self._reply(answers)
 
     async def _answered(self, request: Request, job: Job, end: float) -> list[BatchReply]:
-        """The answers of a job; it is given up where its client goes away, or time is up."""
+        """The answers of a job; it is given up when its client goes away or time is up."""
         loop = asyncio.get_running_loop()
         done = asyncio.wrap_future(job.done)
         gone = asyncio.ensure_future(request.receive())  # after the body only the end can come

@@ -1,4 +1,4 @@
-"""Clips of many requests, decoded by a few threads and scored together by one with the model."""
+"""Clips of many requests: a few threads decode them, and one thread scores them together."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from humanclap.serving.settings import ServiceSettings
 log = logging.getLogger(__name__)
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
-"""Hz; what a recording may have. Resampling from rates far off takes minutes and gigabytes."""
+"""Hz that a recording may have. Resampling from rates beyond takes minutes and gigabytes."""
 _READY_BATCHES = 4
-"""Decoders wait while so many batches of decoded windows are ready."""
+"""Decoders wait while so many batches of windows are ready."""
 _MOST_RETRY_S = 600
 _WEIGHT = 0.2
-"""Of the newest batch in the moving average of the seconds a clip takes."""
+"""Weight of the newest batch in the moving average of the seconds that a clip takes."""
 
 Clip = SoundBytes | Waveform
 
@@ -50,7 +50,7 @@ class TooLongError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """A pair that was scored; fault: what of it cannot be used, `audio` or `text`."""
+    """A pair that was scored. fault: which side of it cannot be used, `audio` or `text`."""
 
     score: Score
     fault: str | None
@@ -60,8 +60,8 @@ class BatchReply:
 class Job:
     """A request: its clips, the texts of each, and where its answers go.
 
-    done: the answers, those of each clip together. gone: nobody waits for it any more. begun: clips
-    that were taken to be decoded.
+    done: the answers, grouped by clip. gone: whether nobody waits for it any more. begun: number of
+    clips whose decoding has begun.
     """
 
     clips: Sequence[Clip]
@@ -86,9 +86,9 @@ class _Item:
 class Batcher:
     """Takes jobs, and scores the clips of all of them in batches; see `ServiceSettings`.
 
-    Jobs take turns, clip by clip, so that a small one does not wait for the whole of a large one. A
-    clip's score does not depend on the batch it is in. `arriving` counts requests that are being
-    received: while there are any, a small batch waits for them.
+    Jobs take turns, clip by clip, so that a small one does not wait until a large one is done. A
+    clip's score does not depend on its batch. `arriving` counts requests that are being received;
+    while there are any, a small batch waits for them.
     """
 
     def __init__(self, scorer: StagedCLAP, settings: ServiceSettings, metrics: Metrics) -> None:
@@ -116,11 +116,11 @@ class Batcher:
         return self._worker.is_alive() and not self._stopped
 
     def retry_s(self, clips: int) -> int:
-        """Whole seconds until so many of the clips that wait now will be scored, as it looks."""
+        """Estimate of the whole seconds until so many of the waiting clips are scored."""
         return min(_MOST_RETRY_S, max(1, math.ceil(min(clips, self._waiting) * self._clip_s)))
 
     def submit(self, job: Job) -> None:
-        """Take a job; raises BusyError where its clips find no room, or would wait too long."""
+        """Take a job; raises BusyError where there is no room, or its clips would wait too long."""
         count = len(job.clips)
         job.left = count
         job.done.set_running_or_notify_cancel()  # from here on nobody can cancel it
@@ -137,7 +137,7 @@ class Batcher:
                 self._decoders.submit(self._decode)
 
     def give_up(self, job: Job) -> None:
-        """Nobody waits for a job any more: its clips give their room to others."""
+        """Forget a job for which nobody waits any more, and free the room of its clips."""
         with self._changed:
             job.gone = True
             if job in self._jobs:
@@ -195,7 +195,7 @@ class Batcher:
             self._changed.notify_all()
 
     def _decoded(self, job: Job, clip: Clip) -> CutClip:
-        """The clip's windows, or why there are none; whatever a file does to its decoder."""
+        """The clip's windows, or why it has none; no file can stop the thread."""
         clip_s = 0.0
 
         def hear(_: object, read_s: float) -> None:
@@ -248,7 +248,7 @@ class Batcher:
                 self._finish(item, of_clip)
 
     def _alone(self, item: _Item) -> list[BatchReply] | Exception:
-        """Of a clip whose batch failed: its answers, or its own error."""
+        """The answers, or the error, of a clip whose batch failed."""
         try:
             return self._scored([item])[0]
         except Exception as own:
@@ -256,7 +256,7 @@ class Batcher:
             return own
 
     def _count(self, batch: Sequence[_Item]) -> None:
-        """The clips of a batch wait no more; how long did each take?"""
+        """Count the clips of a batch as done, and update how long a clip takes."""
         with self._changed:
             now = time.perf_counter()
             took_s = (now - self._busy_since) / len(batch)
@@ -283,7 +283,7 @@ class Batcher:
         return batch
 
     def _cut(self, most: int) -> set[int]:
-        """Places of ready clips, of `most` windows or just over: the first of each job first."""
+        """Places of ready clips with `most` windows or just more; each job's first clip first."""
         before = Counter[int]()
         ranks = []
         for item in self._ready:
@@ -299,7 +299,7 @@ class Batcher:
         return places
 
     def _taken(self, places: set[int]) -> list[_Item]:
-        """Ready clips, which are ready no more; called with the lock held."""
+        """Take clips out of the ready ones; called with the lock held."""
         taken = [item for at, item in enumerate(self._ready) if at in places]
         self._ready = [item for at, item in enumerate(self._ready) if at not in places]
         self._ready_windows -= _windows(taken)
@@ -329,7 +329,7 @@ class Batcher:
                 job.done.set_result(job.answers)
 
     def _leave(self, count: int) -> None:
-        """So many clips wait no more; called with the lock held."""
+        """Count so many clips as no longer waiting; called with the lock held."""
         self._waiting -= count
         self._metrics.waiting.set(self._waiting)
         self._changed.notify_all()
@@ -340,7 +340,7 @@ def _windows(items: Sequence[_Item]) -> int:
 
 
 def _check_rate(clip: Clip) -> None:
-    """Raise AudioError for a rate that no recording has; what cannot be opened is told later."""
+    """Raise AudioError for a rate that no recording has; other faults are found later."""
     if isinstance(clip, Waveform):
         rate = clip.sample_rate
     else:

@@ -1,4 +1,4 @@
-"""The three forms of a request, and what they ask for: pairs of clips and texts."""
+"""The three forms of a request, each turned into pairs of clips and texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from humanclap.serving.settings import ServiceSettings
 JSON, MULTIPART = "application/json", "multipart/form-data"
 FORMS = (JSON, MULTIPART, MEDIA_TYPE)
 _MOST_LISTED = 65_536
-"""Clips or texts of a list, before any is looked at: millions of faults would take gigabytes."""
+"""Most clips or texts in a list; the error for a longer one could take gigabytes."""
 _DTYPES = {"float32": "<f4", "int16": "<i2"}
 
 Name = Annotated[str, Field(max_length=MOST_NAME, description="What errors call the clip.")]
@@ -74,10 +74,10 @@ class PackedRequest(_Strict):
 
 
 def job_of(body: bytes, content_type: str, settings: ServiceSettings) -> Job:
-    """What a body asks for.
+    """The pairs of a body.
 
-    Raises InputError with a sentence for a body that is not of its form or beyond the limits, and
-    AudioError for samples of a wrong shape. A sound file is not opened here.
+    Raises InputError for a body that does not have its form or exceeds the limits, and AudioError
+    for samples of a wrong shape. A sound file is not opened here.
     """
     kind, options = parse_options_header(content_type)
     kind_name = kind.decode("latin-1").lower()
@@ -193,7 +193,7 @@ def _packed_clip(number: int, clip: PackedClip, tensors: Mapping[str, NDArray[An
 
 
 class _Parts:
-    """Parts of a form as they are met: name, file name, and the place of the data in the body."""
+    """The parts of a form in order: name, file name, and data."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""A client of the service that is used as `HumanCLAP` is; it needs no extra."""
+"""A client of the service with the methods of `HumanCLAP`; it needs no extra."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FIRST_PAUSE_S = 0.2
 _MOST_PAUSE_S = 10.0
 _LOST = (ConnectionError, http.client.HTTPException, TimeoutError, OSError)
 _HEAD_BYTES = 64 * 1024
-"""Room for what a body holds beside samples."""
+"""Room in a body for everything but samples."""
 
 
 class _TooMuchError(InputError):
@@ -135,7 +135,7 @@ class Client(PairScorer):
     # -- pairs to requests and back ------------------------------------------------------------
 
     def _parts(self, pairs: Paired) -> Iterator[Paired]:
-        """Pairs of one request after the other, each within the service's limits."""
+        """The pairs of each request, within the service's limits."""
         count = len(pairs.clip_at)
         if not count:
             return
@@ -154,7 +154,7 @@ class Client(PairScorer):
         yield _part(pairs, start, count)
 
     def _in_pieces(self, pairs: Paired, on_error: OnError) -> Iterator[Predictions]:
-        """In halves where it is too much: only the service knows the seconds of sound files."""
+        """Score in halves what is too much; only the service knows how long sound files are."""
         try:
             yield self._scored(pairs, on_error)
             return
@@ -233,7 +233,7 @@ class Client(PairScorer):
         status: int = 0,
         cause: Exception | None = None,
     ) -> None:
-        """Wait, a little longer by chance, so that not all clients come back at once."""
+        """Wait, by chance a little longer, so that clients do not all come back at once."""
         seconds *= 1 + 0.25 * random.random()
         if time.monotonic() + seconds > until:
             told = f"{self._url}: {said}; given up after {self._patience_s:g} s"
@@ -262,7 +262,7 @@ class Client(PairScorer):
         return response.status, _retry_s(response.headers.get("retry-after")), _json(data)
 
     def _connection(self) -> http.client.HTTPConnection:
-        """One that is open and idle, else a new one; none that another process opened."""
+        """An open and idle connection of this process, else a new one."""
         if self._process != os.getpid():
             self._begin()
         with self._lock:
@@ -282,7 +282,7 @@ class Client(PairScorer):
 
 
 def _part(pairs: Paired, start: int, end: int) -> Paired:
-    """The pairs from `start` to before `end`, with their clips and texts alone."""
+    """The pairs from `start` to before `end`, with only their clips and texts."""
     clip_at, text_at = pairs.clip_at[start:end], pairs.text_at[start:end]
     clips, clip_at = np.unique(clip_at, return_inverse=True)
     texts, text_at = np.unique(text_at, return_inverse=True)
@@ -296,7 +296,7 @@ def _part(pairs: Paired, start: int, end: int) -> Paired:
 
 
 def _size(source: str | Path | SoundBytes | Waveform) -> int:
-    """Bytes it takes in a body; what is missing takes none, and is told when it is read."""
+    """Bytes of a clip in a body; 0 for a missing file, which fails when it is read."""
     if isinstance(source, Waveform):
         return int(source.samples.nbytes)
     if isinstance(source, SoundBytes):
@@ -314,7 +314,7 @@ def _fault(pair: Mapping[str, Any]) -> InputError:
 
 
 def _json(data: bytes) -> dict[str, Any]:
-    """A JSON object; what a proxy says in other words becomes its `detail`."""
+    """A JSON object; any other answer, as of a proxy, becomes its `detail`."""
     try:
         found = json.loads(data)
     except ValueError:

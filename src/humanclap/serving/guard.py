@@ -1,4 +1,4 @@
-"""Before any route: framing, origins and the token are checked; every answer is counted."""
+"""Checks before any route: framing, origin and token. Every answer is counted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Guard:
 
 
 async def _refuse(refusal: _Refusal, send: Send) -> None:
-    """Answer at once, and close the connection on what may still come of the request."""
+    """Answer at once, and close the connection, so that the rest of the request is not read."""
     status, said, more = refusal
     body = json.dumps({"detail": said}).encode()
     headers = [

@@ -1,10 +1,8 @@
-"""The leanest form of a request, and what client and server know alike.
+"""The smallest form of a request, shared by client and server: a safetensors file.
 
-Clips are the tensors of a safetensors file, and the rest is JSON in it.
-
-The tensors are named 0, 1, 2, ... and hold samples, (n,) or (n, channels), or as uint8 the bytes of
-a sound file. The metadata has one entry, `request`, the JSON of `PackedRequest`. Nothing in it can
-run code, and samples are copied as they are.
+Its tensors are the clips. They are named 0, 1, 2, ... and hold samples, (n,) or (n, channels), or
+the bytes of a sound file as uint8. The metadata has one entry, `request`, with the JSON of
+`PackedRequest`. Nothing in it can run code, and samples are copied unchanged.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ FIELDS = (
     "audio", "text", "score", "rating", "rating_error", "rating_covers", "met", "text_cut",
     "text_unread", "note", "error",
 )  # fmt: skip
-"""Of a `Score`, as the service gives it of each pair."""
+"""Fields of a `Score` that the service gives for each pair."""
 _TYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -48,9 +46,10 @@ _TYPES = {
 def packed(
     clips: Sequence[SoundBytes | Waveform], texts: Sequence[str], *, one: tuple[bool, bool]
 ) -> bytes:
-    """The body of a request; one: whether a single clip, a single text goes with all the others.
+    """The body of a request.
 
-    Of a clip's path only the name goes along, for the server's messages.
+    one: whether a single clip goes with all texts, and a single text with all clips. Of a clip's
+    path only the name is sent, for the server's messages.
     """
     tensors: dict[str, NDArray[Any]] = {}
     told: list[dict[str, object]] = []

@@ -13,9 +13,9 @@ from humanclap.serving.settings import ServiceSettings
 
 
 class RefusedError(Exception):
-    """A request that is not served: status code, and why in a sentence; retry_s: see BusyError.
+    """A request that is not served: status code, and a sentence that says why.
 
-    unread: more of the body may come, so that the connection is of no further use.
+    retry_s: as in BusyError. unread: more of the body may come, so the connection must be closed.
     """
 
     def __init__(self, status: int, said: str, *, retry_s: int | None = None) -> None:
@@ -29,7 +29,7 @@ class GoneError(Exception):
 
 
 class Held:
-    """Bytes of all bodies whose requests are not answered; in the thread of the event loop."""
+    """Counts the bytes of all bodies without an answer; used in the thread of the event loop."""
 
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most = most
@@ -51,8 +51,8 @@ async def received(
 ) -> tuple[bytes, str]:
     """The body of a request and its content type; the caller gives its bytes back to `held`.
 
-    Raises RefusedError and GoneError. What is refused is read and thrown away, up to twice the
-    limit: a client that is still sending would not hear the answer.
+    Raises RefusedError and GoneError. A refused body is read and dropped, up to twice the limit,
+    because a client that is still sending would not get the answer.
     """
     kind = request.headers.get("content-type", "")
     length = request.headers.get("content-length")

@@ -28,11 +28,11 @@ _MOST_HEAD_BYTES = 16 * 1024
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 _LAST_S = 5.0
-"""Beyond the timeout of a request, for the last answers to be sent."""
+"""Time for sending the last answers, beyond the timeout of a request."""
 
 
 class _Protocol(H11Protocol):
-    """HTTP whose clients send heads and fetch answers in time, and are not too many."""
+    """HTTP that limits the number of clients, and their time for heads and answers."""
 
     settings: ServiceSettings
     head_timer: asyncio.TimerHandle | None = None
@@ -91,7 +91,7 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
     def _end(self, status: int, said: str, headers: str = "") -> None:
-        """Answer below the level of requests, and close."""
+        """Answer without a request, and close the connection."""
         body = json.dumps({"detail": said})
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
             phrase = {400: "Bad Request", 408: "Request Timeout", 429: "Too Many Requests"}
@@ -107,7 +107,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Stops at the first signal when all is answered, with exit code 0; at the second at once."""
+    """Stops at the first signal once all is answered, with exit code 0; at the second at once."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:

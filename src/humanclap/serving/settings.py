@@ -16,16 +16,15 @@ _MB = 1024 * 1024
 class ServiceSettings:
     """Settings of a service.
 
-    token: what clients show as `Authorization: Bearer`; needed where `host` is not this machine's
-    loopback. batch_windows, batch_wait_ms: clips are scored together up to so many windows, and
-    wait for others at most so long while more are on their way.
+    token: clients show it as `Authorization: Bearer`; needed where `host` is not the loopback of
+    this machine. batch_windows: most windows that are scored together. batch_wait_ms: longest time
+    that a clip waits for others while more are on their way.
 
-    Limits. body_mb: of one request; pairs, audio_s: pairs and seconds of audio of one request;
-    clip_s: seconds of one clip; text_characters: of one text. waiting_clips: clips of all requests
-    that are not scored yet; waiting_mb: bodies of all requests that are not answered; beyond them
-    requests are answered 429. timeout_s: for the whole of a request; stall_s: for the head of a
-    request, and between two parts of its body. connections: at once. decoders: threads that decode,
-    0 for one for each processor.
+    Limits of one request: body_mb; pairs; audio_s, seconds of all its clips; clip_s, seconds of one
+    clip; text_characters, of one text; timeout_s, until its answer; stall_s, for its head, and
+    between two parts of its body. Limits of all requests: waiting_clips, clips that are not scored
+    yet, and waiting_mb, bodies that are not answered yet (beyond these, the answer is 429);
+    connections, at once. decoders: threads that decode, 0: one for each processor.
     """
 
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""The mean of scores and its interval: what both forms of the metric give."""
+"""The mean of scores and its interval, for both forms of the metric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from humanclap.scoring.inputs import Clips, Texts, texts_of
 from humanclap.scoring.scorer import HumanCLAP
 
 OnFailure = Literal["raise", "nan", "skip"]
-"""What a clip or text without a score does to the mean: an error, NaN, or it is left out."""
+"""For a clip or text without a score: an error, a mean of NaN, or the pair is left out."""
 
 
 def model_of(model: str | Path | HumanCLAP) -> HumanCLAP:
@@ -62,9 +62,9 @@ def summary(
 ) -> dict[str, float]:
     """`mean`; with a confidence also `low` and `high` of its interval. scores, texts: (n,).
 
-    The bootstrap draws texts whole, with the same random numbers each time. NaN for a mean of
-    nothing or with a NaN in it, and for the interval of fewer than two texts. Raises InputError for
-    a confidence outside (0, 1) or too few replicates to carry it.
+    The bootstrap draws whole texts, with the same random numbers each time. The mean is NaN without
+    scores or with a NaN in them, the interval also with fewer than two texts. Raises InputError for
+    a confidence outside (0, 1), or for too few replicates.
 
     >>> found = summary(np.array([0.1, 0.2, 0.4, 0.5]), np.array([7, 7, 8, 9]), 0.95, 1000)
     >>> round(found["mean"], 3), found["low"] < 0.3 < found["high"]

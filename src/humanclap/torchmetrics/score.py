@@ -1,4 +1,4 @@
-"""`HumanCLAPScore`: a metric with torchmetrics' conventions, named as its CLIPScore is."""
+"""`HumanCLAPScore`: a metric with the conventions of torchmetrics, like its CLIPScore."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from humanclap.torchmetrics.mean import (
 )
 
 _STATES = {"scores": torch.float32, "texts": torch.int64}
-"""One number a pair each: its score, NaN where it has none, and what stands for its text."""
+"""For each pair its score, NaN where it has none, and a number for its text."""
 _CHANGED_BY_FORWARD = (
     *("_update_count", "_to_sync", "_should_unsync", "_enable_grad", "compute_on_cpu"),
     *("_is_synced", "_cache", "_computed"),
