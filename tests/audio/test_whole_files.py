@@ -82,7 +82,7 @@ def test_two_files_put_one_behind_the_other_are_refused(noise, wav, ending):
     second = wav(noise(4 * RATE), RATE, f"b.{ending}", **FORMATS[ending])
     first.write_bytes(first.read_bytes() + second.read_bytes())
     reason = refused(first)
-    assert "behind" in reason
+    assert any(word in reason for word in ("bytes follow", "in a row", "lie after"))
     assert "convert it: ffmpeg" in reason or "export it again" in reason
 
 
@@ -91,7 +91,7 @@ def test_a_fifth_of_a_second_of_flac_behind_a_flac_is_refused(noise, wav):
     second = wav(noise(RATE // 5), RATE, "b.flac")
     assert second.stat().st_size < 8192
     first.write_bytes(first.read_bytes() + second.read_bytes())
-    assert "behind the length that its FLAC header announces" in refused(first)
+    assert "after the length that its FLAC header announces" in refused(first)
 
 
 @pytest.mark.parametrize("ending", [*PLAIN, "ogg", "opus", "flac", "mp3"])
@@ -109,7 +109,7 @@ def test_a_wav_whose_header_covers_one_second_of_six_is_refused(noise, wav):
     path.write_bytes(one[:44] + six[44:])
     assert soundfile.info(path).duration == 1
     reason = refused(path)
-    assert "160000 bytes stand behind the 32000 bytes of samples" in reason  # 5 s and 1 s
+    assert "160000 bytes follow the 32000 bytes of samples" in reason  # 5 s and 1 s
     assert "ffmpeg -ignore_length 1 -i a.wav a-whole.wav" in reason
 
 
@@ -117,7 +117,7 @@ def test_a_wav_whose_recorder_never_wrote_a_length_is_refused_for_that(noise, wa
     path = wav(noise(RATE), RATE)
     content = path.read_bytes()
     path.write_bytes(content[:40] + struct.pack("<I", 0) + content[44:])
-    assert "32000 bytes stand behind the 0 bytes of samples" in refused(path)
+    assert "32000 bytes follow the 0 bytes of samples" in refused(path)
 
 
 def test_a_second_data_chunk_is_refused(noise, wav):

@@ -15,8 +15,9 @@ transformers = pytest.importorskip("transformers")
 
 from humanclap import HumanCLAP  # noqa: E402
 from humanclap.clap.checkpoint import load_checkpoint  # noqa: E402
+from humanclap.clap.convert import convert_laion  # noqa: E402
 from humanclap.clap.hf import HFCLAP  # noqa: E402
-from humanclap.clap.laion import configuration, convert_laion, load_laion, read_state  # noqa: E402
+from humanclap.clap.laion import configuration, load_laion, read_state  # noqa: E402
 from humanclap.cli.main import run  # noqa: E402
 from humanclap.errors import CheckpointError  # noqa: E402
 

@@ -21,9 +21,9 @@ from tiny_hf import write_extractor, write_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
+from humanclap.clap.convert import convert_laion  # noqa: E402
 from humanclap.clap.embedding import ClipEncoder  # noqa: E402
 from humanclap.clap.hf import HFCLAP, features_of  # noqa: E402
-from humanclap.clap.laion import convert_laion  # noqa: E402
 
 RATE = 48_000
 WINDOW = 10 * RATE

@@ -25,32 +25,32 @@ _LENGTH_SLACK_S = 0.1
 _MP3_TAIL_BYTES = 8192
 """Room for tags behind the last MP3 frame."""
 _READ_AHEAD_BYTES = 1 << 14
-"""What a decoder may have read of a file beyond its last frame."""
+"""A decoder may have read so much beyond the last frame."""
 _FLAC_HEAD = b"fLaC\0\0\0\x22"
 _OPEN_END_FRAMES = 1 << 62
 """libsndfile's length, or more, of a FLAC whose header leaves it open (one written to a pipe)."""
 _SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 _SAMPLE_BYTES |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}
 _PLAIN = frozenset({"MAT4", "MAT5", "AVR", "IRCAM", "PVF", "HTK", "WVE", "MPC2K"})
-"""Formats of a short header and then samples, whose structure `layout` does not know."""
+"""Formats with a short header before the samples, whose structure `layout` does not know."""
 _HEAD_BYTES = 1 << 13
 """Room for the header of a plain format."""
 _BY_FILE = frozenset({"MP3", "FLAC"})
-"""Formats read through an open file, whose position tells afterwards how much of it was heard."""
+"""Formats read through an open file; its position shows afterwards how much was decoded."""
 _NO_FORMAT = frozenset({1, 7})
-"""libsndfile's errors for what is of no format it knows; 7 comes of what only looks like an MP3."""
+"""libsndfile's errors for an unknown format; 7 is for a file that only looks like an MP3."""
 _UNKNOWN = "not a sound file libsndfile can decode; {}"
 _NO_NAME = re.compile(r"<.*>|audio\[\d+\]")
-"""What stands for the name of a sound that was given without one."""
+"""Names of sounds that were given without one."""
 _JOIN = "export it again (files to be joined are joined by their samples, not by their bytes)"
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]
-    """A sound file that is read from its start to its end, and nowhere sought in.
+    """A sound file that is only read forward, without seeking.
 
-    soundfile seeks to where it stands after every block. That starts MP3 decoding of a variable
-    bit rate anew, with wrong samples at each border between blocks, and fails in a FLAC of unknown
-    length.
+    soundfile seeks to its own position after every block. In an MP3 with a variable bit rate that
+    starts decoding anew, with wrong samples at each border between blocks; in a FLAC of unknown
+    length it fails.
     """
 
     def seekable(self) -> bool:
@@ -66,7 +66,7 @@ class SoundBytes:
 
 
 def read_sound(path: str | Path) -> SoundBytes:
-    """All bytes of a sound file, which is not opened as one; AudioError where it cannot be read."""
+    """All bytes of a sound file, without decoding; AudioError where it cannot be read."""
     found = existing(Path(path))
     _check_file(found)
     return SoundBytes(data=found.read_bytes(), name=shown(path))
@@ -115,7 +115,7 @@ def open_sound(source: Path | SoundBytes) -> Iterator[Any]:
 
 
 def _watched(opened: _Open, sound: Any) -> Iterator[Any]:
-    """The decoder, between checks of what it hears of the file."""
+    """The decoder, between checks of how much of the file it decodes."""
     _check_plain(opened, sound)
     yield sound
     if sound.format in _BY_FILE:
@@ -134,7 +134,7 @@ def _decoder(opened: _Open, by_name: bytes | None = None) -> soundfile.SoundFile
 
 
 def _not_decodable(opened: _Open, error: soundfile.LibsndfileError) -> str:
-    """What a file is that libsndfile does not open."""
+    """Why libsndfile does not open a file, in words."""
     head, told = opened.head(100), convert(opened.name)
     layout = layout_of(opened.file, opened.size)
     if head.startswith(b"version https://git-lfs.github.com/"):
@@ -247,7 +247,7 @@ def _check_structure(opened: _Open) -> None:
 
 def _behind(opened: _Open, layout: Layout) -> str:
     said = (
-        f"{layout.behind} bytes stand behind the {layout.samples} bytes of samples that its header "
+        f"{layout.behind} bytes follow the {layout.samples} bytes of samples that its header "
         "announces, and would not be heard"
     )
     if opened.head(4) != b"RIFF":
@@ -275,18 +275,19 @@ def _check_pages(opened: _Open) -> None:
     if fault == "chained":
         raise AudioError(
             opened.name,
-            "holds several streams one behind the other, of which only the first would be heard; "
+            "holds several streams in a row, and only the first would be heard; "
             + convert(opened.name),
         )
     if fault == "behind":
         raise AudioError(
             opened.name,
-            f"something else stands behind its Ogg stream, unheard; {convert(opened.name)}",
+            "something else follows its Ogg stream, and would not be heard; "
+            f"{convert(opened.name)}",
         )
 
 
 def _check_all_read(opened: _Open, sound_format: str) -> None:
-    """Where a stream was read to the end of what libsndfile decodes: is that the file's end?"""
+    """Check that the end of what libsndfile decodes is the end of the file."""
     size, position = opened.size, opened.file.tell()
     if sound_format == "MP3":
         _check_mp3_tail(opened.name, size - position)
@@ -297,7 +298,7 @@ def _check_all_read(opened: _Open, sound_format: str) -> None:
     if chained or unheard_bytes(opened.file, position, size) > SLACK_BYTES:
         raise AudioError(
             opened.name,
-            f"{size - position} bytes stand behind the length that its FLAC header announces, and "
+            f"{size - position} bytes follow after the length that its FLAC header announces, and "
             f"would not be heard; {_JOIN}",
         )
 
@@ -307,6 +308,6 @@ def _check_mp3_tail(name: str | Path, left: int) -> None:
     if left > _MP3_TAIL_BYTES:
         raise AudioError(
             name,
-            f"{left} of its bytes lie behind the length its MP3 header lets expect (variable bit "
-            f"rate without a Xing header, or files put one behind the other?); {convert(name)}",
+            f"{left} of its bytes lie after the length that its MP3 header suggests (variable bit "
+            f"rate without a Xing header, or several files joined?); {convert(name)}",
         )

@@ -18,13 +18,13 @@ from humanclap.clap.calibration import Calibration as Calibration
 from humanclap.clap.checkpoint_files import (
     MANIFEST,
     MODEL_CARD,
-    RUN_CHECKPOINT,
     SHARES,
     card_licence,
     packaged_folder,
-    packaged_names,
     read_json,
 )
+from humanclap.clap.checkpoint_files import RUN_CHECKPOINT as RUN_CHECKPOINT
+from humanclap.clap.checkpoint_files import packaged_names as packaged_names
 from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
@@ -43,12 +43,12 @@ LAION_SUFFIXES = (".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A backbone with what is known of it.
+    """A backbone with everything that is known about it.
 
-    identities: of what it was trained, tuned and calibrated on, or the file they are in, read when
-    they are asked for; None where nothing is known. name: its own, for signatures; the backbone's
-    where none is given. licence: as its model card says, in the hub's words, such as `apache-2.0`;
-    empty where it says nothing. revision: the commit of the hub it came from; empty for one from
+    identities: the record of what it was trained, tuned and calibrated on, or the file with the
+    record, which is read when it is needed; None where nothing is known. name: for signatures; by
+    default the backbone's. licence: from its model card, in the hub's words, such as `apache-2.0`;
+    empty where the card says nothing. revision: its commit on the hub; empty for a model from
     elsewhere.
     """
 
@@ -67,7 +67,7 @@ class Checkpoint:
         object.__setattr__(self, "name", name)
 
     def known_identities(self) -> Identities:
-        """The identities, read where they are in a file; `UNKNOWN` where there are none.
+        """The record, read from its file if need be; `UNKNOWN` where there is none.
 
         Raises CheckpointError where the file is damaged.
         """
@@ -87,16 +87,20 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a model by name.
 
-    model: a packaged name (`packaged_names`), such as `mini`, or `mini-mn04` (packaged but for
-    mn04_as, see `mini.mn04_file`), or a published one (`published.registry`), such as `clap`,
-    whatever lies in the current folder (its own `mini` is `./mini` or a Path); a folder written by
-    `save_checkpoint`, or that of the training run around it, or of a transformers ClapModel; the
-    hub id of any of these, `owner/name` or `owner/name@revision`; a checkpoint file of LAION's CLAP
-    (`clap.laion`); the name of an installed plug-in (`clap.plugin`), before a folder of that name.
-    mn04: path of the mn04_as file; else it is fetched at first use. offline: use the network for
-    nothing. revision: branch, tag or commit of a hub id; None: the pinned one of a published name,
+    model: one of these.
+    - A packaged name (`packaged_names`): `mini`, or `mini-mn04`, which also needs the file of
+      mn04_as (`mini.mn04_file`).
+    - A published name (`published.registry`), such as `clap`. Names come before folders: a folder
+      `mini` in the current one is `./mini`, or a Path.
+    - A folder that `save_checkpoint` wrote, of the training run around it, or of a transformers
+      ClapModel.
+    - The hub id of such a folder, `owner/name` or `owner/name@revision`.
+    - A checkpoint file of LAION's CLAP (`clap.laion`).
+    - The name of an installed plug-in (`clap.plugin`).
+    mn04: path of the mn04_as file; None: it is fetched at first use. offline: do not use the
+    network. revision: branch, tag or commit of a hub id; None: the pinned one of a published name,
     `main` of an id. processor: folder or hub id of tokenizer and feature extractor for a CLAP of
-    transformers or LAION; None: its own. progress: of fetching mn04_as.
+    transformers or LAION; None: its own. progress: called while mn04_as is fetched.
 
     Raises CheckpointError with the remedy where nothing can be loaded.
     """
@@ -111,7 +115,7 @@ def load_checkpoint(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Folder of a model; of one from the hub also its id and the commit."""
+    """Folder of a model, and for one from the hub its id and commit."""
 
     folder: Path
     name: str = ""
@@ -120,7 +124,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """What loading may use beside the folder itself."""
+    """What loading may use besides the model's folder."""
 
     mn04: str | Path | None
     offline: bool
@@ -134,7 +138,7 @@ class _Access:
         return find_mn04(self.mn04, offline=self.offline, progress=self.progress)
 
     def refuse_processor(self, where: object, kind: object) -> None:
-        """Raise CheckpointError where a processor is given to a model that has no use for it."""
+        """Raise CheckpointError where a processor is given for a model that does not use one."""
         if self.processor is not None:
             raise CheckpointError(
                 f"{where}: a model of kind {kind!r} brings its own tokenizer and front end; "
@@ -143,7 +147,7 @@ class _Access:
 
 
 def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> _Place:
-    """Where a model lies, fetched from the hub if need be."""
+    """The place of a model, fetched from the hub if need be."""
     folder, name = Path(model), str(model)
     packaged, known = name in packaged_names(), known_model(name.partition("@")[0])
     by_name = isinstance(model, str) and (packaged or known is not None)
@@ -190,7 +194,7 @@ def _check_no_revision(revision: str | None, what: str) -> None:
 
 
 def _from_elsewhere(model: str | Path, access: _Access) -> Backbone | None:
-    """A model that is no folder or hub id: a plug-in's, or in a file of LAION's CLAP."""
+    """A model that is no folder and no hub id: a plug-in's, or one in a file of LAION's CLAP."""
     path = Path(model)
     if isinstance(model, str) and (model in packaged_names() or known_model(model) is not None):
         return None
@@ -210,7 +214,7 @@ def _from_elsewhere(model: str | Path, access: _Access) -> Backbone | None:
 def _load_folder(
     folder: Path, access: _Access, *, name: str = "", revision: str = ""
 ) -> Checkpoint:
-    """Load a model's folder. name: where the folder's own says nothing; revision: its commit."""
+    """Load a model's folder. name: for one whose files give none. revision: its commit."""
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
         if (folder / RUN_CHECKPOINT / MANIFEST).is_file():
@@ -248,7 +252,7 @@ def _load_folder(
 
 
 def read_calibration(model: str | Path) -> Calibration | None:
-    """The map to ratings of a packaged model, or of a checkpoint folder, without the model.
+    """The calibration of a packaged model or of a checkpoint folder, without loading the model.
 
     None where it has none. Raises CheckpointError where there is no such folder with a manifest.
     """
@@ -261,7 +265,7 @@ def read_calibration(model: str | Path) -> Calibration | None:
 
 
 def _identities_file(folder: Path) -> Path | None:
-    """The folder's own, or that of the packaged model whose tensors it shares."""
+    """The record in the folder, or that of the packaged model whose tensors it shares."""
     shared = read_json(folder / "config.json").get(SHARES)
     for place in (folder, *([packaged_folder(str(shared))] if shared else [])):
         if (place / IDENTITIES_FILE).is_file():
@@ -315,9 +319,9 @@ def save_checkpoint(
 ) -> None:
     """Write a folder that `load_checkpoint` reads; it appears whole or not at all.
 
-    An existing folder is replaced only if it is itself a humanclap checkpoint (or empty). whole:
-    every weight is in it; else those that stand in a packaged model are read from the package,
-    which is noticed where that has become another one.
+    An existing folder is replaced only if it is empty or a humanclap checkpoint itself. whole:
+    write every weight. Otherwise weights of a packaged model are left out and read from the
+    package, and loading fails if the package has others by then.
     """
     directory = Path(directory)
     if directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
@@ -342,7 +346,7 @@ def save_checkpoint(
 
 
 def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
-    """Write `humanclap.json` beside weights that are there, such as a recipe's in half precision.
+    """Write `humanclap.json` beside existing weights, such as a recipe's in half precision.
 
     With it `load_checkpoint` reads the folder, and a folder in `weights/` can be named.
     """
@@ -359,7 +363,7 @@ def write_manifest(checkpoint: Checkpoint, directory: str | Path) -> None:
 
 
 def _swap_in(staging: Path, directory: Path) -> None:
-    """Put `staging` in the place of `directory`, whose old content goes only after that."""
+    """Put `staging` in the place of `directory`; its old content is deleted only after that."""
     if not directory.exists():
         staging.rename(directory)
         return

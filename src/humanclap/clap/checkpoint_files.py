@@ -43,7 +43,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def card_licence(folder: Path) -> str:
-    """What `license:` in the head of a folder's model card says; empty where it says nothing."""
+    """The `license:` in the head of a folder's model card; empty where there is none."""
     card = folder / MODEL_CARD
     if not card.is_file():
         return ""

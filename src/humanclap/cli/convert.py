@@ -28,7 +28,7 @@ def convert(file: Path, output: Path, processor: str | None, offline: bool, quie
     other programs, loads faster and holds the tokenizer too. It has the same scores. Needs
     humanclap[hf].
     """
-    from humanclap.clap.laion import convert_laion
+    from humanclap.clap.convert import convert_laion
 
     checkpoint = convert_laion(file, output, processor=processor, offline=offline)
     weights = sum(one.numel() for one in checkpoint.backbone.module().parameters())

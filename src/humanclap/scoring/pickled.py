@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from humanclap.scoring.scorer import HumanCLAP
-    from humanclap.scoring.settings import ScoringSettings
+from humanclap.scoring.settings import ScoringSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +30,8 @@ def origin_of(
     return Origin(model, fingerprint, mn04, offline)
 
 
-def reloaded(kind: type[HumanCLAP], origin: Origin, settings: ScoringSettings) -> HumanCLAP:
-    """The scorer, loaded again; CheckpointError where the package now has another model."""
+def reloaded(kind: Any, origin: Origin, settings: ScoringSettings) -> Any:
+    """A scorer of a class (`HumanCLAP`), loaded again; CheckpointError for another model."""
     scorer = kind.from_pretrained(
         origin.model, settings=settings, mn04=origin.mn04, offline=origin.offline
     )

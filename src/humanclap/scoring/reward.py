@@ -164,7 +164,7 @@ class Reward(nn.Module):
         """Eval mode, whatever is asked for."""
         return super().train(False)
 
-    def _exact(self, device: torch.device) -> AbstractContextManager[None]:
+    def _exact(self, device: torch.device) -> AbstractContextManager[object]:
         """All digits of float32, unless the caller wants fewer by autocast."""
         if device.type != "cuda" or torch.is_autocast_enabled(device.type):
             return nullcontext()

@@ -24,9 +24,8 @@ def row_of(score: Score) -> dict[str, Any]:
 
 def score_of(row: Mapping[str, Any]) -> Score:
     """The score of a row; NaN for a number that is None."""
-    return Score(
-        **{
-            name: math.nan if value is None and name in _NUMBERS else value
-            for name, value in row.items()
-        }
-    )
+    given: dict[str, Any] = {
+        name: math.nan if value is None and name in _NUMBERS else value
+        for name, value in row.items()
+    }
+    return Score(**given)
