@@ -168,12 +168,12 @@ class ClipEncoder:
         return _Batches(partial(_encoded, encode, device, self.precision), encoders, size)
 
 
-def embed_clip(backbone: Backbone, source: Source) -> torch.Tensor:
+def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None) -> torch.Tensor:
     """Embed one clip of any length: (embedding_dim,) on the CPU.
 
     The caller sets eval mode. Raises AudioError for a clip that cannot be read.
     """
-    (found,) = ClipEncoder(backbone).embed([source])
+    (found,) = ClipEncoder(backbone, hop_s=hop_s).embed([source])
     if isinstance(found, AudioError):
         raise found
     return torch.from_numpy(found)

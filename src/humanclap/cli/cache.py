@@ -1,4 +1,4 @@
-"""`humanclap cache`: what is kept of clips and texts that were scored before."""
+"""`humanclap cache`: the embeddings of clips and texts that were scored before."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _DAY_S = 86_400
 
 @click.group(epilog="Example: humanclap cache info")
 def cache() -> None:
-    """What is kept of clips and texts, so that scoring them again takes no time.
+    """Embeddings of clips and texts, kept so that scoring them again takes no time.
 
-    Embeddings are kept in one file of the user's cache folder, known by the content of the clip,
-    the model and the settings; the least recently used are dropped beyond HUMANCLAP_CACHE_MB
-    megabytes (1000; 0 turns the cache off). HUMANCLAP_CACHE names another folder.
+    They are in one file of the user's cache folder, found by the content of the clip, the model and
+    the settings. Beyond HUMANCLAP_CACHE_MB megabytes (1000; 0 turns the cache off) the least
+    recently used are dropped. HUMANCLAP_CACHE names another folder.
     """
 
 

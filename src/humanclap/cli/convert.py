@@ -24,8 +24,8 @@ from humanclap.cli.console import remark
 def convert(file: Path, output: Path, processor: str | None, offline: bool, quiet: bool) -> None:
     """Write a checkpoint FILE of LAION's CLAP (.pt) as a folder of a transformers ClapModel.
 
-    humanclap reads the file itself wherever a model is named (--model FILE); the folder is for
-    other programs, loads faster and holds the tokenizer too. It has the same scores. Needs
+    humanclap also reads the file itself wherever it takes a model (--model FILE). The folder is for
+    other programs, loads faster and also holds the tokenizer. Its scores are the same. Needs
     humanclap[hf].
     """
     from humanclap.clap.convert import convert_laion

@@ -1,4 +1,4 @@
-"""`humanclap models`: what is known, what is at hand, and how far it agrees with people."""
+"""`humanclap models`: known models, which are at hand, and how far they agree with people."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Then: humanclap score pairs.csv --model clap
 def models(as_json: bool, quiet: bool, output: Path | None) -> None:
     """List the models that have a name: packaged, of the hub, LAION's files, and plug-ins.
 
-    cached: loading needs no network. usable: here and now. agreement: the published one with
-    people's ratings. A revision of 12 digits is pinned, a name with main follows the newest; the
-    commit that was loaded stands in the signature of scores. Asks no network.
+    cached: loading needs no network. usable: whether it can be used here and now. agreement: with
+    people's ratings, as published. A revision of 12 digits is pinned, main means the newest; the
+    signature of scores names the commit that was loaded. This command does not use the network.
     """
     from humanclap.clap.published.listing import listed_models
 

@@ -10,13 +10,13 @@ import click
 @click.command(epilog="Example: humanclap push runs/first my-name/my-human-clap")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("repo_id")
-@click.option("--private", is_flag=True, help="Make the repository private, where it is made.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
 def push(run: Path, repo_id: str, private: bool) -> None:
     """Upload the model of RUN (a run's folder or a checkpoint) to the hub as REPO_ID.
 
-    Its model card goes with it. humanclap score --model REPO_ID then loads it with its
-    calibration, card and record of training; a transformers CLAP also
-    ClapModel.from_pretrained(REPO_ID). Needs humanclap[hf] and a login (hf auth login).
+    The model card is uploaded too. humanclap score --model REPO_ID then loads the model with its
+    calibration and the record of its training. ClapModel.from_pretrained(REPO_ID) loads it if it is
+    a transformers CLAP. Needs humanclap[hf] and a login (hf auth login).
     """
     from humanclap.clap.publish import push_to_hub
 

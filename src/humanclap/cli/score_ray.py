@@ -50,7 +50,7 @@ class _Place(click.ParamType):  # type: ignore[type-arg]  # older clicks take no
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path | str:
-        """An address is a str, a path a Path."""
+        """A str for an address, a Path for a path."""
         return value if isinstance(value, str) and is_url(value) else Path(value)
 
 
@@ -63,14 +63,14 @@ def ray_options(command: Command) -> Command:
         click.option(
             "--shard-rows",
             type=click.IntRange(min=1),
-            help="With --runner ray: rows that are written together, the most that a killed run "
-            "does again for each worker.  [default: 500]",
+            help="With --runner ray: rows that are written together; a killed run does at most so "
+            "many again for each worker.  [default: 500]",
         ),
         click.option(
             "--workers",
             type=click.IntRange(min=1),
-            help="With --runner ray: processes that hold the model.  [default: one a GPU, or one a "
-            "CPU thread of --threads]",
+            help="With --runner ray: processes that hold the model.  [default: one for each GPU, "
+            "or one for each CPU thread of --threads]",
         ),
         click.option(
             "--ray-address",
@@ -130,7 +130,7 @@ def score_on_ray(given: Mapping[str, Any]) -> int:
 
 
 def _from_anywhere(model: str) -> str:
-    """A checkpoint's folder as a path from the root: workers stand elsewhere."""
+    """A checkpoint's folder as an absolute path, because workers have other current folders."""
     return str(Path(model).absolute()) if Path(model).exists() else model
 
 
@@ -157,7 +157,7 @@ def _report(
 
 
 def _count(parts: Parts, quiet: bool) -> None:
-    """A line a system, of a table too long for intervals: clips, their mean score, failures."""
+    """A line for each system of a table too long for intervals: clips, mean score, failures."""
     for system, found in parts.counts().items():
         remark(
             f"{system or 'no system'}  n = {found.clips:,} clips  mean score over clips "

@@ -1,4 +1,4 @@
-"""What `humanclap score` says after a table, whatever has scored it."""
+"""What `humanclap score` says after a table, with either runner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def summarise_scores(
     *,
     kept: bool,
 ) -> None:
-    """One line a system on stderr; for a paper a table, which is the result, and figures.
+    """Print a line for each system on stderr, or the table for a paper; draw figures.
 
     kept: whether the scores of the pairs have been written.
     """
@@ -60,7 +60,7 @@ def remark_renamed(renamed: Mapping[str, str], quiet: bool) -> None:
 
 
 def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
-    """Say which pairs the model met in training; scoring them is no fault, judging by them is."""
+    """Warn of pairs that the model met in training: nobody should judge a model by them."""
     met = [item for item in scores if roles_met(item.met)]
     for item in met[:5]:
         click.echo(f"warning: met in training: {item.audio} | {item.text}: {item.met}", err=True)
@@ -78,7 +78,7 @@ def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
 
 
 def report(scores: Sequence[Score], signature: str, output: Path | str | None, quiet: bool) -> int:
-    """Say what failed, what was met in training and how many are scored; gives the exit code."""
+    """Say what failed, what was met in training and how many are scored; return the exit code."""
     failed = [item for item in scores if item.error is not None]
     for item in failed[:5]:
         click.echo(f"error: {item.audio}: {item.error}", err=True)

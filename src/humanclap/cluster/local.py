@@ -1,4 +1,4 @@
-"""Ray on this machine, quick, quiet and small; or a cluster that runs already."""
+"""Ray on this machine, started quickly and without output, or a running cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from humanclap.errors import HumanCLAPError, InputError
 from humanclap.extras import require
 
 OBJECT_STORE_BYTES = 384 << 20
-"""Shared memory of a local Ray; what is decoded waits in it."""
+"""Shared memory of a local Ray, where decoded clips wait."""
 _STARTS = 3
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -33,8 +33,8 @@ _QUIET = {
 def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
     """Ray's module, connected: to `address`, or to one started here, which ends with the block.
 
-    cpus: of one started here, None: as many as this process may use. A connection that is there
-    already is used and left. Raises MissingExtraError, and InputError where nothing answers.
+    cpus: of a Ray started here; None: all that this process may use. An existing connection is used
+    and left open. Raises MissingExtraError, and InputError where nothing answers.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -84,9 +84,9 @@ def _logs() -> Iterator[Path]:
 
 @contextmanager
 def _own_token(ray: Any) -> Iterator[None]:
-    """A token for a Ray of one run: others on this machine or network cannot give it work.
+    """A token for the Ray of one run, so that nobody else on this machine or network can use it.
 
-    It is in the environment alone, so Ray writes none to ~/.ray. What the user has set stays.
+    It is only in the environment, so Ray writes none to ~/.ray. The user's own settings stay.
     """
     loader = getattr(ray._raylet, "AuthenticationTokenLoader", None)
     names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -105,7 +105,7 @@ def _own_token(ray: Any) -> Iterator[None]:
 
 @contextmanager
 def _descriptor_into(log: Path) -> Iterator[None]:
-    """Send what Ray's C++ writes to descriptor 2 into a file; Python's stderr goes on."""
+    """Send what Ray's C++ writes to descriptor 2 into a file; Python's stderr still works."""
     sys.stderr.flush()
     before, kept = os.dup(2), sys.stderr
     own = _descriptor_of(kept) == 2

@@ -1,4 +1,4 @@
-"""Score a manifest on Ray Data: read and decode, embed and score, write; exactly once."""
+"""Score a manifest on Ray Data: read, decode, embed, score and write each row once."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from humanclap.version import __version__
 class ClusterSettings:
     """How a run uses Ray; nothing here changes a score.
 
-    ray_address: of a running cluster (`auto`: the one of this machine), None: Ray is started here.
-    workers: processes that hold the model, None: one a GPU where there are any, else one for each
-    `threads` processors. threads: CPU threads of a worker. shard_rows: rows that are written
-    together. tries: deaths of workers after which a clip is given up.
+    ray_address: of a running cluster (`auto`: that of this machine); None: Ray is started here.
+    workers: processes that hold the model; None: one for each GPU where there are any, else one for
+    each `threads` processors. threads: CPU threads of a worker. shard_rows: rows that are written
+    together. tries: a clip is given up after it has killed so many workers.
     """
 
     ray_address: str | None = None
@@ -61,13 +61,14 @@ def scored_manifest(
     restart: bool = False,
     progress: Progress = silent,
 ) -> Iterator[tuple[ClusterOutcome, Parts]]:
-    """Score every row of a manifest into `output`; yields what came of it, while the parts exist.
+    """Score every row of a manifest into `output`; yields the outcome while the parts exist.
 
-    manifest: as `manifest.manifest_files`. output: a folder, which keeps the parts, or a table
-    (.parquet, .csv, ...), which is assembled of parts in OUTPUT.parts; path or address. A later
-    call with the same arguments goes on where an unfinished one stopped. load: gives a worker the
-    model; scorer: the same model here. audio_root: as `manifest.entries_of`. Raises InputError for
-    a manifest that cannot be used, a run of something else in the output, or one that still runs.
+    manifest: as for `manifest.manifest_files`. output: path or address of a folder, which keeps the
+    parts, or of a table (.parquet, .csv, ...), which is assembled from parts in OUTPUT.parts. A
+    later call with the same arguments goes on where an unfinished one stopped. load: gives a worker
+    the model. scorer: the same model here. audio_root: as for `manifest.entries_of`. Raises
+    InputError for a manifest that cannot be used, and for an output where another run is, or is
+    still running.
     """
     settings = settings or ClusterSettings()
     there = ExitStack()
@@ -124,7 +125,7 @@ def _local_cpus(settings: ClusterSettings) -> int | None:
 
 @contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """One driver a folder; in a store, where nothing can be locked, two write the same bytes."""
+    """Lock a folder for one driver. A store has no locks, but two drivers write the same bytes."""
     if is_url(folder):
         yield
         return

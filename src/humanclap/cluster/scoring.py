@@ -1,6 +1,6 @@
-"""The second stage: embed clips and texts and score them, by the model that a worker holds.
+"""The second stage: a worker with a model embeds clips and texts, and scores them.
 
-The scores are made by `HumanCLAP.score_pairs`, as everywhere.
+`HumanCLAP.score_pairs` makes the scores, as for the local runner.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from humanclap.signature import comparable
 
 
 def scored_schema() -> Any:
-    """What comes of a chunk of clips: scores, and the shard and row of each."""
+    """Columns of a scored chunk: each score with its shard and row."""
     own = [("shard", pa.int64()), ("row", pa.int64()), ("further", pa.string())]
     return pa.schema([*own, *score_schema()])
 
 
 class Load(Protocol):
-    """How a worker comes by the model."""
+    """How a worker gets the model."""
 
     def __call__(self) -> HumanCLAP:
         """Load it."""
@@ -55,7 +55,7 @@ class LoadModel:
     processor: str | None = None
 
     def __call__(self) -> HumanCLAP:
-        """Load the model here; CheckpointError names this machine where it has none."""
+        """Load the model; a CheckpointError names this machine."""
         try:
             return HumanCLAP.from_pretrained(
                 self.model,
@@ -73,9 +73,9 @@ class LoadModel:
 
 
 class Scoring:
-    """Holds the model of a worker and scores chunks of clips; a Ray actor, one a device.
+    """Holds the model of a worker and scores chunks of clips; a Ray actor for each device.
 
-    signature: that of the driver's model, which this one must have too.
+    signature: of the driver's model; this one must have the same.
     """
 
     def __init__(self, load: Load, signature: str, threads: int, ledger: Any, tries: int) -> None:
@@ -137,7 +137,7 @@ _Row = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def _rows_of(chunk: pa.Table) -> list[_Row]:
-    """Samples stay where Ray keeps them: they are looked at, not copied."""
+    """The rows of a chunk; samples stay in Ray's memory and are not copied."""
     plain = chunk.drop_columns(["samples", "pairs"]).to_pylist()
     samples = [cell.as_buffer() if cell.is_valid else b"" for cell in chunk["samples"]]
     pairs = [json.loads(cell) for cell in chunk["pairs"].to_pylist()]
