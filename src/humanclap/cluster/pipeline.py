@@ -158,20 +158,17 @@ class Pipeline:
         context.target_max_block_size = NAMED_BYTES if named else CHUNK_BYTES
         reading = {"sample_rate": sample_rate, "ledger": ledger, "tries": tries,
                    "most_s": 0.0 if named else LONGEST_S}  # fmt: skip
+        tables = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
         shards = ray.data.from_items(list(self._plan.packed(numbers)),
                                      override_num_blocks=len(numbers))  # fmt: skip
         return shards.map_batches(
             decode_shards,
-            batch_size=None,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
+            **tables,
             num_cpus=pool.decoding_cpus,
             fn_kwargs=reading,
         ).map_batches(
             Scoring,
-            batch_size=None,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
+            **tables,
             num_cpus=pool.scoring_cpus,
             num_gpus=pool.scoring_gpus,
             compute=ray.data.ActorPoolStrategy(
