@@ -110,7 +110,7 @@ def test_undefined_numbers_are_empty_cells_or_null(tmp_path):
         ("", "t.csv", "t.csv: is empty"),
         ("\n", "t.csv", "t.csv:1: the first line must name the columns"),
         ("audio,text\n", "t.csv", "t.csv: has no rows"),
-        ("a,a\n1,2\n", "t.csv", "t.csv:1: column 'a' stands twice"),
+        ("a,a\n1,2\n", "t.csv", "t.csv:1: column 'a' appears twice"),
         ("a,b\n1\n", "t.csv", "t.csv:2: 1 cells where the header has 2"),
         ("a,b\n1,2,3\n", "t.csv", "a comma in a text needs quotes around the text"),
         ('a,b\n1,"2\n', "t.csv", "t.csv:2: broken CSV"),
@@ -131,8 +131,8 @@ def test_a_broken_table_is_refused_with_file_and_line(tmp_path, content, name, m
     ("read", "text", "message"),
     [
         (read_pairs, "audio,caption\na,b\n", "t.csv:1: missing column 'text'; the table has"),
-        (read_pairs, "audio,text\na,x\nb,y\na,x\n", "stands already on line 2"),
-        (read_pairs, "audio,text,pair_id\na,x,1\nb,y,1\n", "t.csv:3: pair '1' stands already"),
+        (read_pairs, "audio,text\na,x\nb,y\na,x\n", "is already on line 2"),
+        (read_pairs, "audio,text,pair_id\na,x,1\nb,y,1\n", "t.csv:3: pair '1' is already"),
         (read_pairs, "audio,text\n ,x\n", "t.csv:2: column 'audio' is empty"),
         (read_pairs, "audio,text,subset\na,x,speech\n", "t.csv:2: subset is 'speech'; expected"),
         (

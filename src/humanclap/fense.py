@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from humanclap.errors import InputError, TableError
-from humanclap.formats import read_text
+from humanclap.files import read_text
 from humanclap.records import Votes
 
 _QUESTION = re.compile(r"(HC|HI|HM|MM)(?:_\d+)?")

@@ -11,13 +11,8 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, overload
 
 from humanclap.errors import InputError, TableError
-from humanclap.formats import (
-    STANDARD,
-    Cells,
-    read_cells,
-    write_cells,
-    write_delimited,
-)
+from humanclap.files import is_standard
+from humanclap.formats import Cells, read_cells, write_cells, write_delimited
 from humanclap.records import Pair, Score, Target
 
 Record = TypeVar("Record")
@@ -173,7 +168,7 @@ def read_table(path: str | Path) -> Table:
     too many or too few cells, or no rows at all.
     """
     path = Path(path)
-    if str(path) != STANDARD and not path.is_file() and (path.is_dir() or not path.exists()):
+    if not is_standard(path) and not path.is_file() and (path.is_dir() or not path.exists()):
         what = "is a folder, not a table" if path.is_dir() else "no such file"
         raise TableError(path, what)
     cells = read_cells(path)
@@ -280,7 +275,7 @@ def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> No
     first: dict[str, int] = {}
     for key, row in zip(keys, rows, strict=True):
         if key in first:
-            raise row.error(f"{what} {key!r} stands already on line {first[key]}")
+            raise row.error(f"{what} {key!r} is already on line {first[key]}")
         first[key] = row.line
 
 

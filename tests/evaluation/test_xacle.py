@@ -48,7 +48,7 @@ def edit(path, change):
     [
         (lambda rows: rows[:-2], "2 files have no prediction: 0.wav, 1.wav"),
         (lambda rows: [*rows, "x.wav,5"], "1 files are not in the averages: x.wav"),
-        (lambda rows: [*rows, rows[1]], "submission.csv:32: file '29.wav' stands already"),
+        (lambda rows: [*rows, rows[1]], "submission.csv:32: file '29.wav' is already"),
         (lambda rows: [*rows[:-1], "0.wav,nan"], "submission.csv:31: .* finite number"),
         (lambda rows: [*rows[:-1], "0.wav,"], "submission.csv:31: column 'pred_score' is empty"),
         (lambda rows: [*rows[:-1], "0.wav,11"], r"submission.csv:31: score 11 is outside 0\.\.10"),
@@ -76,7 +76,7 @@ def test_a_list_names_each_file_once(tmp_path):
     path.write_text("wav_file_name,text,extra\na.wav,rain,1\nb.wav,dog,2\n")
     assert [(p.audio, p.text) for p in read_list(path)] == [("a.wav", "rain"), ("b.wav", "dog")]
     path.write_text("wav_file_name,text\na.wav,rain\na.wav,dog\n")
-    with pytest.raises(TableError, match=r"list\.csv:3: file 'a\.wav' stands already on line 2"):
+    with pytest.raises(TableError, match=r"list\.csv:3: file 'a\.wav' is already on line 2"):
         read_list(path)
 
 

@@ -84,7 +84,7 @@ def test_the_question_given_stands_in_only_where_the_table_names_none(tmp_path):
             f"{HEADER},kind\na.wav,x,7,1,attention_check\n",
             "ratings.csv:2: an attention check needs",
         ),
-        (f"{HEADER},score\na.wav,x,7,1,7\n", "ratings.csv:1: column 'score' stands twice"),
+        (f"{HEADER},score\na.wav,x,7,1,7\n", "ratings.csv:1: column 'score' appears twice"),
         (f'{HEADER}\n"a.wav,x,7,1\n', "ratings.csv:2: broken CSV"),
     ],
 )
@@ -172,7 +172,7 @@ def test_bad_xacle_averages_are_refused(tmp_path):
     header = "wav_file_name,text,average_score\n"
     with pytest.raises(TableError, match=r":2: rating 75 is outside 0\.\.10 .*0-100 scale"):
         read_targets_xacle(table(tmp_path, header + "1.wav,a dog,75\n"))
-    with pytest.raises(TableError, match=r":3: pair .* stands already on line 2"):
+    with pytest.raises(TableError, match=r":3: pair .* is already on line 2"):
         read_targets_xacle(table(tmp_path, header + "1.wav,a dog,7\n1.wav,a dog,7\n"))
     with pytest.raises(TableError, match="no XACLE averages: expected columns wav_file_name"):
         read_targets_xacle(table(tmp_path, f"{HEADER}\na.wav,x,7,1\n"))
