@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from humanclap.errors import TableError
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.records import Pair, Score, Target
 from humanclap.tables import (
     read_pairs,
@@ -141,7 +141,7 @@ def test_a_broken_table_is_refused_with_file_and_line(tmp_path, content, name, m
             "t.csv:2: target 7.5 is outside",
         ),
         (read_targets, "audio,text,target,mos,n\na,x,.5,5,1.5\n", "t.csv:2: column 'n' is 1.5"),
-        (read_targets, "audio,text,target,mos,n\na,x,.5,5,0\n", "t.csv:2: n is 0; a target stands"),
+        (read_targets, "audio,text,target,mos,n\na,x,.5,5,0\n", "t.csv:2: n is 0; a target needs"),
         (read_targets, "audio,text,target,mos,n\na,x,.5,nan,1\n", "expected a finite number"),
         (read_scores, "audio,text,score,rating_error\na,x,1,0\n", "t.csv:2: rating_error is 0"),
         (read_scores, "audio,text,score\na,x,\n", "t.csv:2: column 'score' is empty"),

@@ -1,4 +1,4 @@
-"""Tables in and out, in the formats of `formats`; errors name file and line."""
+"""Tables of pairs, targets and scores, read and written; errors name file and line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from humanclap.errors import InputError, TableError
 from humanclap.files import is_standard
 from humanclap.formats import Cells, read_cells, write_cells, write_delimited
 from humanclap.records import Pair, Score, Target
+from humanclap.scale import RatingScale
 
 Record = TypeVar("Record")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_OTHER_SCALES = (RatingScale(high=10.0), RatingScale(high=100.0), RatingScale(low=-100, high=100))
 
 
 class Named(Protocol):
@@ -32,8 +34,8 @@ class Named(Protocol):
 class Row:
     """One row of a table: its cells by column name and the line it starts on (header = 1).
 
-    others: by column, what a cell of a JSON or Parquet table is that is no text and no number,
-    such as `a list`.
+    others: by column, what a cell of a JSON or Parquet table was that was neither a text nor a
+    number, such as `a list`.
     """
 
     path: Path
@@ -46,7 +48,7 @@ class Row:
         return TableError(self.path, message, self.line)
 
     def text(self, column: str) -> str:
-        """The cell, stripped; raises where it is empty, or was no text or number in JSON."""
+        """The cell, stripped; raises where it is empty or was neither text nor number in JSON."""
         if column in self.others:
             raise self.error(f"column {column!r} is {self.others[column]}; expected a text")
         value = self.cells.get(column, "").strip()
@@ -79,6 +81,15 @@ class Row:
             raise self.error(f"column {column!r} is {number:g}; expected a whole number")
         return int(number)
 
+    def rating(self, column: str, scale: RatingScale) -> float:
+        """The cell as a rating; raises where it is outside the scale."""
+        rating = self.number(column)
+        if rating in scale:
+            return rating
+        wider = next((other for other in _OTHER_SCALES if rating in other), None)
+        hint = f" (is this file on a {wider.low:g}-{wider.high:g} scale?)" if wider else ""
+        raise self.error(f"rating {rating:g} is outside {scale}{hint}")
+
     def optional_count(self, column: str) -> int | None:
         """As `count`, None where the column is absent or the cell empty."""
         return None if self.optional(column) is None else self.count(column)
@@ -88,7 +99,7 @@ class Row:
         return math.nan if self.optional(column) is None else self.number(column)
 
     def make(self, build: Callable[[], Record]) -> Record:
-        """Build a record from this row; what the record refuses is reported with file and line."""
+        """Build a record from this row; name file and line where the record refuses a value."""
         try:
             return build()
         except TableError:
@@ -98,7 +109,7 @@ class Row:
 
 
 class Rows(Sequence[Row]):
-    """The rows of a file; each is made when it is asked for, so that a million need little room."""
+    """The rows of a file; each is made when asked for, so that a million rows need little room."""
 
     def __init__(self, path: Path, cells: Cells) -> None:
         self._path, self._cells, self._names = path, cells, tuple(cells.columns)
@@ -159,13 +170,13 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """Read a table, UTF-8: CSV, .tsv, .jsonl (an object a line), .json (an array of objects),
-    .parquet (with pyarrow), each but the last also with .gz behind; `-` is standard input.
+    """Read a table in UTF-8 or Parquet; `-` is standard input.
 
-    CSV is separated by commas, or by semicolons or tabs where the header has only those. Rows of
-    nothing but empty cells, and empty cells beyond the header, are passed over.
-    Raises TableError for a missing, empty or undecodable file, a repeated column name, a row with
-    too many or too few cells, or no rows at all.
+    Formats: CSV, .tsv, .jsonl (an object a line), .json (an array of objects), each also with .gz
+    behind, and .parquet (with pyarrow). CSV is separated by commas, or by semicolons or tabs where
+    the header has only those. Rows with only empty cells, and empty cells beyond the header, are
+    skipped. Raises TableError for a missing, empty or undecodable file, a repeated column name, a
+    row with too many or too few cells, and for a table without rows.
     """
     path = Path(path)
     if not is_standard(path) and not path.is_file() and (path.is_dir() or not path.exists()):
@@ -188,13 +199,13 @@ def optional_columns(row: Row, *columns: str) -> dict[str, Any]:
 def read_pairs(path: str | Path) -> list[Pair]:
     """Read a manifest: columns `audio`, `text` [, `pair_id`, `system`, `subset`, `split`].
 
-    Raises TableError where a `pair_id` (or, without that column, a pair) stands twice.
+    Raises TableError where a `pair_id` (or, without that column, a pair) appears twice.
     """
     return read_manifest(path)[0]
 
 
 Further = Mapping[str, Mapping[str, str]]
-"""Cells of a table's further columns, by `pair_id`; nothing is known of them but to keep them."""
+"""Cells of a table's further columns, by `pair_id`; they are kept and otherwise not looked at."""
 
 
 def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
@@ -229,10 +240,10 @@ def further_cells(table: Table, pairs: Sequence[Named], *, placed: Iterable[str]
 
 
 def kept_as(own: Sequence[str], further: Further) -> dict[str, str]:
-    """Further column -> its name in a table whose own columns are `own`; none is dropped.
+    """Further column -> its name in a table whose own columns are `own`.
 
     A name that the table has itself gets `_before` behind it, and a number where that is taken
-    too; such a column is left out only where all its cells are empty.
+    too. Such a column is left out where all its cells are empty; no other column is.
 
     >>> kept_as(["score"], {"p1": {"score": "0.3", "prompt_id": "7"}})
     {'score': 'score_before', 'prompt_id': 'prompt_id'}
@@ -261,7 +272,7 @@ def further_names(own: Sequence[str], further: Mapping[str, Sequence[str]]) -> d
 def with_further(
     columns: Sequence[str], rows: Iterable[tuple[str, Mapping[str, object]]], further: Further
 ) -> tuple[list[str], list[Mapping[str, object]]]:
-    """Columns and rows of a table, each given with its `pair_id`, and the further cells behind."""
+    """Columns and rows, each row given with its `pair_id`, with the further columns at the end."""
     names = kept_as(columns, further)
     kept = {
         pair_id: {name: cells[column] for column, name in names.items()}
@@ -271,7 +282,7 @@ def with_further(
 
 
 def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> None:
-    """Raise TableError at the first row whose key stood before."""
+    """Raise TableError at the first row whose key an earlier row has."""
     first: dict[str, int] = {}
     for key, row in zip(keys, rows, strict=True):
         if key in first:
@@ -280,7 +291,7 @@ def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> No
 
 
 def read_targets(path: str | Path) -> list[Target]:
-    """Read what `write_records` wrote of Targets. Needs `audio`, `text`, `target`, `mos`, `n`."""
+    """Read targets; the table needs `audio`, `text`, `target`, `mos`, `n`."""
     table = read_table(path)
     table.require("audio", "text", "target", "mos", "n")
 
@@ -319,7 +330,7 @@ def read_scored(path: str | Path) -> tuple[list[Score], Further]:
 
 
 def scores_in(table: Table) -> list[Score]:
-    """The scores of a table that is read already; see `read_scores`."""
+    """The scores of a table that has been read; see `read_scores`."""
     table.require("audio", "text", "score")
     named = [
         column
@@ -355,7 +366,7 @@ def write_rows(
 ) -> None:
     """Write a table (format by suffix, as `read_table`); None and NaN become empty cells.
 
-    Raises InputError for a name of no known format.
+    Raises InputError for a name that tells no known format.
     """
     write_cells(Path(path), columns, rows)
 
@@ -365,7 +376,7 @@ def _rows_of(records: Iterable[Any], columns: Sequence[str]) -> Iterator[dict[st
 
 
 def write_records(path: str | Path, records: Sequence[Any], *, record_type: type) -> None:
-    """Write records of one dataclass, one column a field; readable by the reader of that type."""
+    """Write records of one dataclass, a column for each field."""
     columns = [field.name for field in fields(record_type)]
     write_rows(path, columns, _rows_of(records, columns))
 

@@ -104,8 +104,8 @@ def test_limits_of_screening_are_set_on_the_command_line(made, tmp_path, capsys)
     assert run([*command, "one-side=0"]) == 0
     assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["kept"]
     for rule, said in (
-        ("fast=x", "no number"),
-        ("spo=5", "no rule for choices"),
+        ("fast=x", "not a number"),
+        ("spo=5", "not a rule for choices"),
         ("slow", "one of"),
     ):
         assert run([*command, rule]) == 2
@@ -219,7 +219,7 @@ def test_split_gives_both_sides_one_split(table, tmp_path, capsys, of_votes):
         (["summary", "--question", "REL"], "--question is for ratings"),
         (["summary", "--scale", "0..10"], "--scale is for ratings"),
         (["aggregate", "--standardise", "-o", "out.csv"], "--standardise is for ratings"),
-        (["screen", "--screen", "relate", "-o", "out.csv"], "'relate' is no rule for choices"),
+        (["screen", "--screen", "relate", "-o", "out.csv"], "'relate' is not a rule for choices"),
         (["summary", "--split", "dev"], "no choice has split dev; there are: test, train"),
         (["summary", "--without-kind", "HI"], "no choice has kind HI; there are: HC, HM, anchor"),
         (["screen", "--screen", "fast", "-o", "out.csv"], "column duration_s"),

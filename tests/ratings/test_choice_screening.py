@@ -135,12 +135,12 @@ def test_a_limit_of_ones_own_stands_with_the_rule():
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("fast=soon", "the limit 'soon' is no number; write fast=SECONDS or one-side=P"),
-        ("fast=", "the limit '' is no number"),
+        ("fast=soon", "the limit 'soon' is not a number; write fast=SECONDS or one-side=P"),
+        ("fast=", "the limit '' is not a number"),
         ("fast=nan", "the shortest median time is nan s"),
         ("fast=inf", "the shortest median time is inf s"),
         ("one-side=5", "the smallest p-value of one-side is 5; expected 0 to 1"),
-        ("attention=2", "attention has no limit to set; one-side and fast have"),
+        ("attention=2", "attention has no limit to set; one-side and fast do"),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(rule, said):
@@ -149,5 +149,5 @@ def test_a_limit_that_cannot_be_is_refused(rule, said):
 
 
 def test_a_rule_for_ratings_is_refused_with_those_for_choices():
-    with pytest.raises(SettingsError, match="'relate' is no rule for choices; known: none, att"):
+    with pytest.raises(SettingsError, match="'relate' is not a rule for choices; known: none, att"):
         screen_choices([choice(0, "x")], ["relate"])

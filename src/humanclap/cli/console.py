@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from humanclap.errors import InputError, naming_file
-from humanclap.formats import (
-    SHEET_SUFFIXES,
-    STANDARD,
-    TABLE_SUFFIXES,
-    atomic_writer,
-    suffix_of,
-)
+from humanclap.files import STANDARD, atomic_writer
+from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, suffix_of
 from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:

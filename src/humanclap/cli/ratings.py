@@ -24,7 +24,7 @@ from humanclap.json_values import to_json
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
 if TYPE_CHECKING:
-    from humanclap.ratings.screening import Screened
+    from humanclap.ratings.screening import ScreenedRatings
     from humanclap.ratings.summary import GroupSummary
     from humanclap.records import Rating, Target
 
@@ -63,9 +63,9 @@ def _are_choices(files: Sequence[Path], **for_ratings: object) -> bool:
 def _read(
     files: Sequence[Path], question: str | None, scale: str | None, quiet: bool
 ) -> list[Rating]:
-    from humanclap.ratings.read import read_rating_files
+    from humanclap.ratings.read import read_ratings
 
-    read = read_rating_files(files, question=question, scale=_on_scale(scale))
+    read = read_ratings(*files, question=question, scale=_on_scale(scale))
     kept = [rating for rating in read if question in (None, rating.question)]
     if len(kept) < len(read):
         remark(f"{len(read) - len(kept)} ratings answer another question", quiet=quiet)
@@ -76,7 +76,7 @@ def _on_scale(scale: str | None) -> RatingScale:
     return UNSTATED if scale is None else RatingScale.parse(scale)
 
 
-def _screened(read: Sequence[Rating], rules: Sequence[str], quiet: bool) -> Screened:
+def _screened(read: Sequence[Rating], rules: Sequence[str], quiet: bool) -> ScreenedRatings:
     from humanclap.ratings.screening import screen
 
     screened = screen(read, rules)
@@ -258,9 +258,9 @@ def aggregate(
     on a question a row, the share of the side a, and its interval.
     """
     from humanclap.ratings.read import table_kind
-    from humanclap.ratings.xacle import read_targets_xacle
     from humanclap.records import Target
     from humanclap.tables import write_records
+    from humanclap.xacle import read_averages
 
     if _are_choices(files, question=question, scale=scale, standardise=standardise):
         from humanclap.cli import ratings_choices as choices
@@ -272,7 +272,7 @@ def aggregate(
     if len(files) == 1 and table_kind(files[0]) == "averages":
         if rules or splits or without or include_anchors or standardise:
             raise click.UsageError("a table of averages has no listeners to screen or standardise")
-        targets = read_targets_xacle(files[0], scale=on_scale)
+        targets = read_averages(files[0], scale=on_scale)
     else:
         read = _read(files, question, scale, quiet)
         scores = [rating.score for rating in read]

@@ -172,9 +172,9 @@ def screen(read: Read, output: Path, *, exclusions: Path | None, as_json: bool) 
 
 def aggregate(read: Read, output: Path, *, include_anchors: bool, as_json: bool) -> None:
     """Write the votes on each question; print the counts."""
-    from humanclap.choices import votes_of
     from humanclap.errors import InputError
     from humanclap.ratings.choices import write_aggregate
+    from humanclap.votes import votes_of
 
     answers, votes = read.chosen()
     every: list[Choice | Votes] = [*answers, *votes]

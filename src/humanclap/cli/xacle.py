@@ -69,7 +69,7 @@ def predict(
     pred_score is the calibrated rating on 0..10; of a model without calibration 10 times the
     cosine, 0 where that is negative.
     """
-    from humanclap.evaluation.xacle import columns_left_out, read_list, write_submission
+    from humanclap.xacle import columns_left_out, read_list, write_submission
 
     wanted = read_list(pairs)
     from humanclap.scoring.run import score_table

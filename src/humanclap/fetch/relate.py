@@ -12,7 +12,7 @@ from pathlib import Path
 
 from humanclap.download.resumable import download
 from humanclap.errors import InputError, naming_file
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.progress import Progress, silent
 from humanclap.tables import read_table
 

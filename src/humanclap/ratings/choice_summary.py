@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from humanclap.choices import votes_of
 from humanclap.errors import InputError
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap
 from humanclap.metrics.choice_accuracy import one_judge
@@ -19,6 +18,7 @@ from humanclap.metrics.vote_agreement import KrippendorffAlpha, exact_share, rat
 from humanclap.ratings.choice_screening import side_answers
 from humanclap.ratings.summary import EVERY, UNNAMED
 from humanclap.records import Choice, Votes
+from humanclap.votes import votes_of
 
 REPLICATES = 2000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from humanclap.choices import read_choice_files, read_votes, write_votes
+from humanclap.choices import read_choices, read_votes, write_votes
 from humanclap.errors import InputError
 from humanclap.metrics.vote_agreement import wilson
 from humanclap.ratings.read import table_kind
@@ -34,7 +34,7 @@ def read_choice_tables(paths: Sequence[str | Path]) -> list[Choice] | list[Votes
     """
     by_listener = [table_kind(path) == "choices" for path in paths]
     if all(by_listener):
-        return read_choice_files(paths)
+        return read_choices(*paths)
     if any(by_listener):
         named, counted = paths[by_listener.index(True)], paths[by_listener.index(False)]
         raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, Table, write_rows
@@ -32,7 +31,7 @@ def _rating(row: Row, question: str, scale: RatingScale) -> Rating:
         audio=row.text("audio"),
         text=row.text("text"),
         listener_id=row.text("listener_id"),
-        score=score_on_scale(row, scale),
+        score=row.rating("score", scale),
         question=row.optional("question") or question,
         kind=kind,
         system=row.optional("system"),

@@ -6,7 +6,6 @@ import re
 from typing import get_args
 
 from humanclap.errors import TableError
-from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Question, Rating
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, Table
@@ -112,7 +111,7 @@ def _rating(row: Row, question: str, scale: RatingScale, split_of: dict[str, str
         audio=row.optional("filename") or "/".join(parts),
         text=row.text("text"),
         listener_id=row.text("listener_id"),
-        score=score_on_scale(row, scale),
+        score=row.rating("score", scale),
         question=question,
         kind="anchor" if anchor else "rating",
         system=system,
