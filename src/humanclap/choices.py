@@ -131,7 +131,7 @@ def _counted_rows(table: Table, form: Form) -> list[Votes]:
     sides = _sides_of(table)
     judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
     count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
-    return [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
+    return table.make(lambda row: _votes_in(row, sides, count))
 
 
 def write_choices(path: str | Path, choices: Sequence[Choice]) -> None:

@@ -132,16 +132,15 @@ def _scale_of(
     """(low, high) of the least-squares line rating = low + (high - low) target, and the root mean
     square of the residuals, on 0..1; None where there is no rising line.
     """
+    from statistics import linear_regression
+
     if len(set(targets)) < 3:
         return None
-    n = len(targets)
-    mean_x, mean_y = math.fsum(targets) / n, math.fsum(ratings) / n
-    pairs = [(x - mean_x, y - mean_y) for x, y in zip(targets, ratings, strict=True)]
-    slope = math.fsum(x * y for x, y in pairs) / math.fsum(x * x for x, _ in pairs)
+    slope, low = linear_regression(targets, ratings)
     if not slope > 0:
         return None
-    low = mean_y - slope * mean_x
-    return low, low + slope, _root_mean_square([y / slope - x for x, y in pairs])
+    left = [(y - low) / slope - x for x, y in zip(targets, ratings, strict=True)]
+    return low, low + slope, _root_mean_square(left)
 
 
 def _root_mean_square(values: Sequence[float]) -> float:

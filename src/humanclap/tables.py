@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, overload
@@ -157,6 +158,10 @@ class Table:
             return self.rows.column(name)
         return [row.cells.get(name, "") for row in self.rows]
 
+    def make(self, build: Callable[[Row], Record]) -> list[Record]:
+        """A record for each row; see `Row.make`."""
+        return [row.make(partial(build, row)) for row in self.rows]
+
     def require(self, *columns: str) -> None:
         """Raise where a column is missing, naming those that are there."""
         missing = [column for column in columns if column not in self.columns]
@@ -212,17 +217,14 @@ def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
     """As `read_pairs`, and the cells of the columns that a Pair has no place for."""
     table = read_table(path)
     table.require("audio", "text")
-    pairs = [
-        row.make(
-            lambda row=row: Pair(  # type: ignore[misc]
-                audio=row.text("audio"),
-                text=row.text("text"),
-                pair_id=row.optional("pair_id") or "",
-                **optional_columns(row, "system", "subset", "split"),
-            )
+    pairs = table.make(
+        lambda row: Pair(
+            audio=row.text("audio"),
+            text=row.text("text"),
+            pair_id=row.optional("pair_id") or "",
+            **optional_columns(row, "system", "subset", "split"),
         )
-        for row in table.rows
-    ]
+    )
     check_distinct((pair.pair_id for pair in pairs), table.rows, what="pair")
     return pairs, further_cells(table, pairs, placed=[field.name for field in fields(Pair)])
 
@@ -294,9 +296,8 @@ def read_targets(path: str | Path) -> list[Target]:
     """Read targets; the table needs `audio`, `text`, `target`, `mos`, `n`."""
     table = read_table(path)
     table.require("audio", "text", "target", "mos", "n")
-
-    def build(row: Row) -> Target:
-        return Target(
+    targets = table.make(
+        lambda row: Target(
             audio=row.text("audio"),
             text=row.text("text"),
             target=row.number("target"),
@@ -307,8 +308,7 @@ def read_targets(path: str | Path) -> list[Target]:
             kind=row.optional("kind") or "rating",
             **optional_columns(row, "system", "subset", "split"),
         )
-
-    targets = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
+    )
     check_distinct((target.pair_id for target in targets), table.rows, what="pair")
     return targets
 
@@ -332,28 +332,21 @@ def read_scored(path: str | Path) -> tuple[list[Score], Further]:
 def scores_in(table: Table) -> list[Score]:
     """The scores of a table that has been read; see `read_scores`."""
     table.require("audio", "text", "score")
-    named = [
-        column
-        for column in ("system", "subset", "split", "signature", "rating_covers", "met", "note")
-        if column in table.columns
-    ]
-
-    def build(row: Row) -> Score:
-        error = row.optional("error")
-        return Score(
+    labels = ("system", "subset", "split", "signature", "rating_covers", "met", "note", "error")
+    named = [column for column in labels if column in table.columns]
+    scores = table.make(
+        lambda row: Score(
             audio=row.text("audio"),
             text=row.text("text"),
-            score=row.optional_number("score") if error else row.number("score"),
+            score=row.optional_number("score") if row.optional("error") else row.number("score"),
             rating=row.optional_number("rating"),
             rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
-            error=error,
             text_cut=row.optional_count("text_cut"),
             text_unread=row.optional_number("text_unread"),
             **optional_columns(row, *named),
         )
-
-    scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
+    )
     check_distinct((score.pair_id for score in scores), table.rows, what="pair")
     return scores
 
@@ -371,20 +364,11 @@ def write_rows(
     write_cells(Path(path), columns, rows)
 
 
-def _rows_of(records: Iterable[Any], columns: Sequence[str]) -> Iterator[dict[str, object]]:
-    return ({name: getattr(record, name) for name in columns} for record in records)
-
-
 def write_records(path: str | Path, records: Sequence[Any], *, record_type: type) -> None:
     """Write records of one dataclass, a column for each field."""
     columns = [field.name for field in fields(record_type)]
-    write_rows(path, columns, _rows_of(records, columns))
-
-
-def records_as_csv(records: Sequence[Any], *, record_type: type) -> str:
-    """The CSV text that `write_records` would write."""
-    columns = [field.name for field in fields(record_type)]
-    return rows_as_csv(columns, _rows_of(records, columns))
+    rows = ({name: getattr(record, name) for name in columns} for record in records)
+    write_rows(path, columns, rows)
 
 
 def rows_as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:

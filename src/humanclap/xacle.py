@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from humanclap.errors import InputError, TableError, listed
+from humanclap.errors import InputError, listed
 from humanclap.records import Pair, Rating, Score, Target
 from humanclap.scale import RatingScale, ask_for_scale
 from humanclap.tables import Table, check_distinct, read_table, write_rows
@@ -47,19 +47,16 @@ class Archive:
 def read_xacle_ratings(table: Table, question: str | None, scale: RatingScale) -> list[Rating]:
     """The ratings of a table; they answer REL unless another question is given."""
     table.require(*RATING_COLUMNS)
-    return [
-        row.make(
-            lambda row=row: Rating(  # type: ignore[misc]
-                audio=row.text(NAME),
-                text=row.text("text"),
-                listener_id=row.text("listener_id"),
-                score=row.rating("score", scale),
-                question=question or "REL",
-                line=row.line,
-            )
+    return table.make(
+        lambda row: Rating(
+            audio=row.text(NAME),
+            text=row.text("text"),
+            listener_id=row.text("listener_id"),
+            score=row.rating("score", scale),
+            question=question or "REL",
+            line=row.line,
         )
-        for row in table.rows
-    ]
+    )
 
 
 def read_averages(
@@ -77,30 +74,23 @@ def read_averages(
     Raises TableError for other columns, a pair that appears twice, an average outside the scale;
     InputError where the scale is `scale.UNSTATED` and all averages lie in 1..5 or 0..1.
     """
-    scale = scale or RatingScale()
+    on_scale = scale or RatingScale()
     table = read_table(path)
-    if AVERAGE not in table.columns:
-        raise TableError(path, f"no XACLE averages: expected columns {', '.join(AVERAGE_COLUMNS)}")
     table.require(*AVERAGE_COLUMNS)
-    targets = []
-    for row in table.rows:
-        mos = row.rating(AVERAGE, scale)
-        targets.append(
-            row.make(
-                lambda row=row, mos=mos: Target(  # type: ignore[misc]
-                    audio=row.text(NAME),
-                    text=row.text("text"),
-                    target=scale.to_unit(mos),
-                    mos=mos,
-                    n=n,
-                    split=split,
-                )
-            )
+    targets = table.make(
+        lambda row: Target(
+            audio=row.text(NAME),
+            text=row.text("text"),
+            target=on_scale.to_unit(row.rating(AVERAGE, on_scale)),
+            mos=row.rating(AVERAGE, on_scale),
+            n=n,
+            split=split,
         )
+    )
     check_distinct((target.pair_id for target in targets), table.rows, what="pair")
     if files_once:
         check_distinct((target.audio for target in targets), table.rows, what="file")
-    ask_for_scale([target.mos for target in targets], scale, where=str(path), option="--scale")
+    ask_for_scale([target.mos for target in targets], on_scale, where=str(path), option="--scale")
     return targets
 
 
@@ -112,10 +102,7 @@ def read_list(path: str | Path) -> list[Pair]:
     table = read_table(path)
     table.require(*LIST_COLUMNS)
     check_distinct((row.text(NAME) for row in table.rows), table.rows, what="file")
-    return [
-        row.make(lambda row=row: Pair(audio=row.text(NAME), text=row.text("text")))  # type: ignore[misc]
-        for row in table.rows
-    ]
+    return table.make(lambda row: Pair(audio=row.text(NAME), text=row.text("text")))
 
 
 def columns_left_out(path: str | Path) -> list[str]:

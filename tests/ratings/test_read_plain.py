@@ -174,7 +174,7 @@ def test_bad_xacle_averages_are_refused(tmp_path):
         read_averages(table(tmp_path, header + "1.wav,a dog,75\n"))
     with pytest.raises(TableError, match=r":3: pair .* is already on line 2"):
         read_averages(table(tmp_path, header + "1.wav,a dog,7\n1.wav,a dog,7\n"))
-    with pytest.raises(TableError, match="no XACLE averages: expected columns wav_file_name"):
+    with pytest.raises(TableError, match="missing column 'wav_file_name', 'average_score'"):
         read_averages(table(tmp_path, f"{HEADER}\na.wav,x,7,1\n"))
 
 

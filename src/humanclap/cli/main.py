@@ -25,7 +25,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {
-    "data": ("data", "Bring data sets from their publishers."),
+    "data": ("data", "Download data sets from their publishers."),
     "listen": ("listen", "Run listening tests: collect the ratings of people."),
     "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
     "train": ("train", "Train a CLAP on human ratings."),
