@@ -139,50 +139,62 @@ def _fill_bins(
 ) -> list[int]:
     """Bin of each pair: groups, largest first and otherwise shuffled, go where most room is.
 
-    Room is what a bin lacks of its share of a stratum. Of the bins that a group fits into, all of
-    them where it fits into none, it goes to the one with most room for the rarest stratum it holds,
-    then for the next: the common ones can still be made up for. Source, for single records:
+    Room is what a bin lacks of its share of a stratum. Of the bins that a group fits into, or of
+    all bins where it fits into none, it goes to the one with most room for the rarest stratum it
+    holds, then for the next: the common ones can still be made up for. Source, for single records:
     stratification for several labels, Sechidis, Tsoumakas & Vlahavas 2011.
     """
     if not pairs:
         raise InputError(f"there are no pairs to divide into {len(shares)} {what}")
     strata = strata or [""] * len(pairs)
     groups = connected_groups(pairs)
-    size = Counter(groups)
-    if len(size) < len(shares):
+    holds: dict[int, Counter[str]] = {}
+    for group, stratum in zip(groups, strata, strict=True):
+        holds.setdefault(group, Counter())[stratum] += 1
+    if len(holds) < len(shares):
         raise InputError(
             f"{len(shares)} {what} need as many groups of pairs that share no clip or caption; "
-            f"these {len(pairs)} pairs form {len(size)}"
+            f"these {len(pairs)} pairs form {len(holds)}"
         )
-    order = list(size)
+    order = list(holds)
     random.Random(seed).shuffle(order)
-    order.sort(key=lambda group: -size[group])
-    total = Counter(strata)
-    holds: dict[int, Counter[str]] = {group: Counter() for group in size}
-    for group, stratum in zip(groups, strata, strict=True):
-        holds[group][stratum] += 1
-    filled: list[Counter[str]] = [Counter() for _ in shares]
-
-    def room(number: int, stratum: str) -> float:
-        return shares[number] * total[stratum] - filled[number][stratum]
-
-    def fits(number: int, group: int) -> bool:
-        return all(room(number, one) >= count - 1e-9 for one, count in holds[group].items())
-
-    def rarest_first(number: int, group: int) -> tuple[float, ...]:
-        return tuple(
-            room(number, one) for one in sorted(holds[group], key=lambda one: (total[one], one))
-        )
-
-    bin_of: dict[int, int] = {}
-    for placed, group in enumerate(order):
-        empty = [number for number, count in enumerate(filled) if not count]
-        must_fill = len(order) - placed <= len(empty)
-        choices = empty if must_fill else list(range(len(shares)))
-        fitting = [number for number in choices if fits(number, group)] or choices
-        bin_of[group] = -max((rarest_first(number, group), -number) for number in fitting)[1]
-        filled[bin_of[group]].update(holds[group])
+    order.sort(key=lambda group: -holds[group].total())
+    bins = _Bins(shares, Counter(strata))
+    bin_of = {
+        group: bins.add(holds[group], groups_left=len(order) - placed)
+        for placed, group in enumerate(order)
+    }
     return [bin_of[group] for group in groups]
+
+
+class _Bins:
+    """Bins being filled with groups of pairs; total: pairs of each stratum in all groups."""
+
+    def __init__(self, shares: Sequence[float], total: Counter[str]) -> None:
+        self._shares, self._total = shares, total
+        self._filled: list[Counter[str]] = [Counter() for _ in shares]
+
+    def add(self, held: Counter[str], *, groups_left: int) -> int:
+        """Put a group into the bin that suits it best; returns the number of the bin.
+
+        held: the group's pairs by stratum; groups_left: with this one, so that no bin stays empty.
+        """
+        empty = [number for number, count in enumerate(self._filled) if not count]
+        choices = empty if groups_left <= len(empty) else list(range(len(self._shares)))
+        rarest_first = sorted(held, key=lambda stratum: (self._total[stratum], stratum))
+        room = {number: [self._room(number, one) for one in rarest_first] for number in choices}
+        needed = [held[one] - 1e-9 for one in rarest_first]
+        fitting = [
+            number
+            for number in choices
+            if all(free >= need for free, need in zip(room[number], needed, strict=True))
+        ]
+        best = max(fitting or choices, key=lambda number: (room[number], -number))
+        self._filled[best].update(held)
+        return best
+
+    def _room(self, number: int, stratum: str) -> float:
+        return self._shares[number] * self._total[stratum] - self._filled[number][stratum]
 
 
 def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
