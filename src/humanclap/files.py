@@ -25,11 +25,6 @@ def is_standard(path: str | Path) -> bool:
     return str(path) == STANDARD
 
 
-def is_compressed(path: str | Path) -> bool:
-    """Whether a file of this name is compressed with gzip."""
-    return Path(path).suffix.lower() == ".gz"
-
-
 def read_text(path: Path) -> str:
     """All of a text file, of a `.gz` file or of standard input. Raises as `opened_text`."""
     with opened_text(path) as lines:
@@ -54,7 +49,9 @@ def opened_text(path: Path) -> Iterator[IO[str]]:
 def _opened_bytes(path: Path) -> BinaryIO:
     if is_standard(path):
         return io.BytesIO(_standard_input(sys.stdin))
-    return cast(BinaryIO, gzip.open(path) if is_compressed(path) else open(path, "rb"))
+    return cast(
+        BinaryIO, gzip.open(path) if Path(path).suffix.lower() == ".gz" else open(path, "rb")
+    )
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +75,7 @@ def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
             sys.stdout.flush()
         return
     with atomic_bytes(path) as raw:
-        if is_compressed(path):
+        if Path(path).suffix.lower() == ".gz":
             with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
                 yield from _as_text(cast(BinaryIO, packed))
         else:

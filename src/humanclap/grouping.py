@@ -1,4 +1,4 @@
-"""Splits and folds that keep clips and captions together, and the check that they did."""
+"""Groups, splits and folds of pairs that share no clip and no caption, and the check of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NAMED = 3
 
 
 class Paired(Protocol):
-    """Anything with a clip, a caption and a name of the two: Pair, Rating, Target, Score."""
+    """Anything with a clip, a caption and a name of both: Pair, Rating, Target, Score."""
 
     @property
     def audio(self) -> str:
@@ -36,7 +36,7 @@ Grouped = TypeVar("Grouped", bound=Paired)
 
 
 def caption_key(text: str) -> str:
-    """The caption as compared between splits: NFKC, casefolded, runs of white space made one.
+    """The caption as splits compare it: NFKC, casefolded, each run of white space as one space.
 
     >>> caption_key("A  Dog\\nbarks ") == caption_key("a dog barks")
     True
@@ -48,7 +48,7 @@ def caption_key(text: str) -> str:
 def caption_hash(text: str) -> int:
     """40 bits of the SHA-256 of `caption_key`: what a checkpoint remembers of a caption.
 
-    Among 50,000 captions remembered, another one is taken for one of them once in 20 million times.
+    With 50,000 captions remembered, another one is mistaken for one of them once in 20 million.
 
     >>> caption_hash("A  Dog") == caption_hash("a dog") < 2**40
     True
@@ -92,11 +92,11 @@ def grouped_split(
 ) -> dict[str, str]:
     """Split of each pair, by `pair_id`, such that no clip and no caption is in two splits.
 
-    fractions: split name -> share of the distinct pairs, positive, summing to 1 (they are met as
-    closely as whole groups allow). strata: what each record is, such as its kind; the shares then
-    hold of every stratum alike, as far as groups allow. The same records in any order and the same
-    seed give the same answer. Raises SettingsError for bad fractions, InputError where there are
-    fewer groups than splits (a split would be empty).
+    fractions: split name -> share of the distinct pairs, positive, summing to 1. strata: a label
+    for each record, such as its kind; each stratum is then divided by these shares. Both hold as
+    closely as whole groups allow. The same records in any order and the same seed give the same
+    answer. Raises SettingsError for bad fractions, InputError where there are fewer groups than
+    splits, so that a split would be empty.
     """
     if not fractions or any(not 0 < share <= 1 for share in fractions.values()):
         raise SettingsError(f"each fraction must be in (0, 1], not {dict(fractions)}")
@@ -118,7 +118,7 @@ def grouped_split(
 def grouped_folds(records: Sequence[Paired], n_folds: int, seed: int = 0) -> list[int]:
     """Fold number (0..n_folds - 1) of each record; no clip and no caption is in two folds.
 
-    Deterministic by seed and independent of the order of the records. Raises SettingsError for
+    The same records in any order and the same seed give the same folds. Raises SettingsError for
     n_folds < 2, InputError where there are fewer groups than folds.
     """
     if n_folds < 2:
@@ -226,7 +226,7 @@ def without_shared(
 ) -> tuple[list[Grouped], int]:
     """The records that share no clip (and no caption) with `held_out`, and how many do.
 
-    Leaving one system out needs this: the other systems often answered the same captions.
+    To leave one system out needs this: other systems often made clips for the same captions.
     captions: False where captions may be shared (closed label sets).
     """
     clips = {record.audio for record in held_out}
@@ -240,10 +240,10 @@ def without_shared(
 
 
 def listener_overlap(splits: Mapping[str, Iterable[str]]) -> dict[str, dict[str, float]]:
-    """How far listeners of one split are those of another: share of the row's ratings, by column.
+    """Share of each split's ratings that come from listeners of another split, by that split.
 
-    splits: split name -> the listener of each of its ratings. Listeners may overlap (a metric is
-    judged on pairs it has not met, not on people it has not met), but a reader should know.
+    splits: split name -> the listener of each of its ratings. Listeners may overlap, because a
+    metric must be judged on pairs that it has not met, not on people. But a reader should know.
 
     >>> listener_overlap({"train": ["a", "a", "b"], "test": ["a", "c"]})["test"]["train"]
     0.5

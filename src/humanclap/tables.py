@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from humanclap.errors import InputError, TableError
 from humanclap.files import is_standard
@@ -21,14 +21,6 @@ Record = TypeVar("Record")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _OTHER_SCALES = (RatingScale(high=10.0), RatingScale(high=100.0), RatingScale(low=-100, high=100))
-
-
-class Named(Protocol):
-    """A record of a pair."""
-
-    @property
-    def pair_id(self) -> str:
-        """Name of the pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +221,7 @@ def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
     return pairs, further_cells(table, pairs, placed=[field.name for field in fields(Pair)])
 
 
-def further_cells(table: Table, pairs: Sequence[Named], *, placed: Iterable[str]) -> Further:
+def further_cells(table: Table, pairs: Sequence[Pair | Score], *, placed: Iterable[str]) -> Further:
     """The cells of `table`, whose rows are `pairs`, in all columns but those `placed` in them."""
     taken = set(placed)
     names = [column for column in table.columns if column not in taken]

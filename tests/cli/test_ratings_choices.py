@@ -139,9 +139,9 @@ def test_reasons_stand_below_the_table(tmp_path, capsys):
     assert run(["ratings", "summary", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-4:] == [
-        "one judge undefined (– –): no vote for a side has others that lean to one",
+        "one judge undefined (– –): no vote for a side has others that lean to one side",
         "alpha undefined (– –): no question has two votes",
-        "first shown undefined (– –): no answer says what stood first",
+        "first shown undefined (– –): no answer says which side was shown first",
         "same undefined (– –): no repeats",
     ]
 
@@ -238,7 +238,7 @@ def test_unlike_tables_are_refused_together(table, tmp_path, capsys):
     ratings, votes = tmp_path / "ratings.csv", tmp_path / "votes.csv"
     ratings.write_text("audio,text,score,listener_id\na,x,1,1\n", encoding="utf-8")
     assert run(["ratings", "summary", str(table), str(ratings)]) == EXIT_BAD_INPUT
-    assert "ratings.csv does not; give them one by one" in capsys.readouterr().err
+    assert "ratings.csv does not; give them in two commands" in capsys.readouterr().err
     assert run(["ratings", "summary", str(ratings), "--listeners", "l.csv"]) == EXIT_BAD_INPUT
     assert "--listeners is for choices" in capsys.readouterr().err
     assert run(["ratings", "aggregate", str(table), "-o", str(votes), "--quiet"]) == 0

@@ -43,16 +43,8 @@ def made_here() -> Made:
     return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
-OUTPUTS = (
-    "output",
-    "html",
-    "markdown",
-    "per_pair",
-    "exclusions",
-    "listeners",
-    "figures",
-    "summary",
-)
+_TABLES = ("per_pair", "exclusions", "listeners")
+OUTPUTS = ("output", "html", "markdown", *_TABLES, "figures", "summary")
 """Parameters that name a file to write; paths in all others are read."""
 
 

@@ -80,8 +80,8 @@ def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> 
         found = exact_share(answers["first"], answers["first"] + answers["second"])
         if found.p_value < limit:
             excluded[listener_id] = (
-                f"{found.k} of {found.n} answers for what stood first, p = {found.p_value:.2g}, "
-                f"limit {limit:g}"
+                f"{found.k} of {found.n} answers for the side shown first, "
+                f"p = {found.p_value:.2g}, limit {limit:g}"
             )
     return excluded
 

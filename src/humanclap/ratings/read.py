@@ -1,4 +1,4 @@
-"""Read ratings of any known form; the form is told by the columns."""
+"""Read ratings in any known form; the columns tell the form."""
 
 from __future__ import annotations
 
