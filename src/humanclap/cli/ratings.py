@@ -82,9 +82,9 @@ def _tell_left_out(kept: Sequence[Rating], kinds: set[str], asked: Asked) -> Non
 @output_options
 @click.option("--listeners", type=FILE, help="Choices: table of how each listener chose.")
 def summary(asked: Asked, output: Path | None, as_json: bool, listeners: Path | None) -> None:
-    """Ratings, pairs, listeners, means and reliability, per split and system.
+    """Count ratings, and say how far listeners agree.
 
-    mean: of all ratings; MOS: mean over pairs of each pair's mean; ICC: ICC(1), one way; LOO: SRCC
+    One row for each split and system. mean: of all ratings; MOS: mean over pairs of each pair's mean; ICC: ICC(1), one way; LOO: SRCC
     of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
     stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash means
     undefined; the reason is below the table.
@@ -153,7 +153,9 @@ def _summary_row(group: GroupSummary) -> list[object]:
 @table_output_options
 @click.option("--exclusions", type=FILE, help="Table of what was excluded, by which rule and why.")
 def screen(asked: Asked, output: Path, as_json: bool, exclusions: Path | None) -> None:
-    """Write the ratings that rules keep, as a plain table, and what they exclude.
+    """Write the ratings that screening rules keep.
+
+    They are written as a plain table; --exclusions gets what the rules exclude.
 
     Rules: relate (a listener's three anchors), published (the publisher's own column), spo
     (another answer within 5), attention (no failed check). For choices: attention, one-side (the p
@@ -193,7 +195,9 @@ def screen(asked: Asked, output: Path, as_json: bool, exclusions: Path | None) -
 def aggregate(
     asked: Asked, output: Path, as_json: bool, include_anchors: bool, standardise: bool
 ) -> None:
-    """Write a target for each pair: mean rating, n, standard error, and the mean in 0..1.
+    """Write a target for each pair: its mean rating.
+
+    A target has the mean rating, n, its standard error, and the mean mapped to 0..1.
 
     A single table of XACLE averages is taken as it is (4 listeners a pair). For choices, each row
     has the votes on a question, the share of the side a, and its interval.
@@ -244,7 +248,7 @@ def _targets(asked: Asked, *, include_anchors: bool, standardise: bool) -> list[
 )
 @click.option("--seed", default=0, help="Seed of the split: another seed, another split.")
 def split(asked: Asked, output: Path, as_json: bool, fractions: str, seed: int) -> None:
-    """Assign splits anew so that no clip and no caption is in two of them.
+    """Give pairs new splits that share no clip or caption.
 
     Takes ratings of any form (and writes a plain table), one table of targets, or choices. Each
     split gets its share of the ratings and of the anchors, as far as pairs that share a clip or a
