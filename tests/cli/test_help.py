@@ -60,15 +60,15 @@ def test_every_option_is_explained_in_a_sentence_with_its_default(
     assert shown, f"{name} {option.opts[-1]} does not say its default"
 
 
-DIFFERENT_BY_COMMAND = set(
-    """
-    --allow-missing --allow-shared-captions --audio-root --batch-size --batch-windows --choices
-    --dry-run --engine --epochs --host --offline --replicates
-    --include-anchors --json --listeners --markdown --model --note --output --pairs --permutations
-    --precision --processor --question --quick --quiet --rating-scale --ratings --refuse-trained-on
-    --resume --scale --seed --shared-only --simulated --system --targets --url --workers --worst
-    """.split()
-)
+DIFFERENT_BY_COMMAND = {
+    *("--allow-missing", "--allow-shared-captions", "--audio-root", "--batch-size"),
+    *("--batch-windows", "--choices", "--dry-run", "--engine", "--epochs", "--host"),
+    *("--include-anchors", "--json", "--listeners", "--markdown", "--model", "--note"),
+    *("--offline", "--output", "--pairs", "--permutations", "--precision", "--processor"),
+    *("--question", "--quick", "--quiet", "--rating-scale", "--ratings", "--refuse-trained-on"),
+    *("--replicates", "--resume", "--scale", "--seed", "--shared-only", "--simulated"),
+    *("--system", "--targets", "--url", "--workers", "--worst"),
+}
 """Options that do something of their own in some commands, and say so in other words there."""
 
 

@@ -84,10 +84,10 @@ def _tell_left_out(kept: Sequence[Rating], kinds: set[str], asked: Asked) -> Non
 def summary(asked: Asked, output: Path | None, as_json: bool, listeners: Path | None) -> None:
     """Count ratings, and say how far listeners agree.
 
-    One row for each split and system. mean: of all ratings; MOS: mean over pairs of each pair's mean; ICC: ICC(1), one way; LOO: SRCC
-    of one rating against the mean of the others on its pair; half: split-half SRCC; SB: the same
-    stepped up to all listeners (Spearman-Brown), undefined where the halves disagree. A dash means
-    undefined; the reason is below the table.
+    One row for each split and system. mean: of all ratings; MOS: mean over pairs of each pair's
+    mean; ICC: ICC(1), one way; LOO: SRCC of one rating against the mean of the others on its pair;
+    half: split-half SRCC; SB: the same stepped up to all listeners (Spearman-Brown), undefined
+    where the halves disagree. A dash means undefined; the reason is below the table.
 
     For choices: how far single votes and the rest agree, Krippendorff's alpha, how often people
     chose the side shown first, and how often they repeat their answer.
