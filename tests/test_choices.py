@@ -13,12 +13,12 @@ from humanclap.choices import (
     choice_form,
     read_choices,
     read_votes,
-    votes_of,
     write_choices,
     write_votes,
 )
 from humanclap.errors import InputError, TableError
 from humanclap.records import Choice, Votes, pair_id_of
+from humanclap.votes import votes_of
 
 TEXTS = "audio,text_a,text_b,choice,listener_id"
 CLIPS = "text,audio_a,audio_b,choice,listener_id"

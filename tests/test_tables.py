@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from humanclap.errors import TableError
-from humanclap.files import atomic_writer
 from humanclap.records import Pair, Score, Target
 from humanclap.tables import (
     read_pairs,
@@ -181,18 +180,6 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
     assert names_in(tmp_path) == ["t.csv"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_device_is_written_to_and_its_error_is_told():
-    with (
-        pytest.raises(OSError, match="No space left on device"),
-        atomic_writer("/dev/full") as file,
-    ):
-        file.write("x")
-    with atomic_writer("/dev/null") as file:
-        file.write("x")
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-
-
 def test_a_link_keeps_pointing_to_its_file(tmp_path):
     target = table(tmp_path, "old", "real.csv")
     (tmp_path / "link.csv").symlink_to(target)
@@ -209,12 +196,6 @@ def test_a_new_file_has_ordinary_rights_and_its_folder_is_made(tmp_path):
     finally:
         os.umask(previous)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-
-
-def test_a_file_name_that_is_not_utf8_can_be_named_in_a_report(tmp_path):
-    with atomic_writer(tmp_path / "r.txt") as file:
-        file.write(os.fsdecode(b"caf\xe9.csv"))
-    assert (tmp_path / "r.txt").read_bytes() == rb"caf\udce9.csv"
 
 
 def test_rows_are_made_anew_and_may_be_taken_by_place_or_slice(tmp_path):

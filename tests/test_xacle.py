@@ -4,7 +4,7 @@ import pytest
 
 from humanclap.errors import InputError, TableError
 from humanclap.records import Score
-from humanclap.xacle import read_list, write_submission
+from humanclap.xacle import read_list, read_submission, write_submission
 
 
 def test_a_list_names_each_file_once(tmp_path):
@@ -33,3 +33,9 @@ def test_a_submission_with_a_failed_clip_is_not_written(tmp_path):
     with pytest.raises(InputError, match=r"a\.wav \(no such file\)"):
         write_submission(tmp_path / "sub.csv", failed)
     assert not (tmp_path / "sub.csv").exists()
+
+
+def test_a_submission_that_was_written_is_read_back(tmp_path):
+    path = tmp_path / "sub.csv"
+    write_submission(path, [Score(audio="é.wav", text="x", score=0.1, rating=10.0)])
+    assert read_submission(path) == {"é.wav": 10.0}

@@ -68,3 +68,10 @@ def test_a_constant_prediction_is_undefined_and_not_zero(files):
     assert math.isnan(found.srcc)
     assert found.reason == "the metric is constant"
     assert math.isfinite(found.mse)
+
+
+def test_averages_with_two_texts_of_one_file_are_refused(files):
+    submission, averages, *_ = files
+    edit(averages, lambda rows: [*rows, "29.wav,another text,5"])
+    with pytest.raises(InputError, match=r"averages\.csv:32: file '29\.wav' is already on line 31"):
+        evaluate_submission(submission, averages, replicates=50)

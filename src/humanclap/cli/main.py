@@ -91,12 +91,9 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
+            from humanclap.settings import hint
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close:
-                raise
-            message = f"{error.message} Did you mean {close[0]!r}?"
+            message = f"{error.message}{hint(args[0], COMMANDS)}"
             raise click.UsageError(message, ctx=error.ctx) from error
 
 
