@@ -20,7 +20,7 @@ from humanclap.cli.model_options import ChosenModel
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.cluster.places import is_url
 from humanclap.extras import require
-from humanclap.formats import STANDARD
+from humanclap.files import STANDARD
 
 if TYPE_CHECKING:
     from humanclap.cluster.parts import Parts
