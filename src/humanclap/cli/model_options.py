@@ -14,6 +14,7 @@ from humanclap.cli.console import (
     Command,
     device_option,
     model_options,
+    options,
     progress_bar,
 )
 
@@ -30,32 +31,28 @@ def chosen_model(purpose: str) -> Callable[[Command], Command]:
 
     purpose: what the command does with the model, such as "score with".
     """
-
-    def with_options(command: Command) -> Command:
-        option = click.option("-m", "--model", default="mini", help=f"Model to {purpose}: "
-                              f"{MODEL_HELP}")  # fmt: skip
-        return option(model_options(device_option(command)))
-
-    return with_options
+    said = f"Model to {purpose}: {MODEL_HELP}"
+    model = click.option("-m", "--model", default="mini", help=said)
+    return options(model, model_options, device_option)
 
 
-def engine_options(command: Command) -> Command:
-    """Add --precision and --engine, which are part of the signature of scores."""
-    precision = click.option(
+engine_options = options(
+    click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16", "int8"]),
         default="fp32",
         help="Precision of the model's arithmetic (int8: of a transformers CLAP's audio tower, on "
         "the CPU; compare by humanclap bench); part of the signature.",
-    )
-    engine = click.option(
+    ),
+    click.option(
         "--engine",
         type=click.Choice(["torch", "openvino", "onnxruntime"]),
         default="torch",
         help="What runs a transformers CLAP's audio tower (the others: humanclap[openvino], "
         "humanclap[onnxruntime], on the CPU; compare by humanclap bench); part of the signature.",
-    )
-    return precision(engine(command))
+    ),
+)
+"""--precision and --engine, which are part of the signature of scores."""
 
 
 def threads_option(default: str = "torch's choice") -> Callable[[Command], Command]:

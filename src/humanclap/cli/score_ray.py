@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import (
-    Command,
+    options,
     progress_bar,
     remark,
     warn_of_language,
@@ -57,36 +57,33 @@ class _Place(click.ParamType):  # type: ignore[type-arg]  # older clicks take no
 PLACE = _Place()
 
 
-def ray_options(command: Command) -> Command:
-    """Add --runner and what goes with Ray."""
-    for option in (
-        click.option(
-            "--shard-rows",
-            type=click.IntRange(min=1),
-            help="With --runner ray: rows that are written together; a killed run does at most so "
-            "many again for each worker.  [default: 500]",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            help="With --runner ray: processes that hold the model.  [default: one for each GPU, "
-            "or one for each CPU thread of --threads]",
-        ),
-        click.option(
-            "--ray-address",
-            help="With --runner ray: a running Ray cluster, such as auto or 10.0.0.1:6379.  "
-            "[default: Ray on this machine, for this run]",
-        ),
-        click.option(
-            "--runner",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            help="What runs the work: this process, or Ray (humanclap[ray]) for manifests of any "
-            "length, addresses and clusters; the scores are the same.",
-        ),
-    ):
-        command = option(command)
-    return command
+ray_options = options(
+    click.option(
+        "--runner",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="What runs the work: this process, or Ray (humanclap[ray]) for manifests of any "
+        "length, addresses and clusters; the scores are the same.",
+    ),
+    click.option(
+        "--ray-address",
+        help="With --runner ray: a running Ray cluster, such as auto or 10.0.0.1:6379.  "
+        "[default: Ray on this machine, for this run]",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="With --runner ray: processes that hold the model.  [default: one for each GPU, "
+        "or one for each CPU thread of --threads]",
+    ),
+    click.option(
+        "--shard-rows",
+        type=click.IntRange(min=1),
+        help="With --runner ray: rows that are written together; a killed run does at most so "
+        "many again for each worker.  [default: 500]",
+    ),
+)
+"""--runner, and what goes with Ray."""
 
 
 def score_on_ray(given: Mapping[str, Any]) -> int:
