@@ -159,7 +159,7 @@ def test_a_table_is_never_written_over_the_one_it_is_made_of(
     (folder / "link.csv").symlink_to(folder / "pairs.csv")
     monkeypatch.chdir(folder)
     assert run(["score", "pairs.csv", "-m", model, "-o", name]) == 2
-    assert "would be overwritten; name another file" in capsys.readouterr().err
+    assert "would be overwritten, but this command reads it" in capsys.readouterr().err
     assert (folder / "pairs.csv").read_text() == content
 
 
