@@ -188,17 +188,7 @@ def test_one_clip_a_caption_and_no_system_give_no_levels(study):
     assert found.levels == found.without == ()
 
 
-def test_bca_intervals_are_another_choice(study):
-    _, targets, _ = study
-    tables = [table("m", targets, noisy(targets, 0.2))]
-    plain, other = (
-        compare(tables, targets, replace(QUICK, interval=kind)).evaluations[0]
-        for kind in ("percentile", "bca")
-    )
-    assert plain.overall.statistics["srcc"].value == other.overall.statistics["srcc"].value
-    assert plain.overall.statistics["srcc"].low != other.overall.statistics["srcc"].low
-    with pytest.raises(SettingsError, match="interval is 'normal'"):
-        replace(QUICK, interval="normal")
+def test_a_number_of_permutations_below_0_is_refused():
     with pytest.raises(SettingsError, match="permutations is -1"):
         replace(QUICK, permutations=-1)
 

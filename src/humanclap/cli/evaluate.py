@@ -129,13 +129,6 @@ Examples:
     "replicates.",
 )
 @click.option(
-    "--interval",
-    type=click.Choice(["percentile", "bca"]),
-    default="percentile",
-    show_default=True,
-    help="Kind of bootstrap interval; has no effect where nothing is bootstrapped.",
-)
-@click.option(
     "--permutations",
     default=1000,
     show_default=True,

@@ -208,7 +208,6 @@ class Judge:
             rng=np.random.default_rng(self._settings.seed),
             replicates=self._settings.replicates,
             confidence=self._settings.confidence,
-            method=self._settings.interval,
             progress=lambda now, of, note: self._progress(
                 self._done + now, self._total, place.level
             ),

@@ -341,7 +341,6 @@ def _statistics(
         rng=np.random.default_rng(settings.seed),
         replicates=settings.replicates,
         confidence=settings.confidence,
-        method=settings.interval,
     )
     values = statistics(np.ones((1, len(asked.first))))
     counts = {name: int(ratio[1].sum()) for name, ratio in shares.items()}

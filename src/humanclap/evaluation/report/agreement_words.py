@@ -479,8 +479,7 @@ def _many_pairs(comparison: Comparison) -> str:
 
 def bootstrap_name(settings: EvaluationSettings) -> str:
     """`95 % expanded percentile intervals`."""
-    name = {"percentile": "expanded percentile", "bca": "expanded BCa"}[settings.interval]
-    return f"{100 * settings.confidence:g} % {name} intervals"
+    return f"{100 * settings.confidence:g} % expanded percentile intervals"
 
 
 def reasons(comparison: Comparison) -> list[str]:
