@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from humanclap.errors import InputError, SignatureMismatchError, listed
-from humanclap.evaluation.settings import Key
+from humanclap.evaluation.settings import EvaluationSettings, Key
 from humanclap.grouping import Paired
 from humanclap.records import Score
 from humanclap.signature import common_signature, comparable
@@ -142,6 +142,28 @@ def join(
         targets=tuple(wanted[name] for name in shared),
         scores={table: tuple(rows[name] for name in shared) for table, rows in found.items()},
         coverage=coverage,
+    )
+
+
+def join_by(
+    settings: EvaluationSettings,
+    tables: Sequence[ScoreTable],
+    targets: Sequence[Judged],
+    *,
+    left_out: Sequence[Paired],
+    targets_where: str = "targets",
+    what: str = "target",
+) -> Joined[Judged]:
+    """As `join`, by the key and with the leave that the settings give."""
+    return join(
+        tables,
+        targets,
+        left_out=left_out,
+        key=settings.key,
+        allow_missing=settings.allow_missing,
+        force=settings.force,
+        targets_where=targets_where,
+        what=what,
     )
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.progress import Progress, silent
 
 UNMET = "unmet pairs"
 """The group of the pairs of which no metric's model met caption or clip, where some did."""
@@ -25,6 +32,51 @@ class Statistic:
     replicates: int
     undefined: int
     reason: str | None = None
+
+    @classmethod
+    def of(cls, value: float, interval: Interval, *, n: int, undefined: str) -> Statistic:
+        """The value with its interval; NaN throughout, for the reason `undefined`, where it is."""
+        known = not math.isnan(value)
+        return cls(
+            value=float(value),
+            low=interval.low if known else math.nan,
+            high=interval.high if known else math.nan,
+            n=n,
+            captions=interval.clusters,
+            replicates=interval.replicates,
+            undefined=interval.undefined,
+            reason=interval.reason if known else undefined,
+        )
+
+
+class Bootstrapped(Protocol):
+    """Settings of a bootstrap."""
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals."""
+
+    @property
+    def replicates(self) -> int:
+        """How many are drawn."""
+
+    @property
+    def seed(self) -> int:
+        """Of the generator."""
+
+
+def intervals_of(
+    statistics: Statistics, clusters: int, settings: Bootstrapped, progress: Progress = silent
+) -> dict[str, Interval]:
+    """Bootstrap intervals as the settings want them: the same draws for the same clusters."""
+    return bootstrap(
+        statistics,
+        clusters,
+        rng=np.random.default_rng(settings.seed),
+        replicates=settings.replicates,
+        confidence=settings.confidence,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

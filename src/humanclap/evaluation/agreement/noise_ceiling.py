@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import InputError
+from humanclap.evaluation.agreement.members import Members
 from humanclap.evaluation.agreement.result import WITHIN
 from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.metrics.ceiling import (
@@ -21,11 +22,9 @@ from humanclap.metrics.ceiling import (
 from humanclap.metrics.influence import by_influence
 from humanclap.records import Rating, Target, pair_id_of
 
-Members = Mapping[tuple[str, str], NDArray[np.intp]]
-
 
 def ratings_of(
-    ratings: Sequence[Rating], targets: Sequence[Target], where: str
+    ratings: Sequence[Rating] | None, targets: Sequence[Target], where: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Ratings of the judged pairs, (m,), and for each the place of its target, (m,).
 
@@ -54,13 +53,21 @@ def ratings_of(
 
 
 def ceilings(
-    ratings: Sequence[Rating], targets: Sequence[Target], members: Members, *, where: str, seed: int
+    ratings: Sequence[Rating] | None,
+    targets: Sequence[Target],
+    members: Members,
+    where: str,
+    *,
+    seed: int,
 ) -> dict[str, NoiseCeiling]:
-    """Noise ceiling of each group, fitted to the group by itself, by the group's label.
+    """Noise ceiling of each group, fitted to the group by itself, by the group's label; none
+    without ratings.
 
     `within systems, averaged` has the mean over systems, weighted by their pairs; where a system
     has no ceiling there is no such mean, and the reason names the system.
     """
+    if ratings is None:
+        return {}
     x, pair = ratings_of(ratings, targets, where)
     found: dict[str, NoiseCeiling] = {}
     of_systems: dict[str, NoiseCeiling] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -18,14 +19,19 @@ from humanclap.evaluation.agreement.result import (
     Group,
     JudgedPair,
 )
-from humanclap.evaluation.markup import diagrams, html, plots
+from humanclap.evaluation.choices.accuracy_result import JudgedChoices
+from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.evaluation.markup.players import Card, Players
 from humanclap.evaluation.report import agreement_words as words
+from humanclap.evaluation.report import choices_words
+from humanclap.evaluation.report import pair_plots as plots
 from humanclap.evaluation.report import sentences as told
-from humanclap.evaluation.report.choices_page import html_sections
+from humanclap.evaluation.report.choices_report import choices_picture
 from humanclap.evaluation.report.comparability import judgement_signature
+from humanclap.evaluation.report.document import page_sections
 from humanclap.evaluation.report.overview import overview
+from humanclap.evaluation.short_forms import counted, interval, number, p_value
 from humanclap.made import Made, made_now
 
 PLAYED = 4
@@ -46,10 +52,7 @@ def html_report(
     link_from: the page's folder, to link the clips instead of holding them; made: command, date and
     versions it names, None: those of now (`made.made_now`).
     """
-    players = Players(
-        None if audio_root is None else Path(audio_root),
-        None if link_from is None else Path(link_from),
-    )
+    players = Players.below(audio_root, link_from)
     made = made or made_now()
     shown = comparison.metrics or comparison.evaluations
     title = words.title(comparison)
@@ -69,7 +72,7 @@ def html_report(
         name = "the best trivial predictor"
         body.append(_against(comparison, comparison.against_trivial, name))
     if comparison.choices is not None:
-        body += html_sections(comparison.choices, drawn=True)
+        body += _choices(comparison.choices)
     body += [_section(evaluation, comparison, players) for evaluation in shown]
     body += [_method(comparison), html.how_made(made, words.models(comparison))]
     return html.document(title, body, linked_audio=players.linked)
@@ -104,6 +107,14 @@ def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
     return chart(bars, zero=True)
 
 
+def _choices(judged: JudgedChoices) -> list[str]:
+    first, *further = choices_words.sections(judged)
+    return [
+        *page_sections([replace(first, after=choices_picture(judged)), *further]),
+        "<h3>How choices were judged</h3>" + html.bullets("facts", choices_words.facts(judged)),
+    ]
+
+
 def _overview(comparison: Comparison) -> str:
     found = overview(comparison)
     return "<h2>Ceiling, metrics, floor</h2>" + html.table(
@@ -135,7 +146,7 @@ def _against(comparison: Comparison, differences: Sequence[Difference], baseline
         parts += [f"<h3>{html.broken(title)}</h3>", _table(rows, signed=True)]
         test = comparison.test(difference.name, difference.baseline)
         if test is not None:
-            told = f"Permutation test of SRCC over all pairs: {words.p_value(test)}"
+            told = f"Permutation test of SRCC over all pairs: {p_value(test)}"
             parts.append(html.bullets("facts", [told]))
     return "".join(parts)
 
@@ -153,16 +164,11 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
     parts.append(f'<div class="two">{squares}</div>')
     parts.append(_listen(evaluation, players))
     facts = [
-        words.scale_map_line(evaluation),
-        words.calibration_line(evaluation),
-        words.intervals_line(evaluation),
-        words.met_line(evaluation),
+        *words.metric_lines(evaluation),
         f"Pairwise accuracy calls scores tied that differ by at most "
-        f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
-        f"Signature: {words.signature_line(evaluation)}",
-        f"Rows: {words.rows_line(evaluation)}",
+        f"{number(evaluation.tie_threshold)} (chosen on these pairs)",
     ]
-    return "".join([*parts, html.bullets("facts", [fact for fact in facts if fact])])
+    return "".join([*parts, html.bullets("facts", facts)])
 
 
 def _scatter(evaluation: Evaluation) -> str:
@@ -178,11 +184,11 @@ def _scatter(evaluation: Evaluation) -> str:
 
 def _ranks(evaluation: Evaluation) -> str:
     caption = "The same pairs by rank, as SRCC sees them; on the line both agree."
-    return html.figure(diagrams.rank_plot(evaluation), caption)
+    return html.figure(plots.rank_plot(evaluation), caption)
 
 
 def _reliability(evaluation: Evaluation) -> str:
-    plot = diagrams.reliability_plot(evaluation)
+    plot = plots.reliability_plot(evaluation)
     if not plot:
         return ""
     caption = (
@@ -213,7 +219,7 @@ def _listen(evaluation: Evaluation, players: Players) -> str:
 
 
 def _card(pair: JudgedPair) -> Card:
-    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({words.counted(pair.n, 'rating')})"
+    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({counted(pair.n, 'rating')})"
     predicted = "" if math.isnan(pair.predicted) else f"predicted rating {pair.predicted:.2f}"
     lines = [said, predicted, pair.system or ""]
     return Card(pair.audio, pair.text, tuple(line for line in lines if line))
@@ -239,9 +245,8 @@ def _statistic(group: Group, name: str, signed: bool) -> str:
     statistic = group.statistics[name]
     plus = "+" if signed and statistic.value > 0 else ""
     why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
-    spread = words.interval(statistic)
-    small = f"<small>{spread}</small>" if spread else ""
-    return f"<td{why}>{plus}{words.number(statistic.value)}{small}</td>"
+    small = f"<small>{spread}</small>" if (spread := interval(statistic)) else ""
+    return f"<td{why}>{plus}{number(statistic.value)}{small}</td>"
 
 
 def _method(comparison: Comparison) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from humanclap.drawing import BLUE, GREY, Mark, forest, forest_height, save
@@ -23,10 +24,10 @@ def choice_tables(judged: JudgedChoices) -> list[PaperTable]:
         f"{words.about(judged)}.",
     }
     return [
-        _table(caption, label, heads, rows, notes if label == "people-choices" else [
+        paper_table(caption, label, *section.rows, notes if label == "people-choices" else [
             f"Judged as {choices_signature(judged)}."
         ])
-        for (label, caption), (_, (heads, rows)) in zip(
+        for (label, caption), section in zip(
             captions.items(), words.sections(judged), strict=False
         )
     ]  # fmt: skip
@@ -44,20 +45,25 @@ def ranking_tables(ranking: PeopleRanking) -> list[PaperTable]:
     notes = [*ranking.notes, *ranking_words.method_lines(ranking)]
     notes += [f"Ranked as {ranking_signature(ranking)}.", *ranking_words.warnings(ranking)]
     return [
-        _table(caption, label, heads, rows, notes if label == "people-ranking" else [])
-        for (label, caption), (_, (heads, rows)) in zip(
+        paper_table(caption, label, *section.rows, notes if label == "people-ranking" else [])
+        for (label, caption), section in zip(
             captions.items(), ranking_words.sections(ranking), strict=True
         )
     ]
 
 
-def _table(
-    caption: str, label: str, heads: list[str], rows: list[list[str]], notes: list[str]
+def paper_table(
+    caption: str,
+    label: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
 ) -> PaperTable:
+    """A table of any sequences."""
     return PaperTable(
         caption=caption,
         label=label,
-        columns=tuple(heads),
+        columns=tuple(columns),
         rows=tuple(map(tuple, rows)),
         notes=tuple(notes),
     )

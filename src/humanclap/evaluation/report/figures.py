@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from scipy import stats
-
 from humanclap.drawing import (
     BLUE,
     GREY,
@@ -22,8 +20,8 @@ from humanclap.drawing import (
 )
 from humanclap.evaluation.agreement.result import Comparison, Evaluation, Group, JudgedPair
 from humanclap.evaluation.leaderboard.result import Leaderboard
-from humanclap.evaluation.markup.plots import thinned
 from humanclap.evaluation.report.choices_paper import draw_choices, draw_ranking
+from humanclap.evaluation.report.pair_plots import KINDS, kind_of, ranks_in_percent, thinned
 
 LIMIT = "noise ceiling"
 
@@ -105,13 +103,10 @@ def _forest(
 
 def _pairs(folder: Path, name: str, evaluation: Evaluation) -> list[Path]:
     scale = evaluation.settings.rating_scale
-    pairs = evaluation.per_pair
-    of_score = stats.rankdata([pair.score for pair in pairs]) * 100 / len(pairs)
-    of_human = stats.rankdata([pair.human for pair in pairs]) * 100 / len(pairs)
-    shown = thinned(list(zip(pairs, of_score, of_human, strict=True)))
     by_kind: dict[str, list[tuple[JudgedPair, float, float]]] = {}
-    for place in shown:
-        by_kind.setdefault(_kind(place[0]), []).append(place)
+    for place in thinned(ranks_in_percent(evaluation)):
+        kind = kind_of(place[0])
+        by_kind.setdefault(KINDS.get(kind, kind), []).append(place)
     kinds = sorted(by_kind.items())
     ratings = points(
         [(kind, [p.score for p, _, _ in of], [p.human for p, _, _ in of]) for kind, of in kinds],
@@ -134,10 +129,6 @@ def _pairs(folder: Path, name: str, evaluation: Evaluation) -> list[Path]:
         )
         paths += save(folder, f"{name}-reliability", drawn, height=4.8, width=4.8)
     return paths
-
-
-def _kind(pair: JudgedPair) -> str:
-    return "anchor" if pair.kind == "anchor" else pair.subset or "pair"
 
 
 def _file_names(names: Sequence[str]) -> list[str]:
