@@ -311,6 +311,8 @@ def _overview_table(comparison: Comparison) -> str:
 
 
 def _group_table(evaluation: Evaluation) -> str:
+    from humanclap.evaluation.agreement.result import HEADINGS
+    from humanclap.evaluation.report.agreement_rows import cells, places
     from humanclap.evaluation.short_forms import number, with_interval
 
     names = ("lcc", "ktau", "accuracy", "mse", "mae")
@@ -320,25 +322,15 @@ def _group_table(evaluation: Evaluation) -> str:
             group.n,
             group.captions,
             with_interval(group.statistics["srcc"]),
-            *(number(group.statistics[n].value) if n in group.statistics else "" for n in names),
+            *cells(group, names, lambda found: number(found.value)),
         ]
-        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
+        for group in places(evaluation)
     ]
-    heads = ["", "n", "captions", "SRCC", "LCC", "KTAU", "pairwise", "MSE", "MAE"]
-    return text_table(heads, rows)
+    return text_table(["", "n", "captions", "SRCC", *(HEADINGS[name] for name in names)], rows)
 
 
 def _difference_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.short_forms import p_value, signed
+    from humanclap.evaluation.report.agreement_rows import difference_rows
 
-    names = ("srcc", "lcc", "ktau")
-    rows = []
-    for difference in (*comparison.differences, *comparison.against_trivial):
-        test = comparison.test(difference.name, difference.baseline)
-        for group in (*difference.groups, *difference.levels):
-            values = [signed(group.statistics[n]) if n in group.statistics else "" for n in names]
-            p = p_value(test) if test is not None and group.level == "overall" else ""
-            label = f"{difference.name} - {difference.baseline}"
-            rows.append([label, group.label, group.n, *values, p])
-    heads = [f"Δ {name.upper()}" for name in names]
-    return text_table(["difference", "", "n", *heads, "p of SRCC"], rows)
+    differences = (*comparison.differences, *comparison.against_trivial)
+    return text_table(*difference_rows(comparison, differences, ("srcc", "lcc", "ktau")))

@@ -17,7 +17,7 @@ from humanclap.metrics import agreement
 from humanclap.metrics.agreement import MIN_PAIRS, ktau_rows
 from humanclap.metrics.influence import LARGE_PAIRS
 from humanclap.metrics.pairwise import pairwise_accuracy
-from humanclap.metrics.weighted import WeightedAgreement
+from humanclap.metrics.weighted import WeightedAgreement, scaled
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -39,7 +39,7 @@ class BetweenSystems:
 
     def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
         shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
-        sides = (_of_width_one(metric), _of_width_one(human), np.ones(metric.size))
+        sides = (scaled(metric), scaled(human), np.ones(metric.size))
         self._sums = [_sums(values, clusters, systems, shape) for values in sides]
         self._upper = np.triu_indices(shape[1], 1)
 
@@ -74,12 +74,6 @@ def _sums(
     total = np.zeros(shape)
     np.add.at(total, (clusters, systems), values)
     return total
-
-
-def _of_width_one(values: Floats) -> Floats:
-    """About their mean, in units of their range: equal means stay equal, however small they are."""
-    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
-    return scaled
 
 
 def _correlation(x: Floats, y: Floats) -> Floats:

@@ -201,7 +201,7 @@ class _Moments:
 
     def __init__(self, x: Floats, y: Floats, error: Floats, codes: Places, n_clusters: int) -> None:
         self._codes = codes
-        self._x, self._y = _scaled(x), _scaled(y)
+        self._x, self._y = scaled(x), scaled(y)
         columns = (self._x, self._y, self._x**2, self._y**2, self._x * self._y, error**2,
                    np.abs(error))  # fmt: skip
         self._sums = np.stack([np.bincount(codes, c, n_clusters) for c in columns], axis=1)
@@ -223,9 +223,10 @@ class _Moments:
         return float((w * x) @ y / np.sqrt((w * x) @ x) / np.sqrt((w * y) @ y))
 
 
-def _scaled(values: Floats) -> Floats:
-    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
-    return scaled
+def scaled(values: Floats) -> Floats:
+    """About their mean, in units of their range: equal means stay equal, however small they are."""
+    found: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
+    return found
 
 
 class _PairForms:

@@ -105,17 +105,12 @@ def _mean(of_systems: Mapping[str, NoiseCeiling]) -> NoiseCeiling:
         return float(np.average(values, weights=weights))
 
     def value(name: str) -> CeilingValue:
-        of_parts = [getattr(part, name) for part in parts]
-        return CeilingValue(
-            value=mean([part.value for part in of_parts]), low=math.nan, high=math.nan
-        )
+        return CeilingValue(value=mean([getattr(part, name).value for part in parts]))
 
     return NoiseCeiling(
         srcc=value("srcc"),
         lcc=value("lcc"),
         ktau=value("ktau"),
-        srcc_low=math.nan,
-        srcc_high=math.nan,
         icc=mean([part.icc for part in parts]),
         latent_icc=mean([part.latent_icc for part in parts]),
         one_listener_srcc=mean([part.one_listener_srcc for part in parts]),

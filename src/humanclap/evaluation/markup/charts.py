@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from humanclap.drawing import Mark
 from humanclap.evaluation.markup.html import broken
 from humanclap.evaluation.short_forms import number, spread
 
@@ -60,6 +61,12 @@ class Bar:
     limit: float = math.nan
     said: str = ""
 
+    @classmethod
+    def of(cls, mark: Mark) -> Bar:
+        """The row of a figure, as a page shows it."""
+        ends = {"low": mark.low, "high": mark.high, "limit": mark.limit}
+        return cls(label=mark.label, value=mark.value, **ends)
+
     @property
     def ends(self) -> list[float]:
         """Every number that must be in sight."""
@@ -72,8 +79,9 @@ class Bar:
         return self.said or f"{number(self.value)} {spread(self.low, self.high)}".rstrip()
 
 
-def chart(bars: Sequence[Bar], *, zero: bool = False, limit_name: str = "noise ceiling") -> str:
+def chart(bars: Iterable[Bar], *, zero: bool = False, limit_name: str = "noise ceiling") -> str:
     """Markup of the rows above one axis; zero: the axis holds 0. Labels are escaped."""
+    bars = list(bars)
     ends = [end for bar in bars for end in bar.ends]
     low, high = value_range([0.0, *ends] if zero or not ends else ends)
     place = linear(low, high, 0.0, 100.0)

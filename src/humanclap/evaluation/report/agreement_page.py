@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -11,8 +11,6 @@ from pathlib import Path
 from scipy import stats
 
 from humanclap.evaluation.agreement.result import (
-    HEADINGS,
-    STATISTICS,
     Comparison,
     Difference,
     Evaluation,
@@ -27,11 +25,13 @@ from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words
 from humanclap.evaluation.report import pair_plots as plots
 from humanclap.evaluation.report import sentences as told
+from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows, places
 from humanclap.evaluation.report.choices_report import choices_picture
 from humanclap.evaluation.report.comparability import judgement_signature
 from humanclap.evaluation.report.document import page_sections
+from humanclap.evaluation.report.marks import group_marks
 from humanclap.evaluation.report.overview import overview
-from humanclap.evaluation.short_forms import counted, interval, number, p_value
+from humanclap.evaluation.short_forms import counted, number
 from humanclap.made import Made, made_now
 
 PLAYED = 4
@@ -93,18 +93,7 @@ def _alone(comparison: Comparison) -> bool:
 
 def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
     """SRCC of each labelled group with its interval and the ceiling of its place."""
-    limits = _limits(comparison)
-    bars = [
-        Bar(
-            label=label,
-            value=group.statistics["srcc"].value,
-            low=group.statistics["srcc"].low,
-            high=group.statistics["srcc"].high,
-            limit=limits.get(group.label, math.nan),
-        )
-        for label, group in rows
-    ]
-    return chart(bars, zero=True)
+    return chart(map(Bar.of, group_marks(rows, comparison)), zero=True)
 
 
 def _choices(judged: JudgedChoices) -> list[str]:
@@ -122,10 +111,6 @@ def _overview(comparison: Comparison) -> str:
     )
 
 
-def _limits(comparison: Comparison) -> Mapping[str, float]:
-    return {label: ceiling.srcc.value for label, ceiling in comparison.ceilings.items()}
-
-
 def _limit_key(comparison: Comparison) -> str:
     return (
         ' <span class="named"><span class="key ceiling"></span>noise ceiling</span>'
@@ -135,26 +120,19 @@ def _limit_key(comparison: Comparison) -> str:
 
 
 def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
-    parts = [
+    kinds = ["overall" if g.level == "overall" else "" for d in differences for g in places(d)]
+    return (
         f"<h2>Against {html.broken(baseline)}</h2>"
-        "<p>Differences on the same pairs; of correlations a "
-        "positive difference is better, of errors a negative one.</p>"
-    ]
-    for difference in differences:
-        rows = [(group.label, group) for group in (*difference.groups, *difference.levels)]
-        title = f"{difference.name} − {difference.baseline}"
-        parts += [f"<h3>{html.broken(title)}</h3>", _table(rows, signed=True)]
-        test = comparison.test(difference.name, difference.baseline)
-        if test is not None:
-            told = f"Permutation test of SRCC over all pairs: {p_value(test)}"
-            parts.append(html.bullets("facts", [told]))
-    return "".join(parts)
+        "<p>Differences on the same pairs; of correlations a positive difference is better, of "
+        "errors a negative one. p is of the permutation test of SRCC over all pairs.</p>"
+    ) + html.table(*difference_rows(comparison, differences), kinds=kinds)
 
 
 def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
-    groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
-    rows = [(group.label, group) for group in groups]
-    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", _table(rows)]
+    rows = [(group.label, group) for group in places(evaluation)]
+    kinds = ["overall" if group.level == "overall" else "" for _, group in rows]
+    table = html.table(*group_rows(evaluation), kinds=kinds)
+    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", table]
     if len(rows) > 1:
         caption = "SRCC of each group with its interval." + _limit_key(comparison)
         parts.append(html.figure(_forest(rows, comparison), caption))
@@ -223,30 +201,6 @@ def _card(pair: JudgedPair) -> Card:
     predicted = "" if math.isnan(pair.predicted) else f"predicted rating {pair.predicted:.2f}"
     lines = [said, predicted, pair.system or ""]
     return Card(pair.audio, pair.text, tuple(line for line in lines if line))
-
-
-def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
-    sign = "Δ\u00a0" if signed else ""
-    heads = ["group", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
-    lines = []
-    for label, group in rows:
-        cells = [f'<td class="t first">{html.broken(label)}</td>']
-        cells.append(f"<td>{group.n:,}</td><td>{group.captions:,}</td>")
-        cells += [_statistic(group, name, signed) for name in STATISTICS]
-        overall = ' class="overall"' if group.level == "overall" else ""
-        lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
-    titles = '<th class="t first">group</th>' + "".join(f"<th>{head}</th>" for head in heads[1:])
-    return html.raw_table(titles, lines)
-
-
-def _statistic(group: Group, name: str, signed: bool) -> str:
-    if name not in group.statistics:
-        return "<td></td>"
-    statistic = group.statistics[name]
-    plus = "+" if signed and statistic.value > 0 else ""
-    why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
-    small = f"<small>{spread}</small>" if (spread := interval(statistic)) else ""
-    return f"<td{why}>{plus}{number(statistic.value)}{small}</td>"
 
 
 def _method(comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.evaluation.report import choices_words, ranking_words
 from humanclap.evaluation.report.comparability import choices_signature, ranking_signature
 from humanclap.evaluation.report.document import Document
+from humanclap.evaluation.report.marks import choice_marks, ranking_marks
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 
@@ -43,20 +44,9 @@ def json_choices(judged: JudgedChoices, *, made: Made | None = None) -> str:
 
 def choices_picture(judged: JudgedChoices) -> str:
     """Accuracy of each metric and floor with its interval, below the ceiling, as markup."""
-    found = judged.overall.accuracy
-    bars = [
-        Bar(
-            label=name,
-            value=found[name].value,
-            low=found[name].low,
-            high=found[name].high,
-            limit=found[BEST].value,
-        )
-        for name in (*(item.name for item in judged.metrics), *judged.floors)
-    ]
     caption = "Accuracy over the decided questions with its interval; a coin reaches 0.5."
     caption += f' <span class="named"><span class="key ceiling"></span>{BEST}</span>'
-    return html.figure(chart(bars, limit_name=BEST), caption)
+    return html.figure(chart(map(Bar.of, choice_marks(judged)), limit_name=BEST), caption)
 
 
 def ranking_document(ranking: PeopleRanking, *, made: Made | None = None) -> Document:
@@ -92,9 +82,5 @@ def json_ranking(ranking: PeopleRanking, *, made: Made | None = None) -> str:
 
 def ranking_picture(ranking: PeopleRanking) -> str:
     """Log strength of each system with its interval, as markup."""
-    bars = [
-        Bar(label=s.system, value=s.strength.value, low=s.strength.low, high=s.strength.high)
-        for s in ranking.systems
-    ]
     caption = "Log strength by people's choices with its interval; the mean over systems is 0."
-    return html.figure(chart(bars, zero=True), caption)
+    return html.figure(chart(map(Bar.of, ranking_marks(ranking)), zero=True), caption)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from humanclap.evaluation.agreement.result import (
-    HEADINGS,
-    STATISTICS,
     Comparison,
-    Difference,
-    Evaluation,
-    Group,
 )
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words as choice_words
 from humanclap.evaluation.report import sentences as told
 from humanclap.evaluation.report.agreement_page import html_report
+from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows
 from humanclap.evaluation.report.comparability import choices_signature, judgement_signature
 from humanclap.evaluation.report.document import (
+    Section,
     how_made,
     markdown_list,
     markdown_opening,
@@ -27,10 +23,9 @@ from humanclap.evaluation.report.document import (
     write_whole,
 )
 from humanclap.evaluation.report.overview import overview
-from humanclap.evaluation.short_forms import p_value, signed, with_interval
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
-from humanclap.typeset import markdown_cell, markdown_table
+from humanclap.typeset import markdown_cell
 
 
 def write_reports(
@@ -86,12 +81,12 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
         told.warnings(comparison),
         told.summary(comparison),
     )
-    lines += ["## Ceiling, metrics, floor", "", *_overview(comparison)]
-    for title, differences in _difference_sections(comparison):
-        lines += [f"## {markdown_cell(title)}", "", *_differences(comparison, differences)]
-    lines += _choices(comparison)
+    lines += markdown_sections(_sections(comparison))
+    if comparison.choices is not None:
+        lines += markdown_sections(choice_words.sections(comparison.choices))
+        lines += markdown_list(choice_words.facts(comparison.choices))
     for evaluation in comparison.metrics or comparison.evaluations:
-        lines += [f"## {markdown_cell(evaluation.name)}", "", *_groups(evaluation)]
+        lines += markdown_sections([Section(title=evaluation.name, rows=group_rows(evaluation))])
         lines += markdown_list(words.metric_lines(evaluation))
     lines.append(f"{markdown_cell(words.bootstrap_line(comparison))}.")
     if comparison.tests:
@@ -104,55 +99,20 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _choices(comparison: Comparison) -> list[str]:
-    if comparison.choices is None:
-        return []
-    lines = markdown_sections(choice_words.sections(comparison.choices))
-    return [*lines, *markdown_list(choice_words.facts(comparison.choices))]
-
-
-def _overview(comparison: Comparison) -> list[str]:
+def _sections(comparison: Comparison) -> list[Section]:
+    """SRCC of everything by place, then the differences there are."""
     found = overview(comparison)
-    return markdown_table(found.columns, [row.cells for row in found.rows])
-
-
-def _difference_sections(comparison: Comparison) -> list[tuple[str, Sequence[Difference]]]:
     sections = [
-        (f"Against {comparison.evaluations[0].name}", comparison.differences),
-        ("Against the best trivial predictor", comparison.against_trivial),
+        Section(
+            title="Ceiling, metrics, floor",
+            rows=(found.columns, [row.cells for row in found.rows]),
+        )
     ]
-    return [(title, differences) for title, differences in sections if differences]
-
-
-def _groups(evaluation: Evaluation) -> list[str]:
-    columns = ["", "n", "captions", *(HEADINGS[name] for name in STATISTICS)]
-    rows = [
-        [
-            group.label,
-            f"{group.n:,}",
-            f"{group.captions:,}",
-            *(_value(group, name) for name in STATISTICS),
-        ]
-        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
-    ]
-    return markdown_table(columns, rows)
-
-
-def _value(group: Group, name: str) -> str:
-    return with_interval(group.statistics[name]) if name in group.statistics else ""
-
-
-def _differences(comparison: Comparison, differences: Sequence[Difference]) -> list[str]:
-    columns = ["", "pairs", "n", *(f"Δ {HEADINGS[name]}" for name in STATISTICS), "p of SRCC"]
-    rows = []
-    for difference in differences:
-        test = comparison.test(difference.name, difference.baseline)
-        for group in (*difference.groups, *difference.levels):
-            values = [
-                signed(group.statistics[name]) if name in group.statistics else ""
-                for name in STATISTICS
-            ]
-            p = p_value(test) if test is not None and group.level == "overall" else ""
-            name = f"{difference.name} - {difference.baseline}"
-            rows.append([name, group.label, f"{group.n:,}", *values, p])
-    return markdown_table(columns, rows)
+    for baseline, differences in (
+        (comparison.evaluations[0].name, comparison.differences),
+        ("the best trivial predictor", comparison.against_trivial),
+    ):
+        if differences:
+            rows = difference_rows(comparison, differences)
+            sections.append(Section(title=f"Against {baseline}", rows=rows))
+    return sections

@@ -13,6 +13,7 @@ from humanclap.evaluation.report import leaderboard_words as words
 from humanclap.evaluation.report.choices_report import ranking_picture
 from humanclap.evaluation.report.comparability import leaderboard_signature
 from humanclap.evaluation.report.document import Document, Section
+from humanclap.evaluation.report.marks import system_marks
 from humanclap.evaluation.report.metric_names import model_of
 from humanclap.evaluation.report.ranking_words import RANKING, method_lines
 from humanclap.json_values import to_json
@@ -84,8 +85,8 @@ def _sections(board: Leaderboard, players: Players | None) -> list[Section]:
 
 
 def _means(board: Leaderboard) -> str:
-    plot = chart(
-        [Bar(label=s.system, value=s.mean, low=s.low, high=s.high) for s in board.standings]
+    caption = (
+        f"Mean {board.settings.value} with its interval. Overlapping intervals do not mean a tie: "
+        "the tests below are paired by prompt."
     )
-    caption = f"Mean {board.settings.value} with its interval. Overlapping intervals do not mean a "
-    return html.figure(plot, f"{caption}tie: the tests below are paired by prompt.")
+    return html.figure(chart(map(Bar.of, system_marks(board))), caption)

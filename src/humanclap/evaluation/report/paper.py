@@ -9,11 +9,11 @@ from humanclap.evaluation.agreement.result import (
     STATISTICS,
     Comparison,
     Difference,
-    Evaluation,
 )
 from humanclap.evaluation.leaderboard.result import Leaderboard
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import leaderboard_words
+from humanclap.evaluation.report.agreement_rows import cells
 from humanclap.evaluation.report.agreement_warnings import warnings
 from humanclap.evaluation.report.choices_paper import choice_tables, paper_table, ranking_tables
 from humanclap.evaluation.report.common_words import signature_line
@@ -75,7 +75,8 @@ def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
 def _agreement(comparison: Comparison) -> PaperTable:
     scale = comparison.settings.rating_scale
     rows = [
-        (item.name, *(_value(item, name) for name in STATISTICS)) for item in comparison.evaluations
+        [item.name, *cells(item.overall, STATISTICS, with_interval)]
+        for item in comparison.evaluations
     ]
     return paper_table(
         f"Agreement with the mean human rating ({scale}; higher is better, of MSE and MAE lower); "
@@ -88,17 +89,11 @@ def _agreement(comparison: Comparison) -> PaperTable:
     )
 
 
-def _value(evaluation: Evaluation, name: str) -> str:
-    found = evaluation.overall.statistics.get(name)
-    return "" if found is None else with_interval(found)
-
-
 def _differences(comparison: Comparison, differences: Sequence[Difference]) -> PaperTable:
     rows, tests = [], words.tests_line(comparison)
     for item in differences:
-        found = item.overall.statistics
         test = comparison.test(item.name, item.baseline)
-        values = [signed(found[name]) if name in found else "" for name in STATISTICS]
+        values = cells(item.overall, STATISTICS, signed)
         p = "" if test is None else p_value(test)
         rows.append((f"{item.name} − {item.baseline}", *values, p))
     return paper_table(
