@@ -131,11 +131,11 @@ def evaluate(
     SCORES are tables of any metric (audio,text,score[,pair_id,rating,rating_error,...]); several
     are judged on the same pairs, each against the first. Correlations are with the mean rating
     (mos); intervals are 95 % bootstrap intervals clustered by caption. Missing, failed and
-    duplicate rows are refused by name. Where the column met, which humanclap score writes, says
-    that the metric's model met a pair's caption or clip in training, that is warned of, and the
-    figures without such pairs stand beside those with them. With --floor, SCORES may be left
-    out: what can be reached here without ears? --choices takes the place of --targets, or stands
-    beside them: how often is the higher score on the side that people chose?
+    duplicate rows are refused by name. humanclap score writes the column met. Where it says that
+    the metric's model met a pair's caption or clip in training, the report warns of it and shows
+    the figures without such pairs too. With --floor you may leave SCORES out: what can be reached
+    without listening? Give --choices in place of --targets or beside them: how often is the
+    higher score on the side that people chose?
     """
     from humanclap.evaluation.agreement.per_pair import pair_rows
     from humanclap.evaluation.settings import EvaluationSettings

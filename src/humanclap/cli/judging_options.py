@@ -33,7 +33,7 @@ power_option = click.option(
     "--power",
     default=0.8,
     show_default=True,
-    help="Power at which the number of prompts needed is told.",
+    help="Power for which the report states the number of prompts needed.",
 )
 
 

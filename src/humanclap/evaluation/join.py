@@ -263,7 +263,7 @@ def _other_key(scores: Sequence[Score], targets: Sequence[Paired], key: Key) -> 
 
 def _count(names: Iterable[str], noun: str) -> str:
     count = len(list(names))
-    return f"1 {noun} stands" if count == 1 else f"{count} {noun}s stand"
+    return f"1 {noun} appears" if count == 1 else f"{count} {noun}s appear"
 
 
 def _named(names: Iterable[str]) -> str:

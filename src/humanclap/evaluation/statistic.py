@@ -12,7 +12,7 @@ from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
 from humanclap.progress import Progress, silent
 
 UNMET = "unmet pairs"
-"""The group of the pairs of which no metric's model met caption or clip, where some did."""
+"""The group of the pairs whose caption and clip no metric's model met, where some were met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,14 +21,14 @@ REPLICATES_AT_ONCE, COUNTS_AT_ONCE = 250, 10_000_000
 """Replicates held in memory at one time, as an array (250, C); of very many clusters fewer."""
 
 Statistics = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
-"""How often each cluster stands (replicates, C) -> name -> value in each replicate (replicates,).
+"""How often each cluster is drawn (replicates, C) -> name -> value in each replicate (replicates,).
 
 In `cluster_bootstrap` the weights are those of the pairs, (replicates, n)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A bootstrap interval and what it stands on.
+    """A bootstrap interval and what it is based on.
 
     low, high: NaN where `reason` says why. replicates: how many were drawn; undefined: how many of
     them had no value (for example, one side constant) and were left out of the percentiles.
@@ -193,7 +193,7 @@ def paired_difference(first: Statistics, second: Statistics) -> Statistics:
 
 
 def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """How often each cluster stands in each replicate, by blocks (replicates at once, C)."""
+    """How often each cluster is drawn in each replicate, by blocks (replicates at once, C)."""
     block = max(1, min(REPLICATES_AT_ONCE, COUNTS_AT_ONCE // count))
     for start in range(0, replicates, block):
         size = min(block, replicates - start)

@@ -44,7 +44,7 @@ class BetweenSystems:
         self._upper = np.triu_indices(shape[1], 1)
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         with np.errstate(divide="ignore", invalid="ignore"):
             count = times @ self._sums[2]
             x, y = (np.round(times @ total / count, 12) for total in self._sums[:2])  # (r, S)
@@ -123,7 +123,7 @@ class WithinSystems:
         }
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         return {
             name: _mean_over_systems(of_systems, len(times))
             for name, of_systems in self._by_statistic(times).items()
@@ -168,7 +168,7 @@ class PartialOfSystems:
         self._ranked = [_RankOrder(side) for side in self._sides]
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         parts = [self._block(times[start : start + 64]) for start in range(0, len(times), 64)]
         return {name: np.concatenate([part[name] for part in parts]) for name in ("srcc", "lcc")}
 
@@ -248,7 +248,7 @@ class WithinCaptions:
         self.defined = {n: tuple(np.isfinite(v).tolist()) for n, v in self._values.items()}
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         return {name: _mean_over_captions(v, times) for name, v in self._values.items()}
 
     def minus(self, baseline: WithinCaptions, times: Floats) -> dict[str, Floats]:

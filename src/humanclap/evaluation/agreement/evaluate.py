@@ -101,7 +101,7 @@ def compare(
     Raises InputError as `join`, `ceilings`, `trivial_tables` and `judge_choices`, for a MOS outside
     the scale, where `target` and `mos` are of two scales, or the scale is not stated and in doubt
     (`check_scale`);
-    LeakageError where a judged clip or caption stands in `train` (a caption may, with
+    LeakageError where a judged clip or caption is in `train` (a caption may be, with
     `allow_shared_captions`), and with `refuse_trained_on` where a metric's model met judged pairs.
     """
     settings = settings or EvaluationSettings()

@@ -24,7 +24,7 @@ Members = dict[tuple[str, str], Places]
 
 
 def members_of(joined: Joined[Target], settings: EvaluationSettings) -> Members:
-    """Rows of each group; a level of which all pairs share one value is no group."""
+    """Rows of each group. A level where all pairs share one value makes no group."""
     everyone = np.arange(len(joined.targets))
     found = {("overall", ""): everyone}
     tables = joined.scores.values()

@@ -132,7 +132,7 @@ def _measured(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One score with its system and the table it stands in."""
+    """One score with its system and its table."""
 
     table: str
     system: str
@@ -171,7 +171,7 @@ def _refuse_twice(rows: Sequence[_Row]) -> None:
     where = f"in {one.table}" if one.table == other.table else f"in {one.table} and {other.table}"
     values = " and ".join(f"{row.score.score:.3f}" for row in (one, other))
     raise InputError(
-        f"{len(twice)} clips of a system stand twice with one prompt, for example "
+        f"{len(twice)} clips of a system appear twice with one prompt, for example "
         f"{one.score.audio!r} with {one.score.text!r} of {one.system}, {where} "
         f"(scores {values}); keep one row for each clip and prompt"
     )

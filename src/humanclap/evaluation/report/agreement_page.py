@@ -79,7 +79,7 @@ def html_report(
 
 
 def _picture(comparison: Comparison) -> str:
-    """One metric: its pairs; several, ceiling or floor: where each of them stands."""
+    """Of one metric alone its pairs, else the SRCC of every metric and trivial predictor."""
     if _alone(comparison):
         return _scatter(comparison.evaluations[0])
     rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]

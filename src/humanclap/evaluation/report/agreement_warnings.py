@@ -64,8 +64,8 @@ def _above_ceiling(evaluation: Evaluation, comparison: Comparison) -> str:
     beyond = ", though within the interval of its estimate" if inside else ""
     return (
         f"{evaluation.name} lies above the noise ceiling (SRCC {number(rank)} against "
-        f"{ceiling_in_words(ceiling)}){beyond}: no metric of unseen pairs is expected there. Has "
-        "its model met these pairs or ratings?"
+        f"{ceiling_in_words(ceiling)}){beyond}: a metric of unseen pairs is not expected there. "
+        "Has its model met these pairs or ratings?"
     )
 
 
@@ -131,7 +131,7 @@ def _tells_systems_only(evaluation: Evaluation) -> str:
     if rank is None:
         return ""
     return (
-        f"{evaluation.name} is shown to tell systems apart only: within systems its SRCC is "
+        f"{evaluation.name} is only shown to tell systems apart: within systems its SRCC is "
         f"{with_interval(rank)}, and the interval holds 0."
     )
 
@@ -141,7 +141,7 @@ def _gain_between_only(difference: Difference) -> str:
     if rank is None:
         return ""
     return (
-        f"The gain of {difference.name} over {difference.baseline} is shown between systems only: "
+        f"The gain of {difference.name} over {difference.baseline} is only shown between systems: "
         f"within systems it is SRCC {signed(rank)}, and the interval holds 0."
     )
 

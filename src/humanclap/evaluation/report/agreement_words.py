@@ -34,7 +34,7 @@ def title(comparison: Comparison) -> str:
 
 
 def about(comparison: Comparison) -> str:
-    """On how much the comparison stands, in a few words."""
+    """How much data the comparison is based on, in a few words."""
     overall = comparison.evaluations[0].overall
     return f"{counted(overall.n, 'pair')}, {counted(overall.captions, 'caption')}"
 

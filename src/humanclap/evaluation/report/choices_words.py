@@ -35,7 +35,7 @@ from humanclap.evaluation.short_forms import (
 )
 
 FEW_CLUSTERS = 30
-"""Fewer clips or texts than this are told to be few."""
+"""With fewer clips or texts than this a report warns."""
 
 
 def title(judged: JudgedChoices) -> str:
@@ -46,7 +46,7 @@ def title(judged: JudgedChoices) -> str:
 
 
 def about(judged: JudgedChoices) -> str:
-    """On how much the judgement stands, in a few words."""
+    """How much data the judgement is based on, in a few words."""
     group = judged.overall
     asked = f"{counted(group.questions, 'question')}, {group.decided:,} of them decided"
     return f"{asked}, {counted(group.clusters, judged.cluster)}"
@@ -180,8 +180,8 @@ def _few(judged: JudgedChoices) -> str:
     if group.clusters >= FEW_CLUSTERS:
         return ""
     return (
-        f"The choices are of {counted(group.clusters, judged.cluster)} only: so few may well say "
-        "something else than others would, and their intervals are wide for it."
+        f"The choices are of {counted(group.clusters, judged.cluster)} only: others may well "
+        "say something else, and the intervals are wide."
     )
 
 

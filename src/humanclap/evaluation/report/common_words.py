@@ -19,7 +19,7 @@ def bootstrap_words(settings: Bootstrapped, cluster: str) -> str:
 
 
 def not_shown(who: str, found: Exposure, of: str, *, refused: bool) -> str:
-    """Where met pairs were to be refused, pairs of which nothing is known are no proof."""
+    """Where the user refuses met pairs, pairs of which nothing is known prove nothing."""
     if not (refused and (found.unknown or found.unsaid)):
         return ""
     return (

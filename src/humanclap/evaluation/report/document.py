@@ -30,8 +30,8 @@ class Section:
 class Document:
     """What a report says, as plain text but for `picture`, which is markup.
 
-    about: on how much it stands; headline: the findings that open a page; caveats: what to know
-    beside the warnings; facts: how the figures were made; models: of the scores.
+    about: how much data it is based on; headline: the findings that open a page; caveats: what
+    to know beside the warnings; facts: how the figures were made; models: of the scores.
     """
 
     title: str

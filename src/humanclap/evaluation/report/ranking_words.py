@@ -20,7 +20,7 @@ def title(ranking: PeopleRanking) -> str:
 
 
 def about(ranking: PeopleRanking) -> str:
-    """On how much the ranking stands, in a few words."""
+    """How much data the ranking is based on, in a few words."""
     votes = f"{counted(ranking.votes, 'vote')} on {counted(ranking.questions, 'question')}"
     return f"{votes}, {counted(ranking.clusters, ranking.cluster)}"
 
