@@ -76,9 +76,9 @@ def compare(
     the system its file is named after. A clip and prompt of one system may appear only once.
     Systems are compared on the same prompts: mean with interval, paired tests, win matrix, how many
     more prompts would settle a tie, the lowest clips, and means by caption type. Where the column
-    met says that the metric's model met clips or prompts in training, the report warns of it and ranks
-    the systems without those prompts too. With --choices the systems are also ranked by what people
-    chose, and the metric's ranking is set beside theirs.
+    met says that the metric's model met clips or prompts in training, the report warns of it and
+    ranks the systems without those prompts too. With --choices the systems are also ranked by what
+    people chose, and the metric's ranking is set beside theirs.
     """
     from humanclap.choices import read_votes
     from humanclap.evaluation.leaderboard.rank import leaderboard
