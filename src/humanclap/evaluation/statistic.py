@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.metrics.permutation import holm
 from humanclap.progress import Progress, silent
 
 UNMET = "unmet pairs"
@@ -81,7 +83,7 @@ def intervals_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
-    """Permutation test of SRCC between two metrics: difference `name` minus `baseline`.
+    """Permutation test of two metrics: difference `name` minus `baseline` in SRCC or accuracy.
 
     p: two-sided; p_holm: corrected for all tests of the comparison. NaN where undefined.
     """
@@ -92,3 +94,24 @@ class PairedTest:
     p: float
     p_holm: float
     permutations: int
+
+
+def paired_tests(
+    wanted: Sequence[tuple[str, str]],
+    differences: Sequence[float],
+    p_values: Sequence[float],
+    permutations: int,
+) -> tuple[PairedTest, ...]:
+    """Tests of (name, baseline), with Holm's correction over all of them."""
+    found = zip(wanted, differences, p_values, holm(p_values), strict=True)
+    return tuple(
+        PairedTest(
+            name=name,
+            baseline=baseline,
+            difference=difference,
+            p=p,
+            p_holm=corrected,
+            permutations=permutations,
+        )
+        for (name, baseline), difference, p, corrected in found
+    )

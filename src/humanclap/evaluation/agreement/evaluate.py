@@ -42,11 +42,11 @@ from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.join import Joined, ScoreTable, join_by
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.settings import EvaluationSettings
-from humanclap.evaluation.statistic import PairedTest
+from humanclap.evaluation.statistic import PairedTest, paired_tests
 from humanclap.grouping import caption_key
 from humanclap.metrics import agreement
 from humanclap.metrics.ceiling import NoiseCeiling
-from humanclap.metrics.permutation import holm, permutation_p
+from humanclap.metrics.permutation import permutation_p
 from humanclap.metrics.prediction_quality import PredictionQuality, calibration
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.progress import Progress, silent
@@ -220,17 +220,8 @@ class _Comparing:
             for name, baseline in wanted
         ]
         srcc = {n: agreement.srcc(m.scores, self._human) for n, m in self._metrics.items()}
-        return tuple(
-            PairedTest(
-                name=name,
-                baseline=baseline,
-                difference=srcc[name] - srcc[baseline],
-                p=p,
-                p_holm=corrected,
-                permutations=self._settings.permutations,
-            )
-            for (name, baseline), p, corrected in zip(wanted, p_values, holm(p_values), strict=True)
-        )
+        apart = [srcc[name] - srcc[baseline] for name, baseline in wanted]
+        return paired_tests(wanted, apart, p_values, self._settings.permutations)
 
     def _evaluation(
         self, name: str, found: Mapping[str, Mapping[str, list[Group]]], counts: TargetCounts

@@ -24,7 +24,13 @@ from humanclap.evaluation.exposure import exposure, refuse_met
 from humanclap.evaluation.join import Joined, ScoreTable, join_by
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.settings import EvaluationSettings
-from humanclap.evaluation.statistic import UNMET, PairedTest, Statistic, intervals_of
+from humanclap.evaluation.statistic import (
+    UNMET,
+    PairedTest,
+    Statistic,
+    intervals_of,
+    paired_tests,
+)
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import Paired, caption_key
 from humanclap.metrics.choice_accuracy import (
@@ -34,7 +40,7 @@ from humanclap.metrics.choice_accuracy import (
     one_judge,
     votes_met,
 )
-from humanclap.metrics.permutation import holm, sign_flip_p
+from humanclap.metrics.permutation import sign_flip_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.pairs import pair_id_of
 from humanclap.records import Pair, Votes, roles_met
@@ -281,19 +287,9 @@ class _Judging:
             )
             for difference in differences
         ]
-        return tuple(
-            PairedTest(
-                name=name,
-                baseline=baseline,
-                difference=float(difference.sum() / self._asked.decided.sum()),
-                p=p,
-                p_holm=corrected,
-                permutations=self._settings.permutations,
-            )
-            for (name, baseline), difference, p, corrected in zip(
-                wanted, differences, p_values, holm(p_values), strict=True
-            )
-        )
+        decided = self._asked.decided.sum()
+        apart = [float(difference.sum() / decided) for difference in differences]
+        return paired_tests(wanted, apart, p_values, self._settings.permutations)
 
 
 def _shares(asked: _Asked) -> dict[str, Ratio]:
