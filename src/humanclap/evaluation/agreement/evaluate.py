@@ -43,7 +43,7 @@ from humanclap.evaluation.join import Joined, ScoreTable, join_by
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.settings import EvaluationSettings
 from humanclap.evaluation.statistic import PairedTest, paired_tests
-from humanclap.grouping import caption_key
+from humanclap.grouping import Paired, caption_key
 from humanclap.metrics import agreement
 from humanclap.metrics.ceiling import NoiseCeiling
 from humanclap.metrics.permutation import permutation_p
@@ -109,7 +109,7 @@ def compare(
         raise InputError("give at least one score table, or training targets")
     judged, left_out = judged_targets(targets, settings, targets_where)
     check_scale(targets, settings.rating_scale, targets_where)
-    others = [*left_out, *pairs_of(votes or ())]
+    others: list[Paired] = [*left_out, *pairs_of(votes or ())]
     joined = join_by(settings, tables, judged, left_out=others, targets_where=targets_where)
     if settings.refuse_trained_on:
         refuse_met(joined.scores)

@@ -24,7 +24,7 @@ from humanclap.records import Rating, Target, pair_id_of
 
 
 def ratings_of(
-    ratings: Sequence[Rating] | None, targets: Sequence[Target], where: str
+    ratings: Sequence[Rating], targets: Sequence[Target], where: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Ratings of the judged pairs, (m,), and for each the place of its target, (m,).
 

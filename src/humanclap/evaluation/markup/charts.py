@@ -64,8 +64,9 @@ class Bar:
     @classmethod
     def of(cls, mark: Mark) -> Bar:
         """The row of a figure, as a page shows it."""
-        ends = {"low": mark.low, "high": mark.high, "limit": mark.limit}
-        return cls(label=mark.label, value=mark.value, **ends)
+        return cls(
+            label=mark.label, value=mark.value, low=mark.low, high=mark.high, limit=mark.limit
+        )
 
     @property
     def ends(self) -> list[float]:
