@@ -10,7 +10,7 @@ from scipy import stats
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.agreement import evaluate
+from humanclap.evaluation.agreement.evaluate import evaluate
 from humanclap.evaluation.agreement.result import STATISTICS
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale

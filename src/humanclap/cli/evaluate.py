@@ -330,7 +330,9 @@ def _group_table(evaluation: Evaluation) -> str:
 
 
 def _difference_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.report.agreement_rows import difference_rows
+    from humanclap.evaluation.report.agreement_rows import difference_rows, places
 
     differences = (*comparison.differences, *comparison.against_trivial)
-    return text_table(*difference_rows(comparison, differences, ("srcc", "lcc", "ktau")))
+    heads, rows = difference_rows(comparison, differences, ("srcc", "lcc", "ktau"))
+    counts = [group.n for difference in differences for group in places(difference)]
+    return text_table(heads, [[*row[:2], n, *row[3:]] for row, n in zip(rows, counts, strict=True)])
