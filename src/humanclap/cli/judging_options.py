@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from humanclap.cli.console import emit, output_options, remark
+from humanclap.cli.console import emit, options, output_options, remark
 from humanclap.cli.paper import (
     check_figures,
     figures_option,
@@ -65,29 +64,25 @@ def refuse_trained_on_option(told: str) -> Callable[[Command], Command]:
     return click.option("--refuse-trained-on", is_flag=True, help=told)
 
 
-def result_options(command: Command) -> Command:
-    """Add the options that `Results` holds, and --note."""
-    options: tuple[Callable[[Command], Command], ...] = (
-        click.option("--html", type=FILE, help="Write a self-contained HTML report."),
-        click.option(
-            "--audio-root",
-            type=PATH,
-            help="Where relative audio paths start: adds players to the HTML report.",
-        ),
-        click.option(
-            "--link-audio", is_flag=True, help="Link the clips instead of embedding them."
-        ),
-        report_options,
-        figures_option,
-        click.option(
-            "--note",
-            "notes",
-            multiple=True,
-            help="Sentence to show above every report; may be repeated.",
-        ),
-        output_options,
-    )
-    return reduce(lambda made, option: option(made), reversed(options), command)
+result_options = options(
+    click.option("--html", type=FILE, help="Write a self-contained HTML report."),
+    click.option(
+        "--audio-root",
+        type=PATH,
+        help="Where relative audio paths start: adds players to the HTML report.",
+    ),
+    click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them."),
+    report_options,
+    figures_option,
+    click.option(
+        "--note",
+        "notes",
+        multiple=True,
+        help="Sentence to show above every report; may be repeated.",
+    ),
+    output_options,
+)
+"""Adds the options that `Results` holds, and --note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from humanclap.evaluation.markup import html
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.made import Made
 from humanclap.typeset import markdown_cell, markdown_table
 
