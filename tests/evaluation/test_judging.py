@@ -340,7 +340,7 @@ def test_progress_counts_up_to_its_total(targets, scores_of):
         ({"by": ["listener"]}, r"by is \['listener'\]"),
         ({"seed": -1}, "seed is -1"),
         ({"rating_scale": "ten"}, "low..high"),
-        ({"replicates": "many"}, "wrong type"),
+        ({"replicates": "many"}, "replicates is 'many'; expected a whole number"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(given, message):
