@@ -29,7 +29,8 @@ from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, write_
 from humanclap.evaluation.agreement.rerank import expected_gains
 from humanclap.evaluation.agreement.result import LEVELS, Comparison, Evaluation, Group
 from humanclap.evaluation.floors import trivial_tables
-from humanclap.evaluation.report.agreement_words import summary, warnings
+from humanclap.evaluation.report.agreement_warnings import warnings
+from humanclap.evaluation.report.agreement_words import summary
 from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings
 from humanclap.ratings.screening import screen_published, screen_relate

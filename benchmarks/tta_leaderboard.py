@@ -18,7 +18,7 @@ from typing import Any
 
 from humanclap.evaluation.leaderboard.rank import leaderboard
 from humanclap.evaluation.leaderboard.result import Leaderboard
-from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.report.leaderboard_report import html_leaderboard
 from humanclap.evaluation.report.leaderboard_words import summary
 from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Pair, Score

@@ -40,8 +40,8 @@ def test_compare_prints_every_table_and_writes_the_reports(folder, capsys):
     for title in ("Leaderboard", "Two by two", "Win matrix", "By caption type", "Lowest clips"):
         assert title in out
     assert "tango has the highest mean score" in out
-    assert "signature    none in the tables" in out
-    assert "compared as  humanclap:" in out
+    assert "Signature: none in the tables" in out
+    assert "Compared as: humanclap:" in out
     assert "wrote l.html" in err
     assert "<h2>Win matrix</h2>" in (folder / "l.html").read_text(encoding="utf-8")
 

@@ -12,6 +12,7 @@ from humanclap.errors import InputError, SettingsError
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare, json_report
 from humanclap.evaluation.agreement.result import BETWEEN, CAPTIONS, PARTIAL, WITHIN
 from humanclap.evaluation.report import agreement_words as words
+from humanclap.evaluation.report.agreement_warnings import warnings
 from humanclap.evaluation.report.overview import overview
 from humanclap.records import Rating, Score, Target
 
@@ -140,7 +141,7 @@ def test_all_pairs_of_metrics_are_tested_with_holm(comparison):
 
 
 def test_warnings_say_what_does_not_beat_the_floor_and_what_hears_systems_only(comparison):
-    found = words.warnings(comparison)
+    found = warnings(comparison)
     assert any("system only is not shown to beat 'system mean'" in w for w in found) or any(
         w.startswith("system only is") and "hears nothing" in w for w in found
     )
@@ -153,7 +154,7 @@ def test_a_gain_between_systems_only_is_called_so(study):
     errors = {t.pair_id: rng.normal() for t in targets}
     base = table("base", targets, lambda t: errors[t.pair_id])
     new = table("new", targets, lambda t: errors[t.pair_id] - 2.0 * SYSTEMS.index(t.system))
-    found = words.warnings(compare([base, new], targets, QUICK))
+    found = warnings(compare([base, new], targets, QUICK))
     assert any(
         w.startswith("The gain of new over base is shown between systems only") for w in found
     )
@@ -188,17 +189,7 @@ def test_one_clip_a_caption_and_no_system_give_no_levels(study):
     assert found.levels == found.without == ()
 
 
-def test_bca_intervals_are_another_choice(study):
-    _, targets, _ = study
-    tables = [table("m", targets, noisy(targets, 0.2))]
-    plain, other = (
-        compare(tables, targets, replace(QUICK, interval=kind)).evaluations[0]
-        for kind in ("percentile", "bca")
-    )
-    assert plain.overall.statistics["srcc"].value == other.overall.statistics["srcc"].value
-    assert plain.overall.statistics["srcc"].low != other.overall.statistics["srcc"].low
-    with pytest.raises(SettingsError, match="interval is 'normal'"):
-        replace(QUICK, interval="normal")
+def test_a_number_of_permutations_below_0_is_refused():
     with pytest.raises(SettingsError, match="permutations is -1"):
         replace(QUICK, permutations=-1)
 

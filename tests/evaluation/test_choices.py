@@ -32,8 +32,7 @@ from humanclap.evaluation.choices.floors import (
     system_share,
 )
 from humanclap.evaluation.report import choices_words as words
-from humanclap.evaluation.report.choices_files import json_choices, markdown_choices
-from humanclap.evaluation.report.choices_page import html_choices
+from humanclap.evaluation.report.choices_report import choices_document, json_choices
 from humanclap.evaluation.report.metric_names import by_model, choices_by_model
 from humanclap.records import Score, Votes
 
@@ -313,12 +312,12 @@ def test_every_report_has_the_figures_and_escapes_what_it_is_given(votes):
     assert group["accuracy"]["<i>m</i>"]["value"] == 1.0
     assert group["accuracy"][BEST]["low"] <= group["accuracy"][BEST]["value"]
     assert found_json["choices"]["signature"].startswith("humanclap:")
-    page = html_choices(found)
+    page = choices_document(found).page()
     assert "<i>m</i>" not in page
     assert "&lt;i&gt;m&lt;/i&gt;" in page
     assert "SIMULATED &lt;x&gt;" in page
-    assert page.index("best possible") < page.index("How choices were judged")
-    text = markdown_choices(choices_by_model(found))
+    assert page.index("best possible") < page.index("How this was computed")
+    text = choices_document(choices_by_model(found)).markdown()
     assert text.startswith("# Agreement with people's choices: my-clap\n")
     assert "| my-clap | 1.000 [1.000, 1.000] |" in text
     assert "my-clap@12345678 (scores: &lt;i&gt;m&lt;/i&gt;)" in text

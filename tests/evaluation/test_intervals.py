@@ -15,7 +15,8 @@ from humanclap.evaluation import (
 from humanclap.evaluation.agreement.evaluate import compare
 from humanclap.evaluation.agreement.rating_intervals import LEVELS, predicted_intervals
 from humanclap.evaluation.join import ScoreTable
-from humanclap.evaluation.report.agreement_words import intervals_line, warnings
+from humanclap.evaluation.report.agreement_warnings import warnings
+from humanclap.evaluation.report.agreement_words import intervals_line
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale
 

@@ -88,13 +88,13 @@ def test_scores_of_targets_left_out_are_not_extra(targets, anchors, scores_of):
 
 def test_a_pair_scored_twice_is_refused(targets, scores_of):
     scores = scores_of(targets)
-    message = f"ours.csv: 1 pair stands more than once under pair_id: {told(scores[0])}"
+    message = f"ours.csv: 1 pair appears more than once under pair_id: {told(scores[0])}"
     with pytest.raises(InputError, match=re.escape(message)):
         join([table([*scores, scores[0]])], targets, allow_missing=True)
 
 
 def test_a_target_given_twice_is_refused(targets, scores_of):
-    with pytest.raises(InputError, match=r"^t\.csv: 2 pairs stand more than once .*keep one row"):
+    with pytest.raises(InputError, match=r"^t\.csv: 2 pairs appear more than once .*keep one row"):
         join([table(scores_of(targets))], [*targets, *targets[:2]], targets_where="t.csv")
 
 

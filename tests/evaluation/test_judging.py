@@ -10,7 +10,7 @@ from scipy import stats
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.agreement import evaluate
+from humanclap.evaluation.agreement.evaluate import evaluate
 from humanclap.evaluation.agreement.result import STATISTICS
 from humanclap.records import Score, Target
 from humanclap.scale import RatingScale
@@ -239,7 +239,7 @@ def test_targets_and_mean_ratings_of_two_scales_are_refused(targets, scores_of):
 
 def test_the_scale_is_asked_for_where_no_mean_rating_leaves_one_to_five(targets, scores_of):
     low = [replace(t, mos=1 + 0.4 * t.mos, target=0.1 + 0.04 * t.mos) for t in targets]
-    with pytest.raises(InputError, match=r"none of 24 ratings leaves 1\.\.5 .*--rating-scale 0"):
+    with pytest.raises(InputError, match=r"all 24 ratings lie in 1\.\.5 .*--rating-scale 0"):
         evaluate(scores_of(targets), low, QUICK)
     stated = replace(QUICK, rating_scale=RatingScale())
     assert evaluate(scores_of(targets), low, stated).scale_map_formula == "10 · max(score, 0)"
@@ -337,10 +337,10 @@ def test_progress_counts_up_to_its_total(targets, scores_of):
         ({"confidence": 95}, "confidence is 95"),
         ({"key": "order"}, "key is 'order'; expected one of pair_id"),
         ({"scale_map": "log"}, "scale_map is 'log'"),
-        ({"by": ["listener"]}, "by is 'listener'"),
+        ({"by": ["listener"]}, r"by is \['listener'\]"),
         ({"seed": -1}, "seed is -1"),
         ({"rating_scale": "ten"}, "low..high"),
-        ({"replicates": "many"}, "wrong type"),
+        ({"replicates": "many"}, "replicates is 'many'; expected a whole number"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(given, message):

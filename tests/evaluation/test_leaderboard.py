@@ -11,7 +11,7 @@ from humanclap.evaluation.captions import caption_type
 from humanclap.evaluation.leaderboard.duels import prompts_needed
 from humanclap.evaluation.leaderboard.rank import leaderboard
 from humanclap.evaluation.report import leaderboard_words as words
-from humanclap.evaluation.report.leaderboard_page import html_leaderboard
+from humanclap.evaluation.report.leaderboard_report import html_leaderboard, leaderboard_document
 from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.records import Score
 
@@ -255,7 +255,7 @@ def test_reports_hold_every_section_and_escape_the_input(tables):
     hostile = {bad: [replace(r, text=f"{r.text} {bad}", pair_id="") for r in tables["good"]]}
     hostile["fair"] = [replace(r, text=f"{r.text} {bad}", pair_id="") for r in tables["fair"]]
     board = leaderboard(hostile, QUICK, notes=["a note"])
-    page, markdown = html_leaderboard(board), words.markdown_leaderboard(board)
+    page, markdown = html_leaderboard(board), leaderboard_document(board).markdown()
     for text in (page, markdown):
         assert bad not in text
         for title in ("Leaderboard", "Two by two", "Win matrix", "By caption type", "Lowest"):
@@ -277,8 +277,9 @@ def test_clips_with_a_note_are_counted_named_and_listed(tables):
     (warning,) = words.warnings(board)
     assert warning.startswith(f"2 of 120 judged pairs have a note: fair/38.wav (fair): {silent}")
     assert board.standings == leaderboard(tables | {"fair": fair}, QUICK).standings
-    heads, rows = dict(words.sections(board))["Clips with a note"]
+    heads, rows = {s.title: s.rows for s in words.sections(board)}["Clips with a note"]
     assert [row[1] for row in rows] == ["fair/38.wav", "fair/39.wav"]
     assert len(heads) == 4
     assert "fair/39.wav" in html_leaderboard(board)
-    assert "Clips with a note" not in dict(words.sections(leaderboard(tables | {"fair": fair})))
+    without = words.sections(leaderboard(tables | {"fair": fair}))
+    assert "Clips with a note" not in [section.title for section in without]

@@ -18,8 +18,8 @@ from humanclap.evaluation.leaderboard.rank import leaderboard
 from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.evaluation.markup.html import broken, table
 from humanclap.evaluation.markup.style import STYLE
-from humanclap.evaluation.report.leaderboard_page import html_leaderboard
-from humanclap.evaluation.report.leaderboard_words import markdown_leaderboard, win_rows
+from humanclap.evaluation.report.leaderboard_report import html_leaderboard, leaderboard_document
+from humanclap.evaluation.report.leaderboard_words import win_rows
 from humanclap.evaluation.report.metric_names import by_model
 from humanclap.evaluation.settings import LeaderboardSettings
 from humanclap.made import Made
@@ -77,7 +77,7 @@ def test_every_report_says_command_date_versions_and_model(targets, scores_of, b
         html_report(found, made=MADE),
         markdown_report(found, made=MADE),
         html_leaderboard(board, made=MADE),
-        markdown_leaderboard(board, made=MADE),
+        leaderboard_document(board, made=MADE).markdown(),
     ):
         for said in (MADE.command, "2026-01-01 00:00 UTC", "numpy 2.0", "my-clap@12345678"):
             assert said in text

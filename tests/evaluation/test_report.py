@@ -15,7 +15,8 @@ from humanclap.evaluation import (
     markdown_report,
     write_reports,
 )
-from humanclap.evaluation.markup.plots import MAX_POINTS, scatter, ticks
+from humanclap.evaluation.markup.charts import ticks
+from humanclap.evaluation.report.pair_plots import MAX_POINTS, scatter
 from humanclap.records import Score
 
 QUICK = EvaluationSettings(replicates=40)

@@ -9,7 +9,8 @@ import pytest
 
 from humanclap.errors import InputError, LeakageError
 from humanclap.evaluation import EvaluationSettings, ScoreTable, compare
-from humanclap.evaluation.report.agreement_words import met_line, warnings
+from humanclap.evaluation.report.agreement_warnings import warnings
+from humanclap.evaluation.report.common_words import met_in_training
 from humanclap.evaluation.report.files import json_report, markdown_report
 from humanclap.metrics.ceiling import CeilingValue, NoiseCeiling
 from humanclap.records import Score
@@ -159,14 +160,15 @@ def test_unknown_pairs_are_said_to_be_unknown_and_tables_that_say_nothing_get_no
     targets, scores_of
 ):
     some = with_met(scores_of(targets), {0: "unknown", 1: "unknown", 2: "clip:tuned"})
-    assert met_line(judged(targets, some).metrics[0]).startswith(
+    assert met_in_training(judged(targets, some).metrics[0].exposure).startswith(
         "Met in training: 1 of 24 judged pairs (1 by clip, tuned); unknown of 2 judged pairs, as "
     )
     every = [replace(row, met="unknown") for row in some]
     found = judged(targets, every)
-    assert met_line(found.metrics[0]).startswith("Met in training: unknown of 24 judged pairs, as ")
+    told = met_in_training(found.metrics[0].exposure)
+    assert told.startswith("Met in training: unknown of 24 judged pairs, as ")
     assert warnings(found) == []
-    assert met_line(judged(targets, scores_of(targets)).metrics[0]) == ""
+    assert met_in_training(judged(targets, scores_of(targets)).metrics[0].exposure) == ""
 
 
 def test_met_pairs_are_refused_by_name_where_asked_and_unknown_ones_are_told(targets, scores_of):

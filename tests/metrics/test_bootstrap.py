@@ -9,7 +9,6 @@ from humanclap.metrics import agreement
 from humanclap.metrics.bootstrap import (
     agreement_intervals,
     cluster_bootstrap,
-    expanded_tail,
     paired_difference,
 )
 from humanclap.metrics.pairwise import pairwise_accuracy
@@ -253,35 +252,6 @@ def test_tau_of_coarse_ratings_equals_scipy_whichever_side_is_the_coarser(
     metric, human = rng.integers(metric_values, size=90), rng.integers(human_values, size=90)
     found = WeightedAgreement(metric, human)(np.ones((1, 90)))["ktau"][0]
     assert found == pytest.approx(stats.kendalltau(metric, human).statistic, abs=1e-12)
-
-
-def test_a_bca_interval_equals_scipys():
-    values = np.random.default_rng(3).exponential(size=40)
-
-    def mean(weights):
-        return {"mean": weights @ values / weights.sum(axis=1)}
-
-    found = cluster_bootstrap(mean, range(40), rng=generator(), replicates=20_000, method="bca")[
-        "mean"
-    ]
-    expected = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=20_000,
-        method="BCa",
-        rng=generator(1),
-        confidence_level=1 - 2 * expanded_tail(0.95, 40),
-    ).confidence_interval
-    assert found.low == pytest.approx(expected.low, abs=0.01)
-    assert found.high == pytest.approx(expected.high, abs=0.02)
-    plain = cluster_bootstrap(mean, range(40), rng=generator(), replicates=20_000)["mean"]
-    assert found.low > plain.low
-    assert found.high > plain.high
-
-
-def test_bca_of_a_statistic_that_never_varies_falls_back_to_percentiles():
-    found = agreement_intervals([1, 2, 3, 4], [1, 2, 3, 4], range(4), rng=generator(), method="bca")
-    assert (found["srcc"].low, found["srcc"].high) == (1.0, 1.0)
 
 
 def test_the_interval_of_a_mean_of_few_values_is_that_of_students_t():

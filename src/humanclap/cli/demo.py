@@ -236,7 +236,7 @@ def _evaluate(folder: Path, quiet: bool) -> Comparison:
 
 
 def _table(comparison: Comparison) -> str:
-    from humanclap.evaluation.report.agreement_words import signed, with_interval
+    from humanclap.evaluation.short_forms import signed, with_interval
 
     rows = [
         [item.name, item.overall.n, *(with_interval(item.overall.statistics[s]) for s in _SHOWN)]

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import (
-    emit,
-    made_here,
-    output_options,
-    progress_bar,
-    remark,
-    tell_reading,
-    text_table,
-)
-from humanclap.cli.paper import (
-    check_figures,
-    figures_option,
-    is_flag,
-    paper_format,
-    report_options,
-    written,
+from humanclap.cli.console import made_here, progress_bar, tell_reading, text_table
+from humanclap.cli.judging_options import (
+    FILE,
+    PATH,
+    Forms,
+    Results,
+    force_option,
+    refuse_trained_on_option,
+    replicates_option,
+    result_options,
+    seed_option,
 )
 
 if TYPE_CHECKING:
     from humanclap.evaluation.agreement.result import Comparison, Evaluation
     from humanclap.evaluation.join import ScoreTable
+    from humanclap.evaluation.settings import EvaluationSettings
     from humanclap.records import Rating
     from humanclap.scale import RatingScale
 
-_PATH = click.Path(path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _LEVELS = ("subset", "system", "split")
 
 
@@ -47,39 +43,30 @@ Examples:
   humanclap evaluate ours.csv --targets test.csv -o agreement.tex --figures figures/
 """
 )
-@click.argument("scores", nargs=-1, type=_PATH)
+@click.argument("scores", nargs=-1, type=PATH)
 @click.option(
     "--targets",
-    type=_PATH,
+    type=PATH,
     help="Table of human targets, as humanclap ratings aggregate writes it.",
 )
 @click.option(
     "--choices",
-    type=_PATH,
+    type=PATH,
     help="Table of people's choices or votes: adds how often the metric chooses as they do.",
 )
 @click.option(
     "--ceiling",
-    type=_PATH,
+    type=PATH,
     help="Ratings the targets were made of: adds the noise ceiling and one listener's agreement.",
 )
 @click.option(
     "--floor",
-    type=_PATH,
+    type=PATH,
     help="Targets of other pairs (a training split): adds predictors that hear nothing.",
 )
-@click.option("--html", type=_FILE, help="Write a self-contained HTML report.")
-@click.option(
-    "--audio-root",
-    type=_PATH,
-    help="Where relative audio paths start: adds players to the HTML report.",
-)
-@click.option("--link-audio", is_flag=True, help="Link the clips instead of embedding them.")
-@report_options
-@figures_option
 @click.option(
     "--per-pair",
-    type=_FILE,
+    type=FILE,
     help="Write score and MOS of each pair with all columns of both tables (one score table).",
 )
 @click.option(
@@ -109,31 +96,17 @@ Examples:
 )
 @click.option("--include-anchors", is_flag=True, help="Judge deliberately mismatched pairs too.")
 @click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
-@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
-@click.option(
-    "--refuse-trained-on",
-    is_flag=True,
-    help="Stop where a metric's model met judged pairs in training (column met).",
-)
+@force_option
+@refuse_trained_on_option("Stop where a metric's model met judged pairs in training (column met).")
 @click.option(
     "--allow-shared-captions",
     is_flag=True,
     help="Let --floor hold captions that are judged (closed label sets).",
 )
-@click.option(
-    "--replicates",
-    default=1000,
-    show_default=True,
-    help="Number of bootstrap replicates.  With more than 20,000 pairs only groups of up to 1,000 "
-    "pairs and the levels between systems and within captions are bootstrapped; the rest need no "
-    "replicates.",
-)
-@click.option(
-    "--interval",
-    type=click.Choice(["percentile", "bca"]),
-    default="percentile",
-    show_default=True,
-    help="Kind of bootstrap interval; has no effect where nothing is bootstrapped.",
+@replicates_option(
+    1000,
+    "  With more than 20,000 pairs only groups of up to 1,000 pairs and the levels between systems "
+    "and within captions are bootstrapped; the rest need no replicates.",
 )
 @click.option(
     "--permutations",
@@ -141,28 +114,16 @@ Examples:
     show_default=True,
     help="Permutations of each paired test; 0 leaves the tests out.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
-@click.option(
-    "--note", "notes", multiple=True, help="Sentence to show above every report; may be repeated."
-)
-@output_options
+@seed_option()
+@result_options
 def evaluate(
     scores: tuple[Path, ...],
     targets: Path | None,
     choices: Path | None,
     ceiling: Path | None,
     floor: Path | None,
-    html: Path | None,
-    audio_root: Path | None,
-    link_audio: bool,
-    latex: bool,
-    markdown: Path | None,
-    figures: Path | None,
     per_pair: Path | None,
     notes: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-    output: Path | None,
     **given: Any,
 ) -> None:
     """How well do SCORES agree with people?
@@ -170,38 +131,48 @@ def evaluate(
     SCORES are tables of any metric (audio,text,score[,pair_id,rating,rating_error,...]); several
     are judged on the same pairs, each against the first. Correlations are with the mean rating
     (mos); intervals are 95 % bootstrap intervals clustered by caption. Missing, failed and
-    duplicate rows are refused by name. Where the column met, which humanclap score writes, says
-    that the metric's model met a pair's caption or clip in training, that is warned of, and the
-    figures without such pairs stand beside those with them. With --floor, SCORES may be left
-    out: what can be reached here without ears? --choices takes the place of --targets, or stands
-    beside them: how often is the higher score on the side that people chose?
+    duplicate rows are refused by name. humanclap score writes the column met. Where it says that
+    the metric's model met a pair's caption or clip in training, the report warns of it and shows
+    the figures without such pairs too. With --floor you may leave SCORES out: what can be reached
+    without listening? Give --choices in place of --targets or beside them: how often is the
+    higher score on the side that people chose?
     """
-    from humanclap.choices import read_votes
-    from humanclap.cli.choices import evaluate_choices
-    from humanclap.evaluation import EvaluationSettings, compare, json_report, write_reports
     from humanclap.evaluation.agreement.per_pair import pair_rows
-    from humanclap.evaluation.report.figures import draw_evaluation
-    from humanclap.evaluation.report.metric_names import by_model
-    from humanclap.evaluation.report.paper import evaluation_tables
-    from humanclap.tables import read_targets, write_rows
-    from humanclap.typeset import typeset
+    from humanclap.evaluation.settings import EvaluationSettings
+    from humanclap.tables import write_rows
 
-    _check_what_is_given(scores, targets, choices, ceiling, floor, per_pair, audio_root)
-    paper = paper_format(output, latex=latex, markdown=is_flag(markdown), as_json=as_json)
-    check_figures(figures)
+    read = {"--ceiling": ceiling, "--floor": floor, "--per-pair": per_pair}
+    _check_what_is_given(scores, targets, choices, {**read, "--audio-root": given["audio_root"]})
+    results = Results.of(given)
     stated = {name: value for name, value in given.items() if value is not None}
     settings = EvaluationSettings.from_mapping({**stated, "by": given["by"] or _LEVELS})
-    if targets is None and choices is not None:
-        drawn = evaluate_choices(
-            _read(scores), choices, settings, notes=notes, paper=paper, figures=figures, html=html,
-            markdown=None if is_flag(markdown) else markdown, as_json=as_json, output=output,
-        )  # fmt: skip
-        for path in filter(written, (html, markdown, output, *drawn)):
-            remark(f"wrote {path}", quiet=quiet)
+    if targets is None:
+        results.write(_by_choices(scores, choices, settings, notes))
         return
+    paths = {"targets": targets, "choices": choices, "ceiling": ceiling, "floor": floor}
+    comparison = _compared(scores, paths, settings, notes, quiet=results.quiet)
+    if per_pair is not None:
+        pairs = comparison.evaluations[0].per_pair
+        write_rows(per_pair, *pair_rows(pairs, scores[0], str(targets), settings.key))
+    results.write(_forms(comparison, results), per_pair)
+
+
+def _compared(
+    scores: tuple[Path, ...],
+    paths: Mapping[str, Path | None],
+    settings: EvaluationSettings,
+    notes: tuple[str, ...],
+    *,
+    quiet: bool,
+) -> Comparison:
+    from humanclap.choices import read_votes
+    from humanclap.evaluation import compare
+    from humanclap.tables import read_targets
+
+    targets, choices, ceiling, floor = paths.values()
     tell_reading([path for path in (*scores, targets, ceiling, floor) if path], quiet=quiet)
     with progress_bar("judging", quiet=quiet) as progress:
-        comparison = compare(
+        return compare(
             _read(scores),
             read_targets(str(targets)),
             settings,
@@ -215,48 +186,67 @@ def evaluate(
             notes=notes,
             progress=progress,
         )
-    made = made_here()
-    write_reports(
-        by_model(comparison),
-        html_path=html,
-        markdown_path=None if is_flag(markdown) else markdown,
-        audio_root=audio_root,
-        link_audio=link_audio,
-        made=made,
+
+
+def _forms(comparison: Comparison, results: Results) -> Forms:
+    from humanclap.evaluation import html_report, json_report, markdown_report
+    from humanclap.evaluation.report.figures import draw_evaluation
+    from humanclap.evaluation.report.metric_names import by_model
+    from humanclap.evaluation.report.paper import evaluation_tables
+
+    made, named = made_here(), by_model(comparison)
+    return Forms(
+        page=partial(html_report, named, made=made, **results.sound),
+        markdown=partial(markdown_report, named, made=made),
+        json=partial(json_report, comparison, made=made),
+        text=partial(_text, comparison),
+        tables=partial(evaluation_tables, named),
+        draw=partial(draw_evaluation, named),
     )
-    if per_pair is not None:
-        columns = (scores[0], str(targets), settings.key)
-        write_rows(per_pair, *pair_rows(comparison.evaluations[0].per_pair, *columns))
-    if paper:
-        text = typeset(evaluation_tables(by_model(comparison)), paper)
-    else:
-        text = json_report(comparison, made=made).rstrip() if as_json else _text(comparison)
-    emit(text, output=output)
-    drawn = [] if figures is None else draw_evaluation(by_model(comparison), figures)
-    for path in filter(written, (html, markdown, per_pair, output, *drawn)):
-        remark(f"wrote {path}", quiet=quiet)
+
+
+def _by_choices(
+    scores: tuple[Path, ...],
+    choices: Path | None,
+    settings: EvaluationSettings,
+    notes: tuple[str, ...],
+) -> Forms:
+    """Judge score tables by choices alone."""
+    from humanclap.choices import read_votes
+    from humanclap.evaluation.choices import judge_choices
+    from humanclap.evaluation.report.choices_paper import choice_tables, draw_choices
+    from humanclap.evaluation.report.choices_report import choices_document, json_choices
+    from humanclap.evaluation.report.metric_names import choices_by_model
+
+    votes = read_votes(str(choices), include_anchors=True)
+    judged = judge_choices(_read(scores), votes, settings, where=str(choices), notes=notes)
+    made, named = made_here(), choices_by_model(judged)
+    document = choices_document(named, made=made)
+    return Forms(
+        page=document.page,
+        markdown=document.markdown,
+        json=partial(json_choices, judged, made=made),
+        text=partial(choices_document(judged, made=made).text, text_table),
+        tables=partial(choice_tables, named),
+        draw=partial(draw_choices, named),
+    )
 
 
 def _check_what_is_given(
     scores: tuple[Path, ...],
     targets: Path | None,
     choices: Path | None,
-    ceiling: Path | None,
-    floor: Path | None,
-    per_pair: Path | None,
-    audio_root: Path | None,
+    of_ratings: Mapping[str, Path | None],
 ) -> None:
     """Raise UsageError where there is nothing to judge, or nothing to judge it by."""
     if targets is None and choices is None:
         raise click.UsageError("Missing option '--targets' (or '--choices').")
-    if not scores and floor is None and targets is not None:
+    if not scores and of_ratings["--floor"] is None and targets is not None:
         raise click.UsageError("Missing argument 'SCORES...' (only --floor does without).")
-    of_ratings = {"--ceiling": ceiling, "--floor": floor, "--per-pair": per_pair,
-                  "--audio-root": audio_root}  # fmt: skip
     for name, path in of_ratings.items():
         if path is not None and targets is None:
             raise click.UsageError(f"{name} is of ratings: it needs --targets")
-    if per_pair is not None and len(scores) != 1:
+    if of_ratings["--per-pair"] is not None and len(scores) != 1:
         raise click.UsageError("--per-pair takes one score table")
 
 
@@ -278,10 +268,10 @@ def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
 
 
 def _text(comparison: Comparison) -> str:
-    from humanclap.cli.choices import choices_tables
     from humanclap.evaluation.report import agreement_words as words
+    from humanclap.evaluation.report import choices_words
     from humanclap.evaluation.report import sentences as told
-    from humanclap.evaluation.report.choices_words import facts
+    from humanclap.evaluation.report.common_words import met_in_training, rows_line, signature_line
     from humanclap.evaluation.report.comparability import judgement_signature
 
     choices = comparison.choices
@@ -291,22 +281,24 @@ def _text(comparison: Comparison) -> str:
         parts.append(_overview_table(comparison))
     if comparison.differences or comparison.against_trivial:
         parts.append(_difference_table(comparison))
-    parts += [] if choices is None else choices_tables(choices)
+    if choices is not None:
+        for section in choices_words.sections(choices):
+            parts.append(f"{section.title}\n{text_table(*section.rows)}")
     for evaluation in comparison.metrics:
         title = f"{evaluation.name}\n" if len(comparison.metrics) > 1 else ""
         lines = [
             words.scale_map_line(evaluation),
             words.calibration_line(evaluation),
             words.intervals_line(evaluation),
-            words.met_line(evaluation),
-            f"signature  {words.signature_line(evaluation)}",
-            f"rows       {words.rows_line(evaluation)}",
+            met_in_training(evaluation.exposure),
+            f"signature  {signature_line(evaluation.coverage)}",
+            f"rows       {rows_line(evaluation.coverage)}",
         ]
         parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(filter(None, lines)))
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
     ending += [words.tests_line(comparison)] if comparison.tests else []
     ending.append(f"judged as  {judgement_signature(comparison)}")
-    ending += [] if choices is None else facts(choices)
+    ending += [] if choices is None else choices_words.facts(choices)
     undefined = [f"– {reason}" for reason in words.reasons(comparison)]
     return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
 
@@ -319,7 +311,9 @@ def _overview_table(comparison: Comparison) -> str:
 
 
 def _group_table(evaluation: Evaluation) -> str:
-    from humanclap.evaluation.report.agreement_words import number, with_interval
+    from humanclap.evaluation.agreement.result import HEADINGS
+    from humanclap.evaluation.report.agreement_rows import cells, places
+    from humanclap.evaluation.short_forms import number, with_interval
 
     names = ("lcc", "ktau", "accuracy", "mse", "mae")
     rows = [
@@ -328,25 +322,17 @@ def _group_table(evaluation: Evaluation) -> str:
             group.n,
             group.captions,
             with_interval(group.statistics["srcc"]),
-            *(number(group.statistics[n].value) if n in group.statistics else "" for n in names),
+            *cells(group, names, lambda found: number(found.value)),
         ]
-        for group in (*evaluation.groups, *evaluation.levels, *evaluation.without)
+        for group in places(evaluation)
     ]
-    heads = ["", "n", "captions", "SRCC", "LCC", "KTAU", "pairwise", "MSE", "MAE"]
-    return text_table(heads, rows)
+    return text_table(["", "n", "captions", "SRCC", *(HEADINGS[name] for name in names)], rows)
 
 
 def _difference_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.report.agreement_words import p_value, signed
+    from humanclap.evaluation.report.agreement_rows import difference_rows, places
 
-    names = ("srcc", "lcc", "ktau")
-    rows = []
-    for difference in (*comparison.differences, *comparison.against_trivial):
-        test = comparison.test(difference.name, difference.baseline)
-        for group in (*difference.groups, *difference.levels):
-            values = [signed(group.statistics[n]) if n in group.statistics else "" for n in names]
-            p = p_value(test) if test is not None and group.level == "overall" else ""
-            label = f"{difference.name} - {difference.baseline}"
-            rows.append([label, group.label, group.n, *values, p])
-    heads = [f"Δ {name.upper()}" for name in names]
-    return text_table(["difference", "", "n", *heads, "p of SRCC"], rows)
+    differences = (*comparison.differences, *comparison.against_trivial)
+    heads, rows = difference_rows(comparison, differences, ("srcc", "lcc", "ktau"))
+    counts = [group.n for difference in differences for group in places(difference)]
+    return text_table(heads, [[*row[:2], n, *row[3:]] for row, n in zip(rows, counts, strict=True)])

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humanclap.cli.console import emit, made_here, output_options, remark, text_table
+from humanclap.cli.judging_options import (
+    FILE,
+    PATH,
+    force_option,
+    power_option,
+    replicates_option,
+    seed_option,
+    shared_only_option,
+    systems_option,
+)
 from humanclap.errors import CheckpointError, InputError, SettingsError, naming_file
 from humanclap.json_values import to_json
 
@@ -19,7 +29,6 @@ if TYPE_CHECKING:
 
 EXIT_FAIL = 1
 EXIT_UNDECIDED = 3
-_PATH = click.Path(path_type=Path)
 _ROUNDING = 0.05
 """Ratings of a table may be rounded; those of another map are further off."""
 
@@ -36,8 +45,8 @@ Examples:
 Exit codes: 0 pass, 1 fail, 2 bad input, 3 not enough prompts to tell (--undecided).
 """
 )
-@click.argument("scores", type=_PATH)
-@click.option("--baseline", type=_PATH, help="Table of the old system on the same prompts.")
+@click.argument("scores", type=PATH)
+@click.option("--baseline", type=PATH, help="Table of the old system on the same prompts.")
 @click.option(
     "--margin",
     type=float,
@@ -50,17 +59,12 @@ Exit codes: 0 pass, 1 fail, 2 bad input, 3 not enough prompts to tell (--undecid
     "--metric", default="score", show_default=True, help="Column to judge by; higher is better."
 )
 @click.option("--lower-is-better", is_flag=True, help="Of --metric, lower is better.")
-@click.option(
-    "--system",
-    "systems",
-    multiple=True,
-    help="Judge only this system and others named so; may be repeated.  [default: all]",
-)
+@systems_option("Judge")
 @click.option(
     "--baseline-system",
     help="System of the baseline to compare with.  [default: the one of the same name]",
 )
-@click.option("--shared-only", is_flag=True, help="Leave out prompts that one table lacks.")
+@shared_only_option("one table")
 @click.option(
     "--max-failed",
     default=0,
@@ -76,12 +80,7 @@ Exit codes: 0 pass, 1 fail, 2 bad input, 3 not enough prompts to tell (--undecid
 @click.option(
     "--confidence", default=0.95, show_default=True, help="Confidence of each one-sided bound."
 )
-@click.option(
-    "--power",
-    default=0.8,
-    show_default=True,
-    help="Power at which the number of prompts needed is told.",
-)
+@power_option
 @click.option(
     "--undecided",
     type=click.Choice(["pass", "fail"]),
@@ -91,15 +90,13 @@ Exit codes: 0 pass, 1 fail, 2 bad input, 3 not enough prompts to tell (--undecid
     "--model",
     help="Model whose map made the ratings (for their error).  [default: as the signature says]",
 )
-@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
+@force_option
 @click.option("--worst", default=5, show_default=True, help="Number of prompts to list.")
-@click.option(
-    "--replicates", default=10000, show_default=True, help="Number of bootstrap replicates."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@replicates_option(10000)
+@seed_option()
 @click.option(
     "--summary",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Append a summary in Markdown to this file.  [default: $GITHUB_STEP_SUMMARY, if set]",
 )
 @output_options

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from humanclap.cli.console import emit, output_options, remark, text_table, warn_of_notes
+from humanclap.cli.judging_options import PATH, force_option, replicates_option, seed_option
 from humanclap.formats import suffix_of
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
     from humanclap.evaluation import EvaluationSettings
     from humanclap.evaluation.agreement.rerank import BestOfGain, KeptCandidate
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command(
@@ -29,21 +28,19 @@ Examples:
   humanclap rerank scores.csv --targets targets.csv      # what do people gain?
 """
 )
-@click.argument("scores", type=_PATH)
+@click.argument("scores", type=PATH)
 @click.option(
     "--across-systems",
     is_flag=True,
     help="Keep one clip a prompt, whatever system made it, not one a prompt and system.",
 )
 @click.option(
-    "--targets", type=_PATH, help="Table of human targets: state the expected gain instead."
+    "--targets", type=PATH, help="Table of human targets: state the expected gain instead."
 )
 @click.option("--allow-missing", is_flag=True, help="Leave targets without a score out.")
-@click.option("--force", is_flag=True, help="Accept scores made in unlike ways.")
-@click.option(
-    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@force_option
+@replicates_option(1000)
+@seed_option()
 @partial(output_options, report=False)
 def rerank(
     scores: Path,

@@ -1,4 +1,9 @@
-"""Judge any metric's scores against people. No torch."""
+"""Judge any metric's scores against people. No torch.
+
+In: score tables, and people's ratings or choices. Out: frozen results and reports of them. Begin
+with `compare`, which judges metrics; `leaderboard` ranks systems, `gate` says in CI whether a new
+system is good enough, `choices` judges and ranks by people's choices, `report` writes it all down.
+"""
 
 from humanclap.evaluation.agreement.evaluate import compare, evaluate
 from humanclap.evaluation.agreement.result import Comparison, Evaluation

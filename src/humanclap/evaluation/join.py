@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from humanclap.errors import InputError, SignatureMismatchError, listed
-from humanclap.evaluation.settings import Key
+from humanclap.evaluation.settings import EvaluationSettings, Key
 from humanclap.grouping import Paired
 from humanclap.records import Score
 from humanclap.signature import common_signature, comparable
@@ -145,6 +145,28 @@ def join(
     )
 
 
+def join_by(
+    settings: EvaluationSettings,
+    tables: Sequence[ScoreTable],
+    targets: Sequence[Judged],
+    *,
+    left_out: Sequence[Paired],
+    targets_where: str = "targets",
+    what: str = "target",
+) -> Joined[Judged]:
+    """As `join`, by the key and with the leave that the settings give."""
+    return join(
+        tables,
+        targets,
+        left_out=left_out,
+        key=settings.key,
+        allow_missing=settings.allow_missing,
+        force=settings.force,
+        targets_where=targets_where,
+        what=what,
+    )
+
+
 def _failed(row: Score) -> bool:
     return row.error is not None or not math.isfinite(row.score)
 
@@ -241,7 +263,7 @@ def _other_key(scores: Sequence[Score], targets: Sequence[Paired], key: Key) -> 
 
 def _count(names: Iterable[str], noun: str) -> str:
     count = len(list(names))
-    return f"1 {noun} stands" if count == 1 else f"{count} {noun}s stand"
+    return f"1 {noun} appears" if count == 1 else f"{count} {noun}s appear"
 
 
 def _named(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from humanclap.errors import SettingsError
-from humanclap.metrics.bootstrap import IntervalMethod, replicates_needed
+from humanclap.metrics.bootstrap import replicates_needed
 from humanclap.metrics.permutation import PERMUTATIONS
 from humanclap.scale import UNSTATED, RatingScale
 from humanclap.settings import check_choice, check_least, record_of
@@ -31,7 +31,7 @@ class EvaluationSettings:
     allow_missing: report targets without a score instead of refusing them; force: accept scores
     made in unlike ways; scale_map: before MSE and MAE; rating_scale: of the human side (`mos`),
     which must be stated where no mean rating leaves 1..5 or 0..1;
-    interval: of the bootstrap, percentile or bca; permutations: of the paired tests, 0 for none;
+    permutations: of the paired tests, 0 for none;
     refuse_trained_on: refuse judged pairs that a metric's model met in its training;
     allow_shared_captions: trivial predictors may be fitted on captions that are judged.
     """
@@ -46,7 +46,6 @@ class EvaluationSettings:
     include_anchors: bool = False
     allow_missing: bool = False
     force: bool = False
-    interval: IntervalMethod = "percentile"
     permutations: int = PERMUTATIONS
     refuse_trained_on: bool = False
     allow_shared_captions: bool = False
@@ -54,7 +53,6 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         check_choice("key", self.key, get_args(Key))
         check_choice("scale_map", self.scale_map, get_args(ScaleMapChoice))
-        check_choice("interval", self.interval, get_args(IntervalMethod))
         check_least("permutations", self.permutations, 0)
         check_least("seed", self.seed, 0)
         for level in self.by:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import Bar, chart
-from humanclap.evaluation.report.agreement_words import counted
+from humanclap.evaluation.short_forms import counted
 from humanclap.experiments.agreement import GROUPS, STATISTICS
 from humanclap.experiments.recipe import Recipe
 from humanclap.experiments.summary import OverSeeds, SummaryRow

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from humanclap.evaluation.report.files import made_lines
+from humanclap.evaluation.report.document import made_lines
 from humanclap.experiments.data import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment

@@ -1,6 +1,6 @@
 """Intervals by cluster bootstrap: captions are drawn whole, since their pairs are not independent.
 
-Sources: Efron & Tibshirani 1993, ch. 13 (percentile), ch. 14 (BCa); Field & Welsh 2007 (clusters).
+Sources: Efron & Tibshirani 1993, ch. 13 (percentile); Field & Welsh 2007 (clusters).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,26 +21,24 @@ REPLICATES_AT_ONCE, COUNTS_AT_ONCE = 250, 10_000_000
 """Replicates held in memory at one time, as an array (250, C); of very many clusters fewer."""
 
 Statistics = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
-"""How often each cluster stands (replicates, C) -> name -> value in each replicate (replicates,).
+"""How often each cluster is drawn (replicates, C) -> name -> value in each replicate (replicates,).
 
 In `cluster_bootstrap` the weights are those of the pairs, (replicates, n)."""
-
-IntervalMethod = Literal["percentile", "bca"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A bootstrap interval and what it stands on.
+    """A bootstrap interval and what it is based on.
 
     low, high: NaN where `reason` says why. replicates: how many were drawn; undefined: how many of
     them had no value (for example, one side constant) and were left out of the percentiles.
     """
 
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
     confidence: float
-    replicates: int
-    undefined: int
+    replicates: int = 0
+    undefined: int = 0
     clusters: int
     reason: str | None = None
 
@@ -76,14 +73,12 @@ def bootstrap(
     rng: np.random.Generator,
     replicates: int = 1000,
     confidence: float = 0.95,
-    method: IntervalMethod = "percentile",
     progress: Progress = silent,
 ) -> dict[str, Interval]:
     """Intervals of several statistics, from the same replicates.
 
-    A replicate draws as many clusters as there are, with replacement. method: percentile, or bca
-    (bias-corrected and accelerated, the acceleration from leaving out one cluster at a time); both
-    widened for few clusters (`expanded_tail`).
+    A replicate draws as many clusters as there are, with replacement. The ends are percentiles of
+    the replicates, further out where there are few clusters (`expanded_tail`).
     With fewer than 2 clusters, or where more than half of the replicates are undefined, the
     interval is NaN with its reason.
     Raises InputError for a confidence outside (0, 1) or too few replicates to carry it.
@@ -96,20 +91,18 @@ def bootstrap(
             f"take at least {replicates_needed(confidence)}"
         )
     if n_clusters < 2:
-        names = statistics(np.ones((1, n_clusters)))
-        reason = "fewer than 2 clusters"
-        return {name: _no_interval(n_clusters, confidence, reason) for name in names}
-    drawn = _collect(statistics, draws(n_clusters, replicates, rng), replicates, progress)
-    if method == "percentile":
-        return {
-            name: _percentile_interval(values, n_clusters, confidence)
-            for name, values in drawn.items()
-        }
-    observed = statistics(np.ones((1, n_clusters)))
-    without = _collect(statistics, _leave_one_out(n_clusters), n_clusters, silent)
+        none = Interval(confidence=confidence, clusters=n_clusters, reason="fewer than 2 clusters")
+        return dict.fromkeys(statistics(np.ones((1, n_clusters))), none)
+    drawn: dict[str, list[NDArray[np.float64]]] = {}
+    done = 0
+    for times in draws(n_clusters, replicates, rng):
+        for name, value in statistics(times).items():
+            drawn.setdefault(name, []).append(value)
+        done += len(times)
+        progress(done, replicates, "")
     return {
-        name: _bca_interval(values, float(observed[name][0]), without[name], n_clusters, confidence)
-        for name, values in drawn.items()
+        name: _percentile_interval(np.concatenate(parts), n_clusters, confidence)
+        for name, parts in drawn.items()
     }
 
 
@@ -135,7 +128,6 @@ def cluster_bootstrap(
     rng: np.random.Generator,
     replicates: int = 1000,
     confidence: float = 0.95,
-    method: IntervalMethod = "percentile",
     progress: Progress = silent,
 ) -> dict[str, Interval]:
     """As `bootstrap`, of statistics that take weights of the pairs, (replicates, n).
@@ -156,7 +148,6 @@ def cluster_bootstrap(
         rng=rng,
         replicates=replicates,
         confidence=confidence,
-        method=method,
         progress=progress,
     )
 
@@ -170,7 +161,6 @@ def agreement_intervals(
     predicted: ArrayLike | None = None,
     replicates: int = 1000,
     confidence: float = 0.95,
-    method: IntervalMethod = "percentile",
     progress: Progress = silent,
 ) -> dict[str, Interval]:
     """Intervals of srcc, lcc, ktau, mse and mae; see `WeightedAgreement`, `cluster_bootstrap`."""
@@ -182,7 +172,6 @@ def agreement_intervals(
         rng=rng,
         replicates=replicates,
         confidence=confidence,
-        method=method,
         progress=progress,
     )
 
@@ -203,13 +192,9 @@ def paired_difference(first: Statistics, second: Statistics) -> Statistics:
     return difference
 
 
-def _block(count: int) -> int:
-    return max(1, min(REPLICATES_AT_ONCE, COUNTS_AT_ONCE // count))
-
-
 def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """How often each cluster stands in each replicate, by blocks (replicates at once, C)."""
-    block = _block(count)
+    """How often each cluster is drawn in each replicate, by blocks (replicates at once, C)."""
+    block = max(1, min(REPLICATES_AT_ONCE, COUNTS_AT_ONCE // count))
     for start in range(0, replicates, block):
         size = min(block, replicates - start)
         drawn = rng.integers(count, size=(size, count))
@@ -218,91 +203,21 @@ def draws(count: int, replicates: int, rng: np.random.Generator) -> Iterator[NDA
         yield times.astype(np.float64)
 
 
-def _leave_one_out(count: int) -> Iterator[NDArray[np.float64]]:
-    """All clusters once but one, for each one, by blocks."""
-    block = _block(count)
-    for start in range(0, count, block):
-        size = min(block, count - start)
-        times = np.ones((size, count))
-        times[np.arange(size), start + np.arange(size)] = 0
-        yield times
-
-
-def _collect(
-    statistics: Statistics,
-    blocks: Iterator[NDArray[np.float64]],
-    total: int,
-    progress: Progress,
-) -> dict[str, NDArray[np.float64]]:
-    values: dict[str, list[NDArray[np.float64]]] = {}
-    done = 0
-    for times in blocks:
-        for name, value in statistics(times).items():
-            values.setdefault(name, []).append(value)
-        done += len(times)
-        progress(done, total, "")
-    return {name: np.concatenate(parts) for name, parts in values.items()}
-
-
 def _percentile_interval(values: NDArray[np.float64], clusters: int, confidence: float) -> Interval:
-    tail = expanded_tail(confidence, clusters)
-    return _interval_at(values, tail, 1 - tail, clusters, confidence)
-
-
-def _bca_interval(
-    values: NDArray[np.float64],
-    observed: float,
-    without: NDArray[np.float64],
-    clusters: int,
-    confidence: float,
-) -> Interval:
-    """Efron 1987; where bias or acceleration has no value, the percentile interval."""
-    defined, left_out = values[np.isfinite(values)], without[np.isfinite(without)]
-    tail = expanded_tail(confidence, clusters)
-    ends = np.array([tail, 1 - tail])
-    if defined.size and left_out.size and math.isfinite(observed):
-        below = (np.mean(defined < observed) + np.mean(defined <= observed)) / 2
-        gap = left_out.mean() - left_out
-        largest = float(np.abs(gap).max())
-        if 0 < below < 1 and largest > 0:
-            unit = gap / largest
-            acceleration = float(np.sum(unit**3)) / (6 * float(unit @ unit) ** 1.5)
-            bias = float(stats.norm.ppf(below))
-            lower = float(stats.norm.ppf(tail))
-            shifted = bias + np.array([lower, -lower])
-            shrunk = 1 - acceleration * shifted
-            if (shrunk > 0).all():
-                ends = stats.norm.cdf(bias + shifted / shrunk)
-    return _interval_at(values, float(ends[0]), float(ends[1]), clusters, confidence)
-
-
-def _interval_at(
-    values: NDArray[np.float64], low_tail: float, high_tail: float, clusters: int, confidence: float
-) -> Interval:
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size
+    low = high = math.nan
+    reason = None
     if 2 * undefined > values.size:
         reason = f"undefined in {undefined} of {values.size} replicates"
-        return _no_interval(clusters, confidence, reason, values.size, undefined)
-    low, high = np.quantile(defined, [low_tail, high_tail])
+    else:
+        tail = expanded_tail(confidence, clusters)
+        low, high = np.quantile(defined, [tail, 1 - tail]).tolist()
     return Interval(
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         confidence=confidence,
         replicates=values.size,
-        undefined=undefined,
-        clusters=clusters,
-    )
-
-
-def _no_interval(
-    clusters: int, confidence: float, reason: str, replicates: int = 0, undefined: int = 0
-) -> Interval:
-    return Interval(
-        low=math.nan,
-        high=math.nan,
-        confidence=confidence,
-        replicates=replicates,
         undefined=undefined,
         clusters=clusters,
         reason=reason,

@@ -48,9 +48,9 @@ class CeilingValue:
     Of the studies in which it is defined: a study whose means are all equal has no correlation.
     """
 
-    value: float
-    low: float
-    high: float
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +67,18 @@ class NoiseCeiling:
     name.
     """
 
-    srcc: CeilingValue
-    lcc: CeilingValue
-    ktau: CeilingValue
-    srcc_low: float
-    srcc_high: float
+    srcc: CeilingValue = CeilingValue()
+    lcc: CeilingValue = CeilingValue()
+    ktau: CeilingValue = CeilingValue()
+    srcc_low: float = math.nan
+    srcc_high: float = math.nan
     icc: float
-    latent_icc: float
+    latent_icc: float = math.nan
     one_listener_srcc: float
-    simulated_one_listener_srcc: float
+    simulated_one_listener_srcc: float = math.nan
     n_pairs: int
     n_ratings: int
-    simulations: int
+    simulations: int = 0
     constant: int = 0
     reason: str | None = None
     undefined: Mapping[str, str] = field(default_factory=dict)
@@ -316,7 +316,7 @@ def _value(drawn: list[float]) -> CeilingValue:
     """Mean and range of the studies in which the statistic is defined; NaN where most are not."""
     mean = mean_of_defined(drawn)
     if math.isnan(mean):
-        return CeilingValue(value=mean, low=mean, high=mean)
+        return CeilingValue()
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return CeilingValue(value=mean, low=float(low), high=float(high))
 
@@ -324,20 +324,11 @@ def _value(drawn: list[float]) -> CeilingValue:
 def _undefined(
     reason: str, icc: float, alone: float, count: Integers, undefined: Mapping[str, str]
 ) -> NoiseCeiling:
-    nothing = CeilingValue(value=math.nan, low=math.nan, high=math.nan)
     return NoiseCeiling(
-        srcc=nothing,
-        lcc=nothing,
-        ktau=nothing,
-        srcc_low=math.nan,
-        srcc_high=math.nan,
         icc=icc,
-        latent_icc=math.nan,
         one_listener_srcc=alone,
-        simulated_one_listener_srcc=math.nan,
         n_pairs=count.size,
         n_ratings=int(count.sum()),
-        simulations=0,
         reason=reason,
         undefined=undefined,
     )

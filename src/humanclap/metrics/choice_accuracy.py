@@ -109,7 +109,7 @@ class MajorityCeiling:
         self._informs = (more + fewer > 1).astype(np.float64)
 
     def __call__(self, weights: Floats) -> Mapping[str, Floats]:
-        """Accuracy where question i stands weights[r, i] times."""
+        """Accuracy where question i is drawn weights[r, i] times."""
         likely = weights @ self._fit
         best = likely.argmax(axis=1)
         decided = weights * self._decided

@@ -1,6 +1,6 @@
 """Intervals of very large tables: what each caption adds to a statistic, in place of replicates.
 
-Every statistic is a smooth function of how often each pair stands. Its derivative by a pair's
+Every statistic is a smooth function of how often each pair is drawn. Its derivative by a pair's
 weight, summed over the pairs of a caption, is the caption's influence; with very many pairs the
 bootstrap's variance is the sum of the squared influences, and no replicate need be drawn. Sources:
 infinitesimal jackknife, Jaeckel 1972; Efron & Tibshirani 1993, ch. 21; sums over clusters, Field &

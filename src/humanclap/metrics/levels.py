@@ -17,7 +17,7 @@ from humanclap.metrics import agreement
 from humanclap.metrics.agreement import MIN_PAIRS, ktau_rows
 from humanclap.metrics.influence import LARGE_PAIRS
 from humanclap.metrics.pairwise import pairwise_accuracy
-from humanclap.metrics.weighted import WeightedAgreement
+from humanclap.metrics.weighted import WeightedAgreement, scaled
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -39,12 +39,12 @@ class BetweenSystems:
 
     def __init__(self, metric: Floats, human: Floats, systems: Places, clusters: Places) -> None:
         shape = (int(clusters.max()) + 1, int(systems.max()) + 1)
-        sides = (_of_width_one(metric), _of_width_one(human), np.ones(metric.size))
+        sides = (scaled(metric), scaled(human), np.ones(metric.size))
         self._sums = [_sums(values, clusters, systems, shape) for values in sides]
         self._upper = np.triu_indices(shape[1], 1)
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         with np.errstate(divide="ignore", invalid="ignore"):
             count = times @ self._sums[2]
             x, y = (np.round(times @ total / count, 12) for total in self._sums[:2])  # (r, S)
@@ -74,12 +74,6 @@ def _sums(
     total = np.zeros(shape)
     np.add.at(total, (clusters, systems), values)
     return total
-
-
-def _of_width_one(values: Floats) -> Floats:
-    """About their mean, in units of their range: equal means stay equal, however small they are."""
-    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
-    return scaled
 
 
 def _correlation(x: Floats, y: Floats) -> Floats:
@@ -129,7 +123,7 @@ class WithinSystems:
         }
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         return {
             name: _mean_over_systems(of_systems, len(times))
             for name, of_systems in self._by_statistic(times).items()
@@ -174,7 +168,7 @@ class PartialOfSystems:
         self._ranked = [_RankOrder(side) for side in self._sides]
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         parts = [self._block(times[start : start + 64]) for start in range(0, len(times), 64)]
         return {name: np.concatenate([part[name] for part in parts]) for name in ("srcc", "lcc")}
 
@@ -254,7 +248,7 @@ class WithinCaptions:
         self.defined = {n: tuple(np.isfinite(v).tolist()) for n, v in self._values.items()}
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        """See the class."""
+        """The statistics where cluster c is drawn times[r, c] times."""
         return {name: _mean_over_captions(v, times) for name, v in self._values.items()}
 
     def minus(self, baseline: WithinCaptions, times: Floats) -> dict[str, Floats]:

@@ -26,7 +26,7 @@ def studentised_bounds(
     upper_confidence: float = 0.95,
     replicates: int = REPLICATES,
 ) -> tuple[float, float]:
-    """A lower and an upper bound of the mean, each of which holds alone with its confidence.
+    """A lower and an upper bound of the mean, each of which holds by itself with its confidence.
 
     values: shape (n,), one of each cluster. The bounds are mean - t s / sqrt(n) with t the upper
     (for the other bound the lower) quantile of the studentised bootstrap, (mean* - mean) sqrt(n) /

@@ -123,11 +123,7 @@ def fit_rating_map(
     """
     x, y = paired(scores, observed)
     noise = _noise(variance, n, x.size)
-    if x.size < MIN_PAIRS:
-        raise InputError(f"{x.size} pairs; a rating map needs at least {MIN_PAIRS}")
-    if max_knots < 2:
-        raise InputError(f"max_knots is {max_knots}; a line has 2")
-    _check_scale(y, low, high)
+    _check_observed(y, low, high, max_knots)
     group = _numbered(groups, x.size)
     knots = min(_map_knots(x, max_knots), key=lambda one: _bic(x, y, one))
     rising = _rising(x, y, knots)[0]
@@ -155,7 +151,12 @@ def fit_rating_map(
     )
 
 
-def _check_scale(observed: Floats, low: float, high: float) -> None:
+def _check_observed(observed: Floats, low: float, high: float, max_knots: int) -> None:
+    """Raise InputError where no map can be fitted to these ratings on this scale."""
+    if observed.size < MIN_PAIRS:
+        raise InputError(f"{observed.size} pairs; a rating map needs at least {MIN_PAIRS}")
+    if max_knots < 2:
+        raise InputError(f"max_knots is {max_knots}; a line has 2")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"the scale is {low:g}..{high:g}; expected low below high")
     slack = 1e-9 * (high - low)  # of moving ratings from one scale to another

@@ -53,7 +53,7 @@ class KrippendorffAlpha:
         self._coincidences = within.reshape(len(given), -1)
 
     def __call__(self, weights: Floats) -> Mapping[str, Floats]:
-        """Alpha where question i stands weights[r, i] times."""
+        """Alpha where question i is drawn weights[r, i] times."""
         met = (weights @ self._coincidences).reshape(-1, self._values, self._values)
         margins = met.sum(axis=2)  # (replicates, values)
         total = margins.sum(axis=1)
@@ -75,7 +75,7 @@ class KrippendorffAlpha:
 
 
 def ratio(part: ArrayLike, whole: ArrayLike) -> Statistics:
-    """Sum of `part` over sum of `whole`, shape (n,) each, where item i stands weights[r, i] times.
+    """Sum of `part` over sum of `whole`, shape (n,) each; item i is drawn weights[r, i] times.
 
     NaN where the whole is 0.
 

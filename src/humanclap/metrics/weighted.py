@@ -1,8 +1,8 @@
 """Agreement on many resamples at once: the engine of the bootstrap.
 
-A replicate is a sample in which cluster c (a caption with all its pairs) stands t_c times. Nothing
-is written out: every statistic is a function of the counts t, for all replicates in one array
-operation. Sums are products with cluster totals; ranks are running sums in the order of the
+A replicate is a sample in which cluster c (a caption with all its pairs) is drawn t_c times.
+Nothing is written out: every statistic is a function of the counts t, for all replicates in one
+array operation. Sums are products with cluster totals; ranks are running sums in the order of the
 scores; KTAU and pairwise accuracy, sums over pairs of items, are quadratic forms t' F t whose
 matrix F holds the totals of each pair of clusters. With very many clusters KTAU counts inversions
 in O(n log n) instead (`inversions`).
@@ -36,7 +36,7 @@ def cluster_codes(clusters: Sequence[Hashable]) -> Places:
 
 
 class WeightedAgreement:
-    """SRCC, LCC, KTAU-b, MSE, MAE and pairwise accuracy as functions of how often clusters stand.
+    """SRCC, LCC, KTAU-b, MSE, MAE and pairwise accuracy for many bootstrap samples at once.
 
     metric, human: shape (n,), finite. predicted: the metric mapped to the human scale, shape (n,),
     for MSE and MAE; without it (or where it is NaN) these two are NaN. clusters: shape (n,),
@@ -79,7 +79,7 @@ class WeightedAgreement:
             self._codes = codes
 
     def __call__(self, weights: ArrayLike) -> dict[str, Floats]:
-        """All statistics where cluster c stands weights[r, c] times (whole numbers).
+        """All statistics where cluster c is drawn weights[r, c] times (whole numbers).
 
         weights: shape (replicates, C). Returns name -> shape (replicates,). A correlation is NaN
         where the sample has fewer than 3 pairs or one side is constant; exactly what the functions
@@ -201,7 +201,7 @@ class _Moments:
 
     def __init__(self, x: Floats, y: Floats, error: Floats, codes: Places, n_clusters: int) -> None:
         self._codes = codes
-        self._x, self._y = _scaled(x), _scaled(y)
+        self._x, self._y = scaled(x), scaled(y)
         columns = (self._x, self._y, self._x**2, self._y**2, self._x * self._y, error**2,
                    np.abs(error))  # fmt: skip
         self._sums = np.stack([np.bincount(codes, c, n_clusters) for c in columns], axis=1)
@@ -223,9 +223,10 @@ class _Moments:
         return float((w * x) @ y / np.sqrt((w * x) @ x) / np.sqrt((w * y) @ y))
 
 
-def _scaled(values: Floats) -> Floats:
-    scaled: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
-    return scaled
+def scaled(values: Floats) -> Floats:
+    """About their mean, in units of their range: equal means stay equal, however small they are."""
+    found: Floats = (values - values.mean()) / (float(np.ptp(values)) or 1.0)
+    return found
 
 
 class _PairForms:

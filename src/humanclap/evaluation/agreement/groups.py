@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.evaluation.agreement.members import Members
 from humanclap.evaluation.agreement.result import (
     BETWEEN,
     CAPTIONS,
@@ -21,9 +22,9 @@ from humanclap.evaluation.agreement.result import (
 )
 from humanclap.evaluation.agreement.scale_map import ScaleMap
 from humanclap.evaluation.settings import EvaluationSettings
-from humanclap.evaluation.statistic import Statistic
+from humanclap.evaluation.statistic import Statistic, intervals_of
 from humanclap.metrics import agreement, levels
-from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.metrics.bootstrap import Interval, Statistics
 from humanclap.metrics.influence import (
     Influence,
     WithinSystemsInfluence,
@@ -37,7 +38,6 @@ from humanclap.progress import Progress
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
-Members = Mapping[tuple[str, str], Places]
 
 RANKS = ("srcc", "lcc", "ktau")
 ERRORS = ("mse", "mae")
@@ -202,16 +202,11 @@ class Judge:
                 for key, influence in of_pairs.items()
                 for name, interval in influence.intervals(self._settings.confidence).items()
             }
-        return bootstrap(
+        return intervals_of(
             self._replicates(sides),
             place.captions,
-            rng=np.random.default_rng(self._settings.seed),
-            replicates=self._settings.replicates,
-            confidence=self._settings.confidence,
-            method=self._settings.interval,
-            progress=lambda now, of, note: self._progress(
-                self._done + now, self._total, place.level
-            ),
+            self._settings,
+            lambda now, of, note: self._progress(self._done + now, self._total, place.level),
         )
 
     def _difference(

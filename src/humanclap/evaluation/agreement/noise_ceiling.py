@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import InputError
+from humanclap.evaluation.agreement.members import Members
 from humanclap.evaluation.agreement.result import WITHIN
 from humanclap.metrics.agreement import MIN_PAIRS
 from humanclap.metrics.ceiling import (
@@ -20,8 +21,6 @@ from humanclap.metrics.ceiling import (
 )
 from humanclap.metrics.influence import by_influence
 from humanclap.records import Rating, Target, pair_id_of
-
-Members = Mapping[tuple[str, str], NDArray[np.intp]]
 
 
 def ratings_of(
@@ -54,13 +53,21 @@ def ratings_of(
 
 
 def ceilings(
-    ratings: Sequence[Rating], targets: Sequence[Target], members: Members, *, where: str, seed: int
+    ratings: Sequence[Rating] | None,
+    targets: Sequence[Target],
+    members: Members,
+    where: str,
+    *,
+    seed: int,
 ) -> dict[str, NoiseCeiling]:
-    """Noise ceiling of each group, fitted to the group by itself, by the group's label.
+    """Noise ceiling of each group, fitted to the group by itself, by the group's label; none
+    without ratings.
 
     `within systems, averaged` has the mean over systems, weighted by their pairs; where a system
     has no ceiling there is no such mean, and the reason names the system.
     """
+    if ratings is None:
+        return {}
     x, pair = ratings_of(ratings, targets, where)
     found: dict[str, NoiseCeiling] = {}
     of_systems: dict[str, NoiseCeiling] = {}
@@ -98,17 +105,12 @@ def _mean(of_systems: Mapping[str, NoiseCeiling]) -> NoiseCeiling:
         return float(np.average(values, weights=weights))
 
     def value(name: str) -> CeilingValue:
-        of_parts = [getattr(part, name) for part in parts]
-        return CeilingValue(
-            value=mean([part.value for part in of_parts]), low=math.nan, high=math.nan
-        )
+        return CeilingValue(value=mean([getattr(part, name).value for part in parts]))
 
     return NoiseCeiling(
         srcc=value("srcc"),
         lcc=value("lcc"),
         ktau=value("ktau"),
-        srcc_low=math.nan,
-        srcc_high=math.nan,
         icc=mean([part.icc for part in parts]),
         latent_icc=mean([part.latent_icc for part in parts]),
         one_listener_srcc=mean([part.one_listener_srcc for part in parts]),

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.errors import InputError
-from humanclap.evaluation.agreement.evaluate import judged_targets
-from humanclap.evaluation.join import ScoreTable, join
+from humanclap.evaluation.agreement.judged import judged_targets
+from humanclap.evaluation.join import ScoreTable, join_by
 from humanclap.evaluation.settings import EvaluationSettings
+from humanclap.evaluation.statistic import intervals_of
 from humanclap.grouping import caption_key
-from humanclap.metrics.bootstrap import bootstrap
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.records import Score, Target
 from humanclap.signature import common_signature
@@ -120,14 +120,7 @@ def expected_gains(
     """
     settings = settings or EvaluationSettings()
     judged, left_out = judged_targets(targets, settings, "targets")
-    joined = join(
-        [table],
-        judged,
-        left_out=left_out,
-        key=settings.key,
-        allow_missing=settings.allow_missing,
-        force=settings.force,
-    )
+    joined = join_by(settings, [table], judged, left_out=left_out)
     prompts: dict[tuple[str, str | None], list[tuple[float, float]]] = {}
     for target, row in zip(joined.targets, joined.scores[table.name], strict=True):
         place = _prompt(target.text, target.system or row.system, across_systems)
@@ -166,12 +159,8 @@ def _gain(n: int, sides: Sequence[_Side], settings: EvaluationSettings) -> BestO
     def statistics(weights: Floats) -> dict[str, Floats]:
         return {"gain": weights @ (values[:, 0] - values[:, 1]) / weights.sum(axis=1)}
 
-    interval = bootstrap(
-        lambda times: statistics(times[:, codes]),
-        int(codes.max()) + 1,
-        rng=np.random.default_rng(settings.seed),
-        replicates=settings.replicates,
-        confidence=settings.confidence,
+    interval = intervals_of(
+        lambda times: statistics(times[:, codes]), int(codes.max()) + 1, settings
     )["gain"]
     return BestOfGain(
         n=n,

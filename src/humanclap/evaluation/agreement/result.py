@@ -86,7 +86,7 @@ class JudgedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetCounts:
-    """What became of the targets: judged (of which anchors), and left out by kind."""
+    """How many targets were judged, how many of these are anchors, and how many were left out."""
 
     total: int
     judged: int

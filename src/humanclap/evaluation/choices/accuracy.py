@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,13 +21,18 @@ from humanclap.evaluation.choices.accuracy_result import (
 )
 from humanclap.evaluation.choices.floors import floors
 from humanclap.evaluation.exposure import exposure, refuse_met
-from humanclap.evaluation.join import Joined, ScoreTable, join
+from humanclap.evaluation.join import Joined, ScoreTable, join_by
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.settings import EvaluationSettings
-from humanclap.evaluation.statistic import UNMET, PairedTest, Statistic
+from humanclap.evaluation.statistic import (
+    UNMET,
+    PairedTest,
+    Statistic,
+    intervals_of,
+    paired_tests,
+)
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import Paired, caption_key
-from humanclap.metrics.bootstrap import Interval, cluster_bootstrap
 from humanclap.metrics.choice_accuracy import (
     MajorityCeiling,
     credit,
@@ -36,7 +40,7 @@ from humanclap.metrics.choice_accuracy import (
     one_judge,
     votes_met,
 )
-from humanclap.metrics.permutation import holm, sign_flip_p
+from humanclap.metrics.permutation import sign_flip_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.pairs import pair_id_of
 from humanclap.records import Pair, Votes, roles_met
@@ -77,15 +81,9 @@ def judge_choices(
     asked = [one for one in votes if one.is_asked(include_anchors=settings.include_anchors)]
     if not asked:
         raise InputError(f"{where}: none of the {len(votes)} questions is to be judged")
-    joined = join(
-        tables,
-        pairs_of(asked),
-        left_out=[*pairs_of(votes), *others],
-        key=settings.key,
-        allow_missing=settings.allow_missing,
-        force=settings.force,
-        targets_where=where,
-        what="pair",
+    left_out = [*pairs_of(votes), *others]
+    joined = join_by(
+        settings, tables, pairs_of(asked), left_out=left_out, targets_where=where, what="pair"
     )
     place = {pair.pair_id: i for i, pair in enumerate(joined.targets)}
     judged = [one for one in asked if {one.pair_id_a, one.pair_id_b} <= place.keys()]
@@ -289,19 +287,9 @@ class _Judging:
             )
             for difference in differences
         ]
-        return tuple(
-            PairedTest(
-                name=name,
-                baseline=baseline,
-                difference=float(difference.sum() / self._asked.decided.sum()),
-                p=p,
-                p_holm=corrected,
-                permutations=self._settings.permutations,
-            )
-            for (name, baseline), difference, p, corrected in zip(
-                wanted, differences, p_values, holm(p_values), strict=True
-            )
-        )
+        decided = self._asked.decided.sum()
+        apart = [float(difference.sum() / decided) for difference in differences]
+        return paired_tests(wanted, apart, p_values, self._settings.permutations)
 
 
 def _shares(asked: _Asked) -> dict[str, Ratio]:
@@ -335,37 +323,25 @@ def _statistics(
             found[f"{name} - {baseline}"] = difference
         return found
 
-    intervals = cluster_bootstrap(
-        statistics,
-        asked.clusters.tolist(),
-        rng=np.random.default_rng(settings.seed),
-        replicates=settings.replicates,
-        confidence=settings.confidence,
-        method=settings.interval,
+    codes = cluster_codes(asked.clusters.tolist())
+    intervals = intervals_of(
+        lambda times: statistics(times[:, codes]), int(codes.max()) + 1, settings
     )
     values = statistics(np.ones((1, len(asked.first))))
     counts = {name: int(ratio[1].sum()) for name, ratio in shares.items()}
     decided = int(asked.decided.sum())
     return {
-        name: _statistic(float(values[name][0]), interval, counts.get(name, decided), name)
+        name: Statistic.of(
+            float(values[name][0]),
+            interval,
+            n=counts.get(name, decided),
+            undefined=_UNDEFINED.get(name, "no question is decided"),
+        )
         for name, interval in intervals.items()
     }
 
 
-def _statistic(value: float, interval: Interval, n: int, name: str) -> Statistic:
-    reason = interval.reason
-    if math.isnan(value):
-        reason = {
-            f"accuracy/{BEST}": "no question has two votes for a side",
-            f"accuracy/{ONE_JUDGE}": "no question has votes of two judges to set side by side",
-        }.get(name, "no question is decided")
-    return Statistic(
-        value=value,
-        low=math.nan if math.isnan(value) else interval.low,
-        high=math.nan if math.isnan(value) else interval.high,
-        n=n,
-        captions=interval.clusters,
-        replicates=interval.replicates,
-        undefined=interval.undefined,
-        reason=reason,
-    )
+_UNDEFINED = {
+    f"accuracy/{BEST}": "no question has two votes for a side",
+    f"accuracy/{ONE_JUDGE}": "no question has votes of two judges to set side by side",
+}

@@ -20,10 +20,10 @@ from humanclap.evaluation.choices.ranking_result import (
     RankedSystem,
 )
 from humanclap.evaluation.settings import LeaderboardSettings
-from humanclap.evaluation.statistic import Statistic
+from humanclap.evaluation.statistic import Statistic, intervals_of
 from humanclap.fingerprint import fingerprint_text
 from humanclap.metrics.agreement import ktau_rows
-from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap, standard_error
+from humanclap.metrics.bootstrap import Interval, standard_error
 from humanclap.metrics.bradley_terry import (
     Strengths,
     compared_groups,
@@ -188,31 +188,9 @@ class _Ranking:
         """All numbers."""
         once = np.ones((1, self._count))
         fitted, observed = self._fit(once), self._statistics(once)
-        self._regularised = 0
-        drawn: dict[str, list[Floats]] = {}
-
-        def kept(times: Floats) -> Mapping[str, Floats]:
-            found = self._statistics(times)
-            for name, values in found.items():
-                drawn.setdefault(name, []).append(values)
-            return found
-
-        intervals = self._bootstrap(kept, self._count)
-        errors = {
-            name: max(
-                standard_error(np.concatenate(values), self._count),
-                least_error(float(observed[name][0]), self._count),
-            )
-            for name, values in drawn.items()
-            if not name.startswith("rank/")
-        }
+        intervals, errors = self._spread({name: float(x[0]) for name, x in observed.items()})
         weak = bool(fitted.regularised[0])
         unbeaten = unbeaten_groups(self._wins.sum(axis=0)) if weak else []
-        for name in intervals:
-            if not name.startswith("rank/"):
-                intervals[name] = self._t_interval(
-                    float(observed[name][0]), errors[name], intervals[name]
-                )
         return PeopleRanking(
             systems=tuple(self._standings(observed, intervals)),
             duels=tuple(self._duels(observed, intervals, errors)),
@@ -231,6 +209,34 @@ class _Ranking:
             settings=self._settings,
             notes=notes,
         )
+
+    def _spread(
+        self, observed: Mapping[str, float]
+    ) -> tuple[dict[str, Interval], dict[str, float]]:
+        """Interval of every statistic, and the standard error of all but ranks."""
+        self._regularised = 0
+        drawn: dict[str, list[Floats]] = {}
+
+        def kept(times: Floats) -> Mapping[str, Floats]:
+            found = self._statistics(times)
+            for name, values in found.items():
+                drawn.setdefault(name, []).append(values)
+            return found
+
+        intervals = intervals_of(kept, self._count, self._settings)
+        errors = {}
+        for name, values in drawn.items():
+            if not name.startswith("rank/"):
+                errors[name] = max(
+                    standard_error(np.concatenate(values), self._count),
+                    least_error(observed[name], self._count),
+                )
+                intervals[name] = self._t_interval(observed[name], errors[name], intervals[name])
+        return intervals, errors
+
+    def _statistic(self, value: float, interval: Interval) -> Statistic:
+        votes = sum(one.n for one in self._votes)
+        return Statistic.of(value, interval, n=votes, undefined="all systems are equal on one side")
 
     def _fingerprint(self) -> str:
         return fingerprint_text(
@@ -254,7 +260,7 @@ class _Ranking:
             RankedSystem(
                 system=name,
                 rank=int(ranks[i]),
-                strength=_statistic(strengths[i], intervals[f"strength/{i}"], self._votes),
+                strength=self._statistic(strengths[i], intervals[f"strength/{i}"]),
                 rank_low=_whole(intervals[f"rank/{i}"].low),
                 rank_high=_whole(intervals[f"rank/{i}"].high),
                 won=int(wins[i].sum()),
@@ -298,7 +304,7 @@ class _Ranking:
         p_holm: float,
     ) -> PeopleDuel:
         name = f"difference/{a}/{b}"
-        found = _statistic(observed[name][0], intervals[name], self._votes)
+        found = self._statistic(observed[name][0], intervals[name])
         if found.value < 0:
             a, b = b, a
             found = _negative(found)
@@ -337,10 +343,10 @@ class _Ranking:
             strengths = self._fit(times[:, : self._count]).log_strengths
             return {"tau": ktau_rows(strengths, _means(values, times))}
 
-        interval = self._bootstrap(tau, len(values))["tau"]
+        interval = intervals_of(tau, len(values), self._settings)["tau"]
         value = float(tau(np.ones((1, len(values))))["tau"][0])
         return RankAgreement(
-            tau=_statistic(value, interval, self._votes),
+            tau=self._statistic(value, interval),
             prompts_metric=int(values[:, -1].sum()),
             prompts_both=int(values[: self._count, -1].sum()),
         )
@@ -352,15 +358,6 @@ class _Ranking:
         quantile = stats.t.ppf((1 + self._settings.confidence) / 2, self._count - 1)
         reach = float(quantile) * error
         return replace(drawn, low=value - reach, high=value + reach)
-
-    def _bootstrap(self, statistics: Statistics, clusters: int) -> dict[str, Interval]:
-        return bootstrap(
-            statistics,
-            clusters,
-            rng=np.random.default_rng(self._settings.seed),
-            replicates=self._settings.replicates,
-            confidence=self._settings.confidence,
-        )
 
 
 def _means(values: Floats, times: Floats | None) -> Floats:
@@ -397,17 +394,3 @@ def _whole(value: float) -> int:
 
 def _negative(found: Statistic) -> Statistic:
     return replace(found, value=-found.value, low=-found.high, high=-found.low)
-
-
-def _statistic(value: float, interval: Interval, votes: Sequence[Votes]) -> Statistic:
-    undefined = math.isnan(value)
-    return Statistic(
-        value=float(value),
-        low=math.nan if undefined else interval.low,
-        high=math.nan if undefined else interval.high,
-        n=sum(one.n for one in votes),
-        captions=interval.clusters,
-        replicates=interval.replicates,
-        undefined=interval.undefined,
-        reason="all systems are equal on one side" if undefined else interval.reason,
-    )

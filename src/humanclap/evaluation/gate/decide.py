@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,32 +62,22 @@ def gate(
     _check_asked(baseline, settings)
     found = paired_systems(new, baseline, settings)
     asked = _asked(settings)
+    count = len(asked) * len(found)
     checks = tuple(
-        _check(
-            question(kind, pair, settings, new, map_error),
-            kind,
-            pair,
-            settings,
-            len(asked) * len(found),
-        )
+        _check(question(kind, pair, settings, new, map_error), kind, pair, settings, count)
         for pair in found
         for kind in asked
     )
     failed = _failed(new, [pair.system for pair in found])
-    verdict = _whole(checks, len(failed) > settings.max_failed)
+    old_failed = _failed(baseline, [p.baseline_system for p in found]) if baseline else []
     signature, unsigned = _signature(new, baseline, found, settings)
-    rows = [(new, row) for pair in found for row in pair.rows]
-    rows += [(baseline, row) for pair in found for row in pair.baseline_rows if baseline]
-    scores = [row.score for _, row in rows]
     return Gate(
-        verdict=verdict,
+        verdict=_whole(checks, len(failed) > settings.max_failed),
         checks=checks,
         new_where=new.where,
         baseline_where=None if baseline is None else baseline.where,
         failed=tuple(failed),
-        baseline_failed=len(
-            _failed(baseline, [pair.baseline_system for pair in found]) if baseline else []
-        ),
+        baseline_failed=len(old_failed),
         left_out=tuple(dict.fromkeys(text for pair in found for text in pair.left_out)),
         unscored=tuple(dict.fromkeys(text for pair in found for text in pair.unscored)),
         worst=_worst(found, settings),
@@ -94,14 +85,26 @@ def gate(
         and all(pair.prompts and (pair.new == pair.baseline).all() for pair in found),
         signature=signature,
         unsigned=unsigned,
-        exposure=exposure(scores),
-        met=tuple(_place(table, row) for table, row in rows if roles_met(row.score.met)),
-        noted=noted({table.where: [r.score for t, r in rows if t is table] for table, _ in rows}),
-        covers="; ".join(sorted({row.rating_covers for row in scores if row.rating_covers}))
-        or None,
         map_known=map_error is not None,
         settings=settings,
+        **_said_by_rows(new, baseline, found),
     )
+
+
+def _said_by_rows(
+    new: GateTable, baseline: GateTable | None, found: Sequence[PairedPrompts]
+) -> dict[str, Any]:
+    """What the judged rows say beside their values: what was met, notes, what the map covers."""
+    rows = [(new, row) for pair in found for row in pair.rows]
+    rows += [(baseline, row) for pair in found for row in pair.baseline_rows if baseline]
+    scores = [row.score for _, row in rows]
+    covers = sorted({row.rating_covers for row in scores if row.rating_covers})
+    return {
+        "exposure": exposure(scores),
+        "met": tuple(_place(table, row) for table, row in rows if roles_met(row.score.met)),
+        "noted": noted({t.where: [r.score for u, r in rows if u is t] for t, _ in rows}),
+        "covers": "; ".join(covers) or None,
+    }
 
 
 def _check_asked(baseline: GateTable | None, settings: GateSettings) -> None:

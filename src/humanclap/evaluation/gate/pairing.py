@@ -1,4 +1,4 @@
-"""Bring the systems and prompts of two tables together; what does not meet is told or refused."""
+"""Pair the systems and prompts of two tables; report or refuse what has no counterpart."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class ClipWithoutScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The verdict and what it stands on.
+    """The verdict and what it is based on.
 
     verdict: fail where a check fails or too many rows failed; else undecided where a check is;
     else pass. failed: rows of the judged new systems without a score; baseline_failed: how many of

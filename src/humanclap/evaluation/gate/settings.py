@@ -21,8 +21,8 @@ class GateSettings:
     the latter where lower is better; min_rating: limit of the mean predicted rating, on 0..10.
     systems: only these of the new table, all where empty; baseline_system: the one of the baseline
     that the new one is set against, told by its name where None. confidence: of each one-sided
-    bound; power: at which the number of prompts needed is told; min_prompts: with fewer the answer
-    is never pass or fail; max_failed: rows of the new systems that may lack a score; shared_only:
+    bound; power: of the number of prompts needed; min_prompts: with fewer the answer is
+    never pass or fail; max_failed: rows of the new systems that may lack a score; shared_only:
     leave out prompts that one side lacks; worst: prompts named.
     """
 

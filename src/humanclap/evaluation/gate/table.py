@@ -13,7 +13,7 @@ from humanclap.tables import Row, optional_columns, read_table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRow:
-    """A clip with the metric's value as `score.score`; line: where it stands in its file."""
+    """A clip with the metric's value as `score.score`; line: its line in the file."""
 
     line: int
     score: Score
@@ -73,7 +73,7 @@ def _refuse_twice(table: GateTable) -> None:
         key = score.system, score.audio, caption_key(score.text)
         if key in first:
             raise table.error(
-                f"{score.audio!r} with {score.text!r} stands already on line {first[key]}; keep "
+                f"{score.audio!r} with {score.text!r} is already on line {first[key]}; keep "
                 "one row for each clip and prompt",
                 row,
             )

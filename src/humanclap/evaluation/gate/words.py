@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from humanclap.errors import listed
 from humanclap.evaluation.gate.result import Check, Gate, PromptChange, Verdict
 from humanclap.evaluation.noted import noted_in_words
-from humanclap.evaluation.report.agreement_words import counted
+from humanclap.evaluation.short_forms import counted
 from humanclap.typeset import markdown_cell, markdown_table
 
 FEW_PROMPTS = 50

@@ -12,7 +12,8 @@ from scipy import stats
 
 from humanclap.evaluation.leaderboard.result import Duel
 from humanclap.evaluation.settings import LeaderboardSettings
-from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
+from humanclap.evaluation.statistic import intervals_of
+from humanclap.metrics.bootstrap import Interval
 from humanclap.metrics.influence import LARGE_PAIRS
 from humanclap.metrics.permutation import holm, sign_flip_p, sign_flips_p
 
@@ -58,7 +59,7 @@ def _intervals_of_pairs(
         of_systems = times @ centred / len(centred)
         return {f"{a} {b}": of_systems[:, a] - of_systems[:, b] for a, b in pairs}
 
-    found = mean_intervals(means, len(values), settings)
+    found = intervals_of(means, len(values), settings)
     return [found[f"{a} {b}"] for a, b in pairs]
 
 
@@ -66,20 +67,7 @@ def _interval(difference: Floats, settings: LeaderboardSettings) -> Interval:
     def mean(times: Floats) -> dict[str, Floats]:
         return {"mean": times @ difference / difference.size}
 
-    return mean_intervals(mean, difference.size, settings)["mean"]
-
-
-def mean_intervals(
-    statistics: Statistics, prompts: int, settings: LeaderboardSettings
-) -> dict[str, Interval]:
-    """Intervals over prompts, from the draws that every mean of the leaderboard has."""
-    return bootstrap(
-        statistics,
-        prompts,
-        rng=np.random.default_rng(settings.seed),
-        replicates=settings.replicates,
-        confidence=settings.confidence,
-    )
+    return intervals_of(mean, difference.size, settings)["mean"]
 
 
 def _duel(

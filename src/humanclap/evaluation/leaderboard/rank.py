@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from humanclap.errors import InputError, listed
 from humanclap.evaluation.captions import CAPTION_TYPES, caption_type
 from humanclap.evaluation.choices.ranking import MetricValues, rank_by_choices
 from humanclap.evaluation.exposure import exposure, refuse_met
-from humanclap.evaluation.leaderboard.duels import duels, mean_intervals
+from humanclap.evaluation.leaderboard.duels import duels
 from humanclap.evaluation.leaderboard.result import (
     MAX_GROUPS,
     Clip,
@@ -32,6 +33,7 @@ from humanclap.evaluation.leaderboard.result import (
 )
 from humanclap.evaluation.noted import noted
 from humanclap.evaluation.settings import LeaderboardSettings
+from humanclap.evaluation.statistic import intervals_of
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import caption_key
 from humanclap.progress import Progress, silent
@@ -67,41 +69,21 @@ def leaderboard(
     for met clips or prompts with `refuse_trained_on`.
     """
     settings = settings or LeaderboardSettings()
-    given = [
-        _Row(table=name, system=row.system or name, score=row)
-        for name, scores in tables.items()
-        for row in scores
-    ]
-    systems = _chosen(settings.systems, sorted({row.system for row in given}))
-    given = [row for row in given if row.system in systems]
-    if len(systems) < 2:
-        raise InputError(f"{len(systems)} system ({', '.join(systems)}); comparing needs two")
-    _refuse_twice(given)
+    given, systems = _given(tables, settings)
     signature = _signature(given, settings)
     clips, failed = _clips(given, settings)
     prompts_of = _prompts_of(clips)
     prompts, left_out = _shared_prompts(prompts_of, systems, settings)
     values = _matrix(clips, systems, prompts)
-    kept = set(prompts)
-    used = [clip for clip in clips if caption_key(clip.text) in kept]
-    progress(0, STEPS, "systems")
-    standings = _standings(values, systems, used, settings)
-    progress(1, STEPS, "two by two")
-    of_two = duels(values, systems, settings)
-    progress(2, STEPS, "caption types")
-    by_type = _by_type(values, systems, prompts, settings)
-    progress(3, STEPS, "unmet prompts")
-    judged = _judged(given, kept)
+    judged = _judged(given, set(prompts))
     if settings.refuse_trained_on:
         refuse_met(judged)
-    rows = [row for scores in judged.values() for row in scores]
-    unmet = _unmet(prompts, rows)
-    metric = MetricValues(prompts=prompts, systems=systems, values=values)
+    people = None
+    if votes is not None:
+        metric = MetricValues(prompts=prompts, systems=systems, values=values)
+        people = rank_by_choices(votes, settings, metric=metric, where=votes_where)
     return Leaderboard(
-        standings=tuple(standings),
-        duels=tuple(of_two),
-        by_type=tuple(by_type),
-        worst=tuple(_worst(used, systems, settings.worst)),
+        **_measured(values, systems, prompts, clips, judged, settings, progress),
         prompts=len(prompts),
         prompts_fingerprint=fingerprint_text(prompts),
         prompts_left_out=left_out,
@@ -111,23 +93,67 @@ def leaderboard(
         signature=signature,
         settings=settings,
         notes=tuple(notes),
-        exposure=exposure(rows),
-        unmet=tuple(_standings_without_met(values, systems, prompts, unmet, used, settings)),
-        unmet_prompts=len(unmet),
         noted=noted(judged),
-        people=None
-        if votes is None
-        else rank_by_choices(votes, settings, metric=metric, where=votes_where),
+        people=people,
     )
+
+
+def _measured(
+    values: Floats,
+    systems: Sequence[str],
+    prompts: Sequence[str],
+    clips: Sequence[Clip],
+    judged: Mapping[str, Sequence[Score]],
+    settings: LeaderboardSettings,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The figures of a leaderboard, by the names of its fields."""
+    kept = set(prompts)
+    used = [clip for clip in clips if caption_key(clip.text) in kept]
+    progress(0, STEPS, "systems")
+    standings = _standings(values, systems, used, settings)
+    progress(1, STEPS, "two by two")
+    of_two = duels(values, systems, settings)
+    progress(2, STEPS, "caption types")
+    by_type = _by_type(values, systems, prompts, settings)
+    progress(3, STEPS, "unmet prompts")
+    rows = [row for scores in judged.values() for row in scores]
+    unmet = _unmet(prompts, rows)
+    return {
+        "standings": tuple(standings),
+        "duels": tuple(of_two),
+        "by_type": tuple(by_type),
+        "worst": tuple(_worst(used, systems, settings.worst)),
+        "exposure": exposure(rows),
+        "unmet": tuple(_standings_without_met(values, systems, prompts, unmet, used, settings)),
+        "unmet_prompts": len(unmet),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One score with its system and the table it stands in."""
+    """One score with its system and its table."""
 
     table: str
     system: str
     score: Score
+
+
+def _given(
+    tables: Mapping[str, Sequence[Score]], settings: LeaderboardSettings
+) -> tuple[list[_Row], list[str]]:
+    """The rows of the systems that are compared, and these systems."""
+    every = [
+        _Row(table=name, system=row.system or name, score=row)
+        for name, scores in tables.items()
+        for row in scores
+    ]
+    systems = _chosen(settings.systems, sorted({row.system for row in every}))
+    if len(systems) < 2:
+        raise InputError(f"{len(systems)} system ({', '.join(systems)}); comparing needs two")
+    given = [row for row in every if row.system in systems]
+    _refuse_twice(given)
+    return given, systems
 
 
 def _refuse_twice(rows: Sequence[_Row]) -> None:
@@ -145,7 +171,7 @@ def _refuse_twice(rows: Sequence[_Row]) -> None:
     where = f"in {one.table}" if one.table == other.table else f"in {one.table} and {other.table}"
     values = " and ".join(f"{row.score.score:.3f}" for row in (one, other))
     raise InputError(
-        f"{len(twice)} clips of a system stand twice with one prompt, for example "
+        f"{len(twice)} clips of a system appear twice with one prompt, for example "
         f"{one.score.audio!r} with {one.score.text!r} of {one.system}, {where} "
         f"(scores {values}); keep one row for each clip and prompt"
     )
@@ -301,7 +327,7 @@ def _standings(
         found = {f"mean/{name}": means[:, i] for i, name in enumerate(systems)}
         return found | {f"rank/{name}": ranks[:, i] for i, name in enumerate(systems)}
 
-    intervals = mean_intervals(statistics, count, settings)
+    intervals = intervals_of(statistics, count, settings)
     clips_of = Counter(clip.system for clip in clips)
     means = values.mean(axis=0)
     ranks = stats.rankdata(-means, method="min")
@@ -338,7 +364,7 @@ def _by_type(
             means = times @ of_kind / len(of_kind)
             return {name: means[:, i] for i, name in enumerate(systems)}
 
-        intervals = mean_intervals(mean, len(of_kind), settings)
+        intervals = intervals_of(mean, len(of_kind), settings)
         found += [
             TypeStanding(
                 caption_type=kind,

@@ -87,7 +87,7 @@ def _warnings(warnings: Sequence[str]) -> str:
 
 
 def how_made(made: Made, models: Sequence[str]) -> str:
-    """The section that says by which command, when, with which versions and of which models."""
+    """The section that names the models, the command, the date and the versions."""
     facts = [f"Model: {escape(model)}" for model in models]
     if made.command:
         facts.append(f"Command: <code>{escape(made.command)}</code>")
@@ -124,8 +124,7 @@ def table(
 ) -> str:
     """A table that sorts by a click on a heading and scrolls where it is wide; text is escaped.
 
-    kinds: class of each row. A cell `0.5 [0.4, 0.6]` has its interval, and what follows,
-    set below its value. The
+    kinds: class of each row. In a cell `0.5 [0.4, 0.6]` the interval is set below its value. The
     first column of words stays in sight when the table scrolls.
     """
     cells = [list(row) for row in rows]
@@ -142,7 +141,7 @@ def table(
 
 
 def _are_words(column: Sequence[str]) -> bool:
-    """Is most of what stands in a column words, not figures?"""
+    """Whether most cells of a column hold words, not figures."""
     filled = [text for text in column if text]
     return 2 * sum(map(_is_words, filled)) > len(filled)
 

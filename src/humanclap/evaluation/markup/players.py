@@ -58,6 +58,13 @@ class Players:
     embedded_bytes: int = 0
     _made: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def below(cls, root: str | Path | None, link_from: str | Path | None) -> Players:
+        """Of paths as reports take them; without a root nothing is played."""
+        return cls(
+            None if root is None else Path(root), None if link_from is None else Path(link_from)
+        )
+
     @property
     def linked(self) -> bool:
         """Do players use files beside the page?"""

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from scipy import stats
 
 from humanclap.evaluation.agreement.result import (
-    HEADINGS,
-    STATISTICS,
     Comparison,
     Difference,
     Evaluation,
     Group,
     JudgedPair,
 )
-from humanclap.evaluation.markup import diagrams, html, plots
+from humanclap.evaluation.choices.accuracy_result import JudgedChoices
+from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import Bar, chart
 from humanclap.evaluation.markup.players import Card, Players
 from humanclap.evaluation.report import agreement_words as words
+from humanclap.evaluation.report import choices_words
+from humanclap.evaluation.report import pair_plots as plots
 from humanclap.evaluation.report import sentences as told
-from humanclap.evaluation.report.choices_page import html_sections
+from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows, places
+from humanclap.evaluation.report.choices_report import choices_picture
 from humanclap.evaluation.report.comparability import judgement_signature
+from humanclap.evaluation.report.document import page_sections
+from humanclap.evaluation.report.marks import group_marks
 from humanclap.evaluation.report.overview import overview
+from humanclap.evaluation.short_forms import counted, number
 from humanclap.made import Made, made_now
 
 PLAYED = 4
@@ -46,10 +52,7 @@ def html_report(
     link_from: the page's folder, to link the clips instead of holding them; made: command, date and
     versions it names, None: those of now (`made.made_now`).
     """
-    players = Players(
-        None if audio_root is None else Path(audio_root),
-        None if link_from is None else Path(link_from),
-    )
+    players = Players.below(audio_root, link_from)
     made = made or made_now()
     shown = comparison.metrics or comparison.evaluations
     title = words.title(comparison)
@@ -69,14 +72,14 @@ def html_report(
         name = "the best trivial predictor"
         body.append(_against(comparison, comparison.against_trivial, name))
     if comparison.choices is not None:
-        body += html_sections(comparison.choices, drawn=True)
+        body += _choices(comparison.choices)
     body += [_section(evaluation, comparison, players) for evaluation in shown]
     body += [_method(comparison), html.how_made(made, words.models(comparison))]
     return html.document(title, body, linked_audio=players.linked)
 
 
 def _picture(comparison: Comparison) -> str:
-    """One metric: its pairs; several, ceiling or floor: where each of them stands."""
+    """Of one metric alone its pairs, else the SRCC of every metric and trivial predictor."""
     if _alone(comparison):
         return _scatter(comparison.evaluations[0])
     rows = [(evaluation.name, evaluation.overall) for evaluation in comparison.evaluations]
@@ -90,18 +93,15 @@ def _alone(comparison: Comparison) -> bool:
 
 def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
     """SRCC of each labelled group with its interval and the ceiling of its place."""
-    limits = _limits(comparison)
-    bars = [
-        Bar(
-            label=label,
-            value=group.statistics["srcc"].value,
-            low=group.statistics["srcc"].low,
-            high=group.statistics["srcc"].high,
-            limit=limits.get(group.label, math.nan),
-        )
-        for label, group in rows
+    return chart(map(Bar.of, group_marks(rows, comparison)), zero=True)
+
+
+def _choices(judged: JudgedChoices) -> list[str]:
+    first, *further = choices_words.sections(judged)
+    return [
+        *page_sections([replace(first, after=choices_picture(judged)), *further]),
+        "<h3>How choices were judged</h3>" + html.bullets("facts", choices_words.facts(judged)),
     ]
-    return chart(bars, zero=True)
 
 
 def _overview(comparison: Comparison) -> str:
@@ -109,10 +109,6 @@ def _overview(comparison: Comparison) -> str:
     return "<h2>Ceiling, metrics, floor</h2>" + html.table(
         found.columns, [row.cells for row in found.rows], kinds=[row.kind for row in found.rows]
     )
-
-
-def _limits(comparison: Comparison) -> Mapping[str, float]:
-    return {label: ceiling.srcc.value for label, ceiling in comparison.ceilings.items()}
 
 
 def _limit_key(comparison: Comparison) -> str:
@@ -124,26 +120,19 @@ def _limit_key(comparison: Comparison) -> str:
 
 
 def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
-    parts = [
+    kinds = ["overall" if g.level == "overall" else "" for d in differences for g in places(d)]
+    return (
         f"<h2>Against {html.broken(baseline)}</h2>"
-        "<p>Differences on the same pairs; of correlations a "
-        "positive difference is better, of errors a negative one.</p>"
-    ]
-    for difference in differences:
-        rows = [(group.label, group) for group in (*difference.groups, *difference.levels)]
-        title = f"{difference.name} − {difference.baseline}"
-        parts += [f"<h3>{html.broken(title)}</h3>", _table(rows, signed=True)]
-        test = comparison.test(difference.name, difference.baseline)
-        if test is not None:
-            told = f"Permutation test of SRCC over all pairs: {words.p_value(test)}"
-            parts.append(html.bullets("facts", [told]))
-    return "".join(parts)
+        "<p>Differences on the same pairs; of correlations a positive difference is better, of "
+        "errors a negative one. p is of the permutation test of SRCC over all pairs.</p>"
+    ) + html.table(*difference_rows(comparison, differences), kinds=kinds)
 
 
 def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
-    groups = (*evaluation.groups, *evaluation.levels, *evaluation.without)
-    rows = [(group.label, group) for group in groups]
-    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", _table(rows)]
+    rows = [(group.label, group) for group in places(evaluation)]
+    kinds = ["overall" if group.level == "overall" else "" for _, group in rows]
+    table = html.table(*group_rows(evaluation), kinds=kinds)
+    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", table]
     if len(rows) > 1:
         caption = "SRCC of each group with its interval." + _limit_key(comparison)
         parts.append(html.figure(_forest(rows, comparison), caption))
@@ -153,16 +142,11 @@ def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -
     parts.append(f'<div class="two">{squares}</div>')
     parts.append(_listen(evaluation, players))
     facts = [
-        words.scale_map_line(evaluation),
-        words.calibration_line(evaluation),
-        words.intervals_line(evaluation),
-        words.met_line(evaluation),
+        *words.metric_lines(evaluation),
         f"Pairwise accuracy calls scores tied that differ by at most "
-        f"{words.number(evaluation.tie_threshold)} (chosen on these pairs)",
-        f"Signature: {words.signature_line(evaluation)}",
-        f"Rows: {words.rows_line(evaluation)}",
+        f"{number(evaluation.tie_threshold)} (chosen on these pairs)",
     ]
-    return "".join([*parts, html.bullets("facts", [fact for fact in facts if fact])])
+    return "".join([*parts, html.bullets("facts", facts)])
 
 
 def _scatter(evaluation: Evaluation) -> str:
@@ -178,11 +162,11 @@ def _scatter(evaluation: Evaluation) -> str:
 
 def _ranks(evaluation: Evaluation) -> str:
     caption = "The same pairs by rank, as SRCC sees them; on the line both agree."
-    return html.figure(diagrams.rank_plot(evaluation), caption)
+    return html.figure(plots.rank_plot(evaluation), caption)
 
 
 def _reliability(evaluation: Evaluation) -> str:
-    plot = diagrams.reliability_plot(evaluation)
+    plot = plots.reliability_plot(evaluation)
     if not plot:
         return ""
     caption = (
@@ -213,35 +197,10 @@ def _listen(evaluation: Evaluation, players: Players) -> str:
 
 
 def _card(pair: JudgedPair) -> Card:
-    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({words.counted(pair.n, 'rating')})"
+    said = f"score {pair.score:.3f} · people {pair.human:.2f} ({counted(pair.n, 'rating')})"
     predicted = "" if math.isnan(pair.predicted) else f"predicted rating {pair.predicted:.2f}"
     lines = [said, predicted, pair.system or ""]
     return Card(pair.audio, pair.text, tuple(line for line in lines if line))
-
-
-def _table(rows: Sequence[tuple[str, Group]], *, signed: bool = False) -> str:
-    sign = "Δ\u00a0" if signed else ""
-    heads = ["group", "n", "captions", *(sign + HEADINGS[name] for name in STATISTICS)]
-    lines = []
-    for label, group in rows:
-        cells = [f'<td class="t first">{html.broken(label)}</td>']
-        cells.append(f"<td>{group.n:,}</td><td>{group.captions:,}</td>")
-        cells += [_statistic(group, name, signed) for name in STATISTICS]
-        overall = ' class="overall"' if group.level == "overall" else ""
-        lines.append(f"<tr{overall}>" + "".join(cells) + "</tr>")
-    titles = '<th class="t first">group</th>' + "".join(f"<th>{head}</th>" for head in heads[1:])
-    return html.raw_table(titles, lines)
-
-
-def _statistic(group: Group, name: str, signed: bool) -> str:
-    if name not in group.statistics:
-        return "<td></td>"
-    statistic = group.statistics[name]
-    plus = "+" if signed and statistic.value > 0 else ""
-    why = f' title="{escape(statistic.reason)}"' if statistic.reason else ""
-    spread = words.interval(statistic)
-    small = f"<small>{spread}</small>" if spread else ""
-    return f"<td{why}>{plus}{words.number(statistic.value)}{small}</td>"
 
 
 def _method(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The findings in words and short forms, shared by every kind of report."""
+"""Metrics judged by ratings, in sentences and short lines, for every kind of report."""
 
 from __future__ import annotations
 
@@ -6,54 +6,24 @@ import math
 
 from humanclap.evaluation.agreement.result import (
     HEADINGS,
-    WITHIN,
     Comparison,
     Difference,
     Evaluation,
 )
-from humanclap.evaluation.exposure import Exposure
-from humanclap.evaluation.noted import noted_in_words
+from humanclap.evaluation.report.agreement_warnings import ceiling_in_words
+from humanclap.evaluation.report.common_words import (
+    bootstrap_words,
+    difference_in_words,
+    met_in_training,
+    rows_line,
+    signature_line,
+    strength,
+)
 from humanclap.evaluation.report.metric_names import model_line
-from humanclap.evaluation.settings import EvaluationSettings
-from humanclap.evaluation.statistic import PairedTest, Statistic
+from humanclap.evaluation.short_forms import counted, number, with_interval
+from humanclap.evaluation.statistic import PairedTest
 from humanclap.metrics.ceiling import NoiseCeiling
 from humanclap.metrics.influence import LARGE_PAIRS, SMALL_PLACE
-
-UNDEFINED = "–"
-LEAST_SIDED = 6
-"""Pairs from which predictions on one side of people's are told: by chance 1 in 32 at most."""
-
-
-def number(value: float) -> str:
-    """Three decimals; a dash where undefined.
-
-    >>> number(0.34567), number(-0.0001), number(float("nan"))
-    ('0.346', '0.000', '–')
-    """
-    return UNDEFINED if math.isnan(value) else f"{value:.3f}".replace("-0.000", "0.000")
-
-
-def interval(statistic: Statistic) -> str:
-    """`[low, high]`, or nothing where there is no interval."""
-    if math.isnan(statistic.low):
-        return ""
-    return f"[{number(statistic.low)}, {number(statistic.high)}]"
-
-
-def with_interval(statistic: Statistic) -> str:
-    """`value [low, high]`."""
-    return f"{number(statistic.value)} {interval(statistic)}".rstrip()
-
-
-def signed(statistic: Statistic) -> str:
-    """A difference with its sign and interval."""
-    plus = "+" if statistic.value > 0 else ""
-    return plus + with_interval(statistic)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 pair`, `1,287 pairs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def title(comparison: Comparison) -> str:
@@ -64,7 +34,7 @@ def title(comparison: Comparison) -> str:
 
 
 def about(comparison: Comparison) -> str:
-    """On how much the comparison stands, in a few words."""
+    """How much data the comparison is based on, in a few words."""
     overall = comparison.evaluations[0].overall
     return f"{counted(overall.n, 'pair')}, {counted(overall.captions, 'caption')}"
 
@@ -105,185 +75,6 @@ def summary(comparison: Comparison) -> list[str]:
     return [*sentences, coverage(comparison)]
 
 
-def warnings(comparison: Comparison) -> list[str]:
-    """What a reader must know before quoting a figure, in sentences."""
-    found = [_met(evaluation, comparison) for evaluation in comparison.metrics]
-    found += [_not_shown(evaluation, comparison) for evaluation in comparison.metrics]
-    found += [_above_ceiling(evaluation, comparison) for evaluation in comparison.metrics]
-    found += [_no_ceiling(comparison), _floor_knows(comparison)]
-    found += [_noted(evaluation) for evaluation in comparison.metrics]
-    found += [_one_sided(evaluation) for evaluation in comparison.metrics]
-    found += [_against_trivial(item) for item in comparison.against_trivial]
-    found += [_between_only(evaluation) for evaluation in comparison.metrics]
-    found += [_gain_between_only(difference) for difference in comparison.differences]
-    found += [_unmet(evaluation) for evaluation in comparison.metrics]
-    return [sentence for sentence in found if sentence]
-
-
-def _met(evaluation: Evaluation, comparison: Comparison) -> str:
-    """What the metric's model met of the judged pairs, and the figure without those."""
-    if not evaluation.exposure.met:
-        return ""
-    told = f"The model of {evaluation.name} met {evaluation.exposure.in_words()} before. "
-    with_them = with_interval(evaluation.overall.statistics["srcc"])
-    if evaluation.unmet is None:
-        return f"{told}Its SRCC {with_them} is not one on unseen pairs: none is left without them."
-    others = "those that any metric's model met" if len(comparison.metrics) > 1 else "them"
-    rank = evaluation.unmet.statistics["srcc"]
-    return (
-        f"{told}Without {others} its SRCC is {with_interval(rank)} over "
-        f"{counted(evaluation.unmet.n, 'pair')}, with them {with_them}."
-    )
-
-
-def _noted(evaluation: Evaluation) -> str:
-    return noted_in_words(evaluation.noted, evaluation.exposure.total)
-
-
-def _not_shown(evaluation: Evaluation, comparison: Comparison) -> str:
-    """Where met pairs were to be refused, pairs of which nothing is known are no proof."""
-    found = evaluation.exposure
-    if not (comparison.settings.refuse_trained_on and (found.unknown or found.unsaid)):
-        return ""
-    return (
-        f"That the model of {evaluation.name} met none of the judged pairs is not shown: of "
-        f"{found.unknown + found.unsaid:,} of {found.total:,} it is unknown."
-    )
-
-
-def met_line(evaluation: Evaluation) -> str:
-    """What the metric's model met of the judged pairs; nothing where its table does not say."""
-    return met_in_training(evaluation.exposure)
-
-
-def met_in_training(found: Exposure) -> str:
-    """What a metric's model met of judged pairs; nothing where its table does not say."""
-    if found.unsaid == found.total:
-        return ""
-    line = f"Met in training: {found.in_words()}"
-    if not found.met:
-        line = f"Met in training: none of {counted(found.total - found.unsaid, 'judged pair')}"
-    if found.unknown:
-        line = "" if found.unknown + found.unsaid == found.total else f"{line}; "
-        line = line or "Met in training: "
-        line += (
-            f"unknown of {counted(found.unknown, 'judged pair')}, as the checkpoint does not name "
-            "all it was trained on or the clip has too little sound to be known"
-        )
-    return line
-
-
-def _above_ceiling(evaluation: Evaluation, comparison: Comparison) -> str:
-    ceiling = comparison.ceilings.get("overall")
-    rank = evaluation.overall.statistics["srcc"].value
-    if ceiling is None or ceiling.reason or not rank > ceiling.srcc.value:
-        return ""
-    inside = rank <= ceiling.srcc_high
-    beyond = ", though within the interval of its estimate" if inside else ""
-    return (
-        f"{evaluation.name} lies above the noise ceiling (SRCC {number(rank)} against "
-        f"{ceiling_in_words(ceiling)}){beyond}: no metric of unseen pairs is expected there. Has "
-        "its model met these pairs or ratings?"
-    )
-
-
-def _no_ceiling(comparison: Comparison) -> str:
-    ceiling = comparison.ceilings.get("overall")
-    if ceiling is None or not ceiling.srcc_low <= 0:
-        return ""
-    return (
-        f"The interval of the noise ceiling reaches 0 ({ceiling_in_words(ceiling)}): these ratings "
-        "do not show that listeners agree, so no figure here says how good a metric is."
-    )
-
-
-def _floor_knows(comparison: Comparison) -> str:
-    if not comparison.floor_captions:
-        return ""
-    return (
-        f"The trivial predictors were fitted on {counted(comparison.floor_captions, 'caption')} "
-        "that are judged too: those that read words are optimistic."
-    )
-
-
-def _one_sided(evaluation: Evaluation) -> str:
-    """Predicted ratings all above or all below people's, by more than their errors allow."""
-    pairs = [pair for pair in evaluation.per_pair if math.isfinite(pair.predicted_error)]
-    if evaluation.scale_map != "rating" or len(pairs) < LEAST_SIDED:
-        return ""
-    gaps = [pair.predicted - pair.human for pair in pairs]
-    noise = [
-        pair.predicted_error**2 + (0.0 if math.isnan(error) else error**2)
-        for pair in pairs
-        for error in (pair.standard_error,)
-    ]
-    mean, allowed = math.fsum(gaps) / len(gaps), 1.96 * math.sqrt(math.fsum(noise)) / len(gaps)
-    if not (min(gaps) > 0 or max(gaps) < 0) or abs(mean) <= allowed:
-        return ""
-    return (
-        f"All {len(pairs):,} ratings predicted by {evaluation.name} lie "
-        f"{'above' if mean > 0 else 'below'} people's, by {abs(mean):.2f} on average where their "
-        f"errors allow {allowed:.2f}: its calibration does not hold for these pairs."
-    )
-
-
-def _against_trivial(difference: Difference) -> str:
-    rank = difference.overall.statistics["srcc"]
-    told = f"{difference.baseline!r}, a predictor that hears nothing"
-    told += f" (difference in SRCC {signed(rank)})"
-    if rank.high < 0:
-        return f"{difference.name} is worse than {told}."
-    if not rank.low > 0:
-        return f"{difference.name} is not shown to beat {told}."
-    return ""
-
-
-def _between_only(evaluation: Evaluation) -> str:
-    within = evaluation.at(WITHIN)
-    if within is None or not evaluation.overall.statistics["srcc"].low > 0:
-        return ""
-    rank = within.statistics["srcc"]
-    if not rank.low <= 0:
-        return ""
-    return (
-        f"{evaluation.name} is shown to tell systems apart only: within systems its SRCC is "
-        f"{with_interval(rank)}, and the interval holds 0."
-    )
-
-
-def _gain_between_only(difference: Difference) -> str:
-    within = difference.at(WITHIN)
-    if within is None or not difference.overall.statistics["srcc"].low > 0:
-        return ""
-    rank = within.statistics["srcc"]
-    if not rank.low <= 0:
-        return ""
-    return (
-        f"The gain of {difference.name} over {difference.baseline} is shown between systems only: "
-        f"within systems it is SRCC {signed(rank)}, and the interval holds 0."
-    )
-
-
-def _unmet(evaluation: Evaluation) -> str:
-    """Sounds of a kind that the calibration of the predicted ratings never met."""
-    found = evaluation.intervals
-    if found is None or not found.n_unmet:
-        return ""
-    return (
-        f"Predicted ratings of {evaluation.name} were fitted on {found.covers} sound only: those "
-        f"of {counted(found.n_unmet, 'pair')} ({', '.join(found.unmet)}) and their errors were "
-        "never checked against people."
-    )
-
-
-def ceiling_in_words(ceiling: NoiseCeiling) -> str:
-    """`0.774 [0.752, 0.795]`, the interval being that of its estimate."""
-    value = number(ceiling.srcc.value)
-    if math.isnan(ceiling.srcc_low):
-        return value
-    return f"{value} [{number(ceiling.srcc_low)}, {number(ceiling.srcc_high)}]"
-
-
 def _ceiling(comparison: Comparison) -> list[str]:
     overall = comparison.ceilings.get("overall")
     if overall is None:
@@ -309,45 +100,19 @@ def _agreement(evaluation: Evaluation, *, subsets: bool = True) -> str:
     pairs = f"{counted(group.n, 'pair')} ({counted(group.captions, 'caption')})"
     if math.isnan(rank.value):
         return f"{evaluation.name}: agreement on {pairs} is undefined: {rank.reason}."
+    beyond = strength(
+        rank,
+        chance=0.0,
+        above="agreement beyond chance",
+        below="it runs against people's order",
+        within="the interval holds 0, so no agreement is shown",
+    )
     sentence = (
-        f"{evaluation.name} orders {pairs} as people do with SRCC {with_interval(rank)}: "
-        f"{_strength(rank)}."
+        f"{evaluation.name} orders {pairs} as people do with SRCC {with_interval(rank)}: {beyond}."
     )
     several = [g for g in evaluation.groups if g.level == "subset"] if subsets else []
     parts = [f"{g.name} {with_interval(g.statistics['srcc'])}" for g in several]
     return f"{sentence} By subset: {', '.join(parts)}." if parts else sentence
-
-
-def _strength(rank: Statistic) -> str:
-    if math.isnan(rank.low):
-        return "no interval can be given"
-    if rank.low > 0:
-        return "agreement beyond chance"
-    if rank.high < 0:
-        return "it runs against people's order"
-    return "the interval holds 0, so no agreement is shown"
-
-
-def _difference(difference: Difference, test: PairedTest | None) -> str:
-    rank = difference.overall.statistics["srcc"]
-    names = f"{difference.name} against {difference.baseline}"
-    if math.isnan(rank.value):
-        return f"{names}: undefined: {rank.reason}."
-    told = f"{names} on the same pairs: SRCC {signed(rank)}"
-    if test is not None:
-        told += f", permutation test {p_value(test)}"
-    if math.isnan(rank.low):
-        return f"{told}, no interval can be given."
-    if rank.low <= 0 <= rank.high:
-        return f"{told}, no difference is shown."
-    return f"{told}, {'better' if rank.low > 0 else 'worse'}."
-
-
-def p_value(test: PairedTest) -> str:
-    """`p = 0.012 (Holm 0.024)`."""
-    if math.isnan(test.p):
-        return "undefined"
-    return f"p = {number(test.p)} (Holm {number(test.p_holm)})"
 
 
 def tests_line(comparison: Comparison) -> str:
@@ -432,26 +197,8 @@ def coverage(comparison: Comparison) -> str:
     return f"Judged {counts.judged:,} of {total}{anchors}{left}{lost_too}."
 
 
-def rows_line(evaluation: Evaluation) -> str:
-    """Counts of targets without a score, of failed and of extra rows."""
-    found = evaluation.coverage
-    unsigned = f", {found.unsigned} without a signature" if found.unsigned else ""
-    return (
-        f"missing {len(found.missing)}, failed {len(found.failed)}, "
-        f"extra {len(found.extra)}{unsigned}"
-    )
-
-
-def signature_line(evaluation: Evaluation) -> str:
-    """The signature of the scores, or why there is none."""
-    if evaluation.coverage.signatures > 1:
-        return f"{evaluation.coverage.signatures} unlike signatures, mixed by --force"
-    return evaluation.coverage.signature or "none in the table"
-
-
 def bootstrap_line(comparison: Comparison) -> str:
     """How the intervals were made."""
-    settings = comparison.settings
     undefined = {
         f"{group.label} {HEADINGS[statistic_name]} {statistic.undefined}"
         for evaluation in comparison.evaluations
@@ -460,10 +207,7 @@ def bootstrap_line(comparison: Comparison) -> str:
         if statistic.undefined and math.isfinite(statistic.value)
     }
     left = f"; undefined replicates left out: {', '.join(sorted(undefined))}" if undefined else ""
-    return (
-        f"{bootstrap_name(settings)}, bootstrap of {settings.replicates:,} replicates clustered "
-        f"by caption, seed {settings.seed}{left}{_many_pairs(comparison)}"
-    )
+    return bootstrap_words(comparison.settings, "caption") + left + _many_pairs(comparison)
 
 
 def _many_pairs(comparison: Comparison) -> str:
@@ -475,12 +219,6 @@ def _many_pairs(comparison: Comparison) -> str:
         "pairs are value ± t · standard error from each caption's influence, without replicates "
         "(those between systems and within captions are bootstrapped)"
     )
-
-
-def bootstrap_name(settings: EvaluationSettings) -> str:
-    """`95 % expanded percentile intervals`."""
-    name = {"percentile": "expanded percentile", "bca": "expanded BCa"}[settings.interval]
-    return f"{100 * settings.confidence:g} % {name} intervals"
 
 
 def reasons(comparison: Comparison) -> list[str]:
@@ -517,3 +255,27 @@ def _ceiling_reasons(label: str, ceiling: NoiseCeiling) -> list[str]:
         if name in names
     ]
     return told
+
+
+def _difference(difference: Difference, test: PairedTest | None) -> str:
+    return difference_in_words(
+        f"{difference.name} against {difference.baseline}",
+        difference.overall.statistics["srcc"],
+        test,
+        measure="SRCC",
+        on="pairs",
+        by="permutation test",
+    )
+
+
+def metric_lines(evaluation: Evaluation) -> list[str]:
+    """How one metric became ratings, what its model met, and what became of its rows."""
+    found = [
+        scale_map_line(evaluation),
+        calibration_line(evaluation),
+        intervals_line(evaluation),
+        met_in_training(evaluation.exposure),
+        f"Signature: {signature_line(evaluation.coverage)}",
+        f"Rows: {rows_line(evaluation.coverage)}",
+    ]
+    return [line for line in found if line]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.drawing import BLUE, GREY, Mark, forest, forest_height, save
+from humanclap.drawing import Mark, forest, forest_height, save
 from humanclap.evaluation.choices.accuracy_result import BEST, JudgedChoices
 from humanclap.evaluation.choices.ranking_result import PeopleRanking
 from humanclap.evaluation.report import choices_words as words
 from humanclap.evaluation.report import ranking_words
 from humanclap.evaluation.report.comparability import choices_signature, ranking_signature
+from humanclap.evaluation.report.marks import choice_marks, ranking_marks
 from humanclap.typeset import PaperTable
 
 
@@ -23,10 +25,10 @@ def choice_tables(judged: JudgedChoices) -> list[PaperTable]:
         f"{words.about(judged)}.",
     }
     return [
-        _table(caption, label, heads, rows, notes if label == "people-choices" else [
+        paper_table(caption, label, *section.rows, notes if label == "people-choices" else [
             f"Judged as {choices_signature(judged)}."
         ])
-        for (label, caption), (_, (heads, rows)) in zip(
+        for (label, caption), section in zip(
             captions.items(), words.sections(judged), strict=False
         )
     ]  # fmt: skip
@@ -44,20 +46,25 @@ def ranking_tables(ranking: PeopleRanking) -> list[PaperTable]:
     notes = [*ranking.notes, *ranking_words.method_lines(ranking)]
     notes += [f"Ranked as {ranking_signature(ranking)}.", *ranking_words.warnings(ranking)]
     return [
-        _table(caption, label, heads, rows, notes if label == "people-ranking" else [])
-        for (label, caption), (_, (heads, rows)) in zip(
+        paper_table(caption, label, *section.rows, notes if label == "people-ranking" else [])
+        for (label, caption), section in zip(
             captions.items(), ranking_words.sections(ranking), strict=True
         )
     ]
 
 
-def _table(
-    caption: str, label: str, heads: list[str], rows: list[list[str]], notes: list[str]
+def paper_table(
+    caption: str,
+    label: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
 ) -> PaperTable:
+    """A table of any sequences."""
     return PaperTable(
         caption=caption,
         label=label,
-        columns=tuple(heads),
+        columns=tuple(columns),
         rows=tuple(map(tuple, rows)),
         notes=tuple(notes),
     )
@@ -65,27 +72,26 @@ def _table(
 
 def draw_choices(judged: JudgedChoices, folder: Path) -> list[Path]:
     """Write `people-choices`, the accuracy of each metric and floor. Raises as `drawing.save`."""
-    found = judged.overall.accuracy
-    marks = [
-        Mark(label=name, value=found[name].value, low=found[name].low, high=found[name].high,
-             limit=found[BEST].value, colour=GREY if name in judged.floors else BLUE)
-        for name in (*(item.name for item in judged.metrics), *judged.floors)
-    ]  # fmt: skip
     spread = f"{100 * judged.settings.confidence:g} % interval"
     title = f"accuracy of choosing as people do with {spread}; grey: what hears nothing"
-    return _drawn(folder, "people-choices", marks, title, BEST)
+    return draw_forest(folder, "people-choices", choice_marks(judged), title, limit=BEST)
 
 
 def draw_ranking(ranking: PeopleRanking, folder: Path) -> list[Path]:
     """Write `people-ranking`, the log strengths. Raises as `drawing.save`."""
-    marks = [
-        Mark(label=s.system, value=s.strength.value, low=s.strength.low, high=s.strength.high)
-        for s in ranking.systems
-    ]
     title = f"log strength by people's choices, {100 * ranking.settings.confidence:g} % interval"
-    return _drawn(folder, "people-ranking", marks, title, "")
+    return draw_forest(folder, "people-ranking", ranking_marks(ranking), title, zero=True)
 
 
-def _drawn(folder: Path, name: str, marks: list[Mark], title: str, limit: str) -> list[Path]:
-    draw = forest(marks, title=title, limit=limit, zero=not limit)
+def draw_forest(
+    folder: Path,
+    name: str,
+    marks: Sequence[Mark],
+    title: str,
+    *,
+    limit: str = "",
+    zero: bool = False,
+) -> list[Path]:
+    """Write a forest plot; the arguments are those of `drawing.forest`."""
+    draw = forest(marks, title=title, limit=limit, zero=zero)
     return save(folder, name, draw, height=forest_height(marks))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from humanclap.evaluation.choices.accuracy_result import (
     BEST,
@@ -14,24 +13,29 @@ from humanclap.evaluation.choices.accuracy_result import (
     JudgedChoices,
 )
 from humanclap.evaluation.noted import noted_in_words
-from humanclap.evaluation.report.agreement_words import (
-    UNDEFINED,
-    bootstrap_name,
-    counted,
+from humanclap.evaluation.report.common_words import (
+    bootstrap_words,
+    difference_in_words,
     met_in_training,
+    not_shown,
+    rows_line,
+    signature_line,
+    strength,
+)
+from humanclap.evaluation.report.comparability import choices_signature
+from humanclap.evaluation.report.document import Rows, Section
+from humanclap.evaluation.report.metric_names import model_line
+from humanclap.evaluation.short_forms import (
+    UNDEFINED,
+    counted,
     number,
     p_value,
     signed,
     with_interval,
 )
-from humanclap.evaluation.report.comparability import choices_signature
-from humanclap.evaluation.report.metric_names import model_line
-from humanclap.evaluation.statistic import Statistic
 
 FEW_CLUSTERS = 30
-"""Fewer clips or texts than this are told to be few."""
-
-Rows = tuple[list[str], list[list[str]]]
+"""With fewer clips or texts than this a report warns."""
 
 
 def title(judged: JudgedChoices) -> str:
@@ -42,7 +46,7 @@ def title(judged: JudgedChoices) -> str:
 
 
 def about(judged: JudgedChoices) -> str:
-    """On how much the judgement stands, in a few words."""
+    """How much data the judgement is based on, in a few words."""
     group = judged.overall
     asked = f"{counted(group.questions, 'question')}, {group.decided:,} of them decided"
     return f"{asked}, {counted(group.clusters, judged.cluster)}"
@@ -77,20 +81,17 @@ def _agreement(name: str, judged: JudgedChoices) -> str:
     asked += f"({counted(group.clusters, judged.cluster)})"
     if math.isnan(right.value):
         return f"{name}: agreement with people's choices is undefined: {right.reason}."
+    beyond = strength(
+        right,
+        chance=0.5,
+        above="better than a coin",
+        below="it runs against people's choices",
+        within="the interval holds 0.5, so it is not shown to beat a coin",
+    )
     return (
         f"{name} chooses as people do in {with_interval(right)} of {asked}: "
-        f"{_strength(right)}. It meets {with_interval(group.votes_met[name])} of the single votes."
+        f"{beyond}. It meets {with_interval(group.votes_met[name])} of the single votes."
     )
-
-
-def _strength(right: Statistic) -> str:
-    if math.isnan(right.low):
-        return "no interval can be given"
-    if right.low > 0.5:
-        return "better than a coin"
-    if right.high < 0.5:
-        return "it runs against people's choices"
-    return "the interval holds 0.5, so it is not shown to beat a coin"
 
 
 def _ceiling(judged: JudgedChoices) -> list[str]:
@@ -107,17 +108,14 @@ def _ceiling(judged: JudgedChoices) -> list[str]:
 
 
 def _difference(one: ChoiceDifference, judged: JudgedChoices) -> str:
-    found, test = one.accuracy, judged.test(one.name, one.baseline)
-    if math.isnan(found.value):
-        return f"{one.name} against {one.baseline}: undefined: {found.reason}."
-    told = f"{one.name} against {one.baseline} on the same questions: accuracy {signed(found)}"
-    if test is not None:
-        told += f", sign-flip test {p_value(test)}"
-    if math.isnan(found.low):
-        return f"{told}, no interval can be given."
-    if found.low <= 0 <= found.high:
-        return f"{told}, no difference is shown."
-    return f"{told}, {'better' if found.low > 0 else 'worse'}."
+    return difference_in_words(
+        f"{one.name} against {one.baseline}",
+        one.accuracy,
+        judged.test(one.name, one.baseline),
+        measure="accuracy",
+        on="questions",
+        by="sign-flip test",
+    )
 
 
 def coverage(judged: JudgedChoices) -> str:
@@ -143,14 +141,20 @@ def coverage(judged: JudgedChoices) -> str:
 def warnings(judged: JudgedChoices) -> list[str]:
     """What a reader must know before quoting a figure, in sentences."""
     found = [_met(item, judged) for item in judged.metrics]
-    found += [_not_shown(item, judged) for item in judged.metrics]
+    found += [
+        not_shown(
+            f"the model of {item.name}",
+            item.exposure,
+            "pairs of the choices",
+            refused=judged.settings.refuse_trained_on,
+        )
+        for item in judged.metrics
+    ]
     found += [_few(judged)]
     found += [_above_ceiling(item.name, judged) for item in judged.metrics]
     found += [_no_ceiling(judged)]
     found += [_ties(item, judged) for item in judged.metrics]
-    found += [
-        noted_in_words(item.noted, item.exposure.total) for item in judged.metrics if item.noted
-    ]
+    found += [noted_in_words(item.noted, item.exposure.total) for item in judged.metrics]
     found += [_floor(one, judged) for one in judged.overall.differences]
     return [sentence for sentence in found if sentence]
 
@@ -171,23 +175,13 @@ def _met(item: ChoiceMetric, judged: JudgedChoices) -> str:
     )
 
 
-def _not_shown(item: ChoiceMetric, judged: JudgedChoices) -> str:
-    found = item.exposure
-    if not (judged.settings.refuse_trained_on and (found.unknown or found.unsaid)):
-        return ""
-    return (
-        f"That the model of {item.name} met none of the pairs of the choices is not shown: of "
-        f"{found.unknown + found.unsaid:,} of {found.total:,} it is unknown."
-    )
-
-
 def _few(judged: JudgedChoices) -> str:
     group = judged.overall
     if group.clusters >= FEW_CLUSTERS:
         return ""
     return (
-        f"The choices are of {counted(group.clusters, judged.cluster)} only: so few may well say "
-        "something else than others would, and their intervals are wide for it."
+        f"The choices are of {counted(group.clusters, judged.cluster)} only: others may well "
+        "say something else, and the intervals are wide."
     )
 
 
@@ -237,16 +231,7 @@ def _floor(one: ChoiceDifference, judged: JudgedChoices) -> str:
 # -- rows -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceTable:
-    """Accuracy by group; kinds: of each row, as `overview.OverviewRow` names them."""
-
-    heads: list[str]
-    rows: list[list[str]]
-    kinds: list[str]
-
-
-def choice_table(judged: JudgedChoices) -> ChoiceTable:
+def choice_section(judged: JudgedChoices) -> Section:
     """Accuracy of every way to choose: over all, of single votes, and by group."""
     first, *further = judged.groups
     heads = ["accuracy", "all decided", "single votes", *(group.label for group in further)]
@@ -258,7 +243,8 @@ def choice_table(judged: JudgedChoices) -> ChoiceTable:
         rows.append([name, *("" if cell is None else with_interval(cell) for cell in cells)])
     decided = [f"{group.decided:,} of {group.questions:,}" for group in judged.groups]
     rows.append(["questions decided", decided[0], f"{first.votes:,} votes", *decided[1:]])
-    return ChoiceTable(heads, rows, [*kinds, *("trivial" for _ in judged.floors), ""])
+    kinds += [*("trivial" for _ in judged.floors), ""]
+    return Section(title="People's choices", rows=(heads, rows), kinds=kinds)
 
 
 def difference_rows(judged: JudgedChoices) -> Rows:
@@ -279,12 +265,10 @@ def difference_rows(judged: JudgedChoices) -> Rows:
     return heads, rows
 
 
-def sections(judged: JudgedChoices) -> list[tuple[str, Rows]]:
-    """Title and table of each section."""
-    table = choice_table(judged)
-    found = [("People's choices", (table.heads, table.rows))]
-    differences = difference_rows(judged)
-    return [*found, ("Choices against each other", differences)] if differences[1] else found
+def sections(judged: JudgedChoices) -> list[Section]:
+    """Accuracies, and differences where there are some."""
+    differences = Section(title="Choices against each other", rows=difference_rows(judged))
+    return [choice_section(judged), *([differences] if differences.rows[1] else [])]
 
 
 # -- how it was made ------------------------------------------------------------------------
@@ -294,15 +278,8 @@ def metric_lines(judged: JudgedChoices) -> list[str]:
     """What became of each score table."""
     found = []
     for item in judged.metrics:
-        cover = item.coverage
-        signature = cover.signature or "none in the table"
-        if cover.signatures > 1:
-            signature = f"{cover.signatures} unlike signatures, mixed by --force"
-        lines = [
-            met_in_training(item.exposure),
-            f"signature {signature}; missing {len(cover.missing)}, failed {len(cover.failed)}, "
-            f"extra {len(cover.extra)}",
-        ]
+        rows = f"signature {signature_line(item.coverage)}; {rows_line(item.coverage)}"
+        lines = [met_in_training(item.exposure), rows]
         found += [f"{item.name}: {line}" for line in lines if line]
     return found
 
@@ -318,8 +295,7 @@ def method_lines(judged: JudgedChoices) -> list[str]:
         "beta-binomial model of the votes, and of single votes the share on the side that has more "
         f"of them. {ONE_JUDGE.capitalize()}: share of votes that side with the sum of the "
         "question's other votes, ties left out",
-        f"{bootstrap_name(settings)}, bootstrap of {settings.replicates:,} replicates clustered by "
-        f"{judged.cluster}, seed {settings.seed}",
+        bootstrap_words(settings, judged.cluster),
     ]
     if judged.tests:
         lines.append(

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from scipy import stats
-
 from humanclap.drawing import (
-    BLUE,
     GREY,
     ORANGE,
     Mark,
     file_name,
-    forest,
-    forest_height,
     points,
     reliability,
     save,
 )
-from humanclap.evaluation.agreement.result import Comparison, Evaluation, Group, JudgedPair
+from humanclap.evaluation.agreement.result import Comparison, Evaluation, JudgedPair
 from humanclap.evaluation.leaderboard.result import Leaderboard
-from humanclap.evaluation.markup.plots import thinned
-from humanclap.evaluation.report.choices_paper import draw_choices, draw_ranking
+from humanclap.evaluation.report.agreement_rows import places
+from humanclap.evaluation.report.choices_paper import draw_choices, draw_forest, draw_ranking
+from humanclap.evaluation.report.marks import group_marks, system_marks
+from humanclap.evaluation.report.pair_plots import KINDS, kind_of, ranks_in_percent, thinned
 
 LIMIT = "noise ceiling"
 
@@ -36,22 +32,18 @@ def draw_evaluation(comparison: Comparison, folder: Path) -> list[Path]:
     A metric without a scale map has no reliability, one with a single group no `-groups`. Raises
     as `drawing.save`.
     """
-    ceilings = {label: found.srcc.value for label, found in comparison.ceilings.items()}
-    marks = [
-        _mark(item.name, item.overall, ceilings, GREY if item.trivial else BLUE)
-        for item in comparison.evaluations
-    ]
+    marks = group_marks([(item.name, item.overall) for item in comparison.evaluations], comparison)
     title = f"SRCC over all pairs with {100 * comparison.settings.confidence:g} % interval"
     title += "; grey: predictors that hear nothing" * bool(comparison.trivial)
-    paths = _forest(folder, "agreement", marks, title, zero=True)
+    paths = draw_forest(folder, "agreement", marks, title, limit=LIMIT, zero=True)
     names = _file_names([item.name for item in comparison.metrics])
     for item, name in zip(comparison.metrics, names, strict=True):
-        groups = (*item.groups, *item.levels, *item.without)
+        groups = places(item)
         if len(groups) > 1:
-            of_groups = [_mark(group.label, group, ceilings, BLUE) for group in groups]
+            of_groups = group_marks([(group.label, group) for group in groups], comparison)
             spread = f"{100 * item.settings.confidence:g} % interval"
             title = f"SRCC of {item.name} by group with {spread}"
-            paths += _forest(folder, f"{name}-groups", of_groups, title, zero=True)
+            paths += draw_forest(folder, f"{name}-groups", of_groups, title, limit=LIMIT, zero=True)
         paths += _pairs(folder, name, item)
     choices = comparison.choices
     return paths + ([] if choices is None else draw_choices(choices, folder))
@@ -62,7 +54,6 @@ def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
     the corrected test settles in colour) as SVG and PDF. Raises as `drawing.save`.
     """
     value = board.settings.value
-    means = [Mark(label=s.system, value=s.mean, low=s.low, high=s.high) for s in board.standings]
     differences = [
         Mark(
             label=f"{duel.better} − {duel.other}",
@@ -77,8 +68,8 @@ def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
     spread = f"{100 * board.settings.confidence:g} % interval"
     return [
         *([] if board.people is None else draw_ranking(board.people, folder)),
-        *_forest(folder, "systems", means, f"mean {value} with {spread}, {n}"),
-        *_forest(
+        *draw_forest(folder, "systems", system_marks(board), f"mean {value} with {spread}, {n}"),
+        *draw_forest(
             folder,
             "differences",
             differences,
@@ -88,30 +79,12 @@ def draw_leaderboard(board: Leaderboard, folder: Path) -> list[Path]:
     ]
 
 
-def _mark(label: str, group: Group, ceilings: dict[str, float], colour: str) -> Mark:
-    rank = group.statistics["srcc"]
-    limit = ceilings.get(group.label, math.nan)
-    return Mark(
-        label=label, value=rank.value, low=rank.low, high=rank.high, limit=limit, colour=colour
-    )
-
-
-def _forest(
-    folder: Path, name: str, marks: Sequence[Mark], title: str, *, zero: bool = False
-) -> list[Path]:
-    draw = forest(marks, title=title, limit=LIMIT, zero=zero)
-    return save(folder, name, draw, height=forest_height(marks))
-
-
 def _pairs(folder: Path, name: str, evaluation: Evaluation) -> list[Path]:
     scale = evaluation.settings.rating_scale
-    pairs = evaluation.per_pair
-    of_score = stats.rankdata([pair.score for pair in pairs]) * 100 / len(pairs)
-    of_human = stats.rankdata([pair.human for pair in pairs]) * 100 / len(pairs)
-    shown = thinned(list(zip(pairs, of_score, of_human, strict=True)))
     by_kind: dict[str, list[tuple[JudgedPair, float, float]]] = {}
-    for place in shown:
-        by_kind.setdefault(_kind(place[0]), []).append(place)
+    for place in thinned(ranks_in_percent(evaluation)):
+        kind = kind_of(place[0])
+        by_kind.setdefault(KINDS.get(kind, kind), []).append(place)
     kinds = sorted(by_kind.items())
     ratings = points(
         [(kind, [p.score for p, _, _ in of], [p.human for p, _, _ in of]) for kind, of in kinds],
@@ -134,10 +107,6 @@ def _pairs(folder: Path, name: str, evaluation: Evaluation) -> list[Path]:
         )
         paths += save(folder, f"{name}-reliability", drawn, height=4.8, width=4.8)
     return paths
-
-
-def _kind(pair: JudgedPair) -> str:
-    return "anchor" if pair.kind == "anchor" else pair.subset or "pair"
 
 
 def _file_names(names: Sequence[str]) -> list[str]:

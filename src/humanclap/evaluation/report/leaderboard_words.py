@@ -1,4 +1,4 @@
-"""A leaderboard in words, text rows and Markdown."""
+"""A leaderboard in sentences and rows; shared by every kind of report."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from itertools import pairwise
 
 from humanclap.errors import listed
 from humanclap.evaluation.captions import CAPTION_TYPES
-from humanclap.evaluation.leaderboard.result import MAX_GROUPS, Duel, Leaderboard, Standing
+from humanclap.evaluation.leaderboard.result import (
+    MAX_GROUPS,
+    Duel,
+    Leaderboard,
+    Standing,
+    TypeStanding,
+)
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.report import ranking_words
-from humanclap.evaluation.report.agreement_words import counted, number
-from humanclap.evaluation.report.comparability import leaderboard_signature
-from humanclap.evaluation.report.files import made_lines
-from humanclap.evaluation.report.metric_names import model_of
-from humanclap.made import Made, made_now
-from humanclap.typeset import markdown_cell, markdown_table
+from humanclap.evaluation.report.common_words import not_shown
+from humanclap.evaluation.report.document import Rows, Section
+from humanclap.evaluation.short_forms import counted, number, p_cell, spread
 
 CAVEAT = (
     "A metric ranks systems as it hears them, not as people do: the order is worth what the "
@@ -27,8 +30,8 @@ MOST_PROMPTS = 10_000
 """Numbers of prompts above this are not told apart: nobody will collect them."""
 MAX_NOTED = 200
 """How many clips with a note the table lists."""
-
-Rows = tuple[list[str], list[list[str]]]
+LOWEST = "Lowest clips"
+"""Section of the clips with the lowest value."""
 
 
 def title(board: Leaderboard) -> str:
@@ -66,15 +69,11 @@ def warnings(board: Leaderboard) -> list[str]:
                 f"{first.system} has the highest mean, {_mean(first)}"
             )
         found.append(f"{told}.")
-    missing = board.exposure.unknown + board.exposure.unsaid
-    if board.settings.refuse_trained_on and missing:
-        found.append(
-            f"That the metric's model met none of the pairs is not shown: of {missing:,} of "
-            f"{board.exposure.total:,} it is unknown."
-        )
-    if board.noted:
-        found.append(noted_in_words(board.noted, board.exposure.total))
-    return found + ([] if board.people is None else ranking_words.warnings(board.people))
+    refused = board.settings.refuse_trained_on
+    found.append(not_shown("the metric's model", board.exposure, "pairs", refused=refused))
+    found.append(noted_in_words(board.noted, board.exposure.total))
+    found += [] if board.people is None else ranking_words.warnings(board.people)
+    return [warning for warning in found if warning]
 
 
 def caveats(board: Leaderboard) -> list[str]:
@@ -129,9 +128,8 @@ def _several_tables(board: Leaderboard) -> list[str]:
     ]
 
 
-def _mean(standing: object) -> str:
-    mean, low, high = (getattr(standing, name) for name in ("mean", "low", "high"))
-    return number(mean) + ("" if math.isnan(low) else f" [{number(low)}, {number(high)}]")
+def _mean(of: Standing | TypeStanding) -> str:
+    return f"{number(of.mean)} {spread(of.low, of.high)}".rstrip()
 
 
 def _neighbours(board: Leaderboard) -> list[Duel]:
@@ -183,20 +181,16 @@ def duel_rows(board: Leaderboard) -> Rows:
         [
             d.better,
             d.other,
-            f"{number(d.difference)} [{number(d.low)}, {number(d.high)}]",
+            f"{number(d.difference)} {spread(d.low, d.high)}",
             f"{d.wins}–{d.ties}–{d.losses}",
-            _p(d.p),
-            _p(d.p_holm),
+            p_cell(d.p),
+            p_cell(d.p_holm),
             _more(d),
             number(d.detectable),
         ]
         for d in board.duels
     ]
     return heads, rows
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else number(value)
 
 
 def _more(duel: Duel) -> str:
@@ -255,8 +249,8 @@ def method_line(board: Leaderboard) -> str:
     )
 
 
-def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
-    """Title and table of each section."""
+def sections(board: Leaderboard) -> list[Section]:
+    """People's ranking where there is one, then the leaderboard, piece by piece."""
     found = [
         ("Leaderboard", standing_rows(board, board.standings)),
         ("Two by two", duel_rows(board)),
@@ -268,33 +262,7 @@ def sections(board: Leaderboard) -> list[tuple[str, Rows]]:
         found.insert(1, (name, standing_rows(board, board.unmet)))
     if board.noted:
         found.append(("Clips with a note", noted_rows(board)))
-    found += [("Lowest clips", worst_rows(board))] if board.worst else []
-    return found if board.people is None else [*ranking_words.sections(board.people), *found]
-
-
-def markdown_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str:
-    """The whole leaderboard; text of the input is escaped. made: as `report.write_reports`."""
-    lines = [f"# {title(board)}", ""]
-    for note in board.notes:
-        lines += [f"> **{markdown_cell(note)}**", ""]
-    for warning in warnings(board):
-        lines += [f"> **Warning:** {markdown_cell(warning)}", ""]
-    lines += [f"- {markdown_cell(sentence)}" for sentence in (*of_people(board), *summary(board))]
-    lines += ["", *(f"> {markdown_cell(caveat)}  " for caveat in caveats(board)), ""]
-    for name, (heads, rows) in sections(board):
-        lines += [f"## {name}", "", *markdown_table(heads, rows)]
-    lines.append(f"Signature: {markdown_cell(board.signature or 'none')}; compared as ")
-    lines.append(markdown_cell(leaderboard_signature(board)))
-    models = [model_of(board.signature) or "not known, the scores carry no signature"]
-    people = [] if board.people is None else ranking_words.method_lines(board.people)
-    for line in (method_line(board), *people):
-        lines += ["", f"{line}."]
-    lines += ["", "How this was made:", ""]
-    return "\n".join([*lines, *made_lines(made or made_now(), models), ""])
-
-
-def text_sections(board: Leaderboard) -> Sequence[str]:
-    """Warnings, summary and caveats for the terminal; the tables are the caller's."""
-    told = [f"warning: {warning}" for warning in warnings(board)]
-    notes = [f"note: {caveat}" for caveat in caveats(board)]
-    return [*board.notes, *told, *of_people(board), *summary(board), *notes]
+    if board.worst:
+        found.append((LOWEST, worst_rows(board)))
+    people = [] if board.people is None else ranking_words.sections(board.people)
+    return [*people, *(Section(title=title, rows=rows) for title, rows in found)]

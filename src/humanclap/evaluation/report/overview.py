@@ -14,12 +14,8 @@ from humanclap.evaluation.agreement.result import (
     Evaluation,
     Group,
 )
-from humanclap.evaluation.report.agreement_words import (
-    UNDEFINED,
-    ceiling_in_words,
-    number,
-    with_interval,
-)
+from humanclap.evaluation.report.agreement_warnings import ceiling_in_words
+from humanclap.evaluation.short_forms import number, percent, with_interval
 from humanclap.evaluation.statistic import UNMET
 from humanclap.metrics.ceiling import NoiseCeiling
 
@@ -70,15 +66,6 @@ def share_of_ceiling(evaluation: Evaluation, comparison: Comparison) -> float:
     if ceiling is None:
         return math.nan
     return evaluation.overall.statistics["srcc"].value / ceiling.srcc.value
-
-
-def percent(share: float) -> str:
-    """`62 %`, a dash where undefined.
-
-    >>> percent(0.618), percent(-0.003), percent(math.nan)
-    ('62 %', '0 %', '–')
-    """
-    return UNDEFINED if math.isnan(share) else f"{round(100 * share) + 0} %"
 
 
 def _ceiling_row(comparison: Comparison, places: list[str]) -> OverviewRow:

@@ -9,14 +9,17 @@ from humanclap.evaluation.agreement.result import (
     STATISTICS,
     Comparison,
     Difference,
-    Evaluation,
 )
 from humanclap.evaluation.leaderboard.result import Leaderboard
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import leaderboard_words
-from humanclap.evaluation.report.choices_paper import choice_tables, ranking_tables
+from humanclap.evaluation.report.agreement_rows import cells
+from humanclap.evaluation.report.agreement_warnings import warnings
+from humanclap.evaluation.report.choices_paper import choice_tables, paper_table, ranking_tables
+from humanclap.evaluation.report.common_words import signature_line
 from humanclap.evaluation.report.comparability import judgement_signature, leaderboard_signature
 from humanclap.evaluation.report.overview import overview
+from humanclap.evaluation.short_forms import counted, p_value, signed, with_interval
 from humanclap.typeset import PaperTable
 
 
@@ -28,7 +31,7 @@ def evaluation_tables(comparison: Comparison) -> list[PaperTable]:
     tables = [_agreement(comparison)]
     if len(places.columns) > 2:
         tables.append(
-            _table(
+            paper_table(
                 f"Spearman correlation (SRCC) with the mean rating, overall and by place; "
                 f"{_judged(comparison)}.",
                 "agreement-by-place",
@@ -44,11 +47,11 @@ def evaluation_tables(comparison: Comparison) -> list[PaperTable]:
 
 def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
     """People's ranking where there is one, mean of each system with its rank, every two systems."""
-    about = f"{words.counted(board.prompts, 'prompt')} that all systems have"
+    about = f"{counted(board.prompts, 'prompt')} that all systems have"
     unit = "cosine in −1..1" if board.settings.value == "score" else "predicted, 0..10"
     heads, rows = leaderboard_words.standing_rows(board, board.standings)
     percent = f"{100 * board.settings.confidence:g} %"
-    standings = _table(
+    standings = paper_table(
         f"Mean {board.settings.value} ({unit}, higher is better) of each system with its {percent} "
         f"interval; n = {about}.",
         "systems",
@@ -57,7 +60,7 @@ def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
         _leaderboard_notes(board),
     )
     heads, rows = leaderboard_words.duel_rows(board)
-    duels = _table(
+    duels = paper_table(
         f"Every two systems: difference in mean {board.settings.value} with its {percent} "
         f"interval, prompts won, tied and lost, and paired tests; n = {about}.",
         "systems-two-by-two",
@@ -72,9 +75,10 @@ def leaderboard_tables(board: Leaderboard) -> list[PaperTable]:
 def _agreement(comparison: Comparison) -> PaperTable:
     scale = comparison.settings.rating_scale
     rows = [
-        (item.name, *(_value(item, name) for name in STATISTICS)) for item in comparison.evaluations
+        [item.name, *cells(item.overall, STATISTICS, with_interval)]
+        for item in comparison.evaluations
     ]
-    return _table(
+    return paper_table(
         f"Agreement with the mean human rating ({scale}; higher is better, of MSE and MAE lower); "
         f"{_judged(comparison)}, with "
         f"{100 * comparison.settings.confidence:g} % intervals.",
@@ -85,20 +89,14 @@ def _agreement(comparison: Comparison) -> PaperTable:
     )
 
 
-def _value(evaluation: Evaluation, name: str) -> str:
-    found = evaluation.overall.statistics.get(name)
-    return "" if found is None else words.with_interval(found)
-
-
 def _differences(comparison: Comparison, differences: Sequence[Difference]) -> PaperTable:
     rows, tests = [], words.tests_line(comparison)
     for item in differences:
-        found = item.overall.statistics
         test = comparison.test(item.name, item.baseline)
-        values = [words.signed(found[name]) if name in found else "" for name in STATISTICS]
-        p = "" if test is None else words.p_value(test)
+        values = cells(item.overall, STATISTICS, signed)
+        p = "" if test is None else p_value(test)
         rows.append((f"{item.name} − {item.baseline}", *values, p))
-    return _table(
+    return paper_table(
         f"Differences on the same pairs; {_judged(comparison)}, with "
         f"{100 * comparison.settings.confidence:g} % intervals.",
         "agreement-differences",
@@ -109,9 +107,7 @@ def _differences(comparison: Comparison, differences: Sequence[Difference]) -> P
 
 
 def _judged(comparison: Comparison) -> str:
-    overall = comparison.evaluations[0].overall
-    captions = words.counted(overall.captions, "caption")
-    return f"n = {words.counted(overall.n, 'pair')}, {captions}"
+    return f"n = {words.about(comparison)}"
 
 
 def _evaluation_notes(comparison: Comparison) -> list[str]:
@@ -120,12 +116,12 @@ def _evaluation_notes(comparison: Comparison) -> list[str]:
         _signatures(comparison),
         f"Judged as {judgement_signature(comparison)}.",
         f"{words.bootstrap_line(comparison)}.",
-        *words.warnings(comparison),
+        *warnings(comparison),
     ]
 
 
 def _signatures(comparison: Comparison) -> str:
-    found = [f"{item.name}: {words.signature_line(item)}" for item in comparison.metrics]
+    found = [f"{item.name}: {signature_line(item.coverage)}" for item in comparison.metrics]
     return f"Scores: {'; '.join(found) or 'none, trivial predictors only'}."
 
 
@@ -141,19 +137,3 @@ def _leaderboard_notes(board: Leaderboard) -> list[str]:
 
 def _leaderboard_signature(board: Leaderboard) -> str:
     return f"Scores: {board.signature or 'no signature in the tables'}."
-
-
-def _table(
-    caption: str,
-    label: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    notes: Sequence[str],
-) -> PaperTable:
-    return PaperTable(
-        caption=caption,
-        label=label,
-        columns=tuple(columns),
-        rows=tuple(map(tuple, rows)),
-        notes=tuple(notes),
-    )

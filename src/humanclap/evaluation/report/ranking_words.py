@@ -7,12 +7,11 @@ from itertools import pairwise
 
 from humanclap.errors import listed
 from humanclap.evaluation.choices.ranking_result import PeopleDuel, PeopleRanking
-from humanclap.evaluation.report.agreement_words import counted, number, signed, with_interval
+from humanclap.evaluation.report.document import Rows, Section
+from humanclap.evaluation.short_forms import counted, number, p_cell, signed, with_interval
 
 FEW_PROMPTS = 30
 RANKING = "People's ranking"
-
-Rows = tuple[list[str], list[list[str]]]
 
 
 def title(ranking: PeopleRanking) -> str:
@@ -21,7 +20,7 @@ def title(ranking: PeopleRanking) -> str:
 
 
 def about(ranking: PeopleRanking) -> str:
-    """On how much the ranking stands, in a few words."""
+    """How much data the ranking is based on, in a few words."""
     votes = f"{counted(ranking.votes, 'vote')} on {counted(ranking.questions, 'question')}"
     return f"{votes}, {counted(ranking.clusters, ranking.cluster)}"
 
@@ -32,13 +31,13 @@ def summary(ranking: PeopleRanking) -> list[str]:
     even = [one.system for one in ranking.systems if one.rank == first.rank]
     if len(even) > 1:
         told = [f"People chose {listed(even)} equally much, from {about(ranking)}."]
-        return told + _agreement(ranking) + [_open(one) for one in _neighbours(ranking)]
-    leads = [d for d in ranking.duels if d.better == first.system and d.settled]
-    told = [
-        f"People chose {first.system} most: log strength {with_interval(first.strength)} from "
-        f"{about(ranking)}; it is shown to lead {len(leads)} of {len(ranking.systems) - 1} other "
-        "systems."
-    ]
+    else:
+        leads = [d for d in ranking.duels if d.better == first.system and d.settled]
+        told = [
+            f"People chose {first.system} most: log strength {with_interval(first.strength)} from "
+            f"{about(ranking)}; it is shown to lead {len(leads)} of {len(ranking.systems) - 1} "
+            "other systems."
+        ]
     return told + _agreement(ranking) + [_open(one) for one in _neighbours(ranking)]
 
 
@@ -150,17 +149,13 @@ def duel_rows(ranking: PeopleRanking) -> Rows:
             with_interval(one.difference),
             f"{100 * one.chance:.0f} %",
             f"{one.won:,}–{one.equal:,}–{one.lost:,}" if one.won + one.equal + one.lost else "–",
-            _p(one.p),
-            _p(one.p_holm),
+            p_cell(one.p),
+            p_cell(one.p_holm),
             "settled" if one.settled else "open",
         ]
         for one in ranking.duels
     ]
     return heads, rows
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else number(value)
 
 
 def win_rows(ranking: PeopleRanking) -> Rows:
@@ -180,12 +175,12 @@ def _share(ranking: PeopleRanking, name: str, other: str) -> str:
     return f"{100 * share:.0f} % of {votes:,}" if votes else "–"
 
 
-def sections(ranking: PeopleRanking) -> list[tuple[str, Rows]]:
-    """Title and table of each section."""
+def sections(ranking: PeopleRanking) -> list[Section]:
+    """The ranking, every two systems, and the win matrix."""
     return [
-        (RANKING, system_rows(ranking)),
-        ("People, two by two", duel_rows(ranking)),
-        ("People's win matrix", win_rows(ranking)),
+        Section(title=RANKING, rows=system_rows(ranking)),
+        Section(title="People, two by two", rows=duel_rows(ranking)),
+        Section(title="People's win matrix", rows=win_rows(ranking)),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from humanclap.evaluation.agreement.result import Comparison
+from humanclap.evaluation.report import agreement_warnings
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words as choice_words
 
@@ -17,5 +18,5 @@ def summary(comparison: Comparison) -> list[str]:
 def warnings(comparison: Comparison) -> list[str]:
     """What a reader must know before quoting a figure, in sentences."""
     choices = comparison.choices
-    found = words.warnings(comparison)
+    found = agreement_warnings.warnings(comparison)
     return found if choices is None else [*found, *choice_words.warnings(choices)]
