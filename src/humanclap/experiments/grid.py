@@ -307,8 +307,7 @@ class _Bench:
     ) -> None:
         note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
         splits = run.part.splits(settings)
-        record = training_record(splits, settings, outcome, self.base, note)
-        record["validation"]["intervals"] = intervals
+        record = training_record(splits, settings, outcome, self.base, note, intervals)
         known = self.loaded.known_identities()
         trained = replace(checkpoint, training=record, identities=identities_after(known, splits))
         card = model_card(trained, simulated=self.recipe.simulated)

@@ -45,6 +45,11 @@ class Splits:
         """Every pair that validates, rated or a side of a choice."""
         return (*self.validation, *sides_of(self.validation_choices))
 
+    @property
+    def heard(self) -> tuple[HeardClip, ...]:
+        """Every pair that teaches or validates."""
+        return (*self.trained, *self.validated)
+
     def fingerprint(self) -> str:
         """Hash of pairs, targets and votes of both splits (not of the sound files' content)."""
         return fingerprint_text(

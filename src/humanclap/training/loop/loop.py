@@ -46,7 +46,6 @@ from humanclap.training.model.parameters import (
 from humanclap.training.model.towers import AudioTower, LearningTextTower, TextTower
 from humanclap.training.objective.masks import false_negatives
 from humanclap.training.objective.objective import (
-    CHOICE,
     ChosenBatch,
     RatedBatch,
     choice_term,
@@ -54,7 +53,7 @@ from humanclap.training.objective.objective import (
     objective_sum,
 )
 from humanclap.training.outputs.reporters import Reporter
-from humanclap.training.settings import TrainingSettings
+from humanclap.training.settings import CHOICE, TrainingSettings
 
 log = logging.getLogger(__name__)
 

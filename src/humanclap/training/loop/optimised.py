@@ -18,8 +18,7 @@ from humanclap.training.loop.state import RunState
 from humanclap.training.model.parameters import parameter_groups
 from humanclap.training.objective.listeners import ListenerHabits, listener_loss
 from humanclap.training.objective.losses import pair_cosine
-from humanclap.training.objective.objective import LISTENER
-from humanclap.training.settings import TrainingSettings
+from humanclap.training.settings import LISTENER, TrainingSettings
 
 
 class Learners:
