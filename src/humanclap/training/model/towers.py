@@ -22,7 +22,7 @@ from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.data.clips import ClipStore, training_window
 from humanclap.training.data.dataset import HeardClip
-from humanclap.training.distributed.processes import Alone, Processes, share_of
+from humanclap.training.distributed.processes import ALONE, Processes, share_of
 from humanclap.training.model.features import TEXTS_PER_BATCH, FeatureStore, encoded_texts
 from humanclap.training.model.parameters import encoder_learns
 from humanclap.training.settings import TrainingSettings
@@ -107,7 +107,7 @@ class FrozenTower:
         progress: Progress = silent,
         *,
         files: FeatureStore | None = None,
-        processes: Processes | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """Encode every distinct clip, or read its features from `files`.
 
@@ -116,14 +116,12 @@ class FrozenTower:
         """
         self._backbone = cast(Any, backbone)  # has encode_audio, project_audio: `can_keep_features`
         backbone.module().eval()
-        others = processes or Alone()
         distinct = {item.path: item for item in reversed(examples)}
-        paths = list(
-            distinct
-        )  # in the order of the tables, which hosts have alike, as not the names
-        own = share_of(len(paths), rank=others.rank, count=others.count)
+        # In the order of the tables: hosts have that alike, but not the names of the files.
+        paths = list(distinct)
+        own = share_of(len(paths), rank=processes.rank, count=processes.count)
         encoded = self._encode({path: distinct[path] for path in paths[own]}, progress, files)
-        found = [part for parts in others.gather_things(encoded) for part in parts]
+        found = [part for parts in processes.gather_things(encoded) for part in parts]
         self._clips = dict(zip(paths, starmap(ClipWindows, found), strict=True))
 
     def _encode(
@@ -196,7 +194,7 @@ class FrozenTextTower:
         texts: Sequence[str],
         *,
         files: FeatureStore | None = None,
-        processes: Processes | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """Encode every distinct caption, or read its features from `files`.
 
@@ -204,14 +202,13 @@ class FrozenTextTower:
         """
         self._backbone = cast(Any, backbone)  # has encode_text, project_text: `can_keep_features`
         backbone.module().eval()
-        others = processes or Alone()
         distinct = sorted(set(texts))
         batches = -(-len(distinct) // TEXTS_PER_BATCH)
-        share = share_of(batches, rank=others.rank, count=others.count)
+        share = share_of(batches, rank=processes.rank, count=processes.count)
         own = distinct[share.start * TEXTS_PER_BATCH : share.stop * TEXTS_PER_BATCH]
         read = encoded_texts if files is None else files.texts
         self._features: dict[str, Tensor] = {}
-        for part in others.gather_things(read(own, self._encode)):
+        for part in processes.gather_things(read(own, self._encode)):
             self._features |= part
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
@@ -259,13 +256,12 @@ def audio_tower(
     progress: Progress = silent,
     *,
     files: FeatureStore | None = None,
-    processes: Processes | None = None,
+    processes: Processes = ALONE,
 ) -> AudioTower:
     """The audio side for these settings; every clip of `examples` is read once, and so checked.
 
     files: where features of a frozen encoder are kept between runs; processes: those that share
-    the encoding, this one alone where None. Raises InputError naming row,
-    file and fault.
+    the encoding. Raises InputError naming row, file and fault.
     """
     if can_keep_features(backbone, settings):
         return FrozenTower(backbone, examples, progress, files=files, processes=processes)
@@ -280,7 +276,7 @@ def text_tower(
     examples: Sequence[HeardClip],
     *,
     files: FeatureStore | None = None,
-    processes: Processes | None = None,
+    processes: Processes = ALONE,
 ) -> TextTower:
     """The text side for these settings; see `audio_tower`."""
     if can_keep_features(backbone, settings, "text"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from humanclap.training.objective.losses import huber, mae, mse, pair_cosine, power_weight
@@ -114,8 +113,3 @@ def choice_term(coefficient: float, batch: ChosenBatch, temperature: float) -> T
     """The term on choices as a scalar, times its coefficient."""
     value = choice(batch.gap, batch.share, temperature=temperature, certainty=batch.certainty)
     return _times(coefficient, value)
-
-
-def objective_sum(terms: dict[str, Tensor]) -> Tensor:
-    """The loss: the sum of the terms, a scalar."""
-    return torch.stack(list(terms.values())).sum()
