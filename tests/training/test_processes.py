@@ -46,11 +46,11 @@ clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
 clips.decode_all((*splits.trained, *splits.validated))
 model = ToneCLAP(dropout=0.0)
 gradients = []
-plain = loop.Learners.clip
+plain = loop.OptimisedParameters.clip
 def clip(self, limit):
     gradients.append({name: p.grad.clone() for name, p in self.parameters.items()})
     return plain(self, limit)
-loop.Learners.clip = clip
+loop.OptimisedParameters.clip = clip
 with processes("cpu") as others:
     outcome = loop.train(
         model, splits, settings, tower=LearningTower(model, clips), processes=others

@@ -83,14 +83,6 @@ _XACLE = (
 )
 
 
-def _human_clap_options(command: Any) -> Any:
-    return add_options(command, _HUMAN_CLAP)
-
-
-def _xacle_options(command: Any) -> Any:
-    return add_options(command, _XACLE)
-
-
 @click.group(epilog="Example: humanclap reproduce human-clap -o runs/human-clap --dry-run")
 def reproduce() -> None:
     """Reproduce published results, from their publishers' files to a report."""
@@ -106,7 +98,7 @@ Examples:
   humanclap reproduce human-clap -o runs/mine --ratings mine.csv --audio-root clips/
 """,
 )
-@_human_clap_options
+@add_options(*_HUMAN_CLAP)
 def human_clap(
     output: Path,
     dry_run: bool,
@@ -190,7 +182,7 @@ Examples:
 """
 )
 @click.argument("archive", metavar="FOLDER", type=PATH)
-@_xacle_options
+@add_options(*_XACLE)
 def xacle(
     archive: Path, output: Path, dry_run: bool, resume: bool, quiet: bool, **options: Any
 ) -> None:

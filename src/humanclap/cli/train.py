@@ -109,10 +109,6 @@ _RUN = (
 )
 
 
-def _train_options(command: Any) -> Any:
-    return add_options(command, (*_INPUTS, *_RUN, settings_options))
-
-
 @click.command(
     cls=SectionedCommand,
     epilog="""\b
@@ -128,7 +124,7 @@ Then: humanclap score pairs.csv --model runs/first
 """,
 )
 @click.argument("targets", required=False, type=PATH)
-@_train_options
+@add_options(*_INPUTS, *_RUN, settings_options)
 def train(
     targets: Path | None, settings: Path | None, quiet: bool, as_json: bool, **options: Any
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,11 +22,15 @@ simulated_option = click.option(
 )
 
 
-def add_options(command: Command, options: Sequence[Callable[[Any], Any]]) -> Command:
-    """Add options to a command, such that `--help` lists them in this order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
+def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """A decorator that adds options to a command; `--help` lists them in this order."""
+
+    def decorated(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 def output_folder(help_text: str) -> Callable[[Command], Command]:
@@ -64,11 +68,6 @@ SETTINGS = [item for item in fields(TrainingSettings) if item.metadata.get("opti
 """The training settings that have an option of their own."""
 
 
-def settings_options(command: Command) -> Command:
-    """Add an option for each of `SETTINGS`, None where it is not given."""
-    return add_options(command, [_option_of(place) for place in range(len(SETTINGS))])
-
-
 def _option_of(place: int) -> Callable[[Any], Any]:
     item = SETTINGS[place]
     flag = item.default is False
@@ -82,3 +81,7 @@ def _option_of(place: int) -> Callable[[Any], Any]:
         default=None,
         help=item.metadata["option"] + shown,
     )
+
+
+settings_options = add_options(*map(_option_of, range(len(SETTINGS))))
+"""Add an option for each of `SETTINGS`; it is None where it is not given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,32 +77,35 @@ class Part:
 _SCALE_OPTION = "[settings] rating_scale ="
 
 
-@dataclass(slots=True)
-class _Read:
-    targets: list[tuple[str, Target]] = field(default_factory=list)
-    answers: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
-
-
 def read_data(data: DataRecipe, folder: Path, root: Path, scale: RatingScale) -> list[Example]:
     """Every rated pair of the recipe's tables, below `folder`; anchors are left out.
 
     root: where audio paths start.
     Raises InputError and its kinds as the readers do, and where a pair stands in two tables.
     """
-    read = _Read()
+    found: list[tuple[str, Target]] = []
+    answers: dict[str, list[tuple[str, float]]] = {}
     for name, split in data.tables.items():
         path = folder / name
-        targets = _targets(path, data, scale, read.answers)
+        targets = _targets(path, data, scale, answers)
         if split:
             targets = [replace(target, split=split) for target in targets]
-        read.targets += [(str(path), target) for target in targets if target.kind == "rating"]
+        found += [(str(path), target) for target in targets if target.kind == "rating"]
     seen: dict[str, str] = {}
-    for table, target in read.targets:
+    for table, target in found:
         if seen.setdefault(target.pair_id, table) != table:
             raise TableError(table, f"pair {target.pair_id!r} stands in {seen[target.pair_id]} too")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder of audio")
-    return [_example(table, target, root, read.answers) for table, target in read.targets]
+    return [
+        example_of(
+            target,
+            root=root,
+            where=f"{table} ({target.pair_id})",
+            answers=tuple(answers.get(target.pair_id, ())),
+        )
+        for table, target in found
+    ]
 
 
 def read_recipe_choices(data: DataRecipe, folder: Path, root: Path) -> list[ChoiceExample]:
@@ -142,17 +145,6 @@ def _targets(
             answer = (rating.listener_id, scale.to_unit(rating.score))
             answers.setdefault(rating.pair_id, []).append(answer)
     return aggregate(ratings, scale=stated)
-
-
-def _example(
-    table: str, target: Target, root: Path, answers: dict[str, list[tuple[str, float]]]
-) -> Example:
-    return example_of(
-        target,
-        root=root,
-        where=f"{table} ({target.pair_id})",
-        answers=tuple(answers.get(target.pair_id, ())),
-    )
 
 
 def make_parts(
@@ -248,7 +240,7 @@ def _made_by(pool: Pool, system: str) -> Pool:
 
 
 def _without(pool: Pool, test: Pool, shared: bool) -> Pool:
-    """Those that share no clip (and no caption) with the test."""
+    """The pairs and choices that share no clip (and no caption) with the test."""
     held: list[Example | Side] = [*test.rated, *sides_of(test.choices)]
     rated, _ = without_shared(pool.rated, held, captions=not shared)
     choices = [

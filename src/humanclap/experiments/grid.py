@@ -161,12 +161,12 @@ def run_grid(
     for model, of_model in groupby(runs, key=lambda run: run.model):
         loaded = load(model)
         warn_of_texts(loaded.backbone, examples)
-        bench = _Bench(loaded, recipe, examples, output)
+        kept = _GridModel(loaded, recipe, examples, output)
         for run in of_model:
-            done.append(bench.finished(run) or bench.execute(run))
+            done.append(kept.finished(run) or kept.execute(run))
             note = f"{model}, {run.objective}, {run.part.name}, seed {run.seed}"
             progress(len(done), len(runs), note)
-        bench.restore()
+        kept.restore()
     return done
 
 
@@ -176,7 +176,7 @@ def heard_in(parts: Sequence[Part]) -> list[HeardClip]:
     return [*rated, *(side for part in parts for side in sides_of(part.choices()))]
 
 
-class _Bench:
+class _GridModel:
     """One model, trained again and again from where it began, over features kept once."""
 
     def __init__(

@@ -171,10 +171,10 @@ def _rows(
 ) -> list[FindingRow]:
     """Published models, trained ones and floors, with Holm's correction over every gain tested."""
     base = [values(published[request.base])]
-    rows = [
-        _row(judged, request.labels[name], _kind(name, request), [values(scores)], base)
-        for name, scores in published.items()
-    ]
+    rows = []
+    for name, scores in published.items():
+        kind = "released" if name in request.released else "plain"
+        rows.append(_row(judged, request.labels[name], kind, [values(scores)], base))
     rows += [_row(judged, name, "trained", runs, base) for name, runs in trained.items()]
     rows += _floors(pairs, judged, RatingScale.parse(request.scale))
     p_holm = holm([row.p for row in rows])
@@ -185,10 +185,6 @@ def _chosen_run(done: Sequence[Done], folder: Path) -> Path:
     """Folder of the main objective's run that agrees best on the pairs that chose its epoch."""
     runs = [one for one in done if one.run.objective == MAIN_OBJECTIVE]
     return max(runs, key=lambda one: validation_srcc(one, folder)).run.folder(folder)
-
-
-def _kind(name: str, request: Request) -> str:
-    return "released" if name in request.released else "plain"
 
 
 def _row(

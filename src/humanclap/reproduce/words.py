@@ -24,7 +24,7 @@ REHEARSAL = (
 
 
 def notes(found: Findings) -> list[str]:
-    """What nobody may overlook."""
+    """What every reader must see first: a rehearsal, simulated ratings, the user's note."""
     request = found.request
     told = [REHEARSAL] if request.quick else []
     told += [SIMULATED] if request.simulated else []

@@ -10,7 +10,7 @@ from torch import Tensor
 from humanclap.clap.backbone import Backbone
 from humanclap.training.distributed.processes import Processes
 from humanclap.training.loop.batches import Batch
-from humanclap.training.loop.optimised import Learners
+from humanclap.training.loop.optimised import OptimisedParameters
 from humanclap.training.model.towers import AudioTower, TextTower
 from humanclap.training.objective.losses import pair_cosine
 from humanclap.training.objective.masks import false_negatives
@@ -36,12 +36,12 @@ class _Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class BatchLoss:
-    """The terms of an objective on batches, as functions of what the learners move."""
+    """The terms of an objective on batches, as functions of the optimised parameters."""
 
     backbone: Backbone
     tower: AudioTower
     text_tower: TextTower
-    learners: Learners
+    optimised: OptimisedParameters
     processes: Processes
     settings: TrainingSettings
 
@@ -59,7 +59,7 @@ class BatchLoss:
 
     def _embed(self, batch: Batch) -> _Embeddings:
         """Embed this process's pairs and choices in one pass; a caption is embedded once."""
-        device, bf16 = self.learners.device, self.settings.precision == "bf16"
+        device, bf16 = self.optimised.device, self.settings.precision == "bf16"
         pairs, choices = batch.examples[batch.own], batch.choices[batch.own_choices]
         texts = [item.text for item in pairs] + [s.text for item in choices for s in item.sides]
         distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
@@ -77,15 +77,15 @@ class BatchLoss:
         return _Embeddings(audio[: len(pairs)], text[: len(pairs)], cosine[:, 0] - cosine[:, 1])
 
     def _chosen(self, batch: Batch, found: _Embeddings) -> ChosenBatch:
-        device = self.learners.device
+        device = self.optimised.device
         return ChosenBatch(
             gap=self.processes.gather_rows(found.gap, len(batch.choices)),
             share=torch.tensor([choice.share for choice in batch.choices], device=device),
-            certainty=self.learners.certainty_of_choices(batch.chosen),
+            certainty=self.optimised.certainty_of_choices(batch.chosen),
         )
 
     def _rated(self, batch: Batch, found: _Embeddings) -> RatedBatch:
-        settings, device = self.settings, self.learners.device
+        settings, device = self.settings, self.optimised.device
         audio = self.processes.gather_rows(found.audio, len(batch.examples))  # (batch, dim)
         text = self.processes.gather_rows(found.text, len(batch.examples))  # (batch, dim)
         scale = self.backbone.logit_scale
@@ -101,7 +101,7 @@ class BatchLoss:
             relevance=batch.relevance.to(device),
             logit_scale=scale if settings.learn_logit_scale else scale.detach(),
             mask=None if mask is None else mask.to(device),
-            certainty=self.learners.certainty_of(batch.members),
-            unit=self.learners.unit,
-            listener=self.learners.listener_loss(audio, text, batch.examples),
+            certainty=self.optimised.certainty_of(batch.members),
+            unit=self.optimised.unit,
+            listener=self.optimised.listener_loss(audio, text, batch.examples),
         )

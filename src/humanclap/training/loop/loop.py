@@ -27,7 +27,7 @@ from humanclap.training.loop.batches import (
     plan_epoch,
     smallest_batch,
 )
-from humanclap.training.loop.optimised import Learners
+from humanclap.training.loop.optimised import OptimisedParameters
 from humanclap.training.loop.state import RunFolder, RunState, learned_weights, put_weights
 from humanclap.training.loop.validation import (
     ACCURACY,
@@ -114,8 +114,8 @@ def train(
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)
         with trained_parameters(backbone, settings) as parameters:
-            learners = Learners(parameters, splits, settings)
-            loss = BatchLoss(backbone, tower, texts, learners, processes, settings)
+            optimised = OptimisedParameters(parameters, splits, settings)
+            loss = BatchLoss(backbone, tower, texts, optimised, processes, settings)
             run = _Run(loss, splits, progress)
             run.begin(state)
             saved = time.monotonic()
@@ -137,7 +137,7 @@ class _Run:
 
     def __init__(self, loss: BatchLoss, splits: Splits, progress: Progress) -> None:
         self.loss = loss
-        self.backbone, self.learners = loss.backbone, loss.learners
+        self.backbone, self.optimised = loss.backbone, loss.optimised
         self.settings, self.processes = loss.settings, loss.processes
         self.splits = splits
         self.progress = progress
@@ -160,10 +160,10 @@ class _Run:
         if state is not None:
             self.state = state
             put_weights(self.backbone.module(), state.weights)
-            self.learners.load(state)
+            self.optimised.load(state)
             return
         if self.settings.ema_decay > 0:
-            self.state.average = self.learners.copies()
+            self.state.average = self.optimised.copies()
         losses = dict.fromkeys(("loss", *self.settings.terms), math.nan)
         first = {"epoch": 0, "step": 0, **losses, "learning_rate": 0.0}
         self._validate(first, time.monotonic())
@@ -200,7 +200,7 @@ class _Run:
                     means[name] += value * of_table(batch)
             self._step(epoch)
         others.average_buffers(self.backbone.module())
-        others.follow_first(self.learners.all_parameters())
+        others.follow_first(self.optimised.all_parameters())
         self.state.epoch = epoch
         losses = {"loss": sum(means.values()), **means}
         row = {"epoch": epoch, "step": self.state.step, **losses, "learning_rate": rate}
@@ -213,7 +213,7 @@ class _Run:
             warmup_fraction=self.settings.warmup_fraction,
         )
         rate = self.settings.learning_rate * factor
-        self.learners.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
+        self.optimised.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
         return rate
 
     def _backward(self, batch: Batch, group: Counts, epoch: int) -> dict[str, float]:
@@ -234,18 +234,18 @@ class _Run:
         return values
 
     def _step(self, epoch: int) -> None:
-        self.processes.average_gradients(self.learners.all_parameters())
-        if not self.learners.clip(self.settings.max_grad_norm or math.inf):
+        self.processes.average_gradients(self.optimised.all_parameters())
+        if not self.optimised.clip(self.settings.max_grad_norm or math.inf):
             raise TrainingDivergedError(
                 f"step {self.state.step + 1} (epoch {epoch}): the gradient is not finite; lower "
                 "learning_rate or train in fp32"
             )
-        self.learners.step()
+        self.optimised.step()
         self.state.step += 1
         if self.state.average:
             update_average(
                 self.state.average,
-                self.learners.parameters,
+                self.optimised.parameters,
                 decay=self.settings.ema_decay,
                 step=self.state.step,
             )
@@ -257,13 +257,13 @@ class _Run:
     def _validate(self, row: dict[str, Any], start: float) -> None:
         """Score the validation pairs, complete the log's row, and keep the weights if best."""
         module, state = self.backbone.module(), self.state
-        with put_in(self.learners.parameters, state.average):
+        with put_in(self.optimised.parameters, state.average):
             row |= self._judge(f"epoch {row['epoch']}")
             row["seconds"] = round(time.monotonic() - start, 3)
             judged = learned_weights(module)
         state.log.append(row)
         state.weights = learned_weights(module) if state.average else judged
-        self.learners.save(state)
+        self.optimised.save(state)
         figure, best = row[f"validation_{self.best_by}"], state.best_figure
         better = figure > best or (math.isnan(best) and not math.isnan(figure))
         if better or not state.best_weights:

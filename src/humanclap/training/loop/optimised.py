@@ -21,7 +21,7 @@ from humanclap.training.objective.losses import pair_cosine
 from humanclap.training.settings import LISTENER, TrainingSettings
 
 
-class Learners:
+class OptimisedParameters:
     """The model's learning parameters and the listeners', with one AdamW over both.
 
     unit: (mean, deviation) of the training targets with `standardise_targets`, else (0, 1).

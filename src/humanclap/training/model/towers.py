@@ -1,6 +1,4 @@
-"""The two sides of training: inputs through an encoder that learns, or features kept of one that
-does not.
-"""
+"""The two sides of training: an encoder that learns, or the kept features of one that does not."""
 
 from __future__ import annotations
 
@@ -90,7 +88,7 @@ class LearningTower:
         return self._backbone.embed_audio(inputs.windows)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.embedding.embed_clip`."""
+        """Embed a clip by all its windows, as scoring does: (dim,) on the CPU."""
         return embed_clip(self._backbone, self._clips.source(path))
 
 
@@ -154,7 +152,7 @@ class FrozenTower:
         return pool_each(projected.float(), inputs.weights, inputs.counts)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.embedding.embed_clip`, from the kept features."""
+        """Embed a clip as scoring does, from its kept features: (dim,) on the CPU."""
         inputs = _joined([self._clips[path]])
         return self.embed(inputs.to(self._backbone.logit_scale.device))[0].cpu()
 
@@ -181,7 +179,7 @@ class LearningTextTower:
         self._backbone = backbone
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """As `Backbone.embed_text`."""
+        """Embed captions: (batch, dim)."""
         return self._backbone.embed_text(texts)
 
 
