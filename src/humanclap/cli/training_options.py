@@ -56,7 +56,8 @@ class SectionedCommand(click.Command):
         """Write the options of each section in the order in which they were declared."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):
                 section = getattr(parameter, "section", "Options")
                 sections.setdefault(section, []).append(record)
         for title in sorted(sections, key=(_HEADINGS[0], "Options", _HEADINGS[1]).index):
