@@ -119,7 +119,7 @@ def summarise(
     by_clip: bool = False,
     progress: Progress = silent,
 ) -> list[SummaryRow]:
-    """The rows of the table, in the order of the runs.
+    """Summarise runs as the rows of a table, in the order of the runs.
 
     Gains are those of SRCC overall: mean over seeds and parts, bootstrapped over captions drawn
     whole (clips, `by_clip`, for closed label sets), the same draws for both sides. Their p-values

@@ -1,4 +1,4 @@
-"""What a reproduction found: every model judged on the same pairs, and the questions answered."""
+"""What a reproduction found: every model judged on the same pairs, and answers to its questions."""
 
 from __future__ import annotations
 

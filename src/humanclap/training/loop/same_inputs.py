@@ -1,4 +1,4 @@
-"""What processes that train together must have alike, wherever their files lie: compared first."""
+"""Compare, before training, what processes that train together must have in common."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 def _validation(training: Mapping[str, Any]) -> str:
-    """What the figures are of, and why they are optimistic."""
+    """What the figures measure, and why they are optimistic."""
     data, rated = training["data"], training["data"]["validation"]["pairs"]
     choices = data.get("validation_choices", {}).get("decided", 0)
     of, drawn = [], []
