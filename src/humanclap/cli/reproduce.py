@@ -193,7 +193,8 @@ def xacle(
     (https://xacle.org). Training pairs train and choose the epoch; the official validation pairs
     judge. Ends in table.html, validation_submission.csv and submission.csv.
     """
-    from humanclap.reproduce.xacle import read_archive, reproduce_xacle
+    from humanclap.reproduce.xacle import reproduce_xacle
+    from humanclap.xacle import read_archive
 
     request = _request(options)
     if dry_run:
