@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from bank_more import SAMPLE_RATE, Sound
+from bank_sound import SAMPLE_RATE, Sound
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 ORIGIN, LICENCE = "fluidsynth:fluid-soundfont-gm", "MIT"

@@ -14,31 +14,23 @@ import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soxr
+from bank_instruments import JOBS as INSTRUMENT_JOBS
+from bank_instruments import instrument_sounds
+from bank_packages import PACKAGES, package_sounds
+from bank_sound import LONGEST_S, SAMPLE_RATE, SILENCE_TEXT, Sound
+from bank_synthesis import KINDS, room_sounds, synthetic_sounds
+from bank_voices import JOBS as VOICE_JOBS
+from bank_voices import voice_sounds
 
-SAMPLE_RATE = 32_000
-SHORTEST_S, LONGEST_S = 0.5, 30.0
+SHORTEST_S = 0.5
 SILENT_BELOW = 1e-3
-SILENCE_TEXT = "silence"
 COLUMNS = ("path", "text", "source", "licence", "seconds")
-SOURCES = ("packages", "instruments", "voices", "synthesis", "room")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """One sound as its maker hands it over. `waveform`: mono, shape (samples,)."""
-
-    waveform: np.ndarray
-    rate: int = SAMPLE_RATE
-    text: str = ""
-    origin: str
-    licence: str
 
 
 def finish(sound: Sound) -> np.ndarray | None:
@@ -66,42 +58,16 @@ def write_table(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None
     part.rename(path)
 
 
-def sounds_of(source: str, job: str, work: Path, random: np.random.Generator) -> Iterator[Sound]:
-    """The sounds of one job."""
-    if source == "packages":
-        from bank_packages import package_sounds
-
-        return package_sounds(job, work, random)
-    if source == "instruments":
-        from bank_instruments import instrument_sounds
-
-        return instrument_sounds(job, work, random)
-    if source == "voices":
-        from bank_voices import voice_sounds
-
-        return voice_sounds(job, work, random)
-    from bank_synthesis import room_sounds, synthetic_sounds
-
-    return room_sounds(random) if source == "room" else synthetic_sounds(job, random)
-
-
-def jobs_of(source: str) -> list[str]:
-    """Names of a source's jobs."""
-    if source == "packages":
-        from bank_packages import PACKAGES
-
-        return list(PACKAGES)
-    if source == "instruments":
-        from bank_instruments import JOBS
-
-        return JOBS
-    if source == "voices":
-        from bank_voices import JOBS
-
-        return JOBS
-    from bank_synthesis import KINDS
-
-    return ["responses"] if source == "room" else list(KINDS)
+Jobs = Collection[str]
+Maker = Callable[[str, Path, np.random.Generator], Iterator[Sound]]
+SOURCES: dict[str, tuple[Jobs, Maker]] = {
+    "packages": (PACKAGES, package_sounds),
+    "instruments": (INSTRUMENT_JOBS, instrument_sounds),
+    "voices": (VOICE_JOBS, voice_sounds),
+    "synthesis": (KINDS, lambda job, _, random: synthetic_sounds(job, random)),
+    "room": (["responses"], lambda _, __, random: room_sounds(random)),
+}
+"""Source -> names of its jobs, and what makes the sounds of one."""
 
 
 def run_job(source: str, job: str, work: Path, seed: int) -> str:
@@ -115,7 +81,7 @@ def run_job(source: str, job: str, work: Path, seed: int) -> str:
     random = np.random.default_rng([seed, zlib.crc32(f"{source}/{job}".encode())])
     rows: list[tuple] = []
     silent = 0
-    for sound in sounds_of(source, job, work, random):
+    for sound in SOURCES[source][1](job, work, random):
         waveform = finish(sound)
         if waveform is None:
             silent += 1
@@ -190,7 +156,7 @@ def main() -> None:
         waiting = [
             pool.submit(attempt, source, job, arguments.work, arguments.seed)
             for source in arguments.sources
-            for job in jobs_of(source)
+            for job in SOURCES[source][0]
         ]
         for line in (task.result() for task in waiting):
             if line:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile as sf
-from bank_more import LONGEST_S, Sound
+from bank_sound import LONGEST_S, Sound
 
 READABLE = {".wav", ".ogg", ".oga", ".flac", ".aif", ".aiff", ".au", ".mp3", ".opus"}
 TRACKERS = {".mod", ".xm", ".s3m", ".it"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from bank_more import SAMPLE_RATE, SILENCE_TEXT, Sound
+from bank_sound import SAMPLE_RATE, SILENCE_TEXT, Sound
 from sound_parts import (
     Random,
     band,

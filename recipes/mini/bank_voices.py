@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import soxr
-from bank_more import SAMPLE_RATE, Sound
+from bank_sound import SAMPLE_RATE, Sound
 from sound_parts import band, in_room, response
 
 ORIGIN, LICENCE = "espeak-ng", "Apache-2.0"  # the program is GPL-3+; its output is ours

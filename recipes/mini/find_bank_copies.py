@@ -16,7 +16,8 @@ import numpy as np
 import scipy.fft
 import soxr
 from bank import judged_audio, load_waveform, read_bank, read_esc, read_rows
-from bank_more import SAMPLE_RATE, write_table
+from bank_more import write_table
+from bank_sound import SAMPLE_RATE
 from scipy.signal import correlate
 
 HOP, WINDOW, BANDS, PATCH = 800, 1600, 16, 30  # 40 frames a second, 0.75 s a patch

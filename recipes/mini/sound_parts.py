@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from bank_more import SAMPLE_RATE
+from bank_sound import SAMPLE_RATE
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.signal import butter, lfilter, sosfilt
 

@@ -13,7 +13,7 @@ from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 from humanclap.errors import LeakageError
-from humanclap.training.run import train_from_tables
+from humanclap.training.run import TrainingRequest, train_from_tables
 from humanclap.training.settings import TrainingSettings
 
 RATE = 32_000
@@ -239,11 +239,13 @@ def test_a_leak_from_ratings_to_choices_is_refused_from_python_too(folder, model
     leaky.write_text(lines)
     with pytest.raises(LeakageError, match="share 1 clip"):
         train_from_tables(
-            folder / "targets.csv",
-            choices=leaky,
-            model=model,
-            output=tmp_path / "run",
-            settings=TrainingSettings(objective="mae+choice"),
+            TrainingRequest(
+                targets=folder / "targets.csv",
+                choices=leaky,
+                model=model,
+                output=tmp_path / "run",
+                settings=TrainingSettings(objective="mae+choice"),
+            )
         )
     assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,8 @@
 """The parts of recipes/mini that decide what a model is taught and judged by."""
 
+import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +113,12 @@ def test_esc_test_clips_are_fold_four_classes_left_out_and_a_fifth_by_whole_reco
     cats = {clip for clip in test if clip.startswith("2")}
     assert len(cats) == 2  # a fifth of ten clips
     assert len({clip.split("-")[1] for clip in cats}) == 1
+
+
+def test_no_two_recipes_import_each_other():
+    imports = {}
+    for path in RECIPE.glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        imports[path.stem] = {name for name in names if (RECIPE / f"{name}.py").exists()}
+    list(TopologicalSorter(imports).static_order())  # raises CycleError where there is a circle

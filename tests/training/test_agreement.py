@@ -6,7 +6,7 @@ import torch.distributed as dist
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.training.distributed import watch as module
-from humanclap.training.distributed.processes import Alone
+from humanclap.training.distributed.processes import Processes
 from humanclap.training.distributed.watch import OthersFailedError, Watch, meet
 from humanclap.training.loop.same_inputs import check_alike, open_together
 from humanclap.training.loop.state import RunFolder
@@ -14,7 +14,7 @@ from humanclap.training.loop.state import RunFolder
 NAMES = ("rank 0 (host-a)", "rank 1 (host-b)")
 
 
-class Pair(Alone):
+class Pair(Processes):
     """The first of two processes; the other answers what `other` makes of what this one gives."""
 
     count = 2

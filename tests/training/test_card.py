@@ -10,7 +10,8 @@ from humanclap.metrics.agreement import lcc, mse, srcc
 from humanclap.training.data.dataset import Example
 from humanclap.training.loop.validation import rating_intervals
 from humanclap.training.outputs.card import model_card
-from humanclap.training.run import base_record, check_licence, check_name
+from humanclap.training.run import TrainingRequest, base_record
+from humanclap.training.settings import TrainingSettings
 
 COUNTS = {"pairs": 40, "clips": 40, "captions": 20}
 INTERVALS = {"srcc": (0.1, 0.5), "lcc": (0.2, 0.6), "ktau": None, "mse": (0.05, 0.15)}
@@ -126,13 +127,19 @@ def test_cosines_that_are_no_numbers_have_no_intervals():
     assert set(nothing["after"].values()) == {None}
 
 
+def request(**said):
+    return TrainingRequest(
+        targets="t.csv", model="mini", output="run", settings=TrainingSettings(), **said
+    )
+
+
 @pytest.mark.parametrize("name", ["a|b", "", "rain fall", "-x"])
 def test_a_name_that_cannot_stand_in_a_signature_is_refused(name):
     with pytest.raises(SettingsError, match="expected letters, digits and"):
-        check_name(name)
+        request(name=name)
 
 
 @pytest.mark.parametrize("licence", ["", "CC BY 4.0", "mit\ntags: [x]", "-"])
 def test_a_licence_that_the_hub_could_not_read_is_refused(licence):
     with pytest.raises(SettingsError, match="expected the hub's word for it"):
-        check_licence(licence)
+        request(licence=licence)

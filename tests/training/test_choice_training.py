@@ -15,7 +15,7 @@ import torch
 
 from humanclap.errors import SettingsError
 from humanclap.training.data.choices import accuracy
-from humanclap.training.distributed.processes import Alone
+from humanclap.training.distributed.processes import Processes
 from humanclap.training.loop.batches import plan_epoch, smallest_batch
 from humanclap.training.loop.loop import train
 from humanclap.training.loop.state import RunFolder
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_names_its_choices(fit, tone_clap):
 
 
 def test_more_processes_than_choices_in_a_batch_are_refused(prepared, tone_clap):
-    class Many(Alone):
+    class Many(Processes):
         count = 6
 
     settings = but(batch_size=6)  # 24 pairs in batches of 6; 28 choices in batches of 5 and 6

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from humanclap.errors import SettingsError
-from humanclap.training.distributed.processes import Alone, processes
+from humanclap.training.distributed.processes import Processes, processes
 from humanclap.training.loop.loop import train
 from humanclap.training.model.towers import LearningTower
 from humanclap.training.settings import TrainingSettings
@@ -46,11 +46,11 @@ clips = ClipStore(SAMPLE_RATE, memory_bytes=1e9)
 clips.decode_all((*splits.trained, *splits.validated))
 model = ToneCLAP(dropout=0.0)
 gradients = []
-plain = loop.Learners.clip
+plain = loop.OptimisedParameters.clip
 def clip(self, limit):
     gradients.append({name: p.grad.clone() for name, p in self.parameters.items()})
     return plain(self, limit)
-loop.Learners.clip = clip
+loop.OptimisedParameters.clip = clip
 with processes("cpu") as others:
     outcome = loop.train(
         model, splits, settings, tower=LearningTower(model, clips), processes=others
@@ -193,13 +193,13 @@ def test_a_process_alone_needs_no_launcher(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     rows = torch.ones(3, 2, requires_grad=True)
     with processes("cpu") as alone:
-        assert isinstance(alone, Alone)
+        assert type(alone) is Processes
         assert alone.gather_rows(rows, 3) is rows
         assert alone.gather_things("x") == ["x"]
 
 
 def test_more_processes_than_pairs_in_a_batch_are_refused(prepared, tone_clap):
-    class Many(Alone):
+    class Many(Processes):
         count = 9
 
     settings = dataclasses.replace(SETTINGS, batch_size=8)

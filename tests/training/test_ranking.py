@@ -6,9 +6,9 @@ import torch
 from humanclap.training.data.certainty import certainties
 from humanclap.training.objective.listeners import ListenerHabits, listener_loss
 from humanclap.training.objective.losses import huber, mae, mse, power_weight, wsce
-from humanclap.training.objective.objective import POINTWISE, WITHIN_BATCH, RatedBatch, loss_terms
+from humanclap.training.objective.objective import RatedBatch, loss_terms
 from humanclap.training.objective.ranking import bradley_terry, difference, listnet, rank_margin
-from humanclap.training.settings import TrainingSettings
+from humanclap.training.settings import POINTWISE, WITHIN_BATCH, TrainingSettings
 
 COSINE = torch.tensor([0.5, 0.2, 0.4])
 RELEVANCE = torch.tensor([0.9, 0.6, 0.1])

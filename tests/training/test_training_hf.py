@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from humanclap.clap.checkpoint import load_checkpoint
-from humanclap.training.run import train_from_tables
+from humanclap.training.run import TrainingRequest, train_from_tables
 from humanclap.training.settings import TrainingSettings
 
 RATE = 48_000
@@ -41,7 +41,9 @@ def table(tmp_path_factory):
 @pytest.mark.parametrize("changes", [{}, {"train": "projections", "precision": "bf16"}])
 def test_a_transformers_clap_trains_and_is_read_back(model, table, tmp_path, changes):
     settings = TrainingSettings(epochs=1, batch_size=3, **changes)
-    trained = train_from_tables(table, model=model, output=tmp_path / "run", settings=settings)
+    trained = train_from_tables(
+        TrainingRequest(targets=table, model=model, output=tmp_path / "run", settings=settings)
+    )
     losses = [row["loss"] for row in trained.outcome.log]
     assert math.isnan(losses[0])
     assert math.isfinite(losses[1])

@@ -3,8 +3,7 @@ from itertools import combinations
 import pytest
 
 from humanclap.errors import SettingsError
-from humanclap.training.objective.objective import TERMS
-from humanclap.training.settings import TrainingSettings, read_settings
+from humanclap.training.settings import TERMS, TrainingSettings, read_settings
 
 
 def test_every_sum_of_terms_is_an_objective():

@@ -193,24 +193,23 @@ def _train(
     quiet: bool,
 ) -> Path:
     from humanclap.demo.panel import NOTE
-    from humanclap.training.run import train_from_tables
+    from humanclap.training.run import TrainingRequest, train_from_tables
     from humanclap.training.settings import TrainingSettings
 
     settings = TrainingSettings(objective="wsce+mae", epochs=epochs, seed=seed)
+    request = TrainingRequest(
+        targets=folder / "targets.csv",
+        model=model,
+        **access,
+        output=folder / "run",
+        settings=settings,
+        audio_root=folder / "audio",
+        overwrite=True,
+        note=NOTE,
+        simulated=True,
+    )
     with progress_bar("training", quiet=quiet) as progress:
-        trained = train_from_tables(
-            folder / "targets.csv",
-            model=model,
-            **access,
-            output=folder / "run",
-            settings=settings,
-            audio_root=folder / "audio",
-            overwrite=True,
-            note=NOTE,
-            simulated=True,
-            progress=progress,
-        )
-    return trained.checkpoint
+        return train_from_tables(request, progress).checkpoint
 
 
 def _evaluate(folder: Path, quiet: bool) -> Comparison:

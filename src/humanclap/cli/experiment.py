@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from humanclap.cli.console import made_here, mn04_options, progress_bar, remark
-from humanclap.json_values import to_json
+from humanclap.cli.training_options import PATH, output_folder, quiet_option
 
 
 @click.command(
@@ -18,32 +19,19 @@ Examples:
 Run again, it goes on where it stopped.
 """
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the grid."
-)
+@click.argument("recipe", type=PATH)
+@output_folder("Folder of the grid.")
 @click.option(
     "--data",
     "data_folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the recipe's tables and audio.  [default: the recipe's folder]",
 )
-@click.option(
-    "--audio-root", type=click.Path(path_type=Path), help="Where audio paths start, if elsewhere."
-)
+@click.option("--audio-root", type=PATH, help="Where audio paths start, if elsewhere.")
 @mn04_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-def experiment(
-    recipe: Path,
-    output: Path,
-    data_folder: Path | None,
-    audio_root: Path | None,
-    mn04: Path | None,
-    offline: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+def experiment(recipe: Path, output: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train and judge every cell of RECIPE: objective, model, seed, systems, number of pairs.
 
     Each run is a folder with its settings, log, predictions and metrics; done runs are not done
@@ -54,20 +42,8 @@ def experiment(
 
     with progress_bar("experiment", quiet=quiet) as progress:
         found = run_experiment(
-            recipe,
-            output=output,
-            data_folder=data_folder,
-            audio_root=audio_root,
-            mn04=mn04,
-            offline=offline,
-            progress=progress,
-            made=made_here(),
+            recipe, output=output, progress=progress, made=made_here(), **options
         )
-    if as_json:
-        import json
-
-        table = json.loads((output / "table.json").read_text(encoding="utf-8"))
-        click.echo(to_json(table))
-    else:
-        click.echo(found.text.rstrip())
+    table = (output / "table.json").read_text(encoding="utf-8") if as_json else found.text
+    click.echo(table.rstrip())
     remark(f"tables: {output}/table.md, .html, .csv, .json", quiet=quiet)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from humanclap.cli.console import device_option, made_here, progress_bar, remark
+from humanclap.cli.training_options import (
+    PATH,
+    add_options,
+    output_folder,
+    quiet_option,
+    simulated_option,
+)
 
-_PATH = click.Path(path_type=Path)
-Command = TypeVar("Command", bound=Callable[..., object])
+if TYPE_CHECKING:
+    from humanclap.reproduce.request import Request
+
+_OUTPUT = output_folder("Folder of everything it writes.")
+_RESUME = click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
+_OFFLINE = click.option(
+    "--offline", is_flag=True, help="Fetch no model: take them from the hub's cache."
+)
 _TRAINING = (
     click.option(
         "--seeds", default="0,1,2", show_default=True, help="Seeds of every training run."
@@ -28,13 +40,47 @@ _TRAINING = (
     click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most."),
     click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step."),
 )
-
-
-def training_options(command: Command) -> Command:
-    """How the runs train: the options that both reproductions share."""
-    for option in reversed(_TRAINING):
-        command = option(command)
-    return command
+_HUMAN_CLAP = (
+    _OUTPUT,
+    click.option("--dry-run", is_flag=True, help="Print the plan and stop: nothing is fetched."),
+    click.option(
+        "--quick",
+        is_flag=True,
+        help="Rehearse: 300 pairs train and 300 judge, one seed, 2 epochs, projections only.",
+    ),
+    _RESUME,
+    click.option(
+        "--objectives",
+        help="Names to train, commas between.  [default: the paper's seven, and SCE]",
+    ),
+    click.option(
+        "--against",
+        help="Further models to judge, commas between; none: an empty text.  [default: clap and "
+        "the released Human-CLAP checkpoints]",
+    ),
+    click.option("--ratings", type=PATH, help="Your own ratings instead of RELATE's."),
+    click.option("--audio-root", type=PATH, help="Where the clips of --ratings are."),
+    click.option("--scale", default="0..10", show_default=True, help="Scale of --ratings."),
+    *_TRAINING,
+    click.option("--scores-url", help="Other address of RELATE's REL.csv."),
+    click.option("--scores-sha256", help="SHA-256 of REL.csv, where it is another version of it."),
+    click.option("--archive-url", help="Other address of RELATE's archive of clips."),
+    click.option("--archive-sha256", help="Refuse an archive with another SHA-256 than this."),
+    _OFFLINE,
+    simulated_option,
+    click.option("--note", default="", help="A sentence that stands first in the report."),
+    quiet_option,
+)
+_XACLE = (
+    _OUTPUT,
+    click.option("--dry-run", is_flag=True, help="Check the folder, say what is there, and stop."),
+    click.option("--quick", is_flag=True, help="Rehearse: one seed, 2 epochs, projections only."),
+    _RESUME,
+    *_TRAINING,
+    _OFFLINE,
+    simulated_option,
+    quiet_option,
+)
 
 
 @click.group(epilog="Example: humanclap reproduce human-clap -o runs/human-clap --dry-run")
@@ -52,58 +98,15 @@ Examples:
   humanclap reproduce human-clap -o runs/mine --ratings mine.csv --audio-root clips/
 """,
 )
-@click.option("-o", "--output", required=True, type=_PATH, help="Folder of everything it writes.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and stop: nothing is fetched.")
-@click.option(
-    "--quick",
-    is_flag=True,
-    help="Rehearse: 300 pairs train and 300 judge, one seed, 2 epochs, projections only.",
-)
-@click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
-@click.option(
-    "--objectives", help="Names to train, commas between.  [default: the paper's seven, and SCE]"
-)
-@click.option(
-    "--against",
-    help="Further models to judge, commas between; none: an empty text.  [default: clap and the "
-    "released Human-CLAP checkpoints]",
-)
-@click.option("--ratings", type=_PATH, help="Your own ratings instead of RELATE's.")
-@click.option("--audio-root", type=_PATH, help="Where the clips of --ratings are.")
-@click.option("--scale", default="0..10", show_default=True, help="Scale of --ratings.")
-@training_options
-@click.option("--scores-url", help="Other address of RELATE's REL.csv.")
-@click.option("--scores-sha256", help="SHA-256 of REL.csv, where it is another version of it.")
-@click.option("--archive-url", help="Other address of RELATE's archive of clips.")
-@click.option("--archive-sha256", help="Refuse an archive with another SHA-256 than this.")
-@click.option("--offline", is_flag=True, help="Fetch no model: take them from the hub's cache.")
-@click.option("--simulated", is_flag=True, help="The ratings are simulated; every page says so.")
-@click.option("--note", default="", help="A sentence that stands first in the report.")
-@click.option("-q", "--quiet", is_flag=True, help="No plan, progress or remarks on stderr.")
+@add_options(*_HUMAN_CLAP)
 def human_clap(
     output: Path,
     dry_run: bool,
-    quick: bool,
     resume: bool,
-    seeds: str,
     objectives: str | None,
-    base: str,
     against: str | None,
-    ratings: Path | None,
-    audio_root: Path | None,
-    scale: str,
-    device: str,
-    precision: str,
-    epochs: int,
-    batch_size: int,
-    scores_url: str | None,
-    scores_sha256: str | None,
-    archive_url: str | None,
-    archive_sha256: str | None,
-    offline: bool,
-    simulated: bool,
-    note: str,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Does training on human ratings make CLAP agree with people? (arXiv 2506.23553)
 
@@ -115,36 +118,9 @@ def human_clap(
     """
     from humanclap.reproduce.human_clap import reproduce_human_clap
     from humanclap.reproduce.plan import make_plan
-    from humanclap.reproduce.request import PLAIN, RELEASED, Request
     from humanclap.reproduce.stages import check_folder
 
-    def chosen(given: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
-        return usual if given is None else tuple(filter(None, map(str.strip, given.split(","))))
-
-    usual = Request()
-    others = chosen(against, (*PLAIN, *RELEASED))
-    request = Request(
-        seeds=_numbers(seeds),
-        objectives=chosen(objectives, usual.objectives),
-        quick=quick,
-        base=base,
-        plain=tuple(name for name in others if not name.startswith("human-clap")),
-        released=tuple(name for name in others if name.startswith("human-clap")),
-        device=device,
-        precision=precision,
-        epochs=epochs,
-        batch_size=batch_size,
-        ratings=ratings,
-        audio_root=audio_root,
-        scale=scale,
-        scores_url=scores_url or usual.scores_url,
-        scores_sha256=scores_sha256 or usual.scores_sha256,
-        archive_url=archive_url or usual.archive_url,
-        archive_sha256=archive_sha256,
-        offline=offline,
-        simulated=simulated,
-        note=note,
-    )
+    request = _request(options, objectives=objectives, against=against)
     if not dry_run:
         check_folder(output, request.as_dict(), resume=resume)
     with progress_bar("timing a few steps", quiet=quiet):
@@ -165,6 +141,30 @@ def human_clap(
     remark(f"report: {found.reports[0]}; checkpoint: {found.checkpoint}", quiet=quiet)
 
 
+def _request(
+    options: dict[str, Any], *, objectives: str | None = None, against: str | None = None
+) -> Request:
+    """The request of these options; what is not given has its default.
+
+    options: fields of `Request`, with seeds as they were typed.
+    """
+    from humanclap.reproduce.request import Request
+
+    given = {name: value for name, value in options.items() if value is not None}
+    given["seeds"] = _numbers(options["seeds"])
+    if objectives is not None:
+        given["objectives"] = _names(objectives)
+    if against is not None:
+        others = _names(against)
+        given["plain"] = tuple(name for name in others if not name.startswith("human-clap"))
+        given["released"] = tuple(name for name in others if name.startswith("human-clap"))
+    return Request(**given)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -181,30 +181,10 @@ Examples:
   humanclap reproduce xacle XACLE_dataset/ -o runs/xacle --resume
 """
 )
-@click.argument("archive", metavar="FOLDER", type=_PATH)
-@click.option("-o", "--output", required=True, type=_PATH, help="Folder of everything it writes.")
-@click.option("--dry-run", is_flag=True, help="Check the folder, say what is there, and stop.")
-@click.option("--quick", is_flag=True, help="Rehearse: one seed, 2 epochs, projections only.")
-@click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
-@training_options
-@click.option("--offline", is_flag=True, help="Fetch no model: take it from the hub's cache.")
-@click.option("--simulated", is_flag=True, help="The ratings are simulated; every page says so.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@click.argument("archive", metavar="FOLDER", type=PATH)
+@add_options(*_XACLE)
 def xacle(
-    archive: Path,
-    output: Path,
-    dry_run: bool,
-    quick: bool,
-    resume: bool,
-    seeds: str,
-    base: str,
-    device: str,
-    precision: str,
-    epochs: int,
-    batch_size: int,
-    offline: bool,
-    simulated: bool,
-    quiet: bool,
+    archive: Path, output: Path, dry_run: bool, resume: bool, quiet: bool, **options: Any
 ) -> None:
     """Train on the XACLE challenge, judge by its figures, and write a submission.
 
@@ -213,21 +193,10 @@ def xacle(
     (https://xacle.org). Training pairs train and choose the epoch; the official validation pairs
     judge. Ends in table.html, validation_submission.csv and submission.csv.
     """
-    from humanclap.reproduce.request import Request
     from humanclap.reproduce.xacle import reproduce_xacle
     from humanclap.xacle import read_archive
 
-    request = Request(
-        seeds=_numbers(seeds),
-        quick=quick,
-        base=base,
-        device=device,
-        precision=precision,
-        epochs=epochs,
-        batch_size=batch_size,
-        offline=offline,
-        simulated=simulated,
-    )
+    request = _request(options)
     if dry_run:
         data = read_archive(archive)
         train = sum(item.split == "train" for item in data.rated)

@@ -19,6 +19,15 @@ from humanclap.cli.console import (
     remark,
     text_table,
 )
+from humanclap.cli.training_options import (
+    PATH,
+    SETTINGS,
+    SectionedCommand,
+    add_options,
+    output_folder,
+    quiet_option,
+    settings_options,
+)
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
@@ -27,38 +36,81 @@ if TYPE_CHECKING:
     from humanclap.training.run import TrainedModel
     from humanclap.training.settings import TrainingSettings
 
-_OVERRIDES = (
-    ("--objective", str, "Sum of terms such as wsce, mae, choice.  [default: wsce+mae]"),
-    (
-        "--train",
-        str,
-        "What learns: default (what the model offers), projections, last, lora, or all.  "
-        "[default: default]",
+
+def _table(name: str, help_text: str) -> Any:
+    return click.option(name, type=PATH, help=help_text)
+
+
+_INPUTS = (
+    output_folder("Folder of the run: log.csv, state, and at the end checkpoint/."),
+    audio_root_option,
+    click.option(
+        "-m",
+        "--model",
+        default="mini",
+        show_default=True,
+        help=f"What to start from: {MODEL_HELP}",
     ),
-    ("--epochs", int, "Most epochs to train.  [default: 20]"),
-    ("--batch-size", int, "Pairs (and choices) per batch.  [default: 32]"),
-    ("--gradient-accumulation", int, "Batches per step.  [default: 1]"),
-    ("--learning-rate", float, "Peak learning rate.  [default: 0.0001]"),
-    ("--patience", int, "Epochs without gain before stopping; 0: never.  [default: 5]"),
-    ("--seed", int, "Seed of order, crops and dropout.  [default: 0]"),
-    ("--precision", str, "Precision of the arithmetic: fp32 or bf16.  [default: fp32]"),
-    ("--device", str, "Where to compute: auto, cpu, cuda, ...  [default: auto]"),
-    (
-        "--rating-scale",
-        str,
-        "Scale of the column mos, as low..high; needed where none leaves 1..5 or 0..1.  "
-        "[default: 0..10]",
+    model_options,
+    _table("--settings", "Take settings from this TOML file."),
+    _table(
+        "--validation", "Table of validation targets.  [default: the split validation of TARGETS]"
     ),
+    click.option(
+        "--validation-fraction",
+        type=float,
+        help="Share of the pairs and choices to validate on, by whole clips and captions.",
+    ),
+    _table(
+        "--choices", "Choices or votes, for the term choice; without TARGETS the only teachers."
+    ),
+    _table(
+        "--validation-choices",
+        "Table of choices to validate on.  [default: the split validation of --choices]",
+    ),
+    _table("--ratings", "Single answers audio,text,listener_id,score, for the term listener."),
+    click.option(
+        "--question",
+        type=click.Choice(["REL", "IS", "OS"]),
+        help="Which answers of --ratings to take, where they are to several questions.",
+    ),
+    _table(
+        "--features",
+        "Folder where the output of frozen encoders is kept between runs.  "
+        "[default: the user's cache]",
+    ),
+    cache_option,
+)
+_RUN = (
+    click.option(
+        "--log-to",
+        multiple=True,
+        type=click.Choice(["tensorboard", "wandb"]),
+        help="Also log there; may be repeated.",
+    ),
+    click.option(
+        "--refuse-trained-on",
+        is_flag=True,
+        help="Stop where the base model met a caption or clip of the validation pairs.",
+    ),
+    click.option("--note", default="", help="A sentence for the model card."),
+    click.option("--name", help="Of the trained model.  [default: base and folder: mini-first]"),
+    click.option("--licence", help="On the model card, such as cc-by-4.0.  [default: the base's]"),
+    click.option(
+        "--whole",
+        is_flag=True,
+        help="Store all weights, also those of the packaged model it was trained from.",
+    ),
+    click.option("--simulated", is_flag=True, help="The ratings are simulated; the card says so."),
+    click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one."),
+    click.option("--overwrite", is_flag=True, help="Delete the run in --output and start anew."),
+    quiet_option,
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
 
 
-def _override_options(command: Any) -> Any:
-    for name, kind, text in reversed(_OVERRIDES):
-        command = click.option(name, type=kind, help=text)(command)
-    return command
-
-
 @click.command(
+    cls=SectionedCommand,
     epilog="""\b
 Examples:
   humanclap train targets.csv --audio-root clips/ --model mini -o runs/first
@@ -69,106 +121,12 @@ Examples:
   torchrun --nproc-per-node 2 -m humanclap train targets.csv -o runs/two
   torchrun --nnodes 2 --node-rank 0 --master-addr host-a -m humanclap train targets.csv -o runs/two
 Then: humanclap score pairs.csv --model runs/first
-"""
+""",
 )
-@click.argument("targets", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the run: log.csv, state, and at the end checkpoint/.",
-)
-@audio_root_option
-@click.option(
-    "-m",
-    "--model",
-    default="mini",
-    show_default=True,
-    help=f"What to start from: {MODEL_HELP}",
-)
-@model_options
-@click.option(
-    "--settings", type=click.Path(path_type=Path), help="Take settings from this TOML file."
-)
-@click.option(
-    "--validation",
-    type=click.Path(path_type=Path),
-    help="Table of validation targets.  [default: the split validation of TARGETS]",
-)
-@click.option(
-    "--validation-fraction",
-    type=float,
-    help="Share of the pairs and choices to validate on, by whole clips and captions.",
-)
-@click.option(
-    "--choices",
-    type=click.Path(path_type=Path),
-    help="Choices or votes, for the term choice; without TARGETS the only teachers.",
-)
-@click.option(
-    "--validation-choices",
-    type=click.Path(path_type=Path),
-    help="Table of choices to validate on.  [default: the split validation of --choices]",
-)
-@click.option(
-    "--ratings",
-    type=click.Path(path_type=Path),
-    help="Single answers audio,text,listener_id,score, for the term listener.",
-)
-@click.option(
-    "--question",
-    type=click.Choice(["REL", "IS", "OS"]),
-    help="Which answers of --ratings to take, where they are to several questions.",
-)
-@click.option(
-    "--features",
-    type=click.Path(path_type=Path),
-    help="Folder where the output of frozen encoders is kept between runs.  "
-    "[default: the user's cache]",
-)
-@cache_option
-@click.option(
-    "--log-to",
-    multiple=True,
-    type=click.Choice(["tensorboard", "wandb"]),
-    help="Also log there; may be repeated.",
-)
-@_override_options
-@click.option(
-    "--allow-shared-captions",
-    is_flag=True,
-    default=None,
-    help="For closed label sets only: validation may repeat captions.",
-)
-@click.option(
-    "--refuse-trained-on",
-    is_flag=True,
-    help="Stop where the base model met a caption or clip of the validation pairs.",
-)
-@click.option("--note", default="", help="A sentence for the model card.")
-@click.option("--name", help="Of the trained model.  [default: base and folder: mini-first]")
-@click.option("--licence", help="On the model card, such as cc-by-4.0.  [default: the base's]")
-@click.option(
-    "--whole",
-    is_flag=True,
-    help="Store all weights, also those of the packaged model it was trained from.",
-)
-@click.option("--simulated", is_flag=True, help="The ratings are simulated; the card says so.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
-@click.option("--overwrite", is_flag=True, help="Delete the run in --output and start anew.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.argument("targets", required=False, type=PATH)
+@add_options(*_INPUTS, *_RUN, settings_options)
 def train(
-    targets: Path | None,
-    output: Path,
-    settings: Path | None,
-    validation: Path | None,
-    resume: bool,
-    overwrite: bool,
-    quiet: bool,
-    as_json: bool,
-    **options: Any,
+    targets: Path | None, settings: Path | None, quiet: bool, as_json: bool, **options: Any
 ) -> None:
     """Train a CLAP on human ratings, on choices, or on both.
 
@@ -179,44 +137,38 @@ def train(
     as hashes and codes, the captions and clips it was made of, so that scoring can tell pairs it
     has met; validation pairs that the base model met are told. Options override the settings file.
     """
-    if resume and overwrite:
-        raise click.UsageError("--resume goes on, --overwrite starts anew: give one of them")
-    _check_sources(targets, validation, options)
-    from humanclap.training.run import train_from_tables
+    _check_sources(targets, options)
+    from humanclap.training.run import TrainingRequest, train_from_tables
 
     scale_stated = options["rating_scale"] is not None or _in_file(settings, "rating_scale")
     chosen = _settings(settings, options)
-    first = _is_first()
+    request = TrainingRequest(
+        targets=targets, settings=chosen, scale_stated=scale_stated, **options
+    )
     try:
-        with progress_bar("training", quiet=quiet or not first) as progress:
-            trained = train_from_tables(
-                targets,
-                output=output,
-                settings=chosen,
-                validation_table=validation,
-                resume=resume,
-                overwrite=overwrite,
-                scale_stated=scale_stated,
-                progress=progress,
-                **options,
-            )
+        with progress_bar("training", quiet=quiet or not _is_first()) as progress:
+            trained = train_from_tables(request, progress)
     except KeyboardInterrupt:
-        if not first:
-            raise
-        click.echo(
-            f"stopped; the last whole epoch is kept in {output}: the same command with --resume "
-            "goes on from there",
-            err=True,
-        )
+        if _is_first():
+            click.echo(
+                f"stopped; the last whole epoch is kept in {request.output}: the same command with "
+                "--resume goes on from there",
+                err=True,
+            )
         raise
-    if not first:
-        return
-    if trained.met_before.pairs:
-        click.echo(f"warning: {trained.met_before.in_words()}", err=True)
-    if trained.met_before.unknown:
+    if _is_first():
+        _tell(trained, quiet=quiet, as_json=as_json)
+
+
+def _tell(trained: TrainedModel, *, quiet: bool, as_json: bool) -> None:
+    """What came of it: figures on stdout, remarks on stderr."""
+    met = trained.met_before
+    if met.pairs:
+        click.echo(f"warning: {met.in_words()}", err=True)
+    if met.unknown:
         remark(
-            f"what the base model met of {trained.met_before.unknown} of the "
-            f"{trained.met_before.total} validation pairs before is unknown",
+            f"it is unknown what the base model met of {met.unknown} of the {met.total} "
+            "validation pairs",
             quiet=quiet,
         )
     click.echo(to_json(_result(trained)) if as_json else _text(trained))
@@ -230,25 +182,24 @@ def _is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _check_sources(targets: Path | None, validation: Path | None, options: dict[str, Any]) -> None:
+def _check_sources(targets: Path | None, options: dict[str, Any]) -> None:
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError("--resume goes on, --overwrite starts anew: give one of them")
     if targets is None and options["choices"] is None:
         raise click.UsageError("there is nothing to train on; give TARGETS, --choices or both")
     if targets is None and options["ratings"] is not None:
         raise click.UsageError("--ratings are the single answers behind TARGETS; give these too")
-    for name, table in (
-        ("--validation", validation),
-        ("--validation-choices", options["validation_choices"]),
-    ):
-        if table is not None and options["validation_fraction"] is not None:
-            raise click.UsageError(f"give {name} or --validation-fraction, not both")
+    for name in ("validation", "validation_choices"):
+        if options[name] is not None and options["validation_fraction"] is not None:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"give --{option} or --validation-fraction, not both")
 
 
 def _settings(path: Path | None, options: dict[str, Any]) -> TrainingSettings:
     """Settings from the file and the options that override it, which are taken out of `options`."""
     from humanclap.training.settings import read_settings
 
-    names = [name.removeprefix("--").replace("-", "_") for name, _, _ in _OVERRIDES]
-    given = {name: options.pop(name) for name in (*names, "allow_shared_captions")}
+    given = {item.name: options.pop(item.name) for item in SETTINGS}
     chosen = read_settings(path, {k: v for k, v in given.items() if v is not None})
     if chosen.allow_shared_captions and _is_first():
         click.echo(

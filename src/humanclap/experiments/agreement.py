@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from humanclap.metrics.agreement import MIN_PAIRS, ktau, lcc, mse, srcc
+from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.training.data.dataset import Example
 
 STATISTICS = ("srcc", "lcc", "ktau", "mse")
@@ -16,6 +18,32 @@ GROUPS = ("overall", "natural", "synthetic", "within system")
 
 Figures = dict[str, dict[str, float]]
 """Group -> statistic -> value; NaN where undefined."""
+
+
+class Scored(NamedTuple):
+    """Scores of a run, the mean ratings of the same pairs, and the cluster of each; all (n,)."""
+
+    scores: NDArray[np.float64]
+    human: Sequence[float] | NDArray[np.float64]
+    clusters: Sequence[int]
+
+
+def mean_srcc(
+    runs: Sequence[Scored],
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Mean SRCC of the runs, as a function of how often each cluster is drawn.
+
+    The function takes times (draws, clusters): times[r, c] is how often draw r holds cluster c; and
+    gives (draws,).
+    """
+    engines = []
+    for scores, human, clusters in runs:
+        present, codes = np.unique(clusters, return_inverse=True)
+        engine = WeightedAgreement(scores, human, clusters=codes, ranks_only=True)
+        engines.append((present, engine))
+    return lambda times: np.mean(
+        [engine(times[:, present])["srcc"] for present, engine in engines], axis=0
+    )
 
 
 def places_of(examples: Sequence[Example], group: str) -> list[NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""What a run does with people's choices beside the rated pairs: checks, scores, figures."""
+"""People's choices in a run, beside the rated pairs: checks, scores, figures."""
 
 from __future__ import annotations
 

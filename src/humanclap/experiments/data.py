@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from humanclap.experiments.recipe import DataRecipe
 from humanclap.grouping import (
     check_leakage,
     grouped_folds,
-    grouped_split,
     listener_overlap,
     without_shared,
 )
@@ -27,13 +26,8 @@ from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 from humanclap.tables import read_targets
 from humanclap.training.data.choices import ChoiceExample, Side, read_choice_examples, sides_of
 from humanclap.training.data.dataset import Example, example_of
-from humanclap.training.data.splits import (
-    CHOICE_STRATUM,
-    Splits,
-    identities_of,
-    identity_under,
-    joined_sides,
-)
+from humanclap.training.data.pool import Pool
+from humanclap.training.data.splits import Splits
 from humanclap.training.settings import TrainingSettings
 from humanclap.xacle import read_averages
 
@@ -83,32 +77,35 @@ class Part:
 _SCALE_OPTION = "[settings] rating_scale ="
 
 
-@dataclass(slots=True)
-class _Read:
-    targets: list[tuple[str, Target]] = field(default_factory=list)
-    answers: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
-
-
 def read_data(data: DataRecipe, folder: Path, root: Path, scale: RatingScale) -> list[Example]:
     """Every rated pair of the recipe's tables, below `folder`; anchors are left out.
 
     root: where audio paths start.
     Raises InputError and its kinds as the readers do, and where a pair stands in two tables.
     """
-    read = _Read()
+    found: list[tuple[str, Target]] = []
+    answers: dict[str, list[tuple[str, float]]] = {}
     for name, split in data.tables.items():
         path = folder / name
-        targets = _targets(path, data, scale, read.answers)
+        targets = _targets(path, data, scale, answers)
         if split:
             targets = [replace(target, split=split) for target in targets]
-        read.targets += [(str(path), target) for target in targets if target.kind == "rating"]
+        found += [(str(path), target) for target in targets if target.kind == "rating"]
     seen: dict[str, str] = {}
-    for table, target in read.targets:
+    for table, target in found:
         if seen.setdefault(target.pair_id, table) != table:
             raise TableError(table, f"pair {target.pair_id!r} stands in {seen[target.pair_id]} too")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder of audio")
-    return [_example(table, target, root, read.answers) for table, target in read.targets]
+    return [
+        example_of(
+            target,
+            root=root,
+            where=f"{table} ({target.pair_id})",
+            answers=tuple(answers.get(target.pair_id, ())),
+        )
+        for table, target in found
+    ]
 
 
 def read_recipe_choices(data: DataRecipe, folder: Path, root: Path) -> list[ChoiceExample]:
@@ -150,61 +147,6 @@ def _targets(
     return aggregate(ratings, scale=stated)
 
 
-def _example(
-    table: str, target: Target, root: Path, answers: dict[str, list[tuple[str, float]]]
-) -> Example:
-    return example_of(
-        target,
-        root=root,
-        where=f"{table} ({target.pair_id})",
-        answers=tuple(answers.get(target.pair_id, ())),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Rated pairs and choices that are divided together."""
-
-    rated: tuple[Example, ...] = ()
-    choices: tuple[ChoiceExample, ...] = ()
-
-    def where(self, wanted: Callable[[Example | ChoiceExample], bool]) -> _Pool:
-        """Those of both that are wanted."""
-        return _Pool(tuple(filter(wanted, self.rated)), tuple(filter(wanted, self.choices)))
-
-    def of(self, *splits: str | None) -> _Pool:
-        """Those of these splits."""
-        return self.where(lambda item: item.split in splits)
-
-    def outside(self, split: str) -> _Pool:
-        """Those of other splits."""
-        return self.where(lambda item: item.split != split)
-
-    def made_by(self, system: str) -> _Pool:
-        """Those with a clip by this system."""
-        return self.where(lambda item: system in _systems_of(item))
-
-    def not_made_by(self, system: str) -> _Pool:
-        """Those without."""
-        return self.where(lambda item: system not in _systems_of(item))
-
-    def identities(self, shared: bool) -> list[Example | Side]:
-        """Every rated pair, then both sides of every choice, as `grouping` compares them."""
-        rated = [identity_under(item, with_caption=not shared) for item in self.rated]
-        sides = [joined_sides(item, n, not shared) for n, item in enumerate(self.choices)]
-        return [*rated, *(side for both in sides for side in both)]
-
-    def having(self, values: Sequence[object], wanted: object) -> _Pool:
-        """Those of this value; values: one for each of `identities`."""
-        count = len(self.rated)
-        rated = zip(self.rated, values[:count], strict=True)
-        choices = zip(self.choices, values[count::2], strict=True)
-        return _Pool(
-            tuple(item for item, value in rated if value == wanted),
-            tuple(item for item, value in choices if value == wanted),
-        )
-
-
 def make_parts(
     examples: Sequence[Example],
     data: DataRecipe,
@@ -217,7 +159,7 @@ def make_parts(
 
     shared_captions: the recipe allows captions on both sides. Raises LeakageError, SettingsError.
     """
-    pool = _Pool(tuple(examples), tuple(choices))
+    pool = Pool(tuple(examples), tuple(choices))
     if data.split == "folds":
         parts = _folds(pool, data, shared_captions)
     elif data.split == "each":
@@ -225,7 +167,7 @@ def make_parts(
     elif data.split == "systems":
         parts = _systems(pool, data, shared_captions)
     else:
-        train = _Pool(pool.of("train").rated, pool.of("train", None).choices)
+        train = Pool(pool.of("train").rated, pool.of("train", None).choices)
         if not train.rated:
             there = ", ".join(repr(name) for name in sorted({one.split or "" for one in examples}))
             raise SettingsError(
@@ -238,17 +180,17 @@ def make_parts(
     return parts
 
 
-def _folds(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
-    folds = grouped_folds(pool.identities(shared), data.folds)
+def _folds(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
+    folds = grouped_folds(pool.joined(captions=not shared), data.folds)
     parts = []
     for fold in range(data.folds):
         rest = pool.having([own != fold for own in folds], True)
         test = pool.having(folds, fold)
-        parts.append(_part(f"fold {fold + 1}", rest, test, _Pool(), data, shared=shared))
+        parts.append(_part(f"fold {fold + 1}", rest, test, Pool(), data, shared=shared))
     return parts
 
 
-def _each(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
+def _each(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
     names = sorted({item.split for item in pool.rated if item.split})
     nowhere = pool.of(None)
     if len(names) < 2 or nowhere.rated or nowhere.choices:
@@ -258,9 +200,9 @@ def _each(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
     return [
         _part(
             f"fold {name}",
-            pool.outside(name),
+            pool.without(pool.of(name)),
             pool.of(name),
-            _Pool(),
+            Pool(),
             data,
             shared=shared,
         )
@@ -268,16 +210,16 @@ def _each(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
     ]
 
 
-def _systems(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
+def _systems(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
     systems = sorted({item.system for item in pool.rated if item.system})
     if len(systems) < 2:
         raise SettingsError("data.split = 'systems' needs pairs of at least two named systems")
     parts = []
     for system in systems:
-        own = pool.made_by(system)
+        own = _made_by(pool, system)
         judged = own.of(data.test_split)
-        test = _Pool(judged.rated or own.rated, judged.choices or own.choices)
-        others = pool.not_made_by(system)
+        test = Pool(judged.rated or own.rated, judged.choices or own.choices)
+        others = pool.without(own)
         could = others.of(None, "train")
         train, kept = (_without(some, test, shared) for some in (could, others))
         part = _part(f"without {system}", train, test, kept, data, shared=shared)
@@ -291,12 +233,14 @@ def _systems(pool: _Pool, data: DataRecipe, shared: bool) -> list[Part]:
     return parts
 
 
-def _systems_of(item: Example | ChoiceExample) -> tuple[str | None, ...]:
-    return (item.system,) if isinstance(item, Example) else item.systems
+def _made_by(pool: Pool, system: str) -> Pool:
+    return pool.where(
+        lambda item: system in ((item.system,) if isinstance(item, Example) else item.systems)
+    )
 
 
-def _without(pool: _Pool, test: _Pool, shared: bool) -> _Pool:
-    """Those that share no clip (and no caption) with the test."""
+def _without(pool: Pool, test: Pool, shared: bool) -> Pool:
+    """The pairs and choices that share no clip (and no caption) with the test."""
     held: list[Example | Side] = [*test.rated, *sides_of(test.choices)]
     rated, _ = without_shared(pool.rated, held, captions=not shared)
     choices = [
@@ -304,21 +248,18 @@ def _without(pool: _Pool, test: _Pool, shared: bool) -> _Pool:
         for choice in pool.choices
         if not without_shared(choice.sides, held, captions=not shared)[1]
     ]
-    return _Pool(tuple(rated), tuple(choices))
+    return Pool(tuple(rated), tuple(choices))
 
 
 def _part(
-    name: str, train: _Pool, test: _Pool, others: _Pool, data: DataRecipe, *, shared: bool
+    name: str, train: Pool, test: Pool, others: Pool, data: DataRecipe, *, shared: bool
 ) -> Part:
     """With validation by the recipe's fraction of `train`, else the others' split `validation`."""
     validation = others.of("validation")
     if data.validation_fraction:
-        shares = {"train": 1 - data.validation_fraction, "validation": data.validation_fraction}
-        known = train.identities(shared)
-        strata = [""] * len(train.rated) + [CHOICE_STRATUM] * (2 * len(train.choices))
-        split_of = grouped_split(known, shares, strata=strata)
-        found = [split_of[item.pair_id] for item in known]
-        train, validation = train.having(found, "train"), train.having(found, "validation")
+        train, validation = train.divided(
+            data.validation_fraction, captions=not shared, by_kind=False
+        )
     return Part(
         name=name,
         train=train.rated,
@@ -345,7 +286,9 @@ def _check(part: Part, shared: bool) -> None:
             raise SettingsError(
                 f"{part.name}: {len(rated)} {name} pairs; at least {least} are needed{hint}"
             )
-    check_leakage({name: identities_of(*side, not shared) for name, side in sides.items()})
+    check_leakage(
+        {name: Pool(*side).identities(captions=not shared) for name, side in sides.items()}
+    )
 
 
 def fewer_pairs(part: Part, count: int, seed: int) -> Part:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from humanclap.experiments.data import Part, fewer_pairs, only_systems
 from humanclap.experiments.recipe import Recipe
 from humanclap.files import atomic_writer
 from humanclap.fingerprint import fingerprint_text
+from humanclap.json_values import to_json
 from humanclap.progress import Progress, silent
 from humanclap.records import Score
 from humanclap.scale import RatingScale
@@ -109,13 +111,10 @@ class Done:
 
 def plan(recipe: Recipe, parts: Sequence[Part]) -> list[Run]:
     """Every run, those of one model together."""
-    return list(_runs(recipe, parts))
-
-
-def _runs(recipe: Recipe, parts: Sequence[Part]) -> Iterator[Run]:
+    runs = []
     for model in recipe.models:
         for part in parts:
-            yield Run(
+            untrained = Run(
                 model=model,
                 objective=BEFORE,
                 systems="all",
@@ -124,20 +123,18 @@ def _runs(recipe: Recipe, parts: Sequence[Part]) -> Iterator[Run]:
                 seed=recipe.seeds[0],
                 settings=None,
             )
-            for systems, names in recipe.systems.items():
-                for pairs in recipe.pairs:
-                    for seed in recipe.seeds:
-                        cut = fewer_pairs(only_systems(part, names), pairs, seed)
-                        for objective, settings in recipe.objectives.items():
-                            yield Run(
-                                model=model,
-                                objective=objective,
-                                systems=systems,
-                                pairs=pairs,
-                                part=cut,
-                                seed=seed,
-                                settings=replace(settings, seed=seed),
-                            )
+            runs += [untrained, *_trained_from(untrained, recipe)]
+    return runs
+
+
+def _trained_from(untrained: Run, recipe: Recipe) -> Iterator[Run]:
+    """The runs on one model and one part."""
+    cells = product(recipe.systems.items(), recipe.pairs, recipe.seeds)
+    for (systems, names), pairs, seed in cells:
+        cut = fewer_pairs(only_systems(untrained.part, names), pairs, seed)
+        own = replace(untrained, systems=systems, pairs=pairs, part=cut, seed=seed)
+        for objective, settings in recipe.objectives.items():
+            yield replace(own, objective=objective, settings=replace(settings, seed=seed))
 
 
 def run_grid(
@@ -145,14 +142,14 @@ def run_grid(
     parts: Sequence[Part],
     output: Path,
     *,
-    mn04: str | Path | None = None,
-    offline: bool = False,
+    load: Callable[[str], Checkpoint] = load_checkpoint,
     progress: Progress = silent,
 ) -> list[Done]:
     """Train and judge every run that is not done yet; gives them all.
 
-    Raises InputError for what a user can have wrong, SettingsError where a folder holds a run of
-    another recipe.
+    load: gives the model of a name; it has its own weights again when the grid is done. Raises
+    InputError for what a user can have wrong, SettingsError where a folder holds a run of another
+    recipe.
     """
     examples = heard_in(parts)
     check_files(examples)
@@ -161,15 +158,15 @@ def run_grid(
         if run.settings is not None:
             check_choices(run.part, run.settings, run.objective)
     done: list[Done] = []
-    bench: _Bench | None = None
-    for run in runs:
-        if bench is None or bench.model != run.model:
-            loaded = load_checkpoint(run.model, mn04=mn04, offline=offline, progress=progress)
-            warn_of_texts(loaded.backbone, examples)
-            bench = _Bench(run.model, loaded, recipe, parts, output)
-        done.append(bench.finished(run) or bench.execute(run))
-        note = f"{run.model}, {run.objective}, {run.part.name}, seed {run.seed}"
-        progress(len(done), len(runs), note)
+    for model, of_model in groupby(runs, key=lambda run: run.model):
+        loaded = load(model)
+        warn_of_texts(loaded.backbone, examples)
+        kept = _GridModel(loaded, recipe, examples, output)
+        for run in of_model:
+            done.append(kept.finished(run) or kept.execute(run))
+            note = f"{model}, {run.objective}, {run.part.name}, seed {run.seed}"
+            progress(len(done), len(runs), note)
+        kept.restore()
     return done
 
 
@@ -179,35 +176,33 @@ def heard_in(parts: Sequence[Part]) -> list[HeardClip]:
     return [*rated, *(side for part in parts for side in sides_of(part.choices()))]
 
 
-class _Bench:
+class _GridModel:
     """One model, trained again and again from where it began, over features kept once."""
 
     def __init__(
-        self,
-        model: str,
-        loaded: Checkpoint,
-        recipe: Recipe,
-        parts: Sequence[Part],
-        output: Path,
+        self, loaded: Checkpoint, recipe: Recipe, examples: Sequence[HeardClip], output: Path
     ) -> None:
-        self.model, self.recipe, self.output = model, recipe, output
+        self.recipe, self.output = recipe, output
         self.loaded = loaded
         self.backbone = loaded.backbone.to(resolve_device(recipe.settings.device))
         self.base = base_record(loaded)
         state = self.backbone.module().state_dict()
         self._start = {name: tensor.clone() for name, tensor in state.items()}
-        self._examples = {(item.path, item.text): item for item in heard_in(parts)}
+        self._examples = list({(item.path, item.text): item for item in examples}.values())
         self._towers: dict[tuple[str, ...], tuple[AudioTower, TextTower]] = {}
+
+    def restore(self) -> None:
+        """Give the model the weights that it came with."""
+        self.backbone.module().load_state_dict(self._start)
 
     def _towers_for(self, settings: TrainingSettings) -> tuple[AudioTower, TextTower]:
         """Towers do not depend on the objective, only on what of them learns."""
         key = (settings.train, settings.train_audio, settings.train_text)
         if key not in self._towers:
             files = FeatureFiles(self.output / "features", self.base["fingerprint"])
-            examples = list(self._examples.values())
             self._towers[key] = (
-                audio_tower(self.backbone, settings, examples, files=files),
-                text_tower(self.backbone, settings, examples, files=files),
+                audio_tower(self.backbone, settings, self._examples, files=files),
+                text_tower(self.backbone, settings, self._examples, files=files),
             )
         return self._towers[key]
 
@@ -235,66 +230,74 @@ class _Bench:
             run=run,
             scores=np.array([row.score for row in read_scores(folder / PREDICTIONS)]),
             found={
-                group: {name: math.nan if v is None else float(v) for name, v in values.items()}
+                group: {name: _number(value) for name, value in values.items()}
                 for group, values in saved["test"].items()
             },
             best_epoch=saved["best_epoch"],
             ratings=saved["ratings"],
-            accuracy=math.nan if saved.get("accuracy") is None else float(saved["accuracy"]),
+            accuracy=_number(saved.get("accuracy")),
         )
 
     def execute(self, run: Run) -> Done:
         """Train where there is something to train, then score the test pairs."""
-        self.backbone.module().load_state_dict(self._start)
+        self.restore()
         settings = run.settings or self.recipe.settings
-        audio, text = self._towers_for(settings)
+        towers = self._towers_for(settings)
         folder = RunFolder(run.folder(self.output), self._identity(run))
         state = folder.open(resume=True, overwrite=False)
         splits = run.part.splits(settings)
-        before = cosines(self.backbone, splits.validated, audio, text)
+        before = cosines(self.backbone, splits.validated, *towers)
         outcome = None
         if run.settings is not None:
             outcome = train(
                 self.backbone,
                 splits,
                 settings,
-                tower=audio,
-                text_tower=text,
+                tower=towers[0],
+                text_tower=towers[1],
                 run_folder=folder,
                 state=state,
                 save_every_s=SAVE_EVERY_S,
             )
         self.backbone.module().eval()
-        after = cosines(self.backbone, splits.validated, audio, text)
+        after = cosines(self.backbone, splits.validated, *towers)
         checkpoint = Checkpoint(
             self.backbone,
             calibrate(after, splits, settings),
             name=self.base["name"] if outcome is None else run.name_of(self.base["name"]),
             licence=self.loaded.licence,
         )
-        scores = cosines(self.backbone, run.part.test, audio, text)
-        scoring = ScoringSettings(device=self.recipe.settings.device)  # where the backbone is
-        rows = _score_rows(run.part.test, scores, HumanCLAP(checkpoint, scoring))
-        scale = RatingScale.parse(settings.rating_scale)
-        predicted = np.array([scale.from_unit(row.rating / 10) for row in rows])
-        found = figures(run.part.test, scores, predicted)
-        write_records(folder.directory / PREDICTIONS, rows, record_type=Score)
-        if outcome is not None and self.recipe.keep_checkpoints:
-            intervals = validation_intervals(before, after, splits)
-            self._save(run, settings, outcome, checkpoint, folder, intervals)
-        sides = cosines(self.backbone, sides_of(run.part.test_choices), audio, text)
-        write_chosen(folder.directory / CHOSEN, run.part.test_choices, sides)
-        done = Done(
-            run=run,
-            scores=scores,
-            found=found,
-            best_epoch=0 if outcome is None else outcome.best_epoch,
-            ratings=sum(item.n for item in (*run.part.train, *run.part.validation)),
-            accuracy=accuracy(gaps_of(sides), run.part.test_choices),
-        )
+        done = self._judge(run, checkpoint, towers, folder.directory)
+        if outcome is not None:
+            done = replace(done, best_epoch=outcome.best_epoch)
+            if self.recipe.keep_checkpoints:
+                intervals = validation_intervals(before, after, splits)
+                self._save(run, settings, outcome, checkpoint, folder, intervals)
         _write_metrics(folder.directory / METRICS, done)
         folder.finish()
         return done
+
+    def _judge(
+        self, run: Run, checkpoint: Checkpoint, towers: tuple[AudioTower, TextTower], folder: Path
+    ) -> Done:
+        """Score the test pairs and choices, and write the scores into the run's folder."""
+        part, settings = run.part, run.settings or self.recipe.settings
+        scores = cosines(self.backbone, part.test, *towers)
+        scoring = ScoringSettings(device=self.recipe.settings.device)  # where the backbone is
+        rows = _score_rows(part.test, scores, HumanCLAP(checkpoint, scoring))
+        scale = RatingScale.parse(settings.rating_scale)
+        predicted = np.array([scale.from_unit(row.rating / 10) for row in rows])
+        write_records(folder / PREDICTIONS, rows, record_type=Score)
+        sides = cosines(self.backbone, sides_of(part.test_choices), *towers)
+        write_chosen(folder / CHOSEN, part.test_choices, sides)
+        return Done(
+            run=run,
+            scores=scores,
+            found=figures(part.test, scores, predicted),
+            best_epoch=0,
+            ratings=sum(item.n for item in (*part.train, *part.validation)),
+            accuracy=accuracy(gaps_of(sides), part.test_choices),
+        )
 
     def _save(
         self,
@@ -307,12 +310,15 @@ class _Bench:
     ) -> None:
         note = f"{self.recipe.title}: {run.objective}, {run.part.name}."
         splits = run.part.splits(settings)
-        record = training_record(splits, settings, outcome, self.base, note)
-        record["validation"]["intervals"] = intervals
+        record = training_record(splits, settings, outcome, self.base, note, intervals)
         known = self.loaded.known_identities()
         trained = replace(checkpoint, training=record, identities=identities_after(known, splits))
         card = model_card(trained, simulated=self.recipe.simulated)
         save_checkpoint(trained, folder.checkpoint, model_card=card, whole=False)
+
+
+def _number(saved: float | None) -> float:
+    return math.nan if saved is None else float(saved)
 
 
 def _score_rows(
@@ -348,10 +354,7 @@ def _write_metrics(path: Path, done: Done) -> None:
         "test_pairs": len(done.run.part.test),
         "ratings": done.ratings,
         **chosen_metrics(done.run.part, done.accuracy),
-        "test": {
-            group: {name: None if math.isnan(v) else v for name, v in values.items()}
-            for group, values in done.found.items()
-        },
+        "test": done.found,
     }
     with atomic_writer(path) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        file.write(to_json(content) + "\n")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.evaluation.report.document import made_lines
 from humanclap.experiments.data import Part, make_parts, read_data, read_recipe_choices
+from humanclap.experiments.efficiency import efficiency_plot
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
 from humanclap.experiments.recipe import Recipe, read_recipe
 from humanclap.experiments.submission import submit
 from humanclap.experiments.summary import ALPHA, SummaryRow, summarise
-from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
+from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, markdown
 from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
@@ -93,7 +96,8 @@ def run_recipe(
     """As `run_experiment`, of rated pairs and choices that were read already; no submission."""
     shared = recipe.settings.allow_shared_captions
     parts = make_parts(examples, recipe.data, shared_captions=shared, choices=choices)
-    done = run_grid(recipe, parts, output, mn04=mn04, offline=offline, progress=progress)
+    load = partial(load_checkpoint, mn04=mn04, offline=offline, progress=progress)
+    done = run_grid(recipe, parts, output, load=load, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared, rows)
     made = made or made_now()
@@ -129,12 +133,14 @@ def _describe(part: Part) -> dict[str, Any]:
     sides = {"train": part.train, "validation": part.validation, "test": part.test}
     return {
         "name": part.name,
-        **{name: {"pairs": len(side), "ratings": sum(i.n for i in side)}
-           for name, side in sides.items()},
+        **{
+            name: {"pairs": len(side), "ratings": sum(item.n for item in side)}
+            for name, side in sides.items()
+        },
         **({"choices": _describe_choices(part)} if part.choices() else {}),
         "left_out_for_sharing_with_test": part.left_out,
         "listener_overlap": part.overlap(),
-    }  # fmt: skip
+    }
 
 
 def _describe_choices(part: Part) -> dict[str, Any]:
@@ -143,17 +149,15 @@ def _describe_choices(part: Part) -> dict[str, Any]:
         "validation": part.validation_choices,
         "test": part.test_choices,
     }
-    return {
-        **{
-            name: {
-                "choices": len(side),
-                "decided": sum(one.decided for one in side),
-                "votes": sum(one.votes for one in side),
-            }
-            for name, side in sides.items()
-        },
-        "left_out_for_sharing_with_test": part.choices_left_out,
+    found: dict[str, Any] = {
+        name: {
+            "choices": len(side),
+            "decided": sum(one.decided for one in side),
+            "votes": sum(one.votes for one in side),
+        }
+        for name, side in sides.items()
     }
+    return found | {"left_out_for_sharing_with_test": part.choices_left_out}
 
 
 def _notes(

@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from humanclap.experiments.agreement import GROUPS, STATISTICS
+from humanclap.experiments.agreement import GROUPS, STATISTICS, Scored, mean_srcc
 from humanclap.experiments.grid import Done
 from humanclap.grouping import caption_key
 from humanclap.metrics.agreement import srcc
-from humanclap.metrics.bootstrap import Statistics, bootstrap
+from humanclap.metrics.bootstrap import bootstrap
 from humanclap.metrics.permutation import (
     PERMUTATIONS,
     PairedRun,
     holm,
     mean_permutation_p,
 )
-from humanclap.metrics.weighted import WeightedAgreement
 from humanclap.progress import Progress, silent
 from humanclap.training.data.dataset import Example
 
@@ -84,6 +83,18 @@ class SummaryRow:
     gain: GainOfRuns | None
     accuracy: OverSeeds | None = None
 
+    @property
+    def srcc(self) -> OverSeeds:
+        """Over all judged pairs."""
+        return self.cells["overall"]["srcc"]
+
+    @property
+    def figures(self) -> dict[str, dict[str, OverSeeds]]:
+        """Every figure by group, those of choices among them."""
+        if self.accuracy is None:
+            return self.cells
+        return self.cells | {"choices": {"accuracy": self.accuracy}}
+
 
 def over_seeds(values: Sequence[float]) -> OverSeeds:
     """Mean and t interval.
@@ -108,7 +119,7 @@ def summarise(
     by_clip: bool = False,
     progress: Progress = silent,
 ) -> list[SummaryRow]:
-    """The rows of the table, in the order of the runs.
+    """Summarise runs as the rows of a table, in the order of the runs.
 
     Gains are those of SRCC overall: mean over seeds and parts, bootstrapped over captions drawn
     whole (clips, `by_clip`, for closed label sets), the same draws for both sides. Their p-values
@@ -196,10 +207,12 @@ def _gain(
 ) -> GainOfRuns:
     names = sorted({_cluster(item, by_clip) for one in base for item in one.run.part.test})
     number = {name: place for place, name in enumerate(names)}
-    ours, theirs = (_mean_srcc(side, number, by_clip) for side in (members, base))
+    ours, theirs = (
+        mean_srcc([_scored(one, number, by_clip) for one in side]) for side in (members, base)
+    )
 
     def difference(times: Floats) -> dict[str, Floats]:
-        return {"srcc": ours(times)["srcc"] - theirs(times)["srcc"]}
+        return {"srcc": ours(times) - theirs(times)}
 
     observed = float(_observed(members) - _observed(base))
     rng = np.random.default_rng(0)
@@ -229,16 +242,15 @@ def _paired_runs(
     for theirs in base:
         of_part = ours[theirs.run.part.name]
         own = of_part.get(theirs.run.seed) or next(iter(of_part.values()))
-        test = theirs.run.part.test
-        runs.append(
-            PairedRun(
-                first=theirs.scores,
-                second=own.scores,
-                human=[item.mos for item in test],
-                clusters=[number[_cluster(item, by_clip)] for item in test],
-            )
-        )
+        scores, human, clusters = _scored(theirs, number, by_clip)
+        runs.append(PairedRun(first=scores, second=own.scores, human=human, clusters=clusters))
     return runs
+
+
+def _scored(one: Done, number: dict[str, int], by_clip: bool) -> Scored:
+    test = one.run.part.test
+    clusters = [number[_cluster(item, by_clip)] for item in test]
+    return Scored(one.scores, [item.mos for item in test], clusters)
 
 
 def _cluster(item: Example, by_clip: bool) -> str:
@@ -249,20 +261,3 @@ def _observed(runs: Sequence[Done]) -> float:
     return float(
         np.mean([srcc(one.scores, [item.mos for item in one.run.part.test]) for one in runs])
     )
-
-
-def _mean_srcc(runs: Sequence[Done], number: dict[str, int], by_clip: bool) -> Statistics:
-    """Mean SRCC of the runs where cluster c stands times[r, c] times."""
-    engines = []
-    for one in runs:
-        test = one.run.part.test
-        own = [number[_cluster(item, by_clip)] for item in test]
-        present, codes = np.unique(own, return_inverse=True)
-        human = [item.mos for item in test]
-        engines.append((present, WeightedAgreement(one.scores, human, clusters=codes)))
-
-    def mean(times: Floats) -> dict[str, Floats]:
-        each = [engine(times[:, present])["srcc"] for present, engine in engines]
-        return {"srcc": np.mean(each, axis=0)}
-
-    return mean

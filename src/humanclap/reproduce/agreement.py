@@ -6,17 +6,19 @@ A view is a set of judged pairs; the same draws of captions serve both sides of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from humanclap.experiments.agreement import Scored, mean_srcc
+from humanclap.experiments.words import figure
 from humanclap.grouping import caption_key
 from humanclap.metrics.agreement import MIN_PAIRS, srcc
 from humanclap.metrics.bootstrap import bootstrap
 from humanclap.metrics.permutation import PairedRun, mean_permutation_p
-from humanclap.metrics.weighted import WeightedAgreement, cluster_codes
+from humanclap.metrics.weighted import cluster_codes
 from humanclap.records import Target
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,10 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
     reason: str | None = None
+
+    def shown(self, *, signed: bool = False) -> str:
+        """`0.452 [0.412, 0.490]`; a dash where undefined."""
+        return figure(self.value, self.low, self.high, signed=signed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +122,7 @@ class Judged:
             return Estimate(value=value, reason="all scores or all ratings of a set are equal")
         inside = sorted({self._captions[place] for places in view.sets for place in places})
         number = {caption: place for place, caption in enumerate(inside)}
-        parts = [(self._mean(runs, view, number), sign) for runs, sign in sides]
+        parts = [(mean_srcc(self._scored(runs, view, number)), sign) for runs, sign in sides]
 
         def statistic(times: Floats) -> dict[str, Floats]:
             return {"srcc": sum((sign * mean(times) for mean, sign in parts), np.zeros(len(times)))}
@@ -130,18 +136,10 @@ class Judged:
         each = [srcc(one[places], self._mos[places]) for one in runs for places in view.sets]
         return float(np.mean(each))
 
-    def _mean(
-        self, runs: Sequence[Floats], view: View, number: dict[str, int]
-    ) -> Callable[[Floats], Floats]:
-        """Mean SRCC over seeds and sets where caption c stands times[r, c] times."""
-        engines = []
+    def _scored(self, runs: Sequence[Floats], view: View, number: dict[str, int]) -> list[Scored]:
+        """Every seed in every set of the view."""
+        found = []
         for places in view.sets:
-            own = [number[self._captions[place]] for place in places]
-            present, codes = np.unique(own, return_inverse=True)
-            for one in runs:
-                human = self._mos[places]
-                engine = WeightedAgreement(one[places], human, clusters=codes, ranks_only=True)
-                engines.append((present, engine))
-        return lambda times: np.mean(
-            [engine(times[:, present])["srcc"] for present, engine in engines], axis=0
-        )
+            clusters = [number[self._captions[place]] for place in places]
+            found += [Scored(one[places], self._mos[places], clusters) for one in runs]
+        return found

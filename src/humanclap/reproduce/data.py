@@ -82,7 +82,7 @@ def read_pairs(request: Request, folder: Path) -> RatedPairs:
 
 
 def checked(pairs: RatedPairs) -> RatedPairs:
-    """The same. Raises InputError where too few pairs train or judge, or a clip is missing."""
+    """The pairs, checked. Raises InputError where too few train or judge, or a clip is missing."""
     for what, several, least in (("train", pairs.train, 20), ("judge", pairs.judged, 10)):
         if len(several) < least:
             splits = ", ".join(sorted({str(target.split) for target in pairs.targets}))

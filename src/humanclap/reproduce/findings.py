@@ -1,11 +1,12 @@
-"""What a reproduction found: every model judged on the same pairs, and the questions answered."""
+"""What a reproduction found: every model judged on the same pairs, and answers to its questions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from humanclap.reproduce.request import MAIN_OBJECTIVE, QUICK_REPLICATES, Reques
 from humanclap.scale import RatingScale
 
 Floats = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,33 +131,25 @@ def find(
     pairs; folder: of the runs.
     """
     replicates = QUICK_REPLICATES if request.quick else 1000
+    scale = RatingScale.parse(request.scale)
     judged = Judged(pairs.judged, replicates=replicates)
-    base = [values(published[request.base])]
+    base = published[request.base]
     trained = _by_objective(grids.grid, judged.targets)
-    rows = [_row(judged, request.labels[name], _kind(name, request), [values(scores)], base)
-            for name, scores in published.items()]  # fmt: skip
-    rows += [_row(judged, name, "trained", runs, base) for name, runs in trained.items()]
-    rows += _floors(pairs, judged, RatingScale.parse(request.scale))
+    rows = _rows(request, pairs, judged, published, trained)
     best = max(trained, key=lambda name: _overall(rows, name))
-    chosen = max(
-        (one for one in grids.grid if one.run.objective == MAIN_OBJECTIVE),
-        key=lambda one: validation_srcc(one, folder),
-    ).run.folder(folder)
+    chosen = _chosen_run(grids.grid, folder)
     intervals, calibrated = judge_ratings(
-        chosen / PREDICTIONS,
-        pairs.judged,
-        scale=RatingScale.parse(request.scale),
-        replicates=replicates,
+        chosen / PREDICTIONS, pairs.judged, scale=scale, replicates=replicates
     )
     return Findings(
         request=request,
         views={view.name: view.n for view in judged.views},
-        rows=_corrected(rows),
+        rows=rows,
         ceilings=_ceilings(pairs, judged),
         best=best,
         wins=_wins(judged, best, trained),
-        fewer=_fewer(judged, grids.fewer, trained[MAIN_OBJECTIVE], base, replicates),
-        left_out=_left_out(grids.left_out, published[request.base], pairs.judged, replicates),
+        fewer=_fewer(judged, grids.fewer, trained[MAIN_OBJECTIVE], [values(base)]),
+        left_out=_left_out(grids.left_out, base, pairs.judged, replicates),
         not_left_out=grids.not_left_out,
         intervals=intervals,
         calibrated=calibrated,
@@ -168,8 +162,29 @@ def find(
     )
 
 
-def _kind(name: str, request: Request) -> str:
-    return "released" if name in request.released else "plain"
+def _rows(
+    request: Request,
+    pairs: RatedPairs,
+    judged: Judged,
+    published: Mapping[str, Sequence[Score]],
+    trained: Mapping[str, Sequence[Floats]],
+) -> list[FindingRow]:
+    """Published models, trained ones and floors, with Holm's correction over every gain tested."""
+    base = [values(published[request.base])]
+    rows = []
+    for name, scores in published.items():
+        kind = "released" if name in request.released else "plain"
+        rows.append(_row(judged, request.labels[name], kind, [values(scores)], base))
+    rows += [_row(judged, name, "trained", runs, base) for name, runs in trained.items()]
+    rows += _floors(pairs, judged, RatingScale.parse(request.scale))
+    p_holm = holm([row.p for row in rows])
+    return [replace(row, p_holm=p) for row, p in zip(rows, p_holm, strict=True)]
+
+
+def _chosen_run(done: Sequence[Done], folder: Path) -> Path:
+    """Folder of the main objective's run that agrees best on the pairs that chose its epoch."""
+    runs = [one for one in done if one.run.objective == MAIN_OBJECTIVE]
+    return max(runs, key=lambda one: validation_srcc(one, folder)).run.folder(folder)
 
 
 def _row(
@@ -190,12 +205,6 @@ def _row(
     )
 
 
-def _corrected(rows: Sequence[FindingRow]) -> list[FindingRow]:
-    """With Holm's correction over every gain that was tested."""
-    p_holm = holm([row.p for row in rows])
-    return [replace(row, p_holm=p) for row, p in zip(rows, p_holm, strict=True)]
-
-
 def _overall(rows: Sequence[FindingRow], name: str) -> float:
     value = next(row for row in rows if row.name == name).srcc["all judged"].value
     return -math.inf if math.isnan(value) else value
@@ -203,10 +212,18 @@ def _overall(rows: Sequence[FindingRow], name: str) -> float:
 
 def _by_objective(done: Sequence[Done], judged: Sequence[Target]) -> dict[str, list[Floats]]:
     """Objective -> scores of its seeds, in the order of the judged pairs."""
-    found: dict[str, list[Floats]] = {}
+    return {
+        name: [_in_order(one, judged) for one in several]
+        for name, several in _grouped(done, lambda one: one.run.objective).items()
+    }
+
+
+def _grouped(done: Sequence[Done], key: Callable[[Done], Key]) -> dict[Key, list[Done]]:
+    """The runs that trained, by what they have in common."""
+    found: dict[Key, list[Done]] = {}
     for one in done:
         if one.run.objective != BEFORE:
-            found.setdefault(one.run.objective, []).append(_in_order(one, judged))
+            found.setdefault(key(one), []).append(one)
     return found
 
 
@@ -247,19 +264,11 @@ def _wins(
 
 
 def _fewer(
-    judged: Judged,
-    done: Sequence[Done],
-    full: Sequence[Floats],
-    base: Sequence[Floats],
-    replicates: int,
+    judged: Judged, done: Sequence[Done], full: Sequence[Floats], base: Sequence[Floats]
 ) -> list[Fewer]:
     view = judged.views[0]
-    by_number: dict[int, list[Done]] = {}
-    for one in done:
-        if one.run.objective != BEFORE:
-            by_number.setdefault(one.run.pairs, []).append(one)
     found = []
-    for number, several in sorted(by_number.items()):
+    for number, several in sorted(_grouped(done, lambda one: one.run.pairs).items()):
         runs = [_in_order(one, judged.targets) for one in several]
         found.append(
             Fewer(
@@ -278,12 +287,8 @@ def _left_out(
 ) -> list[LeftOut]:
     of_pair = {target.pair_id: target for target in targets}
     before = {score.pair_id: score.score for score in base}
-    by_part: dict[str, list[Done]] = {}
-    for one in done:
-        if one.run.objective != BEFORE:
-            by_part.setdefault(one.run.part.name, []).append(one)
     found = []
-    for name, several in by_part.items():
+    for name, several in _grouped(done, lambda one: one.run.part.name).items():
         own = [of_pair[item.pair_id] for item in several[0].run.part.test]
         judged = Judged(own, replicates=replicates)
         view = judged.views[0]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.errors import LeakageError, SettingsError
 from humanclap.experiments.data import make_parts
 from humanclap.experiments.grid import Done, run_grid
@@ -73,7 +75,7 @@ def settings_of(request: Request) -> TrainingSettings:
     }
     if request.quick:
         given |= {"train": "projections", "epochs": QUICK_EPOCHS}
-    return build_settings(given, where="")
+    return build_settings(given)
 
 
 def run_all(
@@ -83,13 +85,16 @@ def run_all(
 
     A killed run goes on at the epoch it was in. Raises InputError and its kinds.
     """
-
     examples = pairs.examples()
+
+    @cache
+    def load(model: str) -> Checkpoint:
+        return load_checkpoint(model, offline=request.offline, progress=progress)
 
     def grid(split: str, numbers: Sequence[int], *, main_only: bool) -> list[Done]:
         recipe = recipe_of(request, split=split, pairs=numbers, main_only=main_only)
         parts = make_parts(examples, recipe.data, shared_captions=False)
-        return run_grid(recipe, parts, folder, offline=request.offline, progress=progress)
+        return run_grid(recipe, parts, folder, load=load, progress=progress)
 
     why = None
     left_out: list[Done] = []

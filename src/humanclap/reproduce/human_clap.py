@@ -54,7 +54,8 @@ def reproduce_human_clap(
         with ledger.stage("fetch the ratings and clips", progress) as told:
             fetch_data(request, output / "data", told)
         with ledger.stage("read and screen", progress):
-            pairs = read_pairs(request, _data_folder(output))
+            (output / "data").mkdir(exist_ok=True)
+            pairs = read_pairs(request, output / "data")
         published = _published(request, pairs, output / "scores", ledger, progress)
         with ledger.stage("train", progress) as told:
             grids = run_all(request, pairs, output, told)
@@ -63,12 +64,6 @@ def reproduce_human_clap(
         checkpoint = _keep_checkpoint(findings.chosen / CHECKPOINT, output / CHECKPOINT)
         reports = write_report(findings, ledger.stages(), made or made_now(), output)
     return Reproduction(findings=findings, reports=tuple(reports), checkpoint=checkpoint)
-
-
-def _data_folder(output: Path) -> Path:
-    folder = output / "data"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _published(
@@ -89,13 +84,8 @@ def _keep_checkpoint(trained: Path, place: Path) -> Path:
             f"{trained}: the chosen run's checkpoint is gone; delete that run's folder"
         )
     beside = place.with_name(f".{place.name}.part")
-    _remove(beside)
+    shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(trained, beside)
-    _remove(place)
+    shutil.rmtree(place, ignore_errors=True)
     beside.rename(place)
     return place
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Scores of published models for the judged pairs: kept in tables, gone on with where they stop."""
+"""Scores of published models for the judged pairs, kept in tables that a second call completes."""
 
 from __future__ import annotations
 

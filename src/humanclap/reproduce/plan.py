@@ -34,7 +34,7 @@ _FEATURES_MB = 0.01
 TimeSteps = Callable[..., StepTimes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Need:
     """Something to fetch or keep: megabytes, 0 where it is there already; where it comes from."""
 
@@ -167,20 +167,16 @@ def _to_fetch(request: Request, output: Path) -> list[Need]:
     if not request.own:
         data = output / "data"
         there = (data / "scores" / "REL.csv").is_file()
-        needs.append(_need("RELATE's ratings", request.scores_url, 0 if there else SCORES_MB))
+        needs.append(Need("RELATE's ratings", request.scores_url, 0 if there else SCORES_MB))
         there = (data / FOLDER / "complete.json").is_file() or (data / ARCHIVE).is_file()
         size = 0 if there else ARCHIVE_BYTES / 1e6
-        needs.append(_need("RELATE's clips", request.archive_url, size))
+        needs.append(Need("RELATE's clips", request.archive_url, size))
     for name in dict.fromkeys((request.base, *request.plain, *request.released)):
         known = known_model(name)
         if known is not None:
             size = 0 if _is_cached(known) else known.megabytes or 620
-            needs.append(_need(f"the model {name}", known.address, size))
+            needs.append(Need(f"the model {name}", known.address, size))
     return needs
-
-
-def _need(what: str, source: str, megabytes: float) -> Need:
-    return Need(what=what, source=source, megabytes=megabytes)
 
 
 def _is_cached(known: KnownModel) -> bool:
@@ -194,12 +190,12 @@ def _is_cached(known: KnownModel) -> bool:
 def _to_keep(request: Request, runs: dict[str, int], size: _Size) -> list[Need]:
     """What is written beside what is fetched."""
     weights = PARAMETERS * 4 / 1e6
-    needs = [] if request.own else [_need("the clips unpacked", "", ARCHIVE_BYTES / 1e6)]
+    needs = [] if request.own else [Need("the clips unpacked", "", ARCHIVE_BYTES / 1e6)]
     return [
         *needs,
-        _need(f"{runs['grid'] + 1} checkpoints", "", (runs["grid"] + 1) * weights),
-        _need("the state of the run in progress", "", 3 * weights),
-        _need("tables, logs and features", "", 50 + (size.train + size.judged) * _FEATURES_MB),
+        Need(f"{runs['grid'] + 1} checkpoints", "", (runs["grid"] + 1) * weights),
+        Need("the state of the run in progress", "", 3 * weights),
+        Need("tables, logs and features", "", 50 + (size.train + size.judged) * _FEATURES_MB),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What of a reproduction is done, how long each stage took, and how much memory it needed."""
+"""Which stages of a reproduction are done, how long each took, and how much memory it needed."""
 
 from __future__ import annotations
 

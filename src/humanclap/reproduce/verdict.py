@@ -42,7 +42,7 @@ def judge_gain(gain: Estimate, published: float) -> Verdict:
     >>> judge_gain(Estimate(value=0.01, low=-0.03, high=0.05), 0.17).word
     'does not replicate'
     """
-    shown = f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    shown = gain.shown(signed=True)
     if math.isnan(gain.low):
         why = gain.reason or "the gain is undefined"
         return Verdict(word="cannot be told", sentence=f"There is no interval of the gain: {why}.")
@@ -62,7 +62,7 @@ def judge_gain(gain: Estimate, published: float) -> Verdict:
 
 def judge_level(reached: Estimate, wanted: float) -> str:
     """A sentence on whether an SRCC is above a published one."""
-    shown = f"{reached.value:.3f} [{reached.low:.3f}, {reached.high:.3f}]"
+    shown = reached.shown()
     if math.isnan(reached.low):
         return f"The SRCC is {reached.value:.3f}, without an interval."
     if reached.low > wanted:

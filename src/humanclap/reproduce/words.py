@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+from humanclap.experiments.summary import ALPHA
+from humanclap.experiments.words import SIMULATED, p_value
 from humanclap.reproduce.agreement import Estimate
 from humanclap.reproduce.findings import FindingRow, Findings
 from humanclap.reproduce.request import MAIN_OBJECTIVE
@@ -20,25 +21,14 @@ REHEARSAL = (
     "Rehearsal: few steps, one seed, few pairs. It shows that the way works; its figures say "
     "nothing about the paper."
 )
-SIMULATED = "Simulated: these ratings were not given by people."
-ALPHA = 0.05
 
 
 def notes(found: Findings) -> list[str]:
-    """What nobody may overlook."""
+    """What every reader must see first: a rehearsal, simulated ratings, the user's note."""
     request = found.request
     told = [REHEARSAL] if request.quick else []
     told += [SIMULATED] if request.simulated else []
     return [*told, request.note] if request.note else told
-
-
-def figure(one: Estimate, *, signed: bool = False) -> str:
-    """`0.452 [0.412, 0.490]`; a dash where undefined."""
-    if math.isnan(one.value):
-        return "–"
-    sign = "+" if signed else ""
-    spread = "" if math.isnan(one.low) else f" [{one.low:{sign}.3f}, {one.high:{sign}.3f}]"
-    return f"{one.value:{sign}.3f}{spread}"
 
 
 def answers(found: Findings) -> list[tuple[str, list[str]]]:
@@ -71,7 +61,7 @@ def headline(found: Findings) -> list[str]:
 
 
 def _own_gain(found: Findings, gain: Estimate) -> str:
-    shown = figure(gain, signed=True)
+    shown = gain.shown(signed=True)
     before = f"{found.base_name} before training"
     if math.isnan(gain.low):
         return f"Whether training helped cannot be told: {gain.reason or 'no interval'}."
@@ -86,8 +76,8 @@ def _gain(found: Findings) -> list[str]:
     main, base = found.main, found.base
     told = [
         f"Judged on {found.judged_pairs:,} pairs that no training met, {found.base_name} before "
-        f"training has an SRCC of {figure(base.srcc['all judged'])}, {MAIN_OBJECTIVE} one of "
-        f"{figure(main.srcc['all judged'])} (mean over {_seeds(main)})."
+        f"training has an SRCC of {base.srcc['all judged'].shown()}, {MAIN_OBJECTIVE} one of "
+        f"{main.srcc['all judged'].shown()} (mean over {_seeds(main)})."
     ]
     if found.request.own:
         told.append(_own_gain(found, main.gain["all judged"]))
@@ -101,7 +91,7 @@ def _gain_in(found: Findings, view: str, n: int) -> str:
     where = f"{view.capitalize()} ({n:,} pairs)"
     if own or view not in PUBLISHED_GAINS:
         why = f", without an interval: {gain.reason}" if math.isnan(gain.low) else ""
-        return f"{where}: the gain is {figure(gain, signed=True)}{why}."
+        return f"{where}: the gain is {gain.shown(signed=True)}{why}."
     both = {
         "all judged": " These are RELATE's validation and test splits, as in the paper.",
         "test alone": " The published gain is that of validation and test together.",
@@ -119,7 +109,7 @@ def _wins(found: Findings) -> list[str]:
     rest = [name for name in found.wins if name not in beaten]
     top = found.row(found.best).srcc["all judged"]
     told = [
-        f"{found.best} has the highest SRCC, {figure(top)}; a highest figure alone shows nothing."
+        f"{found.best} has the highest SRCC, {top.shown()}; a highest figure alone shows nothing."
     ]
     told += [f"It is shown to be better than {_beside(found, name)}." for name in beaten]
     return told + [f"It is not shown to be better than {_beside(found, name)}." for name in rest]
@@ -128,7 +118,7 @@ def _wins(found: Findings) -> list[str]:
 def _beside(found: Findings, name: str) -> str:
     """`MSE: +0.012 [+0.004, +0.020], Holm p 0.012`."""
     gain, p = found.wins[name]
-    return f"{name}: {figure(gain, signed=True)}, Holm p {_p(p)}"
+    return f"{name}: {gain.shown(signed=True)}, Holm p {p_value(p)}"
 
 
 def _released(found: Findings) -> list[str]:
@@ -136,8 +126,8 @@ def _released(found: Findings) -> list[str]:
     if not rows:
         return ["No released checkpoint was judged."]
     told = [
-        f"{row.name}: SRCC {figure(row.srcc['all judged'])}, "
-        f"{figure(row.gain['all judged'], signed=True)} against {found.base_name}."
+        f"{row.name}: SRCC {row.srcc['all judged'].shown()}, "
+        f"{row.gain['all judged'].shown(signed=True)} against {found.base_name}."
         for row in rows
         if row.gain
     ]
@@ -156,13 +146,13 @@ def _limits(found: Findings) -> list[str]:
         told.append(
             f"With ratings as few and noisy as these, a perfect metric would reach "
             f"{ceiling.srcc.value:.3f} [{ceiling.srcc_low:.3f}, {ceiling.srcc_high:.3f}]; "
-            f"{MAIN_OBJECTIVE} has {figure(found.main.srcc['all judged'])}."
+            f"{MAIN_OBJECTIVE} has {found.main.srcc['all judged'].shown()}."
         )
     elif ceiling is not None:
         told.append(f"There is no noise ceiling: {ceiling.reason}.")
     floors = [row for row in found.rows if row.kind == "floor"]
     told += [
-        f"{row.name}, which hears nothing: {figure(row.srcc['all judged'])}." for row in floors
+        f"{row.name}, which hears nothing: {row.srcc['all judged'].shown()}." for row in floors
     ]
     return told if found.request.own else [*told, *_published_limits(found)]
 
@@ -191,8 +181,8 @@ def _left_out(found: Findings) -> list[str]:
     if not found.left_out:
         return [f"No system was left out of training: {found.not_left_out}."]
     return [
-        f"Trained without {one.system}, judged on its {one.n:,} pairs: SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} against {found.base_name}."
+        f"Trained without {one.system}, judged on its {one.n:,} pairs: SRCC {one.srcc.shown()}, "
+        f"{one.gain.shown(signed=True)} against {found.base_name}."
         for one in found.left_out
     ]
 
@@ -201,9 +191,9 @@ def _fewer(found: Findings) -> list[str]:
     if not found.fewer:
         return ["There are too few rated pairs to train on still fewer."]
     told = [
-        f"{one.pairs:,} rated pairs ({one.ratings:,.0f} ratings): SRCC {figure(one.srcc)}, "
-        f"{figure(one.gain, signed=True)} against {found.base_name}, "
-        f"{figure(one.against_all, signed=True)} against all {found.train_pairs:,} pairs."
+        f"{one.pairs:,} rated pairs ({one.ratings:,.0f} ratings): SRCC {one.srcc.shown()}, "
+        f"{one.gain.shown(signed=True)} against {found.base_name}, "
+        f"{one.against_all.shown(signed=True)} against all {found.train_pairs:,} pairs."
         for one in found.fewer
     ]
     helping = [one.pairs for one in found.fewer if one.gain.low > 0]
@@ -224,8 +214,8 @@ def _coverage(found: Findings) -> list[str]:
         return ["The checkpoint predicts no ratings."]
     told = [
         f"On the scale {found.request.scale}, a predicted rating is "
-        f"{figure(found.calibrated.error)} away from people's mean, and "
-        f"{figure(found.calibrated.bias, signed=True)} above it, on average."
+        f"{found.calibrated.error.shown()} away from people's mean, and "
+        f"{found.calibrated.bias.shown(signed=True)} above it, on average."
     ]
     if known.reason:
         return [*told, f"Whether its intervals hold cannot be told: {known.reason}."]
@@ -246,23 +236,15 @@ def table(found: Findings) -> tuple[list[str], list[list[str]]]:
     heads = ["model", "kind", *views, f"gain over {found.base_name}", "Holm p"]
     rows = []
     for row in found.rows:
-        gain = figure(row.gain["all judged"], signed=True) if row.gain else "–"
-        p = "–" if math.isnan(row.p_holm) else _p(row.p_holm)
-        rows.append([row.name, row.kind, *(_shown(row, views)), gain, p])
+        gain = row.gain["all judged"].shown(signed=True) if row.gain else "–"
+        p = "–" if math.isnan(row.p_holm) else p_value(row.p_holm)
+        rows.append([row.name, row.kind, *(row.srcc[view].shown() for view in views), gain, p])
     ceilings = [found.ceilings.get(view) for view in views]
     limit = [
         "–" if one is None or math.isnan(one.srcc.value) else f"{one.srcc.value:.3f}"
         for one in ceilings
     ]
     return heads, [*rows, ["noise ceiling", "ceiling", *limit, "–", "–"]]
-
-
-def _shown(row: FindingRow, views: Sequence[str]) -> list[str]:
-    return [figure(row.srcc[view]) for view in views]
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def method(found: Findings) -> list[str]:

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,76 @@ from humanclap.training.data.dataset import HeardClip
 from humanclap.training.data.inputs import Tables, read_splits
 from humanclap.training.data.met import MetBefore, identities_after, met_before
 from humanclap.training.data.splits import Splits
-from humanclap.training.distributed.processes import processes
+from humanclap.training.distributed.processes import Processes, processes
 from humanclap.training.loop.loop import TrainingOutcome, chosen_by_accuracy, train
 from humanclap.training.loop.same_inputs import check_alike, open_together
-from humanclap.training.loop.state import RunFolder
+from humanclap.training.loop.state import RunFolder, RunState
 from humanclap.training.loop.validation import (
     ACCURACY,
     FIGURES,
+    Intervals,
     cosines_shared,
     fit_calibration,
     validation_intervals,
 )
 from humanclap.training.model.features import FeatureCache, FeatureFiles, FeatureStore
-from humanclap.training.model.towers import audio_tower, text_tower
+from humanclap.training.model.towers import AudioTower, TextTower, audio_tower, text_tower
 from humanclap.training.outputs.card import model_card
 from humanclap.training.outputs.reporters import reporters
 from humanclap.training.settings import TrainingSettings
 from humanclap.version import __version__
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest(Tables):
+    """Which model to train, on which tables, in what way.
+
+    Raises SettingsError for a name or a licence that cannot be written, and without any table.
+    """
+
+    model: str | Path
+    """What to start from; mn04, offline, revision and processor are also `load_checkpoint`'s."""
+    output: str | Path
+    """Folder of the run: `log.csv`, the state to resume from, at the end `checkpoint/`."""
+    settings: TrainingSettings
+    features: str | Path | None = None
+    """Folder where the output of frozen encoders is kept between runs."""
+    cache: bool = True
+    """Keep it in the user's cache where no such folder is named."""
+    log_to: Sequence[str] = ()
+    """`tensorboard`, `wandb`."""
+    resume: bool = False
+    overwrite: bool = False
+    refuse_trained_on: bool = False
+    """LeakageError where the base model met a caption or a clip of the validation pairs, as far as
+    its checkpoint says."""
+    note: str = ""
+    name: str | None = None
+    """Of the trained model, in signatures and on its card; `tuned_name` where None."""
+    licence: str | None = None
+    """On the card, in the hub's words; the base's where None."""
+    whole: bool = False
+    """Store the weights that a packaged base has too."""
+    simulated: bool = False
+    """The ratings are simulated; the card says so."""
+    mn04: str | Path | None = None
+    offline: bool = False
+    revision: str | None = None
+    processor: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"\w[\w.+/-]*", self.name):
+            raise SettingsError(
+                f"name {self.name!r}: expected letters, digits and . + - _ /, such as mini-rain"
+            )
+        if self.licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.licence):
+            raise SettingsError(
+                f"licence {self.licence!r}: expected the hub's word for it, such as cc-by-4.0, mit "
+                "or other"
+            )
+        Tables.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,148 +113,116 @@ class TrainedModel:
     met_before: MetBefore
 
 
-def train_from_tables(
-    table: str | Path | None,
-    *,
-    model: str | Path,
-    output: str | Path,
-    settings: TrainingSettings,
-    audio_root: str | Path | None = None,
-    validation_table: str | Path | None = None,
-    validation_fraction: float | None = None,
-    choices: str | Path | None = None,
-    validation_choices: str | Path | None = None,
-    ratings: str | Path | None = None,
-    question: str | None = None,
-    features: str | Path | None = None,
-    cache: bool = True,
-    log_to: Sequence[str] = (),
-    resume: bool = False,
-    overwrite: bool = False,
-    note: str = "",
-    name: str | None = None,
-    licence: str | None = None,
-    whole: bool = False,
-    simulated: bool = False,
-    mn04: str | Path | None = None,
-    offline: bool = False,
-    revision: str | None = None,
-    processor: str | Path | None = None,
-    refuse_trained_on: bool = False,
-    scale_stated: bool = False,
-    progress: Progress = silent,
-) -> TrainedModel:
-    """Train `model` (see `clap.checkpoint.load_checkpoint`) on a table of targets, on people's
-    choices, or on both.
+def train_from_tables(request: TrainingRequest, progress: Progress = silent) -> TrainedModel:
+    """Train a model on a table of targets, on people's choices, or on both.
 
-    Writes to the folder `output`: `log.csv`, the state to resume from, and at the end
-    `checkpoint/`, a model with its calibration and model card. choices, validation_choices: tables
-    of choices or votes (`humanclap.choices.read_votes`); with no rated pair to validate on there is
-    no calibration, as a choice says which is better and not how good. ratings: the single answers,
-    for the term `listener`, and question: which of theirs the targets are about (`with_answers`);
-    features: a folder where the output of frozen encoders is kept between runs; cache: without that
-    folder, keep it in the user's cache; log_to: `tensorboard`, `wandb`; refuse_trained_on:
-    LeakageError where the base model met a caption or a clip of the validation pairs, as far as its
-    checkpoint says; name: of the trained model, in signatures and on its card, `tuned_name` where
-    None; licence: on the card, in the hub's words, the base's where None; whole: store the weights
-    that a packaged base has too; scale_stated: the settings' rating_scale 0..10 was chosen, and
-    mean ratings may all lie in 1..5.
-    revision, processor: of the base, as `load_checkpoint` takes them.
-    Under torchrun or `accelerate launch` the processes, of one host or several, train together and
-    the first of them writes: only it returns after the checkpoint is there. Everything a user can
-    have wrong is refused before the first step, unlike hosts too: InputError and its kinds.
+    Without a rated pair to validate on there is no calibration: a choice says which is better, not
+    how good. Under torchrun or `accelerate launch` the processes, of one host or several, train
+    together and the first of them writes: only it returns after the checkpoint is there. Everything
+    a user can have wrong is refused before the first step, unlike hosts too: InputError and its
+    kinds.
     """
-    check_name(name)
-    check_licence(licence)
-    tables = Tables(
-        targets=table,
-        choices=choices,
-        validation=validation_table,
-        validation_choices=validation_choices,
-        validation_fraction=validation_fraction,
-        ratings=ratings,
-        question=question,
-        audio_root=audio_root,
-        scale_stated=scale_stated,
-    )
+    settings = request.settings
     with processes(settings.device) as others:
         progress = progress if others.rank == 0 else silent
-        splits = read_splits(tables, settings)
+        splits = read_splits(request, settings)
         loaded = load_checkpoint(
-            model,
-            mn04=mn04,
-            offline=offline,
-            revision=revision,
-            processor=processor,
+            request.model,
+            mn04=request.mn04,
+            offline=request.offline,
+            revision=request.revision,
+            processor=request.processor,
             progress=progress,
         )
         known = loaded.known_identities()
         met = met_before(known, splits.validated)
-        pairs = (*splits.trained, *splits.validated)
-        if refuse_trained_on:
+        if request.refuse_trained_on:
             met.refuse()
-        backbone = loaded.backbone.to(others.device)
+        backbone, base = loaded.backbone.to(others.device), base_record(loaded)
         if others.rank == 0:
-            warn_of_texts(backbone, pairs)
-        base = base_record(loaded)
-        own_name = name or tuned_name(loaded.name, Path(output))
-        folder = RunFolder(Path(output), _identity(splits, settings, base, note, simulated))
-        check_alike(others, folder.identity, splits, table or str(choices))
-        state = open_together(folder, others, resume=resume, overwrite=overwrite)
-        files = _feature_store(features, cache, backbone, base["fingerprint"])
-        audio = audio_tower(backbone, settings, pairs, progress, files=files, processes=others)
-        text = text_tower(backbone, settings, pairs, files=files, processes=others)
-        before = cosines_shared(backbone, splits.validated, audio, text, others)
-        first_epoch = 1 if state is None else state.epoch + 1
-        names = log_to if others.rank == 0 else ()
-        with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
-            outcome = train(
-                backbone,
-                splits,
-                settings,
-                tower=audio,
-                text_tower=text,
-                run_folder=folder,
-                state=state,
-                processes=others,
-                reporters=logs,
-                progress=progress,
-            )
-        after = cosines_shared(backbone, splits.validated, audio, text, others)
+            warn_of_texts(backbone, splits.heard)
+        folder = RunFolder(Path(request.output), _identity(request, splits, base))
+        check_alike(others, folder.identity, splits, request.targets or str(request.choices))
+        state = open_together(folder, others, resume=request.resume, overwrite=request.overwrite)
+        towers = _towers(request, backbone, base["fingerprint"], splits, others, progress)
+        before = cosines_shared(backbone, splits.validated, *towers, others)
+        outcome = _trained(request, backbone, splits, towers, folder, state, others, progress)
+        after = cosines_shared(backbone, splits.validated, *towers, others)
         calibration = calibrate(after, splits, settings)
         if others.rank == 0:
-            record = training_record(splits, settings, outcome, base, note)
-            record["data"]["validation_met_before"] = len(met.pairs)
-            record["data"]["validation_met_of"] = met.total
-            record["validation"]["intervals"] = validation_intervals(before, after, splits)
-            trained = Checkpoint(
-                backbone,
-                calibration,
-                record,
-                identities_after(known, splits),
-                name=own_name,
-                licence=licence or loaded.licence,
-            )
-            card = model_card(trained, simulated=simulated, licence_given=licence is not None)
-            save_checkpoint(trained, folder.checkpoint, model_card=card, whole=whole)
-            folder.finish()
-        return TrainedModel(
-            checkpoint=folder.checkpoint,
-            splits=splits,
-            outcome=outcome,
-            calibration=calibration,
-            met_before=met,
+            intervals = validation_intervals(before, after, splits)
+            record = training_record(splits, settings, outcome, base, request.note, intervals, met)
+            identities = identities_after(known, splits)
+            _write(request, loaded, Checkpoint(backbone, calibration, record, identities), folder)
+    return TrainedModel(
+        checkpoint=folder.checkpoint,
+        splits=splits,
+        outcome=outcome,
+        calibration=calibration,
+        met_before=met,
+    )
+
+
+def _towers(
+    request: TrainingRequest,
+    backbone: Backbone,
+    fingerprint: str,
+    splits: Splits,
+    others: Processes,
+    progress: Progress,
+) -> tuple[AudioTower, TextTower]:
+    """Both sides of the model over every clip and caption, with the features that are kept."""
+    files: FeatureStore | None = None
+    if request.features is not None:
+        files = FeatureFiles(Path(request.features), fingerprint)
+    elif request.cache and (kept := default_cache()) is not None:
+        files = FeatureCache(kept, backbone, fingerprint)
+    settings, heard = request.settings, splits.heard
+    audio = audio_tower(backbone, settings, heard, progress, files=files, processes=others)
+    return audio, text_tower(backbone, settings, heard, files=files, processes=others)
+
+
+def _trained(
+    request: TrainingRequest,
+    backbone: Backbone,
+    splits: Splits,
+    towers: tuple[AudioTower, TextTower],
+    folder: RunFolder,
+    state: RunState | None,
+    others: Processes,
+    progress: Progress,
+) -> TrainingOutcome:
+    """Train in place, with the logs that the first process writes."""
+    first_epoch = 1 if state is None else state.epoch + 1
+    names = request.log_to if others.rank == 0 else ()
+    with reporters(names, folder.directory, folder.identity, first_epoch=first_epoch) as logs:
+        return train(
+            backbone,
+            splits,
+            request.settings,
+            tower=towers[0],
+            text_tower=towers[1],
+            run_folder=folder,
+            state=state,
+            processes=others,
+            reporters=logs,
+            progress=progress,
         )
 
 
-def _feature_store(
-    features: str | Path | None, cache: bool, backbone: Backbone, fingerprint: str
-) -> FeatureStore | None:
-    """Where the output of frozen encoders is kept."""
-    if features is not None:
-        return FeatureFiles(Path(features), fingerprint)
-    kept = default_cache() if cache else None
-    return None if kept is None else FeatureCache(kept, backbone, fingerprint)
+def _write(
+    request: TrainingRequest, base: Checkpoint, trained: Checkpoint, folder: RunFolder
+) -> None:
+    """Save what was trained under its own name, with its card."""
+    own = replace(
+        trained,
+        name=request.name or tuned_name(base.name, folder.directory),
+        licence=request.licence or base.licence,
+    )
+    given = request.licence is not None
+    card = model_card(own, simulated=request.simulated, licence_given=given)
+    save_checkpoint(own, folder.checkpoint, model_card=card, whole=request.whole)
+    folder.finish()
 
 
 def base_record(loaded: Checkpoint) -> dict[str, str]:
@@ -226,22 +245,6 @@ def tuned_name(base: str, folder: Path) -> str:
     return own if own.startswith(f"{base}-") else f"{base}-{own}"
 
 
-def check_name(name: str | None) -> None:
-    """Raise SettingsError where a name cannot stand in a signature."""
-    if name is not None and not re.fullmatch(r"\w[\w.+/-]*", name):
-        raise SettingsError(
-            f"name {name!r}: expected letters, digits and . + - _ /, such as mini-rain"
-        )
-
-
-def check_licence(licence: str | None) -> None:
-    """Raise SettingsError where the hub could not read a licence."""
-    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
-        raise SettingsError(
-            f"licence {licence!r}: expected the hub's word for it, such as cc-by-4.0, mit or other"
-        )
-
-
 def warn_of_texts(backbone: Backbone, examples: Sequence[HeardClip]) -> None:
     """Log what the model cannot read, or not whole, of the texts it is to learn from."""
     texts = sorted({item.text for item in examples})
@@ -250,19 +253,13 @@ def warn_of_texts(backbone: Backbone, examples: Sequence[HeardClip]) -> None:
         logger.warning("%s", warning)
 
 
-def _identity(
-    splits: Splits,
-    settings: TrainingSettings,
-    base: Mapping[str, str],
-    note: str,
-    simulated: bool,
-) -> dict[str, Any]:
+def _identity(request: TrainingRequest, splits: Splits, base: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "settings": settings.as_dict(),
+        "settings": request.settings.as_dict(),
         "base_model": {key: value for key, value in base.items() if key != "revision"},
         "targets": splits.fingerprint(),
-        "note": note,
-        "simulated": simulated,
+        "note": request.note,
+        "simulated": request.simulated,
     }
 
 
@@ -289,8 +286,11 @@ def training_record(
     outcome: TrainingOutcome,
     base: Mapping[str, str],
     note: str,
+    intervals: Intervals,
+    met: MetBefore | None = None,
 ) -> dict[str, Any]:
     """What the checkpoint remembers of its training; NaN as None, ready for JSON."""
+    known = met and {"validation_met_before": len(met.pairs), "validation_met_of": met.total}
     return {
         "humanclap": __version__,
         "base_model": dict(base),
@@ -302,6 +302,7 @@ def training_record(
             "validation": _counts(splits.validation),
             "validation_name": splits.validation_name,
             **_choice_counts(splits),
+            **(known or {}),
         },
         "best_epoch": outcome.best_epoch,
         "best_by": ACCURACY if chosen_by_accuracy(splits, settings) else "srcc",
@@ -311,6 +312,7 @@ def training_record(
         "validation": {
             "before": validation_metrics(outcome.before),
             "after": validation_metrics(outcome.after),
+            "intervals": intervals,
         },
     }
 

@@ -4,108 +4,142 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from humanclap.errors import SettingsError
 from humanclap.scale import RatingScale
-from humanclap.settings import check_choice, checked_values, read_toml, record_of
-from humanclap.training.objective.losses import Normalise
-from humanclap.training.objective.objective import CHOICE, parse_objective
+from humanclap.settings import check_choice, checked_values, hint, read_toml, record_of
+
+CONTRASTIVE = ("sce", "wsce")
+POINTWISE = ("mse", "mae", "huber")
+WITHIN_BATCH = ("margin", "bradley-terry", "listnet", "difference")
+LISTENER = "listener"
+CHOICE = "choice"
+TERMS: tuple[str, ...] = (*CONTRASTIVE, *POINTWISE, *WITHIN_BATCH, LISTENER, CHOICE)
+"""Every term an objective may hold."""
+HOW = ("default", "all", "projections", "last", "lora")
+"""What may learn of a tower."""
+Normalise = Literal["batch", "weight"]
+"""What a weighted loss is divided by: the number of pairs, or the sum of their weights."""
+
+
+def _setting(
+    default: Any,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    choices: tuple[str, ...] = (),
+    option: str = "",
+) -> Any:
+    """A field with its range or choices; option: its help where `humanclap train` has one."""
+    said = {"least": least, "most": most, "choices": choices, "option": option}
+    return field(default=default, metadata=said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """Settings of one training run; see docs/training.md for what each does.
+    """Settings of one training run: first the ten that matter, then the advanced ones.
 
-    Raises SettingsError naming the setting that is out of range.
+    docs/training.md explains each. Raises SettingsError naming the setting that is out of range.
     """
 
-    objective: str = "wsce+mae"
-    """A sum of distinct terms of `objective.TERMS`, with factors or not: `mse+0.5*difference`."""
-    wsce_normalise: Normalise = "batch"
-    """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
-    wsce_power: float = 1.0
-    """Weight of a pair in wSCE = relevance to this power."""
-    huber_delta: float = 0.1
-    """Error from which `huber` is straight."""
-    rank_margin: float = 0.1
-    """By how much the better pair shall lead in `margin`."""
-    rank_temperature: float = 0.1
-    """Divides cosines (and targets) in `bradley-terry` and `listnet`."""
-    choice_temperature: float = 0.1
-    """Divides the difference of two cosines in `choice`."""
-    rank_least_difference: float = 0.0
-    """`margin` and `bradley-terry` do not rank targets nearer than this."""
-    difference_margin: float = 0.1
-    """Error that costs nothing in `difference`."""
-    standardise_targets: bool = False
-    """Targets and cosines in standard deviations of the training targets, in all terms but sce,
-    wsce and choice (as SPO-CLAPScore); margins and deltas are then in that unit too."""
-    certainty_weights: bool = False
-    """A pair counts by the certainty of its mean rating (n and spread), a choice by its votes."""
-    listener_ridge: float = 0.1
-    """How strongly `listener` draws a listener to bias 0 and scale 1."""
-    listener_learning_rate: float = 0.01
-    """Of the listeners' biases and scales."""
+    objective: str = _setting("wsce+mae", option="Sum of terms such as wsce, mae, choice.")
+    """A sum of distinct `TERMS`, with factors or not: `mse+0.5*difference`."""
+    train: str = _setting(
+        "default",
+        choices=HOW,
+        option="What learns: default (what the model offers), projections, last, lora, or all.",
+    )
+    """`default` (what the model offers: mini its projections, a transformers CLAP everything),
+    `all`, `projections`, `last` (projections and the last layers of the encoders) or `lora`
+    (projections and adapters in the encoders); the logit scale learns in each."""
+    epochs: int = _setting(20, least=1, option="Most epochs to train.")
+    batch_size: int = _setting(32, least=1, option="Pairs (and choices) per batch.")
+    """Rated pairs embedded together, and as many choices; negatives come from the pairs."""
+    learning_rate: float = _setting(1e-4, least=0.0, most=1.0, option="Peak learning rate.")
+    patience: int = _setting(5, least=0, option="Epochs without gain before stopping; 0: never.")
+    seed: int = _setting(0, least=0, most=2**63 - 1, option="Seed of order, crops and dropout.")
+    precision: str = _setting(
+        "fp32", choices=("fp32", "bf16"), option="Precision of the arithmetic: fp32 or bf16."
+    )
+    device: str = _setting("auto", option="Where to compute: auto, cpu, cuda, ...")
+    """A torch device; `auto` takes CUDA where there is one."""
+    rating_scale: str = _setting(
+        "0..10",
+        option="Scale of the column mos, as low..high; needed where none leaves 1..5 or 0..1.",
+    )
+    """Predicted ratings are on 0..10 whatever the scale of `mos` is."""
+
+    # Advanced settings follow.
+    gradient_accumulation: int = _setting(1, least=1, option="Batches per step.")
+    """Batches per optimiser step."""
+    allow_shared_captions: bool = _setting(
+        False, option="For closed label sets only: validation may repeat captions."
+    )
+    """Only for closed label sets, where every caption must stand in every split."""
+    train_audio: str = _setting("as train", choices=("as train", "frozen", *HOW))
+    train_text: str = _setting("as train", choices=("as train", "frozen", *HOW))
+    """Of one tower, where it differs: as `train`, or `frozen` (its projection too)."""
+    last_layers: int = _setting(1, least=1)
+    """Layers of an encoder that learn with `last`."""
+    lora_rank: int = _setting(8, least=1)
+    lora_alpha: float = _setting(16.0, least=1e-6)
+    """Adapters are scaled by alpha / rank."""
+    audio_encoder_rate: float = _setting(1.0, least=0.0, most=1000.0)
+    text_encoder_rate: float = _setting(1.0, least=0.0, most=1000.0)
+    projection_rate: float = _setting(1.0, least=0.0, most=1000.0)
+    scale_rate: float = _setting(1.0, least=0.0, most=1000.0)
+    """Shares of the learning rate for these groups of parameters; 0 keeps a group still."""
     learn_logit_scale: bool = True
     """Whether the contrastive temperature is trained."""
+    weight_decay: float = _setting(0.01, least=0.0, most=1.0)
+    """AdamW's, on matrices and kernels; never on biases, norms and scales."""
+    warmup_fraction: float = _setting(0.1, least=0.0, most=1.0)
+    """Share of all steps over which the learning rate rises from 0; then it follows a cosine."""
+    max_grad_norm: float = _setting(1.0, least=0.0)
+    """Gradients are scaled down to this norm; 0 switches clipping off."""
+    best_by: str = _setting("auto", choices=("auto", "srcc", "accuracy"))
+    """What the best epoch has most of on the validation data: `srcc`, `accuracy` (of choices), or
+    `auto`: SRCC where there are rated pairs, else accuracy."""
+    ema_decay: float = _setting(0.0, least=0.0, most=0.999999)
+    """Above 0, an exponential moving average of the weights is validated and kept instead."""
+    soup: int = _setting(0, least=0)
+    """At the end the weights of this many best epochs are averaged; kept if no worse."""
+    wsce_normalise: Normalise = _setting("batch", choices=("batch", "weight"))  # noqa: RUF009
+    """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
+    wsce_power: float = _setting(1.0, least=0.0, most=100.0)
+    """Weight of a pair in wSCE = relevance to this power."""
     mask_same_caption: bool = True
     """Leave a negative with the pair's own caption out of the softmax."""
     mask_same_clip: bool = True
     """Leave a negative with the pair's own clip out of the softmax."""
-    train: str = "default"
-    """`default` (what the model offers: mini its projections, a transformers CLAP everything),
-    `all`, `projections`, `last` (projections and the last layers of the encoders) or `lora`
-    (projections and adapters in the encoders); the logit scale learns in each."""
-    train_audio: str = "as train"
-    train_text: str = "as train"
-    """Of one tower, where it differs: as `train`, or `frozen` (its projection too)."""
-    last_layers: int = 1
-    """Layers of an encoder that learn with `last`."""
-    lora_rank: int = 8
-    lora_alpha: float = 16.0
-    """Adapters are scaled by alpha / rank."""
-    epochs: int = 20
-    batch_size: int = 32
-    """Rated pairs embedded together, and as many choices; negatives come from the pairs."""
-    gradient_accumulation: int = 1
-    """Batches per optimiser step."""
-    learning_rate: float = 1e-4
-    audio_encoder_rate: float = 1.0
-    text_encoder_rate: float = 1.0
-    projection_rate: float = 1.0
-    scale_rate: float = 1.0
-    """Shares of the learning rate for these groups of parameters; 0 keeps a group still."""
-    weight_decay: float = 0.01
-    """AdamW's, on matrices and kernels; never on biases, norms and scales."""
-    warmup_fraction: float = 0.1
-    """Share of all steps over which the learning rate rises from 0; then it follows a cosine."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm; 0 switches clipping off."""
-    best_by: str = "auto"
-    """What the best epoch has most of on the validation data: `srcc`, `accuracy` (of choices), or
-    `auto`: SRCC where there are rated pairs, else accuracy."""
-    patience: int = 5
-    """Epochs without a better one before training stops; 0 never stops early."""
-    ema_decay: float = 0.0
-    """Above 0, an exponential moving average of the weights is validated and kept instead."""
-    soup: int = 0
-    """At the end the weights of the best so many epochs are averaged; kept if no worse."""
-    seed: int = 0
-    precision: str = "fp32"
-    """`fp32` or `bf16` (autocast)."""
-    device: str = "auto"
-    """A torch device; `auto` takes CUDA where there is one."""
+    huber_delta: float = _setting(0.1, least=1e-6)
+    """Error from which `huber` is straight."""
+    rank_margin: float = _setting(0.1, least=0.0)
+    """By how much `margin` wants the better pair to lead."""
+    rank_temperature: float = _setting(0.1, least=1e-6)
+    """Divides cosines (and targets) in `bradley-terry` and `listnet`."""
+    rank_least_difference: float = _setting(0.0, least=0.0)
+    """`margin` and `bradley-terry` do not rank targets nearer than this."""
+    difference_margin: float = _setting(0.1, least=0.0)
+    """Error that costs nothing in `difference`."""
+    choice_temperature: float = _setting(0.1, least=1e-6)
+    """Divides the difference of two cosines in `choice`."""
+    listener_ridge: float = _setting(0.1, least=0.0)
+    """How strongly `listener` draws a listener to bias 0 and scale 1."""
+    listener_learning_rate: float = _setting(0.01, least=0.0, most=1.0)
+    """Of the listeners' biases and scales."""
+    standardise_targets: bool = False
+    """Targets and cosines in standard deviations of the training targets, in all terms but sce,
+    wsce, listener and choice (as SPO-CLAPScore); margins and deltas are then in that unit too."""
+    certainty_weights: bool = False
+    """A pair counts by the certainty of its mean rating (n and spread), a choice by its votes."""
     train_split: str = "train"
     validation_split: str = "validation"
     """Names in the table's `split` column."""
-    allow_shared_captions: bool = False
-    """Only for closed label sets, where every caption must stand in every split."""
-    rating_scale: str = "0..10"
-    """Scale of the column `mos`; predicted ratings are on 0..10 whatever it is."""
-    clip_memory_gb: float = 2.0
+    clip_memory_gb: float = _setting(2.0, least=0.0)
     """Decoded clips kept in memory; the others are decoded again each time."""
 
     def __post_init__(self) -> None:
@@ -114,14 +148,8 @@ class TrainingSettings:
             object.__setattr__(self, name, value)
         parse_objective(self.objective)
         RatingScale.parse(self.rating_scale)
-        for name, choices in _CHOICES.items():
-            check_choice(name, getattr(self, name), choices)
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                most = high if isinstance(high, int) else f"{high:g}"
-                top = "" if math.isinf(high) else f" and at most {most}"
-                raise SettingsError(f"{name} is {value}; expected at least {low:g}{top}")
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), **item.metadata)
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate}; expected more than 0")
         if self.train_split == self.validation_split:
@@ -152,46 +180,56 @@ class TrainingSettings:
         return asdict(self)
 
 
-HOW = ("default", "all", "projections", "last", "lora")
-"""What may learn of a tower."""
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "wsce_normalise": ("batch", "weight"),
-    "train": HOW,
-    "train_audio": ("as train", "frozen", *HOW),
-    "train_text": ("as train", "frozen", *HOW),
-    "precision": ("fp32", "bf16"),
-    "best_by": ("auto", "srcc", "accuracy"),
-}
-_RANGES = {
-    "epochs": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "gradient_accumulation": (1, math.inf),
-    "learning_rate": (0.0, 1.0),
-    "listener_learning_rate": (0.0, 1.0),
-    "audio_encoder_rate": (0.0, 1000.0),
-    "text_encoder_rate": (0.0, 1000.0),
-    "projection_rate": (0.0, 1000.0),
-    "scale_rate": (0.0, 1000.0),
-    "wsce_power": (0.0, 100.0),
-    "huber_delta": (1e-6, math.inf),
-    "rank_margin": (0.0, math.inf),
-    "rank_temperature": (1e-6, math.inf),
-    "choice_temperature": (1e-6, math.inf),
-    "rank_least_difference": (0.0, math.inf),
-    "difference_margin": (0.0, math.inf),
-    "listener_ridge": (0.0, math.inf),
-    "last_layers": (1, math.inf),
-    "lora_rank": (1, math.inf),
-    "lora_alpha": (1e-6, math.inf),
-    "ema_decay": (0.0, 0.999999),
-    "soup": (0, math.inf),
-    "weight_decay": (0.0, 1.0),
-    "warmup_fraction": (0.0, 1.0),
-    "max_grad_norm": (0.0, math.inf),
-    "patience": (0, math.inf),
-    "seed": (0, 2**63 - 1),
-    "clip_memory_gb": (0.0, math.inf),
-}
+def _check(
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    choices: tuple[str, ...] = (),
+    option: str = "",
+) -> None:
+    """Raise SettingsError where a value is outside its range or none of its choices."""
+    if choices:
+        check_choice(name, value, choices)
+    elif isinstance(value, (int, float)) and not least <= value <= most:
+        shown = most if isinstance(most, int) else f"{most:g}"
+        top = "" if math.isinf(most) else f" and at most {shown}"
+        raise SettingsError(f"{name} is {value}; expected at least {least:g}{top}")
+
+
+def parse_objective(text: str) -> dict[str, float]:
+    """Coefficient of each term: `wsce+mae`, `mse + 0.5*difference`. Raises SettingsError.
+
+    >>> parse_objective("mse + 0.5*difference")
+    {'mse': 1.0, 'difference': 0.5}
+    """
+    found: dict[str, float] = {}
+    for part in text.split("+"):
+        factor, star, term = part.rpartition("*")
+        term = term.strip()
+        if term not in TERMS:
+            raise SettingsError(
+                f"objective {text!r}: {term!r} is no term; expected a sum of "
+                f"{', '.join(TERMS)}{hint(term, TERMS, most=2)}"
+            )
+        if term in found:
+            raise SettingsError(f"objective {text!r} has a term twice")
+        found[term] = _coefficient(factor, text) if star else 1.0
+    return found
+
+
+def _coefficient(written: str, objective: str) -> float:
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise SettingsError(
+            f"objective {objective!r}: coefficient {written.strip()!r}; expected a number above 0, "
+            "as in 0.5*difference"
+        )
+    return value
 
 
 def read_settings(
@@ -206,9 +244,9 @@ def read_settings(
     if path is not None:
         given = read_toml(path)
         build_settings(given, where=f"{path}: ")
-    return build_settings({**given, **(overrides or {})}, where="")
+    return build_settings({**given, **(overrides or {})})
 
 
-def build_settings(given: Mapping[str, object], *, where: str) -> TrainingSettings:
+def build_settings(given: Mapping[str, object], *, where: str = "") -> TrainingSettings:
     """Settings from a mapping. Raises SettingsError, its message behind `where`."""
     return record_of(TrainingSettings, given, where=where)

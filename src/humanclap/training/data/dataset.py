@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from humanclap.errors import InputError, TableError, listed
+from humanclap.grouping import Paired
 from humanclap.records import Target
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, read_table, read_targets
@@ -17,20 +18,8 @@ MAX_NAMED = 5
 """How many missing files an error names."""
 
 
-class HeardClip(Protocol):
+class HeardClip(Paired, Protocol):
     """A text and a clip that is played to the model: a rated pair, or a side of a choice."""
-
-    @property
-    def audio(self) -> str:
-        """Path of the clip as the table writes it."""
-
-    @property
-    def text(self) -> str:
-        """The caption."""
-
-    @property
-    def pair_id(self) -> str:
-        """Name of the two together."""
 
     @property
     def path(self) -> Path:
@@ -130,7 +119,7 @@ def with_answers(
 
 
 def _of_question(rows: Sequence[Row], question: str | None, ratings: str | Path) -> list[Row]:
-    """The rows that answer the question, which one answer to another question would mislead."""
+    """The rows that answer the question; answers to another question would mislead the model."""
     asked = [row.optional("question") or "REL" for row in rows]
     there = sorted(set(asked))
     if question is None and len(there) > 1:

@@ -16,12 +16,16 @@ from humanclap.training.settings import TrainingSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What is trained and validated on; see `run.train_from_tables` for each.
+    """What is trained and validated on.
 
-    scale_stated: whether the settings' rating_scale was chosen, not left at its default.
+    targets, validation: tables of targets; choices, validation_choices: of choices or votes
+    (`humanclap.choices.read_votes`); validation_fraction: see `splits.make_splits`; ratings: the
+    single answers, for the term `listener`; question: which of theirs the targets are about
+    (`dataset.with_answers`); audio_root: where relative paths start, each table's folder where
+    None; scale_stated: the settings' rating_scale was chosen, so mean ratings may all lie in 1..5.
     """
 
-    targets: str | Path | None
+    targets: str | Path | None = None
     choices: str | Path | None = None
     validation: str | Path | None = None
     validation_choices: str | Path | None = None
@@ -53,7 +57,7 @@ def read_splits(tables: Tables, settings: TrainingSettings) -> Splits:
         validation_fraction=tables.validation_fraction,
         choices=_read_choices(tables),
     )
-    check_files((*splits.trained, *splits.validated))
+    check_files(splits.heard)
     return splits
 
 

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from humanclap.errors import InputError, SettingsError, TableError
+from humanclap.errors import SettingsError, TableError
 from humanclap.fingerprint import fingerprint_text
-from humanclap.grouping import check_leakage, grouped_split
+from humanclap.grouping import check_leakage
 from humanclap.metrics.agreement import MIN_PAIRS
-from humanclap.training.data.choices import ChoiceExample, Side, sides_of
+from humanclap.training.data.choices import ChoiceExample, sides_of
 from humanclap.training.data.dataset import Example, HeardClip
+from humanclap.training.data.pool import Pool
 from humanclap.training.settings import TrainingSettings
-
-CHOICE_STRATUM = "choice"
-"""What sides of choices are when pairs are divided; rated pairs are of their own kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +42,11 @@ class Splits:
     def validated(self) -> tuple[HeardClip, ...]:
         """Every pair that validates, rated or a side of a choice."""
         return (*self.validation, *sides_of(self.validation_choices))
+
+    @property
+    def heard(self) -> tuple[HeardClip, ...]:
+        """Every pair that teaches or validates."""
+        return (*self.trained, *self.validated)
 
     def fingerprint(self) -> str:
         """Hash of pairs, targets and votes of both splits (not of the sound files' content)."""
@@ -105,56 +108,54 @@ def make_splits(
     the objective and the tables do not fit, LeakageError where training and validation share a clip
     or a caption, be it in a rating or a choice.
     """
-    rows = choices or ChoiceRows()
-    usable = [item for item in examples if item.split in (None, settings.train_split)]
-    chosen = [item for item in rows.examples if item.split in (None, settings.train_split)]
+    rows, captions = choices or ChoiceRows(), not settings.allow_shared_captions
+    pool = Pool(tuple(examples), tuple(rows.examples))
+    train, judging = pool.of(None, settings.train_split), pool.of(settings.validation_split)
+    name = f"split {settings.validation_split!r}"
     divided = validation is not None or validation_fraction is not None
-    if examples and divided and not usable and settings.rating_coefficients:
+    if examples and divided and not train.rated and settings.rating_coefficients:
         raise TableError(table, _none_may_train(examples, settings))
-    train, train_choices, name = usable, chosen, f"split {settings.validation_split!r}"
-    judging = [item for item in rows.examples if item.split == settings.validation_split]
     if validation_fraction is not None:
-        train, validation, train_choices, judging = _by_fraction(
-            usable, chosen, validation_fraction, settings
-        )
-        of = "pairs and choices" if chosen and usable else "choices" if chosen else "pairs"
-        name = f"{validation_fraction:g} of the training {of}"
+        name = f"{validation_fraction:g} of the training {_kinds_of(train)}"
+        train, judging = train.divided(validation_fraction, captions=captions, by_kind=True)
     elif validation is not None:
-        name = "validation table"
+        name, judging = "validation table", replace(judging, rated=tuple(validation))
     else:
-        train = [item for item in examples if item.split == settings.train_split]
-        validation = [item for item in examples if item.split == settings.validation_split]
+        train = replace(train, rated=pool.of(settings.train_split).rated)
         if examples:
-            _check_named_splits(examples, train, validation, settings, table)
+            _check_named_splits(examples, train.rated, judging.rated, settings, table)
     if rows.validation is not None:
-        judging = list(rows.validation)
-    splits = _counted(
-        Splits(
-            train=tuple(train if settings.rating_coefficients else ()),
-            validation=tuple(validation),
-            validation_name=name,
-            train_choices=tuple(train_choices),
-            validation_choices=tuple(judging),
-        ),
-        examples,
-        rows.examples,
-    )
+        judging = replace(judging, choices=tuple(rows.validation))
+    if not settings.rating_coefficients:
+        train = replace(train, rated=())
+    splits = _splits(train, judging, name, pool)
     _check_objective(splits, settings, rows)
     _check_sizes(splits, settings, table, rows.table)
-    _check_leakage(splits, settings)
+    check_leakage(
+        {
+            "train": train.identities(captions=captions),
+            "validation": judging.identities(captions=captions),
+        }
+    )
     return splits
 
 
-def _counted(
-    splits: Splits, examples: Sequence[Example], choices: Sequence[ChoiceExample]
-) -> Splits:
-    """The splits with the number of rows that are in neither."""
-    rated = {id(item) for item in (*splits.train, *splits.validation)}
-    chosen = {id(item) for item in (*splits.train_choices, *splits.validation_choices)}
-    return replace(
-        splits,
-        unused=sum(id(item) not in rated for item in examples),
-        unused_choices=sum(id(item) not in chosen for item in choices),
+def _kinds_of(pool: Pool) -> str:
+    there = ["pairs"] * bool(pool.rated) + ["choices"] * bool(pool.choices)
+    return " and ".join(there) or "pairs"
+
+
+def _splits(train: Pool, judging: Pool, name: str, pool: Pool) -> Splits:
+    """The splits, with the number of rows that are in neither."""
+    unused = pool.without(train).without(judging)
+    return Splits(
+        train=train.rated,
+        validation=judging.rated,
+        validation_name=name,
+        unused=len(unused.rated),
+        train_choices=train.choices,
+        validation_choices=judging.choices,
+        unused_choices=len(unused.choices),
     )
 
 
@@ -167,51 +168,6 @@ def _none_may_train(
         f"split is empty or {settings.train_split!r} are trained on or divided by "
         "--validation-fraction (empty the column `split`, or set train_split)"
     )
-
-
-def _by_fraction(
-    examples: Sequence[Example],
-    choices: Sequence[ChoiceExample],
-    fraction: float,
-    settings: TrainingSettings,
-) -> tuple[list[Example], list[Example], list[ChoiceExample], list[ChoiceExample]]:
-    """Training and validation pairs, training and validation choices."""
-    if not 0 < fraction < 1:
-        raise InputError(f"validation fraction is {fraction:g}; expected between 0 and 1")
-    captions = not settings.allow_shared_captions
-    rated = [identity_under(item, with_caption=captions) for item in examples]
-    asked = [joined_sides(item, number, captions) for number, item in enumerate(choices)]
-    sides = [side for both in asked for side in both]
-    strata = [item.kind for item in rated] + [CHOICE_STRATUM] * len(sides)
-    shares = {"train": 1 - fraction, "validation": fraction}
-    split_of = grouped_split([*rated, *sides], shares, strata=strata)
-    halves: dict[str, list[Example]] = {"train": [], "validation": []}
-    for item in examples:
-        halves[split_of[item.pair_id]].append(item)
-    chosen: dict[str, list[ChoiceExample]] = {"train": [], "validation": []}
-    for choice, (first, _) in zip(choices, asked, strict=True):
-        chosen[split_of[first.pair_id]].append(choice)
-    return halves["train"], halves["validation"], chosen["train"], chosen["validation"]
-
-
-def joined_sides(choice: ChoiceExample, number: int, with_caption: bool) -> tuple[Side, Side]:
-    """Both sides under their files' full paths, such that `grouping` keeps them together.
-
-    number: of the choice among those to be divided. Without captions the sides share a name of the
-    question's own, so that only their clips tie them to others.
-    """
-    first, second = (
-        replace(side, audio=str(side.path.resolve())) if with_caption
-        else replace(side, audio=str(side.path.resolve()), text=f"sides of the choice {number}")
-        for side in choice.sides
-    )  # fmt: skip
-    return first, second
-
-
-def identity_under(example: Example, *, with_caption: bool) -> Example:
-    """The example under its file's full path; without its caption it can share only its clip."""
-    clip = str(example.path.resolve())
-    return replace(example, audio=clip, text=example.text if with_caption else f"of {clip}")
 
 
 def _check_named_splits(
@@ -291,28 +247,3 @@ def _check_validation(splits: Splits, table: str | Path) -> None:
             f"all {len(splits.validation)} validation targets are "
             f"{splits.validation[0].relevance:g}, so no epoch can be told from another",
         )
-
-
-def _check_leakage(splits: Splits, settings: TrainingSettings) -> None:
-    captions = not settings.allow_shared_captions
-    check_leakage(
-        {
-            "train": identities_of(splits.train, splits.train_choices, captions),
-            "validation": identities_of(splits.validation, splits.validation_choices, captions),
-        }
-    )
-
-
-def identities_of(
-    examples: Sequence[Example], choices: Sequence[ChoiceExample], with_captions: bool
-) -> list[Example | Side]:
-    """Rated pairs and sides of choices as compared between splits: by full path and caption."""
-    sides = [
-        replace(
-            side,
-            audio=str(side.path.resolve()),
-            text=side.text if with_captions else f"of {side.path.resolve()}",
-        )
-        for side in sides_of(choices)
-    ]
-    return [*(identity_under(item, with_caption=with_captions) for item in examples), *sides]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -41,21 +41,25 @@ def share_of(total: int, *, rank: int, count: int) -> slice:
     return slice(start, start + each + (rank < more))
 
 
-class Processes(Protocol):
-    """What the loop needs to know of the other processes."""
+class Processes:
+    """What the loop needs of those who train together; as it stands, of one process alone.
 
-    count: int
-    rank: int
-    local_rank: int
-    device: str
-    names: Sequence[str]
-    """What messages call each process, by rank: `rank 1 (its host)`."""
+    count: how many there are; names: what messages call each, by rank: `rank 1 (its host)`.
+    """
+
+    count = 1
+    rank = local_rank = 0
+    names: Sequence[str] = ("rank 0",)
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
-        """Each process's share (`batches.share_of`) of `total` rows -> all, (total, ...).
+        """Each process's share (`share_of`) of `total` rows -> all, (total, ...).
 
         Gradients flow back to the process a row came from, summed over processes.
         """
+        return rows
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every process the mean of all gradients; an absent one counts as 0."""
@@ -68,44 +72,18 @@ class Processes(Protocol):
 
     def gather_things(self, thing: Thing) -> list[Thing]:
         """The thing of every process, by rank."""
-
-    def from_first(self, thing: Thing) -> Thing:
-        """The thing of the first process."""
-
-
-class Alone:
-    """A single process."""
-
-    count = 1
-    rank = local_rank = 0
-    names: Sequence[str] = ("rank 0",)
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def gather_rows(self, rows: Tensor, total: int) -> Tensor:
-        """The rows as they are."""
-        return rows
-
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Nothing to do."""
-
-    def average_buffers(self, module: nn.Module) -> None:
-        """Nothing to do."""
-
-    def follow_first(self, tensors: Iterable[Tensor]) -> None:
-        """Nothing to do."""
-
-    def gather_things(self, thing: Thing) -> list[Thing]:
-        """The thing alone."""
         return [thing]
 
     def from_first(self, thing: Thing) -> Thing:
-        """The thing itself."""
+        """The thing of the first process."""
         return thing
 
 
-class Together:
+ALONE = Processes()
+"""A process by itself, on the CPU."""
+
+
+class Together(Processes):
     """Several processes in accelerate's process group.
 
     Every process computes the loss of the whole batch from gathered embeddings. A row's gradient
@@ -114,10 +92,10 @@ class Together:
     """
 
     def __init__(self, state: Any, names: Sequence[str], watch: Watch) -> None:
-        self.count: int = state.num_processes
-        self.rank: int = state.process_index
+        super().__init__(str(state.device))
+        self.count = state.num_processes
+        self.rank = state.process_index
         self.local_rank = max(state.local_process_index, 0)
-        self.device = str(state.device)
         self.names = names
         self._watch = watch
 
@@ -130,7 +108,7 @@ class Together:
             raise OthersFailedError(self._watch.why(error)) from error
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
-        """As the protocol says."""
+        """Gather shares of unlike length, with their gradients."""
         shares = [share_of(total, rank=rank, count=self.count) for rank in range(self.count)]
         gathered: Tensor = _GatherRows.apply(rows, shares, self)  # type: ignore[no-untyped-call]
         return gathered
@@ -147,13 +125,13 @@ class Together:
 
     @torch.no_grad()
     def follow_first(self, tensors: Iterable[Tensor]) -> None:
-        """As the protocol says."""
+        """Broadcast each tensor from the first process."""
         with self._asking():
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """As the protocol says; one message for all of them."""
+        """Average all gradients in one message."""
         chosen = list(parameters)
         for parameter in chosen:
             if parameter.grad is None:
@@ -161,7 +139,7 @@ class Together:
         self._average([item.grad for item in chosen if item.grad is not None])
 
     def average_buffers(self, module: nn.Module) -> None:
-        """As the protocol says."""
+        """Average all floating-point buffers in one message."""
         self._average([item for item in module.buffers() if item.is_floating_point()])
 
     @torch.no_grad()
@@ -176,14 +154,14 @@ class Together:
             tensor.copy_(part.view_as(tensor))
 
     def gather_things(self, thing: Thing) -> list[Thing]:
-        """As the protocol says; things are pickled."""
+        """Gather things, which are pickled."""
         found: list[Any] = [None] * self.count
         with self._asking():
             dist.all_gather_object(found, thing)
         return found
 
     def from_first(self, thing: Thing) -> Thing:
-        """As the protocol says; the thing is pickled."""
+        """Broadcast the first process's thing, which is pickled."""
         found = [thing]
         with self._asking():
             dist.broadcast_object_list(found, src=0)
@@ -223,7 +201,9 @@ def several() -> bool:
 
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
-    """`Alone`, or `Together` where a launcher started several; device: as `TrainingSettings`.
+    """One process alone, or `Together` where a launcher started several.
+
+    device: as `TrainingSettings`.
 
     A process that fails inside the block tells the others why and leaves them at once; they then
     raise OthersFailedError, and do so too where one is killed or cut off (`watch`). Else it stays
@@ -231,7 +211,7 @@ def processes(device: str) -> Iterator[Processes]:
     Raises LeftTheOthersError in a process that has left, OthersFailedError where not all come.
     """
     if not several():
-        yield Alone(resolve_device(device))
+        yield Processes(resolve_device(device))
         return
     group = _joined_group()
     watch = group.watch()

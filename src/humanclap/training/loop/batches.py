@@ -1,4 +1,4 @@
-"""Batches of one epoch: who is in them is a function of seed and epoch alone."""
+"""Batches of one epoch: seed and epoch alone decide which pairs are in each."""
 
 from __future__ import annotations
 

@@ -11,25 +11,23 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
 from humanclap.errors import HumanCLAPError, SettingsError, listed
 from humanclap.progress import Progress, silent
 from humanclap.training.data.splits import Splits
-from humanclap.training.distributed.processes import Alone, Processes
+from humanclap.training.distributed.processes import ALONE, Processes
 from humanclap.training.loop.averaging import mean_weights, put_in, update_average
-from humanclap.training.loop.batch_embeddings import BatchEmbeddings, embed
+from humanclap.training.loop.batch_loss import BatchLoss
 from humanclap.training.loop.batches import (
     Batch,
-    BatchPlan,
     Counts,
     batches_per_epoch,
     load_batches,
     plan_epoch,
     smallest_batch,
 )
-from humanclap.training.loop.optimised import Learners
+from humanclap.training.loop.optimised import OptimisedParameters
 from humanclap.training.loop.state import RunFolder, RunState, learned_weights, put_weights
 from humanclap.training.loop.validation import (
     ACCURACY,
@@ -44,17 +42,8 @@ from humanclap.training.model.parameters import (
     trained_parameters,
 )
 from humanclap.training.model.towers import AudioTower, LearningTextTower, TextTower
-from humanclap.training.objective.masks import false_negatives
-from humanclap.training.objective.objective import (
-    CHOICE,
-    ChosenBatch,
-    RatedBatch,
-    choice_term,
-    loss_terms,
-    objective_sum,
-)
 from humanclap.training.outputs.reporters import Reporter
-from humanclap.training.settings import TrainingSettings
+from humanclap.training.settings import CHOICE, TrainingSettings
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +95,7 @@ def train(
     text_tower: TextTower | None = None,
     run_folder: RunFolder | None = None,
     state: RunState | None = None,
-    processes: Processes | None = None,
+    processes: Processes = ALONE,
     reporters: Sequence[Reporter] = (),
     save_every_s: float = 0.0,
     progress: Progress = silent,
@@ -117,62 +106,42 @@ def train(
     validation SRCC, or accuracy (`best_by`), the state before training included. With a
     `run_folder` the state is saved after every epoch, or at most every `save_every_s` seconds and
     at the end; `state`, from `RunFolder.open`, goes on from there with the same result as an
-    unbroken run. processes: those that train together, this one alone where None. All randomness
-    comes from (seed, epoch); the caller's generators are left as they were. Raises
-    TrainingDivergedError at the first loss or gradient that is not finite.
+    unbroken run. processes: those that train together. All randomness comes from
+    (seed, epoch); the caller's generators are left as they were. Raises TrainingDivergedError at
+    the first loss or gradient that is not finite.
     """
-    devices = list(range(torch.cuda.device_count()))
-    others = processes or Alone()
     texts = text_tower or LearningTextTower(backbone)
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)
         with trained_parameters(backbone, settings) as parameters:
-            learners = Learners(parameters, splits, settings)
-            run = _Run(backbone, splits, settings, tower, texts, learners, others, progress)
+            optimised = OptimisedParameters(parameters, splits, settings)
+            loss = BatchLoss(backbone, tower, texts, optimised, processes, settings)
+            run = _Run(loss, splits, progress)
             run.begin(state)
             saved = time.monotonic()
             while not run.is_over():
                 run.next_epoch()
                 due = run.is_over() or time.monotonic() - saved >= save_every_s
-                if run_folder is not None and others.rank == 0 and due:
+                if run_folder is not None and processes.rank == 0 and due:
                     run_folder.save(run.state)
                     saved = time.monotonic()
                 for reporter in reporters:
                     reporter.write(run.state.log[-1])
-            souped = run.finish()
+            outcome = run.finish()
     backbone.module().eval()
-    done = run.state
-    return TrainingOutcome(
-        best_epoch=done.best_epoch,
-        epochs=done.epoch,
-        steps=done.step,
-        log=tuple(done.log),
-        souped=souped,
-    )
+    return outcome
 
 
 class _Run:
     """One run between two of its epochs."""
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        splits: Splits,
-        settings: TrainingSettings,
-        tower: AudioTower,
-        text_tower: TextTower,
-        learners: Learners,
-        processes: Processes,
-        progress: Progress,
-    ) -> None:
-        self.backbone = backbone
+    def __init__(self, loss: BatchLoss, splits: Splits, progress: Progress) -> None:
+        self.loss = loss
+        self.backbone, self.optimised = loss.backbone, loss.optimised
+        self.settings, self.processes = loss.settings, loss.processes
         self.splits = splits
-        self.settings = settings
-        self.tower = tower
-        self.text_tower = text_tower
-        self.learners = learners
-        self.processes = processes
         self.progress = progress
+        settings, processes = self.settings, self.processes
         self.state = RunState()
         for items, what in ((splits.train, "pair"), (splits.train_choices, "choice")):
             if items and smallest_batch(len(items), settings.batch_size) < processes.count:
@@ -191,10 +160,10 @@ class _Run:
         if state is not None:
             self.state = state
             put_weights(self.backbone.module(), state.weights)
-            self.learners.load(state)
+            self.optimised.load(state)
             return
         if self.settings.ema_decay > 0:
-            self.state.average = self.learners.copies()
+            self.state.average = self.optimised.copies()
         losses = dict.fromkeys(("loss", *self.settings.terms), math.nan)
         first = {"epoch": 0, "step": 0, **losses, "learning_rate": 0.0}
         self._validate(first, time.monotonic())
@@ -213,19 +182,16 @@ class _Run:
         settings, others = self.settings, self.processes
         torch.manual_seed(epoch_seed(settings.seed, epoch, others.rank))
         set_training_mode(self.backbone.module())
-        plans = self._plans(epoch)
-        batches = load_batches(
-            self.splits.train,
-            plans,
-            self.tower,
-            choices=self.splits.train_choices,
-            rank=others.rank,
-            count=others.count,
-        )
+        pairs, choices = self.splits.train, self.splits.train_choices
+        counts = len(pairs), settings.batch_size
+        plans = plan_epoch(*counts, seed=settings.seed, epoch=epoch, n_choices=len(choices))
+        own = {"rank": others.rank, "count": others.count}
+        batches = load_batches(pairs, plans, self.loss.tower, choices=choices, **own)
         means = dict.fromkeys(settings.terms, 0.0)
         every = Counts.of(plans)
         rate = settings.learning_rate
-        for group in _groups(plans, settings.gradient_accumulation):
+        for start_of in range(0, len(plans), settings.gradient_accumulation):
+            group = plans[start_of : start_of + settings.gradient_accumulation]
             rate = self._set_learning_rate()
             for batch in islice(batches, len(group)):
                 values = self._backward(batch, Counts.of(group), epoch)
@@ -234,20 +200,11 @@ class _Run:
                     means[name] += value * of_table(batch)
             self._step(epoch)
         others.average_buffers(self.backbone.module())
-        others.follow_first(self.learners.all_parameters())
+        others.follow_first(self.optimised.all_parameters())
         self.state.epoch = epoch
         losses = {"loss": sum(means.values()), **means}
         row = {"epoch": epoch, "step": self.state.step, **losses, "learning_rate": rate}
         self._validate(row, start)
-
-    def _plans(self, epoch: int) -> list[BatchPlan]:
-        return plan_epoch(
-            len(self.splits.train),
-            self.settings.batch_size,
-            seed=self.settings.seed,
-            epoch=epoch,
-            n_choices=len(self.splits.train_choices),
-        )
 
     def _set_learning_rate(self) -> float:
         factor = learning_rate_factor(
@@ -256,12 +213,12 @@ class _Run:
             warmup_fraction=self.settings.warmup_fraction,
         )
         rate = self.settings.learning_rate * factor
-        self.learners.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
+        self.optimised.set_learning_rate(rate, self.settings.listener_learning_rate * factor)
         return rate
 
     def _backward(self, batch: Batch, group: Counts, epoch: int) -> dict[str, float]:
         """Add the batch's share of the group's gradient; returns the terms of its loss."""
-        terms = self._terms(batch)
+        terms = self.loss.terms(batch)
         values = {name: term.item() for name, term in terms.items()}
         loss = sum(values.values())
         if not math.isfinite(loss):
@@ -269,81 +226,26 @@ class _Run:
                 f"step {self.state.step + 1} (epoch {epoch}): the loss is {loss} on "
                 f"{_named(batch)}; lower learning_rate, or check these clips"
             )
-        chosen = {name: term for name, term in terms.items() if name == CHOICE}
-        rated = {name: term for name, term in terms.items() if name != CHOICE}
-        shares = [
-            objective_sum(of_table) * share
-            for of_table, share in (
-                (rated, group.share_of_pairs(batch)),
-                (chosen, group.share_of_choices(batch)),
-            )
-            if of_table
-        ]
+        chosen = [term for name, term in terms.items() if name == CHOICE]
+        rated = [term for name, term in terms.items() if name != CHOICE]
+        tables = (rated, group.share_of_pairs(batch)), (chosen, group.share_of_choices(batch))
+        shares = [torch.stack(of_table).sum() * share for of_table, share in tables if of_table]
         sum(shares[1:], shares[0]).backward()  # type: ignore[no-untyped-call]
         return values
 
-    def _terms(self, batch: Batch) -> dict[str, Tensor]:
-        """The objective's terms on the whole batch, of all processes."""
-        found = embed(
-            batch,
-            self.tower,
-            self.text_tower,
-            device=self.learners.device,
-            bf16=self.settings.precision == "bf16",
-        )
-        settings = self.settings
-        terms: dict[str, Tensor] = {}
-        if batch.examples:
-            rated = self._rated(batch, found)
-            terms |= loss_terms(settings.rating_coefficients, rated, settings)
-        if batch.choices:
-            coefficient, temperature = settings.coefficients[CHOICE], settings.choice_temperature
-            terms[CHOICE] = choice_term(coefficient, self._chosen(batch, found), temperature)
-        return terms
-
-    def _chosen(self, batch: Batch, found: BatchEmbeddings) -> ChosenBatch:
-        device = self.learners.device
-        return ChosenBatch(
-            gap=self.processes.gather_rows(found.gap, len(batch.choices)),
-            share=torch.tensor([choice.share for choice in batch.choices], device=device),
-            certainty=self.learners.certainty_of_choices(batch.chosen),
-        )
-
-    def _rated(self, batch: Batch, found: BatchEmbeddings) -> RatedBatch:
-        settings, device = self.settings, self.learners.device
-        audio = self.processes.gather_rows(found.audio, len(batch.examples))  # (batch, dim)
-        text = self.processes.gather_rows(found.text, len(batch.examples))  # (batch, dim)
-        scale = self.backbone.logit_scale
-        mask = false_negatives(
-            [str(item.path) for item in batch.examples],
-            [item.text for item in batch.examples],
-            same_caption=settings.mask_same_caption,
-            same_clip=settings.mask_same_clip,
-        )
-        return RatedBatch(
-            audio=audio,
-            text=text,
-            relevance=batch.relevance.to(device),
-            logit_scale=scale if settings.learn_logit_scale else scale.detach(),
-            mask=None if mask is None else mask.to(device),
-            certainty=self.learners.certainty_of(batch.members),
-            unit=self.learners.unit,
-            listener=self.learners.listener_loss(audio, text, batch.examples),
-        )
-
     def _step(self, epoch: int) -> None:
-        self.processes.average_gradients(self.learners.all_parameters())
-        if not self.learners.clip(self.settings.max_grad_norm or math.inf):
+        self.processes.average_gradients(self.optimised.all_parameters())
+        if not self.optimised.clip(self.settings.max_grad_norm or math.inf):
             raise TrainingDivergedError(
                 f"step {self.state.step + 1} (epoch {epoch}): the gradient is not finite; lower "
                 "learning_rate or train in fp32"
             )
-        self.learners.step()
+        self.optimised.step()
         self.state.step += 1
         if self.state.average:
             update_average(
                 self.state.average,
-                self.learners.parameters,
+                self.optimised.parameters,
                 decay=self.settings.ema_decay,
                 step=self.state.step,
             )
@@ -355,13 +257,13 @@ class _Run:
     def _validate(self, row: dict[str, Any], start: float) -> None:
         """Score the validation pairs, complete the log's row, and keep the weights if best."""
         module, state = self.backbone.module(), self.state
-        with put_in(self.learners.parameters, state.average):
+        with put_in(self.optimised.parameters, state.average):
             row |= self._judge(f"epoch {row['epoch']}")
             row["seconds"] = round(time.monotonic() - start, 3)
             judged = learned_weights(module)
         state.log.append(row)
         state.weights = learned_weights(module) if state.average else judged
-        self.learners.save(state)
+        self.optimised.save(state)
         figure, best = row[f"validation_{self.best_by}"], state.best_figure
         better = figure > best or (math.isnan(best) and not math.isnan(figure))
         if better or not state.best_weights:
@@ -376,32 +278,37 @@ class _Run:
         """Validation figures of the weights as they are."""
         self.backbone.module().eval()
         pairs = self.splits.validated
-        cosine = cosines_shared(self.backbone, pairs, self.tower, self.text_tower, self.processes)
+        towers = self.loss.tower, self.loss.text_tower
+        cosine = cosines_shared(self.backbone, pairs, *towers, self.processes)
         reason = why_undefined(divided(cosine, self.splits)[0], self.splits.validation)
         if reason is not None and self.processes.rank == 0:
             log.warning("%s: validation SRCC is undefined: %s", when, reason)
         found = self.processes.from_first(judge(cosine, self.splits))
         return {f"validation_{name}": value for name, value in found.items()}
 
-    def finish(self) -> dict[str, Any] | None:
-        """Leave the backbone with the best weights; the soup's row, where the soup is no worse."""
+    def finish(self) -> TrainingOutcome:
+        """Leave the backbone with the best weights: the soup's, where the soup is no worse."""
         module, state = self.backbone.module(), self.state
+        souped = None
         if len(state.best) > 1 and state.best_epoch > 0:
             put_weights(module, mean_weights([one["weights"] for one in state.best]))
             found = self._judge("soup")
             if found[f"validation_{self.best_by}"] >= state.best_figure:
-                return {**state.log[state.best_epoch], **found}
-        put_weights(module, state.best_weights)
-        return None
+                souped = {**state.log[state.best_epoch], **found}
+        if souped is None:
+            put_weights(module, state.best_weights)
+        return TrainingOutcome(
+            best_epoch=state.best_epoch,
+            epochs=state.epoch,
+            steps=state.step,
+            log=tuple(state.log),
+            souped=souped,
+        )
 
 
 def chosen_by_accuracy(splits: Splits, settings: TrainingSettings) -> bool:
     """Whether the best epoch is the one that decides most validation choices as people did."""
     return settings.best_by == ACCURACY or (settings.best_by == "auto" and not splits.validation)
-
-
-def _groups(plans: Sequence[BatchPlan], size: int) -> list[Sequence[BatchPlan]]:
-    return [plans[start : start + size] for start in range(0, len(plans), size)]
 
 
 def _named(batch: Batch) -> str:

@@ -1,4 +1,4 @@
-"""Everything an optimiser moves, and what the training set tells the losses beforehand."""
+"""The parameters that the optimiser moves, and what the losses need of the whole training set."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from humanclap.training.loop.state import RunState
 from humanclap.training.model.parameters import parameter_groups
 from humanclap.training.objective.listeners import ListenerHabits, listener_loss
 from humanclap.training.objective.losses import pair_cosine
-from humanclap.training.objective.objective import LISTENER
-from humanclap.training.settings import TrainingSettings
+from humanclap.training.settings import LISTENER, TrainingSettings
 
 
-class Learners:
+class OptimisedParameters:
     """The model's learning parameters and the listeners', with one AdamW over both.
 
     unit: (mean, deviation) of the training targets with `standardise_targets`, else (0, 1).
@@ -61,7 +60,7 @@ class Learners:
         return {name: item.detach().clone() for name, item in self.parameters.items()}
 
     def set_learning_rate(self, rate: float, listener_rate: float) -> None:
-        """Of the next step; each group takes its share."""
+        """Set the rates of the next step; each group takes its share."""
         for group in self._optimizer.param_groups:
             group["lr"] = listener_rate if group["rate"] is None else rate * group["rate"]
 
@@ -72,7 +71,7 @@ class Learners:
         return bool(torch.isfinite(norm))
 
     def step(self) -> None:
-        """Move, and forget the gradients."""
+        """Take a step, and clear the gradients."""
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
@@ -86,7 +85,7 @@ class Learners:
             }
 
     def load(self, state: RunState) -> None:
-        """Inverse of `save`."""
+        """Take back what `save` put into a state."""
         self._optimizer.load_state_dict(state.optimizer)
         if self._habits is not None:
             self._habits.load_state_dict(state.listeners)

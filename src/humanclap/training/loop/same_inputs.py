@@ -1,4 +1,4 @@
-"""What processes that train together must have alike, wherever their files lie: compared first."""
+"""Compare, before training, what processes that train together must have in common."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_alike(
             unlike.append(f"the former has {first_size}, the latter {its_size}")
         if unlike:
             raise SettingsError(f"the processes would not train the same: {'; '.join(unlike)}")
-    _check_clips(others, (*splits.trained, *splits.validated))
+    _check_clips(others, splits.heard)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The run folder: who the run is, its log, and the state from which it goes on."""
+"""The run folder: what identifies the run, its log, and the state from which it goes on."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class RunFolder:
         write_rows(self.directory / LOG_FILE, list(state.log[0]), state.log)
 
     def finish(self) -> None:
-        """Drop what only a resumed run needs."""
+        """Delete the state, which only a resumed run needs."""
         (self.directory / STATE_FILE).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""How long a step of training takes here, before anything is fetched: of random weights."""
+"""Time training steps here on random weights, before anything is fetched."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def cosines_shared(
     text_tower: TextTower,
     processes: Processes,
 ) -> NDArray[np.float64]:
-    """As `cosines`, each process doing its share of the pairs; every process gets them all."""
+    """Cosines of all pairs, (n,), of which each process computes its share."""
     own = examples[share_of(len(examples), rank=processes.rank, count=processes.count)]
     return np.concatenate(processes.gather_things(cosines(backbone, own, tower, text_tower)))
 
@@ -73,15 +73,11 @@ def cosines_shared(
 def agreement(cosine: NDArray[np.float64], examples: Sequence[Example]) -> Agreement:
     """Agreement of cosines (n,) with the targets of as many examples."""
     targets = np.array([item.relevance for item in examples])
-    if not np.isfinite(cosine).all():
-        nan = math.nan
-        return {"n": len(targets), "srcc": nan, "lcc": nan, "ktau": nan, "mse": nan}
-    return {
-        "n": len(targets),
-        "srcc": srcc(cosine, targets),
-        "lcc": lcc(cosine, targets),
-        "ktau": ktau(cosine, targets),
-        "mse": mse(cosine, targets),
+    finite = bool(np.isfinite(cosine).all())
+    statistics = {"srcc": srcc, "lcc": lcc, "ktau": ktau, "mse": mse}
+    return {"n": len(targets)} | {
+        name: statistic(cosine, targets) if finite else math.nan
+        for name, statistic in statistics.items()
     }
 
 
@@ -111,8 +107,9 @@ def judge(cosine: NDArray[np.float64], splits: Splits) -> dict[str, float]:
 def divided(
     cosine: NDArray[np.float64], splits: Splits
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cosines of `splits.validated` -> those of the rated pairs, and first less second side of the
-    choices.
+    """Divide cosines of `splits.validated`: those of the rated pairs, and the choices' gaps.
+
+    A gap is the cosine of the first side less that of the second.
     """
     count = len(splits.validation)
     return cosine[:count], gaps_of(cosine[count:])

@@ -66,7 +66,7 @@ class FeatureCache:
         self._known: dict[Path, KnownFile] = {}
 
     def read_clips(self, paths: Sequence[Path]) -> dict[Path, dict[str, Tensor]]:
-        """As `FeatureStore`."""
+        """Read clips by what is known of their files; note which files have no entry."""
         found: dict[Path, dict[str, Tensor]] = {}
         for start in range(0, len(paths), _CLIPS_AT_ONCE):
             files = {path: known_file(path) for path in paths[start : start + _CLIPS_AT_ONCE]}
@@ -80,14 +80,14 @@ class FeatureCache:
         return found
 
     def keep_clip(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        """As `FeatureStore`; not where the file has changed since it was looked for."""
+        """Write an entry, but not where the file has changed since `read_clips` looked for it."""
         file = self._known.pop(path, None)
         if file is not None and file.unchanged:
             arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
             self._cache.write({file.key(self._clips): arrays}, kind="training clip")
 
     def texts(self, texts: Sequence[str], encode: EncodeTexts) -> dict[str, Tensor]:
-        """As `FeatureStore`."""
+        """Read whole batches of texts, and encode those of which there is no entry."""
         found: dict[str, Tensor] = {}
         for batch in _batches(texts):
             key = text_key(self._texts, "".join(f"{len(text)} {text}" for text in batch))
@@ -120,16 +120,16 @@ class FeatureFiles:
         return self._file("text", hashlib.sha256(text.encode()).hexdigest())
 
     def read_clips(self, paths: Sequence[Path]) -> dict[Path, dict[str, Tensor]]:
-        """As `FeatureStore`."""
+        """Read the file of every clip; a damaged one counts as absent."""
         kept = {path: read_features(self.of_clip(path)) for path in paths}
         return {path: tensors for path, tensors in kept.items() if tensors is not None}
 
     def keep_clip(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        """As `FeatureStore`."""
+        """Write the clip's file."""
         write_features(self.of_clip(path), tensors)
 
     def texts(self, texts: Sequence[str], encode: EncodeTexts) -> dict[str, Tensor]:
-        """As `FeatureStore`."""
+        """Read the file of every text, and write those that were missing."""
         found: dict[str, Tensor] = {}
         missing = []
         for text in texts:

@@ -45,7 +45,7 @@ def part_of(name: str) -> str | None:
 
 
 def how(part: str | None, settings: TrainingSettings) -> str:
-    """What the settings say of the tower a part belongs to: one of `settings.HOW`, or frozen."""
+    """How the tower of a part is to learn: one of `settings.HOW`, or frozen."""
     tower = part.partition("_")[0] if part else ""
     said = {"audio": settings.train_audio, "text": settings.train_text}.get(tower, "as train")
     return settings.train if said == "as train" else said
@@ -150,7 +150,7 @@ def parameter_groups(
 def set_training_mode(module: nn.Module) -> None:
     """Train mode, but eval mode in every part none of whose parameters learns.
 
-    A frozen part so keeps its batch-norm statistics and draws no dropout.
+    So a frozen part keeps its batch-norm statistics and draws no dropout.
     """
     module.train()
     for part in module.modules():

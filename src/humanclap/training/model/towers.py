@@ -1,6 +1,4 @@
-"""The two sides of training: inputs through an encoder that learns, or features kept of one that
-does not.
-"""
+"""The two sides of training: an encoder that learns, or the kept features of one that does not."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.training.data.clips import ClipStore, training_window
 from humanclap.training.data.dataset import HeardClip
-from humanclap.training.distributed.processes import Alone, Processes, share_of
+from humanclap.training.distributed.processes import ALONE, Processes, share_of
 from humanclap.training.model.features import TEXTS_PER_BATCH, FeatureStore, encoded_texts
 from humanclap.training.model.parameters import encoder_learns
 from humanclap.training.settings import TrainingSettings
@@ -90,7 +88,7 @@ class LearningTower:
         return self._backbone.embed_audio(inputs.windows)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.embedding.embed_clip`."""
+        """Embed a clip by all its windows, as scoring does: (dim,) on the CPU."""
         return embed_clip(self._backbone, self._clips.source(path))
 
 
@@ -107,7 +105,7 @@ class FrozenTower:
         progress: Progress = silent,
         *,
         files: FeatureStore | None = None,
-        processes: Processes | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """Encode every distinct clip, or read its features from `files`.
 
@@ -116,14 +114,12 @@ class FrozenTower:
         """
         self._backbone = cast(Any, backbone)  # has encode_audio, project_audio: `can_keep_features`
         backbone.module().eval()
-        others = processes or Alone()
         distinct = {item.path: item for item in reversed(examples)}
-        paths = list(
-            distinct
-        )  # in the order of the tables, which hosts have alike, as not the names
-        own = share_of(len(paths), rank=others.rank, count=others.count)
+        # In the order of the tables: hosts have that alike, but not the names of the files.
+        paths = list(distinct)
+        own = share_of(len(paths), rank=processes.rank, count=processes.count)
         encoded = self._encode({path: distinct[path] for path in paths[own]}, progress, files)
-        found = [part for parts in others.gather_things(encoded) for part in parts]
+        found = [part for parts in processes.gather_things(encoded) for part in parts]
         self._clips = dict(zip(paths, starmap(ClipWindows, found), strict=True))
 
     def _encode(
@@ -156,7 +152,7 @@ class FrozenTower:
         return pool_each(projected.float(), inputs.weights, inputs.counts)
 
     def embed_clip(self, path: Path) -> Tensor:
-        """As `clap.embedding.embed_clip`, from the kept features."""
+        """Embed a clip as scoring does, from its kept features: (dim,) on the CPU."""
         inputs = _joined([self._clips[path]])
         return self.embed(inputs.to(self._backbone.logit_scale.device))[0].cpu()
 
@@ -183,7 +179,7 @@ class LearningTextTower:
         self._backbone = backbone
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """As `Backbone.embed_text`."""
+        """Embed captions: (batch, dim)."""
         return self._backbone.embed_text(texts)
 
 
@@ -196,7 +192,7 @@ class FrozenTextTower:
         texts: Sequence[str],
         *,
         files: FeatureStore | None = None,
-        processes: Processes | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """Encode every distinct caption, or read its features from `files`.
 
@@ -204,14 +200,13 @@ class FrozenTextTower:
         """
         self._backbone = cast(Any, backbone)  # has encode_text, project_text: `can_keep_features`
         backbone.module().eval()
-        others = processes or Alone()
         distinct = sorted(set(texts))
         batches = -(-len(distinct) // TEXTS_PER_BATCH)
-        share = share_of(batches, rank=others.rank, count=others.count)
+        share = share_of(batches, rank=processes.rank, count=processes.count)
         own = distinct[share.start * TEXTS_PER_BATCH : share.stop * TEXTS_PER_BATCH]
         read = encoded_texts if files is None else files.texts
         self._features: dict[str, Tensor] = {}
-        for part in others.gather_things(read(own, self._encode)):
+        for part in processes.gather_things(read(own, self._encode)):
             self._features |= part
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
@@ -259,13 +254,12 @@ def audio_tower(
     progress: Progress = silent,
     *,
     files: FeatureStore | None = None,
-    processes: Processes | None = None,
+    processes: Processes = ALONE,
 ) -> AudioTower:
     """The audio side for these settings; every clip of `examples` is read once, and so checked.
 
     files: where features of a frozen encoder are kept between runs; processes: those that share
-    the encoding, this one alone where None. Raises InputError naming row,
-    file and fault.
+    the encoding. Raises InputError naming row, file and fault.
     """
     if can_keep_features(backbone, settings):
         return FrozenTower(backbone, examples, progress, files=files, processes=processes)
@@ -280,7 +274,7 @@ def text_tower(
     examples: Sequence[HeardClip],
     *,
     files: FeatureStore | None = None,
-    processes: Processes | None = None,
+    processes: Processes = ALONE,
 ) -> TextTower:
     """The text side for these settings; see `audio_tower`."""
     if can_keep_features(backbone, settings, "text"):

@@ -2,19 +2,16 @@
 
 audio, text: (batch, dim), rows of unit length; row i of both is pair i. relevance: (batch,) in
 [0, 1], what people said of each pair. logit_scale: scalar, after exp. certainty: (batch,), how
-much each pair counts (`certainty.py`), everywhere 1 where None. Every loss is a scalar.
+much each pair counts (`data.certainty`), everywhere 1 where None. Every loss is a scalar.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Normalise = Literal["batch", "weight"]
-"""What a weighted loss is divided by: the number of pairs, or the sum of their weights."""
+from humanclap.training.settings import Normalise
 
 
 def pair_cosine(audio: Tensor, text: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which in-batch negatives are none: they share the pair's caption or its clip."""
+"""Negatives of a batch that do match: they share the pair's caption or its clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from humanclap.grouping import caption_key
 def false_negatives(
     clips: Sequence[str], captions: Sequence[str], *, same_caption: bool, same_clip: bool
 ) -> Tensor | None:
-    """(batch, batch) bool, True off the diagonal where two pairs share what is asked for.
+    """(batch, batch) bool, True off the diagonal where two pairs share a caption or clip, as asked.
 
     clips, captions: names of each pair's clip and caption (compared as `caption_key`), batch long.
     None where there is nothing to mask.

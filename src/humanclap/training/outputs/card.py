@@ -17,73 +17,76 @@ def model_card(checkpoint: Checkpoint, *, simulated: bool, licence_given: bool =
 
     Its head is what the Hugging Face hub reads. licence_given: by the user, else it is the base's.
     """
-    training = checkpoint.training
-    taught = _taught_by(training)
-    data, base = training["data"], training["base_model"]
-    simulation = (
-        f"**The {taught} this model was trained on are simulated, not given by people.** Its "
-        "scores say nothing about human hearing.\n\n"
-        if simulated
-        else ""
-    )
-    note = f"{training['note']}\n\n" if training["note"] else ""
-    closed = (
-        "\nCaptions are shared between training and validation (a closed label set), so the "
-        "figures say nothing about unseen captions.\n"
-        if training["settings"]["allow_shared_captions"]
-        else ""
-    )
-    known = data.get("validation_met_before", 0)
-    met = (
-        f"\n**The base model had met {known} of the "
-        f"{data.get('validation_met_of', data['validation']['pairs'])} validation pairs "
-        "before**, by caption or clip, so the figures are optimistic beyond what is said below.\n"
-        if known
-        else ""
-    )
+    training, data = checkpoint.training, checkpoint.training["data"]
     settings = "\n".join(f"- {key}: `{value}`" for key, value in training["settings"].items())
-    revision = f", revision `{base['revision']}`" if base.get("revision") else ""
+    figures = _figures(training["validation"], rated=data["validation"]["pairs"] > 0)
+    paragraphs = [
+        _head(checkpoint),
+        f"# {checkpoint.name}",
+        _simulation(training) if simulated else "",
+        training["note"],
+        _made_from(training),
+        'Use: `humanclap score --model FOLDER sound.wav "a dog barks"`',
+        _licence(checkpoint, licence_given),
+        "## Data",
+        _data(data),
+        f"Fingerprint of {_fingerprinted(data)}: `{data['fingerprint']}`.",
+        _CLOSED if training["settings"]["allow_shared_captions"] else "",
+        _met(data),
+        "## Validation",
+        _validation(training),
+        f"| | before | after | after - before |\n|---|---|---|---|\n{figures}",
+        "## Predicted rating",
+        _calibration(checkpoint.calibration),
+        f"## Settings\n\n{settings}\n",
+    ]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+_CLOSED = (
+    "Captions are shared between training and validation (a closed label set), so the figures say "
+    "nothing about unseen captions."
+)
+
+
+def _head(checkpoint: Checkpoint) -> str:
+    """What the hub reads."""
     return f"""---
 license: {checkpoint.licence or "unknown"}
 library_name: humanclap
 pipeline_tag: feature-extraction
-base_model: {json.dumps(base["name"])}
+base_model: {json.dumps(checkpoint.training["base_model"]["name"])}
 base_model_relation: finetune
-tags: [CLAP, audio-text, {_tag(training)}]
----
+tags: [CLAP, audio-text, {_tag(checkpoint.training)}]
+---"""
 
-# {checkpoint.name}
 
-{simulation}{note}A CLAP tuned on human {taught}: fine-tuned by humanclap {training["humanclap"]} \
-from `{base["name"]}` (`{base["fingerprint"]}`{revision}) with the objective \
-`{training["settings"]["objective"]}`, seed {training["settings"]["seed"]}.
+def _simulation(training: Mapping[str, Any]) -> str:
+    return (
+        f"**The {_taught_by(training)} this model was trained on are simulated, not given by "
+        "people.** Its scores say nothing about human hearing."
+    )
 
-Use: `humanclap score --model FOLDER sound.wav "a dog barks"`
 
-{_licence(checkpoint, licence_given)}
+def _made_from(training: Mapping[str, Any]) -> str:
+    base, settings = training["base_model"], training["settings"]
+    revision = f", revision `{base['revision']}`" if base.get("revision") else ""
+    return (
+        f"A CLAP tuned on human {_taught_by(training)}: fine-tuned by humanclap "
+        f"{training['humanclap']} from `{base['name']}` (`{base['fingerprint']}`{revision}) with "
+        f"the objective `{settings['objective']}`, seed {settings['seed']}."
+    )
 
-## Data
 
-{_data(data)}
-
-Fingerprint of {_fingerprinted(data)}: `{data["fingerprint"]}`.
-{closed}{met}
-## Validation
-
-{_validation(training)}
-
-| | before | after | after - before |
-|---|---|---|---|
-{_figures(training["validation"], rated=data["validation"]["pairs"] > 0)}
-
-## Predicted rating
-
-{_calibration(checkpoint.calibration)}
-
-## Settings
-
-{settings}
-"""
+def _met(data: Mapping[str, Any]) -> str:
+    known = data.get("validation_met_before", 0)
+    total = data.get("validation_met_of", data["validation"]["pairs"])
+    if not known:
+        return ""
+    return (
+        f"**The base model had met {known} of the {total} validation pairs before**, by caption or "
+        "clip, so the figures are optimistic beyond what is said below."
+    )
 
 
 def _licence(checkpoint: Checkpoint, given: bool) -> str:
@@ -195,7 +198,7 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 def _validation(training: Mapping[str, Any]) -> str:
-    """What the figures are of, and why they are optimistic."""
+    """What the figures measure, and why they are optimistic."""
     data, rated = training["data"], training["data"]["validation"]["pairs"]
     choices = data.get("validation_choices", {}).get("decided", 0)
     of, drawn = [], []
