@@ -125,7 +125,7 @@ def test_an_unknown_key_is_named_with_its_file(
     design = tmp_path / "study.toml"
     design.write_text('title = "T"\n[session]\npair = 3\n')
     assert run(["listen", "new", str(design), "--pairs", str(clips / "pairs.csv")]) == 2
-    assert "study.toml: [session] has no key 'pair'" in capsys.readouterr().err
+    assert "study.toml: [session] unknown setting 'pair'" in capsys.readouterr().err
 
 
 def test_status_and_close_of_a_fresh_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ def new(
     decoded to its end, as `humanclap score` does; those that cannot be used are named.
     """
     if pairs is None:
-        _write_starter(design, trial or "rating", quiet)
+        _write_study_template(design, trial or "rating", quiet)
         return
     if trial is not None:
         raise click.UsageError(f"--trial is for a new DESIGN; set trial = {trial!r} in {design}")
@@ -153,13 +153,13 @@ def _next_command(command: str, study: str, *options: str) -> str:
     return shlex.join(["humanclap", "listen", command, study, *options])
 
 
-def _write_starter(design: Path, trial: str, quiet: bool) -> None:
-    from humanclap.listening.design.design_templates import starter
+def _write_study_template(design: Path, trial: str, quiet: bool) -> None:
+    from humanclap.listening.design.design_templates import study_template
 
     if design.exists():
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
     with atomic_writer(design) as file:
-        file.write(starter(trial))
+        file.write(study_template(trial))
     table = "pairs.csv" if trial == "rating" else "comparisons.csv"
     remark(
         f"wrote {design}; edit it, then: " + _next_command("new", str(design), "--pairs", table),
@@ -488,7 +488,8 @@ def simulate(
     """
     from dataclasses import asdict
 
-    from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+    from humanclap.listening.rehearsal.raters import RaterModel
+    from humanclap.listening.rehearsal.simulate import rehearse
     from humanclap.listening.study.study import open_study
 
     model = RaterModel(seed=seed, careless=careless)

@@ -13,13 +13,13 @@ from scipy import stats
 from sqlalchemy import Connection
 
 from humanclap.listening.design.design import CHOICE
-from humanclap.listening.results.all_answers import Answered, answered, has_simulated
+from humanclap.listening.results.all_answers import Answered, answered, has_simulated, session_rows
 from humanclap.listening.results.attendance import Attendance, attendance
 from humanclap.listening.results.listener_signs import ListenerProgress, chose_a, listeners_of
-from humanclap.listening.study.database import rows
+from humanclap.listening.study.database import now, rows
 from humanclap.listening.study.failed_clips import failed_clips
 from humanclap.listening.study.session_length import SessionLength, session_length
-from humanclap.listening.study.sessions import pair_load
+from humanclap.listening.study.session_trials import pair_load
 from humanclap.listening.study.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
 from humanclap.metrics.vote_agreement import KrippendorffAlpha
@@ -77,8 +77,8 @@ class Agreement:
 
     question: str
     n_ratings: int
-    icc: float
-    leave_one_out_srcc: float
+    icc: float = math.nan
+    leave_one_out_srcc: float = math.nan
     alpha: float = math.nan
 
 
@@ -130,16 +130,15 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
     with study.database.read() as connection:
         answers = answered(connection, simulated=simulated)
         pairs = _pairs(connection, answers, simulated=simulated)
-        listeners = listeners_of(connection, study, answers, simulated=simulated)
-        sessions = _session_states(connection, simulated=simulated)
+        sessions = session_rows(connection, simulated=simulated)
         failed = _failed_clips(connection, simulated=simulated)
-        seen = attendance(connection, study, simulated=simulated)
+        idle_since = now(connection) - 60.0 * study.design.session.slot_minutes
         length = session_length(connection, study.design)
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
     mos_question = next(question.id for question in study.design.questions if question.rated)
-    reasons = {(item.answer_id, item.set_aside) for item in answers}
+    reasons = dict.fromkeys((item.answer_id, item.set_aside) for item in answers)
     return StudyOverview(
         title=study.design.title,
         state=state,
@@ -149,8 +148,8 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
         ratings_wanted=sum(pair.wanted for pair in pairs),
         ratings_answered=sum(pair.answered for pair in pairs),
         ratings_promised=sum(pair.promised for pair in pairs),
-        sessions=sessions,
-        attendance=seen,
+        sessions=dict(sorted(Counter(item["state"] for item in sessions).items())),
+        attendance=attendance(sessions, idle_since=idle_since),
         length=length,
         set_aside=dict(Counter(reason for _, reason in reasons if reason is not None)),
         pairs=tuple(pairs),
@@ -159,7 +158,7 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
             _systems(pairs, [_for_systems(i) for i in counted if i.question == mos_question])
         ),
         agreement=tuple(_agreement(study, counted)),
-        listeners=tuple(listeners),
+        listeners=tuple(listeners_of(sessions, study.design, answers)),
         failed_clips=tuple(failed),
         trial=study.design.trial,
         chose_a=chose_a(counted) if study.design.between else math.nan,
@@ -207,17 +206,6 @@ def _pairs(
         for s in stimuli_of(connection)
         if s.kind == "pair"
     ]
-
-
-def _session_states(connection: Connection, *, simulated: bool) -> dict[str, int]:
-    found = rows(
-        connection,
-        "SELECT s.state, COUNT(*) AS n FROM sessions s "
-        "JOIN listeners l ON l.listener_id = s.listener_id "
-        "WHERE l.simulated = :simulated GROUP BY s.state ORDER BY s.state",
-        simulated=int(simulated),
-    )
-    return {item["state"]: int(item["n"]) for item in found}
 
 
 def interval(answers: Sequence[Answered]) -> MeanInterval:
@@ -282,30 +270,20 @@ def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list
 def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
     result = []
     for question in study.design.questions:
-        own = [item for item in counted if item.question == question.id and item.score is not None]
-        number = {key: i for i, key in enumerate(dict.fromkeys(item.stimulus_id for item in own))}
-        scores = [item.score for item in own if item.score is not None]
-        index = [number[item.stimulus_id] for item in own]
-        if question.id == CHOICE:
-            result.append(
-                Agreement(
-                    question=question.id,
-                    n_ratings=len(own),
-                    icc=math.nan,
-                    leave_one_out_srcc=math.nan,
-                    alpha=_alpha(own),
-                )
-            )
-        elif question.rated:
-            result.append(
-                Agreement(
-                    question=question.id,
-                    n_ratings=len(own),
-                    icc=icc1(scores, index) if own else math.nan,
-                    leave_one_out_srcc=leave_one_out_srcc(scores, index) if own else math.nan,
-                )
-            )
+        if question.rated:
+            own = [item for item in counted if item.question == question.id]
+            figures = {"alpha": _alpha(own)} if question.id == CHOICE else _of_ratings(own)
+            result.append(Agreement(question=question.id, n_ratings=len(own), **figures))
     return result
+
+
+def _of_ratings(own: Sequence[Answered]) -> dict[str, float]:
+    if not own:
+        return {}
+    number = {key: i for i, key in enumerate(dict.fromkeys(item.stimulus_id for item in own))}
+    scores = [item.score for item in own if item.score is not None]
+    index = [number[item.stimulus_id] for item in own]
+    return {"icc": icc1(scores, index), "leave_one_out_srcc": leave_one_out_srcc(scores, index)}
 
 
 def _alpha(own: Sequence[Answered]) -> float:

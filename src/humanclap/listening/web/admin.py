@@ -22,7 +22,7 @@ from humanclap.listening.study import admin_actions as steering
 from humanclap.listening.study.admin_actions import last_event
 from humanclap.listening.study.failed_clips import forget_mended
 from humanclap.listening.study.rate_limits import SharedLimit
-from humanclap.listening.study.sessions import expire_idle
+from humanclap.listening.study.session_trials import expire_idle
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import client_of
 from humanclap.listening.web.interval_chart import SHARES, interval_chart

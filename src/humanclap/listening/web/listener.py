@@ -22,21 +22,25 @@ from humanclap.listening.study.database import row, rows
 from humanclap.listening.study.failed_clips import forget_mended
 from humanclap.listening.study.rate_limits import SharedLimit
 from humanclap.listening.study.session_length import SessionLength, session_length
-from humanclap.listening.study.sessions import (
-    MAX_HEADPHONE_TRIES,
+from humanclap.listening.study.session_start import (
     Recruit,
-    Session,
     SessionElsewhereError,
+    start_session,
+    submission_of,
+)
+from humanclap.listening.study.session_trials import (
     StudyFullError,
-    attributes_of,
     begin_session,
     has_room,
+    return_to_session,
+)
+from humanclap.listening.study.sessions import (
+    MAX_HEADPHONE_TRIES,
+    Session,
+    attributes_of,
     open_trials,
     record_headphones,
-    return_to_session,
-    start_session,
     store_attributes,
-    submission_of,
 )
 from humanclap.listening.web.context import FORM_COOKIE, SESSION_COOKIE, Context, read_form
 from humanclap.listening.web.guard import client_of

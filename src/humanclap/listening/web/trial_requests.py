@@ -19,7 +19,8 @@ from humanclap.listening.study.answers import Answer, store_answer
 from humanclap.listening.study.database import row
 from humanclap.listening.study.failed_clips import report_failure
 from humanclap.listening.study.loudness import reference_levels
-from humanclap.listening.study.sessions import Session, skip_trial
+from humanclap.listening.study.session_trials import skip_trial
+from humanclap.listening.study.sessions import Session
 from humanclap.listening.web.context import Context
 from humanclap.listening.web.listener import headphone_tone
 from humanclap.listening.web.routes import DatabaseRoute
