@@ -31,7 +31,7 @@ from humanclap.listening.web.context import HERE, Context
 from humanclap.listening.web.guard import App, Guard
 from humanclap.listening.web.listener import ListenerPages
 from humanclap.listening.web.settings import ServeSettings
-from humanclap.listening.web.trial_requests import Sounds
+from humanclap.listening.web.trials import TrialPages
 from humanclap.sockets import bound
 
 _START_S = 20.0
@@ -44,7 +44,7 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     context = Context(study, settings, ClipCache(study.audio_root, cache))
     app.include_router(ListenerPages(context).router())
-    app.include_router(Sounds(context).router())
+    app.include_router(TrialPages(context).router())
     app.include_router(AdminPages(context).router())
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -57,7 +57,7 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
         if request.url.path.endswith("/answers"):
             return JSONResponse({"detail": detail}, status_code=status, headers=headers)
         if status == 503:
-            page = context.message("away", status=status)
+            page = context.message("away")
         else:
             title = study.design.wording["error_title"]
             page = context.page("message.html", status=status, title=title, text=detail)

@@ -22,6 +22,11 @@ SESSION_COOKIE = "humanclap_session"
 FORM_COOKIE = "humanclap_form"
 COOKIE_DAYS = 60
 MAX_TOKEN_CHARACTERS = 100
+MESSAGES = {
+    "full": 409, "elsewhere": 409, "closed": 410, "ended": 410, "away": 503, "paused": 503,
+    "unheard": 503,
+}  # fmt: skip
+"""Pages that say one thing (`[wording]` has their words) -> their HTTP status."""
 
 
 class Context:
@@ -51,11 +56,15 @@ class Context:
         )
         return HTMLResponse(text, status_code=status)
 
-    def message(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page that says one thing: full, paused, closed, ended."""
-        wording = self.study.design.wording
-        title, text = wording[f"{name}_title"], wording[name]
+    def message(self, name: str, **values: Any) -> HTMLResponse:
+        """A page that says one thing, by its name in MESSAGES."""
+        t = self.study.design.wording
+        title, text, status = t[f"{name}_title"], t[name], MESSAGES[name]
         return self.page("message.html", status=status, title=title, text=text, **values)
+
+    def last_message(self, name: str, request: Request, session: Session) -> HTMLResponse:
+        """A message to a listener who hears no more; the page sends what waits in the browser."""
+        return self.message(name, flush=self.flush(request, session))
 
     def redirect(self, path: str) -> RedirectResponse:
         """On to another page of ours, by GET."""
