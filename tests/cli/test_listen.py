@@ -111,9 +111,9 @@ def test_new_says_what_a_researcher_may_not_expect(
 
 
 def test_the_next_command_of_a_database_url_holds_no_password() -> None:
-    from humanclap.cli.listen import _next_command
+    from humanclap.cli.listen_options import next_command
 
-    shown = _next_command("serve", "postgresql+psycopg://me:secret@host/study")
+    shown = next_command("serve", "postgresql+psycopg://me:secret@host/study")
     assert shown.startswith("humanclap listen serve ")
     assert "HUMANCLAP_STUDY" in shown
     assert "secret" not in shown
