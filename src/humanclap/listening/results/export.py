@@ -86,7 +86,9 @@ def export_study(
         listeners = _listeners(connection, study.design, everything, simulated=simulated)
         events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
     if not everything:
-        raise InputError(_nothing(simulated=both and not simulated))
+        simulated_only = "all answers of this study are simulated; export them with --simulated"
+        none = "the study has no answers yet"
+        raise InputError(simulated_only if both and not simulated else none)
     kept, aside = _part(everything, form, finished_only=finished_only)
     aside += [(item, "revised") for item in earlier]
     files = _write_answers(folder, form, kept, aside)
@@ -105,12 +107,6 @@ def export_study(
     )
     _write_manifest(study, result, events, both=both)
     return result
-
-
-def _nothing(*, simulated: bool) -> str:
-    if simulated:
-        return "all answers of this study are simulated; export them with --simulated"
-    return "the study has no answers yet"
 
 
 def _part(
@@ -283,32 +279,25 @@ def _whole(score: float | None) -> object:
 def _write_manifest(
     study: Study, result: Exported, events: Iterable[Mapping[str, Any]], *, both: bool
 ) -> None:
+    design = study.design
+    answers: dict[str, object] = {"scale": [design.scale.low, design.scale.high]}
+    if design.between is not None:
+        answers = {"choice_between": design.between, "equal_allowed": design.n_buttons == 3}
+    manifest = {
+        "study": design.title,
+        "fingerprint": study.fingerprint,
+        "humanclap": __version__,
+        "exported_at": iso(time.time()),
+        **answers,
+        "simulated": result.simulated,
+        "study_holds_simulated_answers": both,
+        f"rows_in_{result.table.removesuffix('.csv')}": result.ratings,
+        "rows_set_aside": dict(result.set_aside),
+        "files": list(result.files),
+        "events": [{**event, "at": iso(event["at"])} for event in events],
+    }
     with atomic_writer(result.folder / "export.json") as file:
-        json.dump(
-            {
-                "study": study.design.title,
-                "fingerprint": study.fingerprint,
-                "humanclap": __version__,
-                "exported_at": iso(time.time()),
-                **_kind_of_answers(study.design),
-                "simulated": result.simulated,
-                "study_holds_simulated_answers": both,
-                f"rows_in_{result.table.removesuffix('.csv')}": result.ratings,
-                "rows_set_aside": dict(result.set_aside),
-                "files": list(result.files),
-                "events": [{**event, "at": iso(event["at"])} for event in events],
-            },
-            file,
-            ensure_ascii=False,
-            indent=2,
-        )
-        file.write("\n")
-
-
-def _kind_of_answers(design: StudyDesign) -> dict[str, object]:
-    if design.between is None:
-        return {"scale": [design.scale.low, design.scale.high]}
-    return {"choice_between": design.between, "equal_allowed": design.n_buttons == 3}
+        file.write(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
 
 def export_recruitment(study: Study, path: Path) -> int:

@@ -154,9 +154,7 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
         set_aside=dict(Counter(reason for _, reason in reasons if reason is not None)),
         pairs=tuple(pairs),
         mos_question=mos_question,
-        systems=tuple(
-            _systems(pairs, [_for_systems(i) for i in counted if i.question == mos_question])
-        ),
+        systems=tuple(_systems(pairs, [i for i in counted if i.question == mos_question])),
         agreement=tuple(_agreement(study, counted)),
         listeners=tuple(listeners_of(sessions, study.design, answers)),
         failed_clips=tuple(failed),
@@ -246,13 +244,15 @@ def _for_systems(item: Answered) -> Answered:
 
 
 def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list[SystemProgress]:
-    by_system: dict[str, list[Answered]] = defaultdict(list)
-    for item in sorted(counted, key=lambda item: item.answered_at):
-        by_system[item.system or "(no system)"].append(item)
+    of_system: dict[str, list[Answered]] = defaultdict(list)
+    for item in sorted(map(_for_systems, counted), key=lambda item: item.answered_at):
+        of_system[item.system or "(no system)"].append(item)
+    pairs_of: dict[str, list[PairProgress]] = defaultdict(list)
+    for pair in pairs:
+        pairs_of[pair.system or "(no system)"].append(pair)
     systems = []
-    for name in sorted({pair.system or "(no system)" for pair in pairs}):
-        own = [pair for pair in pairs if (pair.system or "(no system)") == name]
-        ratings = by_system[name]
+    for name, own in sorted(pairs_of.items()):
+        ratings = of_system[name]
         parts = [ratings[: math.ceil(share * len(ratings))] for share in _HISTORY]
         systems.append(
             SystemProgress(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 
 from humanclap.listening.study.database import now, run
@@ -37,8 +35,6 @@ class SharedLimit:
 
         Of the client only a keyed hash is stored, and only until its bucket is full again.
         """
-        key = bytes.fromhex(self.study.secret)
-        hashed = hmac.new(key, f"client\0{client}".encode(), hashlib.sha256).hexdigest()[:32]
         refill_s = 60.0 * self.minutes
         with self.study.database.write() as connection:
             at = now(connection)
@@ -47,7 +43,7 @@ class SharedLimit:
                 connection,
                 _TAKE_ONE,
                 name=self.name,
-                client=hashed,
+                client=self.study.sign("client", client)[:32],
                 size=float(self.size),
                 now=at,
                 per_second=self.size / refill_s,

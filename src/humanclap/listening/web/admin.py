@@ -83,7 +83,7 @@ class AdminPages:
             return self._context.page("admin_login.html", status=401, failed=True)
         until, salt = str(int(time.time() + LOGIN_HOURS * 3600)), secrets.token_hex(8)
         response = self._context.redirect("/admin")
-        cookie = f"{until}.{salt}.{self._context.sign('admin', token, until, salt)}"
+        cookie = f"{until}.{salt}.{self._study.sign('admin', token, until, salt)}"
         self._context.set_cookie(response, ADMIN_COOKIE, cookie, strict=True)
         return response
 
@@ -100,7 +100,7 @@ class AdminPages:
             raise HTTPException(401, "log in first")
 
     def _csrf(self, request: Request) -> str:
-        return self._context.sign("admin-csrf", request.cookies.get(ADMIN_COOKIE, ""))
+        return self._study.sign("admin-csrf", request.cookies.get(ADMIN_COOKIE, ""))
 
     # -- see --------------------------------------------------------------------------------
 

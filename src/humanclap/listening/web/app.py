@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -108,10 +107,6 @@ def _app_of_process(study: Study, settings: ServeSettings, *, cache: Path) -> Ap
     return create_app(study, settings, cache=cache)
 
 
-def _bound(settings: ServeSettings) -> socket.socket:
-    return bound(settings.host, settings.port, remedy="choose another --port")
-
-
 def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
     """Serve until interrupted, with settings.workers processes on one port.
 
@@ -120,7 +115,7 @@ def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
     """
     study.database.check_workers(settings.workers)
     examine_failed(study)
-    listener = _bound(settings)
+    listener = bound(settings.host, settings.port, remedy="choose another --port")
     config = _config(study, settings, cache)
     try:
         if settings.workers == 1:
@@ -135,7 +130,7 @@ def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
 def serving(study: Study, settings: ServeSettings, *, cache: Path) -> Iterator[str]:
     """Serve in the background; gives the address. Port 0 takes a free one."""
     examine_failed(study)
-    listener = _bound(settings)
+    listener = bound(settings.host, settings.port, remedy="choose another --port")
     port = listener.getsockname()[1]
     server = uvicorn.Server(_config(study, settings, cache))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

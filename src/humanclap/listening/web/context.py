@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from pathlib import Path
 from typing import Any
@@ -70,14 +69,9 @@ class Context:
         """On to another page of ours, by GET."""
         return RedirectResponse(self.url(path), status_code=303)
 
-    def sign(self, *parts: str) -> str:
-        """A token only this study can make."""
-        key = bytes.fromhex(self.study.secret)
-        return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
-
     def signed(self, token: str, *parts: str) -> bool:
         """Whether a token is the one of these parts."""
-        return hmac.compare_digest(token.encode(), self.sign(*parts).encode())
+        return hmac.compare_digest(token.encode(), self.study.sign(*parts).encode())
 
     def set_cookie(
         self, response: HTMLResponse | RedirectResponse, name: str, value: str, *, strict: bool
@@ -110,11 +104,11 @@ class Context:
 
     def session_csrf(self, request: Request) -> str:
         """The token that posts of this session carry."""
-        return self.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
+        return self.study.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
 
     def queue(self, session: Session) -> str:
         """Name under which a browser keeps this listener's answers: the same in every session."""
-        return self.sign("queue", session.listener_id)[:32]
+        return self.study.sign("queue", session.listener_id)[:32]
 
     def flush(self, request: Request, session: Session) -> dict[str, str]:
         """What a page without sounds needs to send the answers that wait in the browser."""

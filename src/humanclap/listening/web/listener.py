@@ -93,7 +93,7 @@ class ListenerPages:
         cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
         response = self._context.page(
             "welcome.html",
-            csrf=self._context.sign("form", cookie),
+            csrf=self._study.sign("form", cookie),
             fields=fields,
             preview=fields.get("assignmentId") == MTURK_PREVIEW,
             facts=self._facts(),
@@ -190,7 +190,7 @@ class ListenerPages:
         Another worker, or another submission of the same, in the same browser has another token.
         """
         who = () if recruit is None else (recruit.site, recruit.worker, recruit.submission)
-        return self._context.sign("session", request.cookies[FORM_COOKIE], *who)
+        return self._study.sign("session", request.cookies[FORM_COOKIE], *who)
 
     def _check_limit(self, limit: SharedLimit, request: Request) -> None:
         if not limit.allows(client_of(request.scope)):
