@@ -21,7 +21,7 @@ class Stimulus:
     """A pair or an anchor of the study; `wanted`: ratings it is to get (0 for an anchor).
 
     In an A/B study it is a comparison: audio_b, text_b and system_b are its second side, label
-    is the kind that its table gave, expected the side that fits, of an anchor. duration_s:
+    is the kind that its table gave, and expected is the side that fits, in an anchor. duration_s:
     seconds of its sounds, each heard once.
     """
 
@@ -182,7 +182,7 @@ def _attention_checks(
 ) -> list[Trial]:
     """Checks on distinct clips, each asking for another answer as far as the scale allows.
 
-    Of two texts, one stays: a page that showed the same text twice would give the check away.
+    Where two texts are compared, one stays: the same text twice would give the check away.
     """
     n = min(design.session.attention_checks, len(clips))
     choices = list(design.scale.choices)

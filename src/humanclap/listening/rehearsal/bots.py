@@ -1,4 +1,4 @@
-"""A listener without ears: takes a session through the same pages and addresses as a browser."""
+"""Bots: simulated listeners that take a session by the same pages and addresses as a browser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RETRY_MOST_S = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardByBot:
-    """A trial as a listener meets it: its clips (bytes) and its texts, as the page has them."""
+    """A trial as a listener gets it: its clips (bytes) and its texts, in the page's order."""
 
     clips: tuple[bytes, ...]
     texts: tuple[str, ...]

@@ -19,9 +19,9 @@ class Answered:
 
     score: None for a text; set_aside: why it is not among the ratings, None where it is.
     answered_at: seconds since 1970; trial_s: seconds on the trial. revision: 0 for an answer as
-    first given, 1 for its first revision, and so on. Of a comparison, audio_b, text_b and system_b
-    are its second side, swapped says whether that stood first (at A), and score and expected are
-    buttons of the page; play_count_second is of the sound at B.
+    first given, 1 for its first revision, and so on. For a comparison, audio_b, text_b and
+    system_b are its second side, and swapped says whether that side stood at A; score and expected
+    are buttons of the page; play_count_second counts plays of the sound at B.
     """
 
     answer_id: str

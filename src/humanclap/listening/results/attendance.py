@@ -15,10 +15,10 @@ from humanclap.listening.study.database import Rows
 class Attendance:
     """How far those who agreed to take part have come.
 
-    dropped_out: where those are who have not finished and were idle for slot_minutes or longer ->
-    how many. sounds_at_drop_out: median of the sounds they had answered; median_minutes: from
-    consent to the last sound, of those who finished and are not excluded. NaN where there is
-    nobody.
+    dropped_out: where listeners stopped -> how many; they have not finished, and were idle for
+    slot_minutes or longer. sounds_at_drop_out: median of the sounds they had answered;
+    median_minutes: from consent to the last sound, over those who finished and are not excluded.
+    NaN where there is nobody.
     """
 
     agreed: int

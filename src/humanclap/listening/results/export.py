@@ -1,4 +1,4 @@
-"""What a study gives on: the long form `humanclap ratings` reads, and what stands beside it."""
+"""The export of a study: the long form that `humanclap ratings` reads, and the files beside it."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def export_study(
 def _part(
     everything: Sequence[Answered], form: LongForm, *, finished_only: bool
 ) -> tuple[list[Answered], list[tuple[Answered, str]]]:
-    """What counts, and what does not with the reason.
+    """What counts; and what does not, with the reason.
 
-    A repeated choice counts for nothing by itself, and stands with the one that it repeats.
+    A repeated choice is kept beside the choice that it repeats, and only there.
     """
     kept: list[Answered] = []
     aside: list[tuple[Answered, str]] = []
@@ -301,7 +301,7 @@ def _write_manifest(
 
 
 def export_recruitment(study: Study, path: Path) -> int:
-    """Write who came from which recruiting site, with completion codes; kept apart from answers.
+    """Write who came from which recruiting site, with completion codes, apart from the answers.
 
     Returns how many rows there are.
     """

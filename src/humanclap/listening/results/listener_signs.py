@@ -1,4 +1,4 @@
-"""What says how well a listener listens: anchors, checks, repeats, sides. Figures only."""
+"""Signs of how well a listener listens: anchors, checks, repeats, sides."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ANCHORS_RIGHT = 2 / 3
 """A share of an A/B study's anchors below this one is flagged."""
 CHECK_TOLERANCE = 1.0
 ONE_SIDE_P = 0.001
-"""Who chooses one side so often that chance does it more rarely than this is flagged."""
+"""A listener is flagged whose lean to one side has a smaller probability than this by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerProgress:
-    """One listener; flags say what a researcher should look at.
+    """One listener; `flags` say what a researcher should look at.
 
     anchor_mean, repeat_difference: of ratings. anchors_right, repeats_same: shares of an A/B
     study's anchors and repeats; chose_a: share of the choices of a side that took the one at A.
@@ -103,7 +103,7 @@ def _listener(
 
 
 def _failed(item: Answered, design: StudyDesign) -> bool:
-    """Whether a check was answered wrongly; of a scale, by more than the next button."""
+    """Whether a check was answered wrongly: on a scale, by more than one button."""
     if item.kind != "attention_check" or item.score is None or item.expected is None:
         return False
     off = abs(item.score - item.expected)

@@ -1,4 +1,4 @@
-"""The long form of an export by kind of trial: what its columns are, and an answer as its row."""
+"""The long form of an export, of ratings or of choices: its columns, and an answer as a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATING_COLUMNS = (
     "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
     "answered_at", "revision", "session_state", "simulated",
 )  # fmt: skip
-"""The long form's columns, then ours, which its reader leaves alone."""
+"""The columns of the long form, then ours, which its reader ignores."""
 _CHOICE_COLUMNS = (
     "choice", "listener_id", "kind", "system_a", "system_b", "split", "expected", "shown_first",
     "duration_s", "repeat",
@@ -90,7 +90,7 @@ def _of_trial(item: Answered) -> dict[str, object]:
 
 
 def _choice(item: Answered) -> dict[str, object]:
-    """Sides as the study's table has them, whichever stood first; `shown_first` says which did."""
+    """A row with the sides as the study's table has them; `shown_first` says which stood first."""
     plays = (item.play_count, item.play_count_second)
     of_a, of_b = plays[::-1] if item.swapped else plays
     expected = item.expected

@@ -1,4 +1,4 @@
-"""How a running study stands: progress, agreement, intervals, listeners. Figures only."""
+"""Figures on a running study: progress, agreement, intervals, listeners."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from humanclap.listening.results.all_answers import Answered, answered, has_simu
 from humanclap.listening.results.attendance import Attendance, attendance
 from humanclap.listening.results.listener_signs import ListenerProgress, chose_a, listeners_of
 from humanclap.listening.study.database import now, rows
-from humanclap.listening.study.failed_clips import failed_clips
 from humanclap.listening.study.session_length import SessionLength, session_length
 from humanclap.listening.study.session_trials import pair_load
 from humanclap.listening.study.study import Study, setting, stimuli_of
@@ -29,9 +28,9 @@ _HISTORY = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairProgress:
-    """Ratings one pair has, has promised, and wants; of a comparison, choices.
+    """Ratings that one pair has, has promised and wants; for a comparison, choices.
 
-    audio, text: of a comparison both of them, ` | ` between; system: its pair of systems.
+    audio, text: for a comparison both, joined by ` | `; system: its pair of systems.
     """
 
     audio: str
@@ -56,8 +55,8 @@ class MeanInterval:
 class SystemProgress:
     """A system's ratings, and its interval after a tenth, a quarter, ... all of them.
 
-    Of two systems that are compared, `mos` is the share that chose the one named first, an equal
-    counting as half, in [0, 1]; led: how often that one stood at A.
+    For two systems that are compared, `mos` is the share of choices of the one named first, in
+    [0, 1]; "about equal" counts as half. led: how often that system stood at A.
     """
 
     system: str
@@ -84,7 +83,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnplayableClip:
-    """A clip that could not be played; nobody is given it until its file changes.
+    """A clip that could not be played; nobody gets it until its file changes.
 
     left_out: trials given back for it; since: seconds since 1970.
     """
@@ -100,7 +99,7 @@ class StudyOverview:
     """Everything at one moment; the systems' MOS answers `mos_question`, the design's first.
 
     length: what the first page says of a session. trial: what a trial is, as in the design;
-    chose_a: of comparisons that count, how often a side was chosen that stood at A.
+    chose_a: share of the choices of a side that took the one at A, among comparisons that count.
     """
 
     title: str
@@ -126,7 +125,7 @@ class StudyOverview:
 
 
 def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
-    """The state of the study for people, or for bots; never of both together."""
+    """The state of the study for people or for bots, never for both together."""
     with study.database.read() as connection:
         answers = answered(connection, simulated=simulated)
         pairs = _pairs(connection, answers, simulated=simulated)
@@ -166,22 +165,13 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
 def _failed_clips(connection: Connection, *, simulated: bool) -> list[UnplayableClip]:
     found = rows(
         connection,
-        "SELECT f.audio, COUNT(*) AS n FROM trials t "
-        "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
-        "JOIN failed_clips f ON f.audio IN (p.audio, p.audio_b) "
-        "WHERE t.state = 'released' AND t.simulated = :simulated GROUP BY f.audio",
+        "SELECT f.audio, f.reason, COUNT(t.trial_id) AS left_out, f.at AS since "
+        "FROM failed_clips f LEFT JOIN stimuli p ON f.audio IN (p.audio, p.audio_b) "
+        "LEFT JOIN trials t ON t.stimulus_id = p.stimulus_id AND t.state = 'released' "
+        "AND t.simulated = :simulated GROUP BY f.audio, f.reason, f.at ORDER BY f.at",
         simulated=int(simulated),
     )
-    left_out = {item["audio"]: int(item["n"]) for item in found}
-    return [
-        UnplayableClip(
-            audio=item["audio"],
-            reason=item["reason"],
-            left_out=left_out.get(item["audio"], 0),
-            since=item["at"],
-        )
-        for item in failed_clips(connection)
-    ]
+    return [UnplayableClip(**item) for item in found]
 
 
 def _pairs(

@@ -90,7 +90,7 @@ def open_trials(connection: Connection, session_id: str) -> int:
 
 
 def answered_trials(connection: Connection, session_id: str) -> int:
-    """How many trials of a session hold an answer, counted or not."""
+    """How many trials of a session hold an answer, whether it counts or not."""
     query = "SELECT COUNT(*) FROM trials JOIN answers USING (trial_id) WHERE session_id = :id"
     return int(value(connection, query, id=session_id))
 

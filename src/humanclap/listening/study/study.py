@@ -48,7 +48,7 @@ class Study:
     """What `stimuli` read, by the ratings wanted then."""
 
     def stimuli(self, connection: Connection) -> list[Stimulus]:
-        """As `stimuli_of`, but read again only after a top-up; the writers' turn is short so."""
+        """As `stimuli_of`, read again only after a top-up, which keeps the writers' turns short."""
         wanted = int(value(connection, "SELECT SUM(wanted) FROM stimuli") or 0)
         stimuli = self._read.get(wanted)
         if stimuli is None:
@@ -82,7 +82,7 @@ class Study:
 class Created:
     """What `create_study` made; `notes` say what a researcher may not expect of it.
 
-    n_pairs, n_ratings: in an A/B study its comparisons and the choices that are wanted.
+    n_pairs, n_ratings: in an A/B study, its comparisons and the choices that are wanted.
     """
 
     n_pairs: int

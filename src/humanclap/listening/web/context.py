@@ -76,7 +76,7 @@ class Context:
     def set_cookie(
         self, response: HTMLResponse | RedirectResponse, name: str, value: str, *, strict: bool
     ) -> None:
-        """A cookie no script can read; a strict one lives as long as the browser."""
+        """Set a cookie that no script can read; a strict one lives as long as the browser."""
         response.set_cookie(
             name,
             value,
@@ -125,7 +125,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """The fields of a posted form.
 
     Raises 400 where it is malformed or repeats a field, 422 where a field holds a null character,
-    which no database keeps alike.
+    which databases keep differently.
     """
     body = await request.body()
     try:

@@ -18,7 +18,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def recruit_of(values: Mapping[str, str]) -> Recruit | None:
-    """Who the recruiting site's parameters say this is, in whatever case they are written.
+    """The recruit whom a recruiting site's parameters name, in upper or lower case.
 
     Raises 400 where they are no ids, or one is given twice in different ways.
     """

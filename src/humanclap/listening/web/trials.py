@@ -128,7 +128,7 @@ class TrialPages:
         found: list[dict[str, Any]],
         last: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        """What the page's script needs; of a trial's kind only whether it is practice.
+        """What the page's script needs. It learns of a trial's kind only whether it is practice.
 
         last: the answer that may still be revised, as `_last_given` reads it.
         """
@@ -175,9 +175,9 @@ class TrialPages:
     def clip(self, request: Request, name: str) -> Response:
         """A sound of one of the session's own trials, as FLAC or WAV.
 
-        Of two clips, `TRIAL.a.flac` is the one that stands at A and `TRIAL.b.flac` that at B.
-        410 where it is not to be had: the clip cannot be decoded (which is reported, and the trial
-        given back), or its listener has been excluded. The page then goes on to the next sound.
+        Where a trial has two clips, `TRIAL.a.flac` is the one at A and `TRIAL.b.flac` the one at B.
+        410 where the clip cannot be given: it cannot be decoded (this is reported, and the trial
+        given back), or its listener was excluded. The page then goes on to the next sound.
         """
         (trial_id, _, place), _, form = _split(name)
         if form not in FORMS:
