@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import made_here, model_options, progress_bar, remark, text_table
+from humanclap.cli.console import (
+    json_option,
+    made_here,
+    model_options,
+    progress_bar,
+    quiet_option,
+    remark,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +62,8 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
     default=Path("demo-out"),
     help="Folder to write to.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@quiet_option
+@json_option
 def demo(
     scenes: int,
     ratings_per_pair: int,

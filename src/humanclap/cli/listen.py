@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark
+from humanclap.cli.console import emit, json_option, output_options, progress_bar, remark
 from humanclap.cli.listen_options import (
     FILE,
     FOLDER,
@@ -21,7 +21,7 @@ from humanclap.cli.listen_options import (
 )
 from humanclap.errors import InputError
 from humanclap.extras import require
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def status(
     type=FILE,
     help="Also write who came from which recruiting site, apart from the answers.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr.")
 def export(
     study: str,

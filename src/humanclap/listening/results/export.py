@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from humanclap import xacle
 from humanclap.errors import InputError
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.listening.design.design import StudyDesign
 from humanclap.listening.design.listener_questions import relate_code
 from humanclap.listening.results.all_answers import (
@@ -220,7 +221,7 @@ def _write_for_others(folder: Path, kept: Sequence[Answered]) -> list[str]:
     files = []
     for form, columns, kinds, row in (
         ("relate", _RELATE_COLUMNS, ("rating", "anchor"), _relate_row),
-        ("xacle", _XACLE_COLUMNS, ("rating",), _xacle_row),
+        ("xacle", xacle.RATING_COLUMNS, ("rating",), _xacle_row),
     ):
         for question in sorted({item.question for item in kept}):
             own = [item for item in kept if item.question == question and item.kind in kinds]
@@ -234,7 +235,6 @@ _RELATE_COLUMNS = (
     "wavname", "text", "score", "listener_id", "audio type", "anchor label", "in AudioCaps",
     "filename",
 )  # fmt: skip
-_XACLE_COLUMNS = ("wav_file_name", "text", "score", "listener_id")
 
 
 def _relate_row(item: Answered) -> dict[str, object]:
@@ -255,7 +255,7 @@ def _relate_row(item: Answered) -> dict[str, object]:
 
 def _xacle_row(item: Answered) -> dict[str, object]:
     return {
-        "wav_file_name": item.audio,
+        xacle.NAME: item.audio,
         "text": item.text,
         "score": _whole(item.score),
         "listener_id": item.listener_id,
