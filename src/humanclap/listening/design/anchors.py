@@ -95,7 +95,8 @@ def make_anchors(pairs: Sequence[Pair], n: int, seed: int) -> list[Pair]:
     for clip in clips:
         if len(anchors) == n:
             break
-        text = _stranger(captions[clip.audio], texts, generator)
+        order = generator.sample(texts, len(texts))
+        text = next((t for t in order if mismatched(t, captions[clip.audio])), None)
         if text is not None:
             anchors.append(
                 Pair(audio=clip.audio, text=text, system=clip.system, subset=clip.subset)
@@ -107,13 +108,6 @@ def make_anchors(pairs: Sequence[Pair], n: int, seed: int) -> list[Pair]:
             "anchors = 0"
         )
     return anchors
-
-
-def _stranger(own: Sequence[str], texts: Sequence[str], generator: random.Random) -> str | None:
-    for text in generator.sample(texts, len(texts)):
-        if mismatched(text, own):
-            return text
-    return None
 
 
 def make_contrasts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from humanclap.listening.design.design import StudyDesign
-from humanclap.listening.design.listener_questions import ListenerQuestion, relate_code
+from humanclap.listening.design.listener_questions import relate_code
 from humanclap.settings import read_toml
 
 COLUMNS = ("file", "column", "meaning", "value", "value_means")
@@ -33,14 +33,11 @@ def codebook(
             meaning = meanings.get(column, "")
             values = codes.get(_BOOK["same_codes"].get(column, column), {})
             if question is not None:
-                meaning, values = _asked(question, coded=file == CODED)
+                place = "before the first" if question.when == "before" else "after the last"
+                meaning = f"asked {place} sound: {question.prompt}"
+                coded = file == CODED
+                values = {relate_code(question, c) if coded else c: c for c in question.choices}
             plain = {"file": file, "column": column, "meaning": meaning}
             yield plain
             for value, means in values.items():
                 yield plain | {"value": value, "value_means": means}
-
-
-def _asked(question: ListenerQuestion, *, coded: bool) -> tuple[str, dict[str, str]]:
-    place = "before the first sound" if question.when == "before" else "after the last sound"
-    values = {relate_code(question, c) if coded else c: c for c in question.choices}
-    return f"asked {place}: {question.prompt}", values

@@ -68,11 +68,8 @@ def reinstate_listener(study: Study, listener_id: str) -> None:
     """Undo an exclusion; the listener's ratings count again, even where others replaced them."""
     with study.database.write() as connection:
         _check_listener(connection, listener_id)
-        run(
-            connection,
-            "UPDATE listeners SET excluded = 0, reason = NULL WHERE listener_id = :id",
-            id=listener_id,
-        )
+        back = "UPDATE listeners SET excluded = 0, reason = NULL WHERE listener_id = :id"
+        run(connection, back, id=listener_id)
         _set_trials(connection, listener_id, "excluded", "answered")
         record(connection, "reinstate", listener_id)
 

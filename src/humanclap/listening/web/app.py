@@ -50,9 +50,9 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
 
     # asynchronous, as /health is: it is answered though every thread waits for the database
     async def refuse(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 422
-        detail = str(error.detail) if isinstance(error, HTTPException) else "not as expected"
-        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        if not isinstance(error, HTTPException):
+            error = HTTPException(422, "not as expected")
+        status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
         if request.url.path.endswith("/answers"):
             return JSONResponse({"detail": detail}, status_code=status, headers=headers)
         if status == 503:

@@ -218,7 +218,8 @@ class ListenerPages:
         if session.state == "preparing":
             if self._unanswered(session, "before"):
                 return "/about"
-            if self._checks_sound:
+            design = self._study.design.session
+            if design.volume_check or design.headphone_check != "off":
                 return "/sound"
             session = self._begin(request, session)
         elif session.state == "expired":
@@ -240,11 +241,6 @@ class ListenerPages:
 
     def _asks_after(self, session: Session) -> bool:
         return session.state == "finished" and self._unanswered(session, "after")
-
-    @property
-    def _checks_sound(self) -> bool:
-        design = self._study.design.session
-        return design.volume_check or design.headphone_check != "off"
 
     def _unanswered(self, session: Session, when: str) -> bool:
         with self._study.database.read() as connection:

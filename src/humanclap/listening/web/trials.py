@@ -179,7 +179,8 @@ class TrialPages:
         410 where the clip cannot be given: it cannot be decoded (this is reported, and the trial
         given back), or its listener was excluded. The page then goes on to the next sound.
         """
-        (trial_id, _, place), _, form = _split(name)
+        sound, _, form = name.rpartition(".")
+        trial_id, _, place = sound.partition(".")
         if form not in FORMS:
             raise HTTPException(404)
         session = self._context.required_session(request)
@@ -273,12 +274,6 @@ def _last_given(connection: Connection, session_id: str) -> dict[str, Any] | Non
     )
     answers = {v["question"]: v["comment"] if v["score"] is None else v["score"] for v in values}
     return {**last, "values": answers}
-
-
-def _split(name: str) -> tuple[tuple[str, str, str], str, str]:
-    """TRIAL.FORM or TRIAL.PLACE.FORM in its parts."""
-    sound, dot, form = name.rpartition(".")
-    return sound.partition("."), dot, form
 
 
 def _sound_file(path: Path, media_type: str, trial_id: str) -> FileResponse:
