@@ -38,7 +38,7 @@ import numpy as np
 import soundfile
 
 from humanclap.listening.design.comparisons import ABComparison
-from humanclap.listening.rehearsal.bots import Bot, BotTiming, Browser, HeardByBot
+from humanclap.listening.rehearsal.bots import BotTiming, Browser, HeardByBot, bot_session
 from humanclap.listening.study.study import create_study
 from humanclap.records import Pair
 
@@ -151,26 +151,45 @@ def answer_of(generator: random.Random, heard: HeardByBot) -> dict[str, float]:
     return {"REL": float(generator.randint(0, 10))}
 
 
-def take_part(url: str, number: int, think_s: float) -> list[BotTiming]:
-    """One bot, from the welcome page to the completion code."""
+def take_part(
+    url: str, number: int, think_s: float, spread_s: float, leave: int
+) -> list[BotTiming]:
+    """One bot, from the welcome page to the completion code.
+
+    spread_s: it comes within so many seconds; leave: it closes its browser once and comes back
+    after 1 to so many answers (0: never).
+    """
     generator = random.Random(number)
-    time.sleep(generator.uniform(0, think_s))
-    browser = Browser(url, headers={"x-humanclap-simulated": "1"})
-    bot = Bot(
-        browser,
+    time.sleep(generator.uniform(0, spread_s))
+    timings = bot_session(
+        url,
         rate=lambda heard: answer_of(generator, heard),
         think=lambda: generator.expovariate(1 / think_s) if think_s else 0.0,
+        leave_after=generator.randint(1, leave) if leave else 0,
     )
-    try:
-        return list(bot.take_part())
-    finally:
-        browser.close()
+    return list(timings)
 
 
-def crowd(url: str, numbers: list[int], think_s: float) -> list[list[BotTiming]]:
-    """Several bots at once in one process."""
+def crowd(
+    url: str, numbers: list[int], think_s: float, spread_s: float, leave: int
+) -> list[BotTiming]:
+    """Several bots at once in one process. Any error of a bot ends the run."""
     with ThreadPoolExecutor(len(numbers)) as pool:
-        return list(pool.map(lambda number: take_part(url, number, think_s), numbers))
+        done = [pool.submit(take_part, url, n, think_s, spread_s, leave) for n in numbers]
+        return [timing for future in done for timing in future.result()]
+
+
+def taken(
+    url: str, listeners: int, think_s: float, spread_s: float, leave: int = 0
+) -> tuple[list[BotTiming], float]:
+    """All bots, in CLIENT_PROCESSES processes: their timings, and seconds that it lasted."""
+    begin = time.perf_counter()
+    shares = [list(range(i, listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)]
+    context = multiprocessing.get_context("spawn")  # a fork would copy the threads
+    with ProcessPoolExecutor(CLIENT_PROCESSES, mp_context=context) as pool:
+        futures = [pool.submit(crowd, url, s, think_s, spread_s, leave) for s in shares if s]
+        timings = [timing for future in futures for timing in future.result()]
+    return timings, time.perf_counter() - begin
 
 
 def stored(study: Path) -> int:
@@ -274,15 +293,9 @@ def measure(settings: argparse.Namespace) -> dict[str, object]:
         arguments = (server, study, total, settings.kills, starts_s, stop)
         thread = threading.Thread(target=killer, args=arguments)
         thread.start()
-        begin = time.perf_counter()
-        shares = [
-            list(range(i, settings.listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)
-        ]
-        context = multiprocessing.get_context("spawn")  # a fork would copy the killer's thread
-        with ProcessPoolExecutor(CLIENT_PROCESSES, mp_context=context) as pool:
-            futures = [pool.submit(crowd, server.url, s, settings.think_s) for s in shares]
-            timings = [t for future in futures for bot in future.result() for t in bot]
-        lasted_s = time.perf_counter() - begin
+        timings, lasted_s = taken(
+            server.url, settings.listeners, settings.think_s, spread_s=settings.think_s
+        )
         stop.set()
         thread.join()
         server.kill()

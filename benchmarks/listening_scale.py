@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -33,7 +31,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,18 +39,17 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "listening"))
 
-from listening_load import Server, answer_of, make_study, percentiles
+from listening_load import Server, make_study, percentiles, taken
 from postgres_server import PostgresServer, postgres_server, server_processes
 
 from humanclap.listening.rehearsal import bots
-from humanclap.listening.rehearsal.bots import Bot, BotTiming, Browser
+from humanclap.listening.rehearsal.bots import BotTiming
 from humanclap.listening.results.export import export_study
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.database import Database, rows
 from humanclap.listening.study.study import open_study
 
 OUTPUT = Path(__file__).parent / "results" / "listening_scale.json"
-CLIENT_PROCESSES = 2
 bots.RETRIES = 300  # twenty minutes, as a page that stays open
 RATE_LISTENERS = 48
 """Bots that do not wait, at once: more would only wait for each other."""
@@ -84,47 +80,6 @@ class Workers(Server):
     def kill_one(self) -> None:
         """SIGKILL to one server process; its supervisor starts another."""
         os.kill(self.processes()[0], signal.SIGKILL)
-
-
-def take_part(
-    url: str, number: int, session: int, think_s: float, spread_s: float
-) -> list[BotTiming]:
-    """One bot, from the welcome page to the completion code; away once in the middle."""
-    generator = random.Random(number)
-    time.sleep(generator.uniform(0, spread_s))
-    browser = Browser(url, headers={"x-humanclap-simulated": "1"})
-    bot = Bot(
-        browser,
-        rate=lambda heard: answer_of(generator, heard),
-        think=lambda: generator.expovariate(1 / think_s) if think_s else 0.0,
-        leave_after=generator.randint(1, session - 1),
-    )
-    try:
-        return list(bot.take_part())
-    finally:
-        browser.close()
-
-
-def crowd(
-    url: str, numbers: list[int], session: int, think_s: float, spread_s: float
-) -> list[BotTiming]:
-    """Several bots at once in one process."""
-    with ThreadPoolExecutor(len(numbers)) as pool:
-        done = [pool.submit(take_part, url, n, session, think_s, spread_s) for n in numbers]
-        return [timing for future in done for timing in future.result()]
-
-
-def taken(
-    url: str, listeners: int, session: int, think_s: float, spread_s: float
-) -> tuple[list[BotTiming], float]:
-    """All bots; their timings, and seconds that it lasted. Any error of a bot ends the run."""
-    begin = time.perf_counter()
-    shares = [list(range(i, listeners, CLIENT_PROCESSES)) for i in range(CLIENT_PROCESSES)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(CLIENT_PROCESSES, mp_context=context) as pool:
-        futures = [pool.submit(crowd, url, s, session, think_s, spread_s) for s in shares if s]
-        timings = [timing for future in futures for timing in future.result()]
-    return timings, time.perf_counter() - begin
 
 
 class Disturber(threading.Thread):
@@ -214,7 +169,7 @@ def pace(
     disturber.start()
     spread_s = max(10.0, 2 * settings.think_s)
     timings, lasted_s = taken(
-        server.url, settings.listeners, settings.session, settings.think_s, spread_s
+        server.url, settings.listeners, settings.think_s, spread_s, leave=settings.session - 1
     )
     disturber.stop.set()
     disturber.join()
@@ -289,7 +244,9 @@ def rate(settings: argparse.Namespace) -> list[dict[str, object]]:
             server.start()
             begin = processor_s(server.processes()), processor_s(postgres.processes())
             try:
-                timings, lasted_s = taken(server.url, RATE_LISTENERS, settings.session, 0.0, 0.0)
+                timings, lasted_s = taken(
+                    server.url, RATE_LISTENERS, 0.0, 0.0, leave=settings.session - 1
+                )
                 end = processor_s(server.processes()), processor_s(postgres.processes())
             finally:
                 server.stop()

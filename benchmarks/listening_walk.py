@@ -32,7 +32,8 @@ from browser import TOKEN, Listener, chromium, serve  # noqa: E402
 
 from humanclap.demo.panel import make_pairs  # noqa: E402
 from humanclap.listening.design.comparisons import ABComparison  # noqa: E402
-from humanclap.listening.rehearsal.simulate import RaterModel, rehearse  # noqa: E402
+from humanclap.listening.rehearsal.raters import RaterModel  # noqa: E402
+from humanclap.listening.rehearsal.simulate import rehearse  # noqa: E402
 from humanclap.records import Pair  # noqa: E402
 
 DESIGN = """

@@ -111,9 +111,9 @@ def test_new_says_what_a_researcher_may_not_expect(
 
 
 def test_the_next_command_of_a_database_url_holds_no_password() -> None:
-    from humanclap.cli.listen import _next_command
+    from humanclap.cli.listen_options import next_command
 
-    shown = _next_command("serve", "postgresql+psycopg://me:secret@host/study")
+    shown = next_command("serve", "postgresql+psycopg://me:secret@host/study")
     assert shown.startswith("humanclap listen serve ")
     assert "HUMANCLAP_STUDY" in shown
     assert "secret" not in shown
@@ -125,7 +125,7 @@ def test_an_unknown_key_is_named_with_its_file(
     design = tmp_path / "study.toml"
     design.write_text('title = "T"\n[session]\npair = 3\n')
     assert run(["listen", "new", str(design), "--pairs", str(clips / "pairs.csv")]) == 2
-    assert "study.toml: [session] has no key 'pair'" in capsys.readouterr().err
+    assert "study.toml: [session] unknown setting 'pair'" in capsys.readouterr().err
 
 
 def test_status_and_close_of_a_fresh_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

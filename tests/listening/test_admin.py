@@ -13,7 +13,8 @@ import pytest
 from humanclap.listening.rehearsal.bots import Bot, Browser
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.database import rows, run
-from humanclap.listening.study.sessions import begin_session, start_session
+from humanclap.listening.study.session_start import start_session
+from humanclap.listening.study.session_trials import begin_session
 from humanclap.listening.study.study import Study, stimuli_of
 from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings

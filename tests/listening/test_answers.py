@@ -18,16 +18,14 @@ from humanclap.listening.study import admin_actions as steering
 from humanclap.listening.study.answers import Answer, store_answer
 from humanclap.listening.study.database import Database, rows, run
 from humanclap.listening.study.schema import MIGRATIONS, migrate, version_of
-from humanclap.listening.study.sessions import (
-    Recruit,
-    Session,
+from humanclap.listening.study.session_start import Recruit, start_session
+from humanclap.listening.study.session_trials import (
     StudyFullError,
     begin_session,
-    find_session,
     pair_load,
     return_to_session,
-    start_session,
 )
+from humanclap.listening.study.sessions import Session, find_session
 from humanclap.listening.study.study import Study, create_study, open_study
 
 from .conftest import DESIGN, MakeStudy

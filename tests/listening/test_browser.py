@@ -16,7 +16,7 @@ from humanclap.listening.results.export import export_study
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.admin_actions import change_state, exclude_listener
 from humanclap.listening.study.database import rows
-from humanclap.listening.study.sessions import Recruit, start_session
+from humanclap.listening.study.session_start import Recruit, start_session
 from humanclap.listening.web import routes
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair

@@ -30,11 +30,11 @@ from humanclap.listening.design.comparisons import (
     score_of,
 )
 from humanclap.listening.design.design import parse_design
-from humanclap.listening.design.design_templates import starter
+from humanclap.listening.design.design_templates import study_template
 from humanclap.listening.design.quotas import wanted_of
 from humanclap.listening.design.sides import draw_sides
-from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
-from humanclap.listening.rehearsal.simulated_choices import chances
+from humanclap.listening.rehearsal.raters import RaterModel, chances
+from humanclap.listening.rehearsal.simulate import rehearse
 from humanclap.listening.results.all_answers import answered
 from humanclap.listening.results.export import export_study
 from humanclap.listening.results.listener_signs import chose_a
@@ -43,7 +43,7 @@ from humanclap.listening.study import admin_actions as steering
 from humanclap.listening.study.answers import Answer, store_answer
 from humanclap.listening.study.database import rows
 from humanclap.listening.study.failed_clips import report_failure
-from humanclap.listening.study.sessions import has_room
+from humanclap.listening.study.session_trials import has_room
 from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.ratings.choice_summary import summarise_choices
 from humanclap.records import Pair
@@ -199,7 +199,7 @@ def test_an_anchor_without_a_right_side_is_refused(tmp_path: Path) -> None:
         ("[quota]\nchoices_per_comparison = 3", "no meaning where trial is 'rating'"),
         ('trial = "texts"\n[[question]]\nid = "REL"', "known: CHOICE, COMMENT"),
         ('[[question]]\nid = "CHOICE"', "known: REL, IS, OS, OVERALL, COMMENT"),
-        ('trial = "texts"\n[choice]\nequal = 1', "expected bool"),
+        ('trial = "texts"\n[choice]\nequal = 1', "expected true or false"),
         ('trial = "clips"\n[quota]\nchoices_per_system_pair = -1', "at least 0"),
     ],
 )
@@ -210,11 +210,11 @@ def test_a_design_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("trial", ["clips", "texts"])
 def test_the_starters_can_be_used_as_they_are(trial: str) -> None:
-    design = parse_design(starter(trial))
+    design = parse_design(study_template(trial))
     assert (design.between, design.quota.choices_per_comparison) == (trial, 8)
     assert [design.button(value) for value in design.scale.choices] == ["A", "About equal", "B"]
-    assert "ratings_per_pair" not in starter(trial)
-    assert "[scale]" not in starter(trial)
+    assert "ratings_per_pair" not in study_template(trial)
+    assert "[scale]" not in study_template(trial)
 
 
 def test_a_study_of_another_kind_than_its_table_is_refused(tmp_path: Path, clips) -> None:

@@ -4,13 +4,13 @@ import pytest
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.listening.design.design import TRIALS, parse_design, read_design
-from humanclap.listening.design.design_templates import STARTER
-from humanclap.listening.design.listener_questions import PRESETS, RELATE, relate_code
+from humanclap.listening.design.design_templates import study_template
+from humanclap.listening.design.listener_questions import preset, relate_code
 from humanclap.listening.design.wording import LANGUAGES, sentences_of
 
 
 def test_the_starter_asks_for_nothing_one_cannot_decline_and_for_no_origin() -> None:
-    design = parse_design(STARTER)
+    design = parse_design(study_template("rating"))
     assert [question.id for question in design.listener_questions] == [
         "age", "hearing", "experience", "device", "surroundings",
     ]  # fmt: skip
@@ -82,7 +82,7 @@ def test_every_language_says_every_sentence_with_the_same_blanks() -> None:
 
 
 def test_relates_preset_keeps_its_twelve_questions_for_who_asks_for_them() -> None:
-    assert [question.id for question in PRESETS["relate"]] == [f"question{n}" for n in range(1, 13)]
+    assert [question.id for question in preset("relate")] == [f"question{n}" for n in range(1, 13)]
 
 
 def test_relates_codes_are_those_of_its_published_table(shared) -> None:
@@ -90,8 +90,8 @@ def test_relates_codes_are_those_of_its_published_table(shared) -> None:
 
     with open(shared / "data/relate/listener_attributes/REL.csv", newline="") as file:
         published = list(csv.DictReader(file))
-    assert list(published[0]) == ["listener_id", *(question.id for question in RELATE)]
-    for question in RELATE:
+    assert list(published[0]) == ["listener_id", *(question.id for question in preset("relate"))]
+    for question in preset("relate"):
         if question.choices:
             codes = {relate_code(question, choice) for choice in question.choices}
             assert {row[question.id] for row in published} <= codes

@@ -11,7 +11,8 @@ from humanclap.listening.results.export import export_recruitment, export_study,
 from humanclap.listening.study import admin_actions as steering
 from humanclap.listening.study.answers import store_answer
 from humanclap.listening.study.database import run
-from humanclap.listening.study.sessions import Recruit, store_attributes
+from humanclap.listening.study.session_start import Recruit
+from humanclap.listening.study.sessions import store_attributes
 from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.ratings.read import read_ratings
 from humanclap.records import Pair

@@ -14,7 +14,8 @@ from humanclap.cli.main import run as command
 from humanclap.listening.rehearsal.bots import Bot, Browser
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.database import rows
-from humanclap.listening.study.sessions import StudyFullError, begin_session, start_session
+from humanclap.listening.study.session_start import start_session
+from humanclap.listening.study.session_trials import StudyFullError, begin_session
 from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.listening.web.app import serving
 from humanclap.listening.web.settings import ServeSettings

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DatabaseError
 
 from humanclap.choices import read_choices
 from humanclap.errors import InputError
-from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.rehearsal.raters import RaterModel
+from humanclap.listening.rehearsal.simulate import rehearse
 from humanclap.listening.results.export import export_study
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.admin_actions import exclude_listener, record, top_up

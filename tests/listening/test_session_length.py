@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.rehearsal.raters import RaterModel
+from humanclap.listening.rehearsal.simulate import rehearse
 from humanclap.listening.results.monitor import overview
 from humanclap.listening.study.session_length import reading_s, session_length, trial_seconds
 from humanclap.listening.study.study import Study
@@ -59,7 +60,7 @@ def test_the_design_has_the_last_word(make_study: MakeStudy) -> None:
 def test_drop_outs_and_the_median_time_are_counted(make_study: MakeStudy) -> None:
     from humanclap.listening.study.answers import store_answer
     from humanclap.listening.study.database import run
-    from humanclap.listening.study.sessions import start_session
+    from humanclap.listening.study.session_start import start_session
 
     from .test_answers import answer, answer_all, begun, fall_idle, trials
 

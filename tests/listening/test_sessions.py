@@ -20,16 +20,14 @@ from humanclap.listening.study import admin_actions as steering
 from humanclap.listening.study.answers import store_answer
 from humanclap.listening.study.database import Database, rows, run
 from humanclap.listening.study.schema import migrate
-from humanclap.listening.study.sessions import (
-    Recruit,
-    SessionElsewhereError,
+from humanclap.listening.study.session_start import Recruit, SessionElsewhereError, start_session
+from humanclap.listening.study.session_trials import (
     StudyFullError,
     begin_session,
-    find_session,
     pair_load,
     return_to_session,
-    start_session,
 )
+from humanclap.listening.study.sessions import find_session
 from humanclap.listening.study.study import Study
 from humanclap.listening.web.app import serving
 from humanclap.listening.web.guard import RateLimit, client_of

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from humanclap.errors import InputError
-from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+from humanclap.listening.rehearsal.raters import RaterModel
+from humanclap.listening.rehearsal.simulate import rehearse
 from humanclap.listening.study.admin_actions import change_state
 from humanclap.listening.study.answers import store_answer
 from humanclap.listening.study.database import rows

@@ -32,7 +32,8 @@ from humanclap.listening.study.database import Database, now, rows
 from humanclap.listening.study.postgres import CONNECTIONS
 from humanclap.listening.study.rate_limits import SharedLimit
 from humanclap.listening.study.schema import MIGRATIONS, migrate
-from humanclap.listening.study.sessions import begin_session, expire_idle, start_session
+from humanclap.listening.study.session_start import start_session
+from humanclap.listening.study.session_trials import begin_session, expire_idle
 from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.listening.web.app import serving
 from humanclap.listening.web.routes import DatabaseRoute, DeedRoute

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import made_here, model_options, progress_bar, remark, text_table
+from humanclap.cli.console import (
+    json_option,
+    made_here,
+    model_options,
+    progress_bar,
+    quiet_option,
+    remark,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from humanclap.evaluation.agreement.result import Comparison
     from humanclap.records import Target
-    from humanclap.scoring.scorer import HumanCLAP
 
 SPLITS = {"train": 0.5, "validation": 0.2, "test": 0.3}
 MAX_ANCHOR_MEAN = 3.0
@@ -24,35 +30,28 @@ MAX_ANCHOR_MEAN = 3.0
 BASE, ALIGNED = "plain CLAPScore", "human-aligned"
 
 
-@click.command(epilog="Example: humanclap demo --output demo-out")
+@click.command(
+    epilog="Example: humanclap demo --output demo-out", context_settings={"show_default": True}
+)
 @click.option(
     "--scenes",
     type=click.IntRange(min=8),
     default=120,
-    show_default=True,
     help="Number of captions, each of four systems.",
 )
 @click.option(
     "--ratings-per-pair",
     type=click.IntRange(min=2),
     default=4,
-    show_default=True,
     help="Simulated ratings of each clip.",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Most epochs to train.",
-)
-@click.option("-m", "--model", default="mini", show_default=True, help="Model to start from.")
+@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Most epochs to train.")
+@click.option("-m", "--model", default="mini", help="Model to start from.")
 @model_options
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     help="Seed of sounds, listeners, split and training.",
 )
 @click.option(
@@ -61,24 +60,20 @@ BASE, ALIGNED = "plain CLAPScore", "human-aligned"
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-out"),
-    show_default=True,
     help="Folder to write to.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@quiet_option
+@json_option
 def demo(
     scenes: int,
     ratings_per_pair: int,
     epochs: int,
     model: str,
-    mn04: Path | None,
-    offline: bool,
-    revision: str | None,
-    processor: str | None,
     seed: int,
     folder: Path,
     quiet: bool,
     as_json: bool,
+    **access: Any,
 ) -> None:
     """The whole line on sounds synthesised here and a SIMULATED listener panel.
 
@@ -91,12 +86,10 @@ def demo(
     start = time.monotonic()
     remark(NOTE, quiet=quiet)
     targets = _rated_set(folder, scenes, ratings_per_pair, seed, quiet)
-    scorer = partial(_scorer, mn04=mn04, offline=offline, quiet=quiet)
-    named: dict[str, Any] = {"revision": revision, "processor": processor}
-    _score(folder, targets, scorer(model, **named), BASE, quiet)
-    access = {"mn04": mn04, "offline": offline, **named}
+    _score(folder, targets, model, BASE, quiet, **access)
     checkpoint = _train(folder, model, access, epochs, seed, quiet)
-    _score(folder, targets, scorer(checkpoint), ALIGNED, quiet)
+    own = {name: access[name] for name in ("mn04", "offline")}
+    _score(folder, targets, checkpoint, ALIGNED, quiet, **own)
     comparison = _evaluate(folder, quiet)
     click.echo((folder / "report.json").read_text().rstrip() if as_json else _table(comparison))
     remark(f"{time.monotonic() - start:.0f} s; see {folder / 'report.html'}", quiet=quiet)
@@ -140,34 +133,20 @@ def _rated_set(
     return test
 
 
-def _scorer(
-    model: str | Path,
-    *,
-    mn04: Path | None,
-    offline: bool,
-    quiet: bool,
-    revision: str | None = None,
-    processor: str | None = None,
-) -> HumanCLAP:
-    from humanclap.scoring.scorer import HumanCLAP
-
-    with progress_bar("fetching", quiet=quiet) as progress:
-        return HumanCLAP.from_pretrained(
-            model,
-            mn04=mn04,
-            offline=offline,
-            revision=revision,
-            processor=processor,
-            progress=progress,
-        )
-
-
 def _score(
-    folder: Path, targets: Sequence[Target], scorer: HumanCLAP, name: str, quiet: bool
+    folder: Path,
+    targets: Sequence[Target],
+    model: str | Path,
+    name: str,
+    quiet: bool,
+    **access: Any,
 ) -> None:
     from humanclap.records import Pair
     from humanclap.scoring.run import score_table
+    from humanclap.scoring.scorer import HumanCLAP
 
+    with progress_bar("fetching", quiet=quiet) as progress:
+        scorer = HumanCLAP.from_pretrained(model, progress=progress, **access)
     pairs = [Pair(audio=target.audio, text=target.text) for target in targets]
     with progress_bar(f"scoring, {name}", quiet=quiet) as progress:
         score_table(

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table
+from humanclap.cli.console import emit, json_option, output_options, progress_bar, remark
+from humanclap.cli.listen_options import (
+    FILE,
+    FOLDER,
+    TABLE,
+    audio_root_option,
+    cache_of,
+    next_command,
+    study_argument,
+)
 from humanclap.errors import InputError
 from humanclap.extras import require
 from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
-URL_VARIABLE = "HUMANCLAP_STUDY"
+if TYPE_CHECKING:
+    from humanclap.listening.study.study import Created
+    from humanclap.records import Between
 
-_study_argument = click.argument("study", envvar=URL_VARIABLE)
-_audio_root_option = click.option(
-    "--audio-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where relative audio paths start.  [default: as the study was made]",
-)
+TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
 
 
 @click.group(
+    context_settings={"show_default": True},
     epilog="""\b
 Example:
   humanclap listen new study.toml
@@ -39,7 +40,7 @@ Example:
   humanclap listen simulate study.sqlite --listeners 5
   humanclap listen serve study.sqlite
   humanclap listen export study.sqlite -o ratings/
-"""
+""",
 )
 def listen() -> None:
     """Run listening tests: people hear clips and rate how well they match their texts, or choose
@@ -53,10 +54,10 @@ def listen() -> None:
 
 
 @listen.command(epilog="Example: humanclap listen new study.toml --pairs pairs.csv")
-@click.argument("design", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("design", type=FILE)
 @click.option(
     "--pairs",
-    type=click.Path(path_type=Path),
+    type=TABLE,
     help="Table of the pairs to rate: audio,text[,system]; of an A/B study, text,audio_a,audio_b "
     "or audio,text_a,text_b[,system_a,system_b].  [default: none, write a DESIGN]",
 )
@@ -68,13 +69,13 @@ def listen() -> None:
 )
 @click.option(
     "--anchors",
-    type=click.Path(path_type=Path),
+    type=TABLE,
     help="Table of mismatched pairs of your own; of an A/B study with a column expected (first or "
     "second).  [default: made from --pairs]",
 )
 @click.option(
     "--audio-root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Where relative audio paths start.  [default: the folder of --pairs]",
 )
 @click.option("--database", help="Where to keep the study.  [default: DESIGN with .sqlite]")
@@ -86,13 +87,10 @@ def new(
     design: Path,
     pairs: Path | None,
     trial: str | None,
-    anchors: Path | None,
-    audio_root: Path | None,
-    database: str | None,
-    replace_empty: bool,
     as_json: bool,
     quiet: bool,
     output: Path | None,
+    **given: Any,
 ) -> None:
     """Make a study from its DESIGN (a TOML file) and a table of pairs.
 
@@ -100,16 +98,46 @@ def new(
     decoded to its end, as `humanclap score` does; those that cannot be used are named.
     """
     if pairs is None:
-        _write_starter(design, trial or "rating", quiet)
+        _write_template(design, trial or "rating", quiet)
         return
     if trial is not None:
         raise click.UsageError(f"--trial is for a new DESIGN; set trial = {trial!r} in {design}")
+    where = given["database"] or str(design.with_suffix(".sqlite"))
+    between, made = _make_study(where, design, pairs, quiet=quiet, **given)
+    items, answers = ("pairs", "ratings") if between is None else ("comparisons", "choices")
+    result = {
+        "study": where if "://" not in where else "the database given",
+        items: made.n_pairs,
+        "anchors": made.n_anchors,
+        f"{answers}_wanted": made.n_ratings,
+        "fingerprint": made.fingerprint,
+    }
+    lines = "\n".join(f"{name}: {value}" for name, value in result.items())
+    emit(to_json({**result, "notes": made.notes}) if as_json else lines, output=output)
+    for note in made.notes:
+        remark(f"note: {note}", quiet=quiet)
+    if given["replace_empty"]:
+        remark("a server that runs on this study must be started again", quiet=quiet)
+    remark(f"next: {next_command('serve', where)}", quiet=quiet)
+
+
+def _make_study(
+    where: str,
+    design: Path,
+    pairs: Path,
+    *,
+    anchors: Path | None,
+    audio_root: Path | None,
+    replace_empty: bool,
+    quiet: bool,
+    **_: Any,
+) -> tuple[Between | None, Created]:
+    """What the study compares, and what was made."""
     from humanclap.listening.design.comparisons import read_items
     from humanclap.listening.design.design import read_design
     from humanclap.listening.study.study import create_study
 
     between = read_design(design).between
-    where = database or str(design.with_suffix(".sqlite"))
     with progress_bar("decoding clips", quiet=quiet) as progress:
         made = create_study(
             where,
@@ -120,80 +148,49 @@ def new(
             replace_empty=replace_empty,
             progress=progress,
         )
-    items, answers = ("pairs", "ratings") if between is None else ("comparisons", "choices")
-    result = {
-        "study": where if "://" not in where else "the database given",
-        items: made.n_pairs,
-        "anchors": made.n_anchors,
-        f"{answers}_wanted": made.n_ratings,
-        "fingerprint": made.fingerprint,
-    }
-    text = to_json({**result, "notes": made.notes}) if as_json else _lines(result)
-    emit(text, output=output)
-    for note in made.notes:
-        remark(f"note: {note}", quiet=quiet)
-    if replace_empty:
-        remark("a server that runs on this study must be started again", quiet=quiet)
-    remark(f"next: {_next_command('serve', where)}", quiet=quiet)
+    return between, made
 
 
-def _lines(result: Mapping[str, object]) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in result.items())
-
-
-def _next_command(command: str, study: str, *options: str) -> str:
-    """A command on a study, fit to be pasted; of a database URL, which may hold a password, none.
-
-    >>> _next_command("serve", "my study.sqlite")
-    "humanclap listen serve 'my study.sqlite'"
-    """
-    if "://" in study:
-        words = shlex.join(["humanclap", "listen", command, *options])
-        return f"{words}  (with the database's URL in {URL_VARIABLE})"
-    return shlex.join(["humanclap", "listen", command, study, *options])
-
-
-def _write_starter(design: Path, trial: str, quiet: bool) -> None:
-    from humanclap.listening.design.design_templates import starter
+def _write_template(design: Path, trial: str, quiet: bool) -> None:
+    from humanclap.listening.design.design_templates import study_template
 
     if design.exists():
         raise InputError(f"{design} is there already; add --pairs TABLE to make its study")
     with atomic_writer(design) as file:
-        file.write(starter(trial))
+        file.write(study_template(trial))
     table = "pairs.csv" if trial == "rating" else "comparisons.csv"
     remark(
-        f"wrote {design}; edit it, then: " + _next_command("new", str(design), "--pairs", table),
+        f"wrote {design}; edit it, then: " + next_command("new", str(design), "--pairs", table),
         quiet=quiet,
     )
 
 
 @listen.command(epilog="Example: humanclap listen serve study.sqlite --port 8000")
-@_study_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="Port to listen on.",
-)
+@study_argument
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen on.")
 @click.option(
     "--public-url",
     default="",
+    show_default=False,
     help="Address listeners use, where a proxy is in front.  [default: host and port]",
 )
-@click.option("--proxies", default="", help="Proxy addresses whose forwarded headers are trusted.")
-@_audio_root_option
+@click.option(
+    "--proxies",
+    default="",
+    show_default=False,
+    help="Proxy addresses whose forwarded headers are trusted.",
+)
+@audio_root_option
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of the clips' copies.  [default: beside STUDY; of a URL, a temporary one]",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     default=1,
-    show_default=True,
     help="Server processes on the port; more than one needs a study in PostgreSQL.",
 )
 @click.option(
@@ -206,7 +203,6 @@ def _write_starter(design: Path, trial: str, quiet: bool) -> None:
     "--starts-per-minute",
     type=click.IntRange(min=1),
     default=60,
-    show_default=True,
     help="Most sessions one address may start in a minute; as many get pairs within "
     "first_answer_minutes.",
 )
@@ -214,7 +210,6 @@ def _write_starter(design: Path, trial: str, quiet: bool) -> None:
     "--requests-per-minute",
     type=click.IntRange(min=1),
     default=3000,
-    show_default=True,
     help="Most requests one client address may make in a minute, of each worker.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
@@ -239,30 +234,16 @@ def serve(
     if admin_token_file is not None:
         given = admin_token_file.read_text(encoding="utf-8").partition("\n")[0].strip()
     settings = ServeSettings(admin_token=given or secrets.token_urlsafe(18), **options)
-    opened = open_study(study, audio_root=audio_root)
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
     remark(f"listeners: {address}/\nadmin:     {address}/admin", quiet=quiet)
     if given is None:
         click.echo(f"admin token: {settings.admin_token}", err=True)
-    try:
-        with _cache_of(study, cache) as folder:
-            serve_app(opened, settings, cache=folder)
-    finally:
-        opened.close()
-
-
-@contextmanager
-def _cache_of(study: str, given: Path | None = None) -> Iterator[Path]:
-    """The folder given, or one beside the study's file; of a URL, one that is gone at the end."""
-    if given is None and "://" in study:
-        with tempfile.TemporaryDirectory(prefix="humanclap-clips-") as folder:
-            yield Path(folder)
-    else:
-        yield given or Path(study).with_suffix(".clips")
+    with open_study(study, audio_root=audio_root) as opened, cache_of(study, cache) as folder:
+        serve_app(opened, settings, cache=folder)
 
 
 @listen.command(epilog="Example: humanclap listen status study.sqlite --pairs")
-@_study_argument
+@study_argument
 @click.option("--simulated", is_flag=True, help="Count simulated listeners instead of people.")
 @click.option(
     "--pairs", "each_pair", is_flag=True, help="List every pair with its number of ratings."
@@ -274,118 +255,30 @@ def status(
     """How far STUDY is: ratings, systems with intervals, agreement, listeners to look at."""
     from dataclasses import asdict
 
+    from humanclap.cli.listen_status import status_text
     from humanclap.listening.results.monitor import overview
     from humanclap.listening.study.study import open_study
 
-    opened = open_study(study)
-    try:
+    with open_study(study) as opened:
         view = overview(opened, simulated=simulated)
-    finally:
-        opened.close()
-    emit(to_json(asdict(view)) if as_json else _status_text(view, each_pair), output=output)
+    emit(
+        to_json(asdict(view)) if as_json else status_text(view, each_pair=each_pair), output=output
+    )
     if view.mixed:
         remark("this study holds simulated answers too (--simulated)", quiet=quiet)
 
 
-def _status_text(view: Any, each_pair: bool) -> str:
-    who = "  SIMULATED LISTENERS" if view.simulated else ""
-    states = ", ".join(f"{n} {state}" for state, n in view.sessions.items()) or "none"
-    answers = "ratings" if view.trial == "rating" else "choices"
-    lines = [
-        f"{view.title} ({view.fingerprint}): {view.state}{who}",
-        f"{answers}: {view.ratings_answered} of {view.ratings_wanted}, "
-        f"{view.ratings_promised} promised; sessions: {states}",
-        *_attendance_text(view),
-        *(f"set aside, {reason}: {n}" for reason, n in view.set_aside.items()),
-        *(
-            f"cannot be played: {clip.audio}: {clip.reason} (left out {clip.left_out} times)"
-            for clip in view.failed_clips
-        ),
-        "",
-        *(_rated_text(view) if view.trial == "rating" else _compared_text(view)),
-    ]
-    if flagged := [person for person in view.listeners if person.flags and not person.excluded]:
-        anchors = "anchor mean" if view.trial == "rating" else "anchors right"
-        rows = [
-            (
-                p.listener_id,
-                p.anchor_mean if view.trial == "rating" else p.anchors_right,
-                p.checks_failed,
-                p.median_trial_s,
-                ", ".join(p.flags),
-            )
-            for p in flagged
-        ]
-        columns = ("look at listener", anchors, "checks failed", "s a trial", "why")
-        lines += ["", text_table(columns, rows)]
-    if each_pair:
-        rows = [(p.audio, p.text, p.answered, p.promised, p.wanted) for p in view.pairs]
-        lines += ["", text_table(("audio", "text", "answered", "promised", "wanted"), rows)]
-    return "\n".join(lines)
-
-
-def _rated_text(view: Any) -> list[str]:
-    systems = text_table(
-        ("system", "ratings", "wanted", f"{view.mos_question} MOS", "95% ±"),
-        [(s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width) for s in view.systems],
-    )
-    agreement = text_table(
-        ("question", "ratings", "ICC(1)", "one against others"),
-        [(a.question, a.n_ratings, a.icc, a.leave_one_out_srcc) for a in view.agreement],
-    )
-    return [systems, "", agreement]
-
-
-def _compared_text(view: Any) -> list[str]:
-    systems = text_table(
-        ("pair of systems", "choices", "wanted", "chose the first", "95% ±", "it stood at A"),
-        [
-            (s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width, s.led)
-            for s in view.systems
-        ],
-    )
-    [agreement] = view.agreement
-    sides = text_table(
-        ("choices", "Krippendorff's alpha", "chose the side at A"),
-        [(agreement.n_ratings, agreement.alpha, view.chose_a)],
-    )
-    return [systems, "", sides]
-
-
-def _attendance_text(view: Any) -> list[str]:
-    """Drop-outs, the time that a session takes, and what the first page says of it."""
-    seen, length = view.attendance, view.length
-    where = ", ".join(f"{n} {stage}" for stage, n in seen.dropped_out.items())
-    lines = [
-        f"dropped out: {seen.n_dropped_out} of {seen.agreed} who agreed"
-        + (f" ({where}; median sounds answered {seen.sounds_at_drop_out:g})" if where else "")
-    ]
-    if seen.finished and not view.simulated:
-        minutes = f"{seen.median_minutes:.1f} minutes"
-        lines.append(f"median time from consent to the last sound: {minutes}")
-    said = {"design": "stated", "rehearsal": "rehearsed", "clips": "from the clips' lengths"}
-    minutes = f"about {length.minutes} minutes ({said[length.source]})"
-    what = "sounds" if view.trial == "rating" else "comparisons"
-    return [*lines, f"the first page says: {length.sounds} {what}, {minutes}"]
-
-
 @listen.command(epilog="Example: humanclap listen export study.sqlite -o ratings/")
-@_study_argument
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write to.",
-)
+@study_argument
+@click.option("-o", "--output", required=True, type=FOLDER, help="Folder to write to.")
 @click.option("--simulated", is_flag=True, help="Write the simulated answers, and only those.")
 @click.option("--finished-only", is_flag=True, help="Set unfinished sessions aside.")
 @click.option(
     "--recruitment",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Also write who came from which recruiting site, apart from the answers.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="No remarks on stderr.")
 def export(
     study: str,
@@ -404,13 +297,10 @@ def export(
     from humanclap.listening.results.export import export_recruitment, export_study
     from humanclap.listening.study.study import open_study
 
-    opened = open_study(study)
-    try:
+    with open_study(study) as opened:
         done = export_study(opened, output, simulated=simulated, finished_only=finished_only)
         if recruitment is not None:
             export_recruitment(opened, recruitment)
-    finally:
-        opened.close()
     aside = ", ".join(f"{n} {why}" for why, n in done.set_aside.items()) or "nothing"
     text = f"{done.ratings} rows in {output / done.table}; set aside: {aside}"
     emit(to_json(asdict(done)) if as_json else text, output=None)
@@ -420,52 +310,44 @@ def export(
 
 
 @listen.command(epilog="Example: humanclap listen close study.sqlite")
-@_study_argument
+@study_argument
 @click.option("--reopen", is_flag=True, help="Open the study again.")
 def close(study: str, reopen: bool) -> None:
     """Close STUDY: no new listener, no new sound; answers on their way are still stored."""
     from humanclap.listening.study.admin_actions import change_state
     from humanclap.listening.study.study import open_study
 
-    opened = open_study(study)
-    try:
-        change_state(opened, "open" if reopen else "closed")
-    finally:
-        opened.close()
-    click.echo("open" if reopen else "closed")
+    state = "open" if reopen else "closed"
+    with open_study(study) as opened:
+        change_state(opened, state)
+    click.echo(state)
 
 
 @listen.command(epilog="Example: humanclap listen simulate study.sqlite --listeners 5")
-@_study_argument
+@study_argument
 @click.option(
-    "--listeners",
-    type=click.IntRange(1, 2000),
-    default=5,
-    show_default=True,
-    help="Number of simulated listeners.",
+    "--listeners", type=click.IntRange(1, 2000), default=5, help="Number of simulated listeners."
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of what the bots hear and answer."
-)
+@click.option("--seed", type=int, default=0, help="Seed of what the bots hear and answer.")
 @click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=TABLE,
     help="Table audio,text,relevance (0..1) of what bots hear; of an A/B study system,strength or "
     "audio,text,strength.  [default: drawn by the seed]",
 )
 @click.option(
     "--url",
     default="",
+    show_default=False,
     help="Server of STUDY that runs with --allow-simulated.  [default: start one]",
 )
 @click.option(
     "--careless",
     type=click.FloatRange(0, 1),
     default=0.1,
-    show_default=True,
     help="Share of bots that answer at random.",
 )
-@_audio_root_option
+@audio_root_option
 @output_options
 def simulate(
     study: str,
@@ -488,24 +370,24 @@ def simulate(
     """
     from dataclasses import asdict
 
-    from humanclap.listening.rehearsal.simulate import RaterModel, rehearse
+    from humanclap.listening.rehearsal.raters import RaterModel
+    from humanclap.listening.rehearsal.simulate import rehearse
     from humanclap.listening.study.study import open_study
 
-    model = RaterModel(seed=seed, careless=careless)
-    opened = open_study(study, audio_root=audio_root)
-    try:
-        with progress_bar("listening", quiet=quiet) as progress, _cache_of(study) as cache:
-            done = rehearse(
-                opened,
-                n_listeners=listeners,
-                model=model,
-                truth=truth,
-                url=url,
-                cache=cache,
-                progress=progress,
-            )
-    finally:
-        opened.close()
+    with (
+        open_study(study, audio_root=audio_root) as opened,
+        cache_of(study) as cache,
+        progress_bar("listening", quiet=quiet) as progress,
+    ):
+        done = rehearse(
+            opened,
+            n_listeners=listeners,
+            model=RaterModel(seed=seed, careless=careless),
+            truth=truth,
+            url=url,
+            cache=cache,
+            progress=progress,
+        )
     what = "sounds" if opened.design.between is None else "comparisons"
     text = (
         f"{done.finished} of {done.listeners} listeners finished, {done.answers} answers, "
@@ -513,4 +395,4 @@ def simulate(
         f"{done.session_minutes} minutes"
     )
     emit(to_json(asdict(done)) if as_json else text, output=output)
-    remark(f"see them: {_next_command('status', study, '--simulated')}", quiet=quiet)
+    remark(f"see them: {next_command('status', study, '--simulated')}", quiet=quiet)

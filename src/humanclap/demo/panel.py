@@ -135,16 +135,9 @@ def _answers(
     for item, kind in heard:
         score = 10 * item.relevance * spread + bias + generator.normal(0.0, 1.5)
         answer = generator.integers(0, 11) if careless else np.clip(np.rint(score), 0, 10)
-        pair = item.pair
-        yield Rating(
-            audio=pair.audio,
-            text=pair.text,
-            listener_id=listener_id,
-            score=float(answer),
-            kind=kind,
-            system=pair.system,
-            subset=pair.subset,
-        )
+        names = ("audio", "text", "system", "subset")
+        of_pair = {name: getattr(item.pair, name) for name in names}
+        yield Rating(listener_id=listener_id, score=float(answer), kind=kind, **of_pair)
 
 
 def _anchors(made: list[MadePair], generator: np.random.Generator) -> list[MadePair]:

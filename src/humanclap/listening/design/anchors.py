@@ -6,26 +6,16 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 from humanclap.errors import InputError
 from humanclap.grouping import caption_key
 from humanclap.listening.design.comparisons import ABComparison, sides_of
-from humanclap.listening.design.sound_words import KINDS
 from humanclap.records import ANCHOR, Between, Pair
+from humanclap.settings import read_toml
 
-_STOP_WORDS = """
-a about after again all along also an and another are around as at away back be before
-behind being between both briefly by can distance distant during each faint far few first
-followed following follows for from front further get gets go goes going heard hearing her
-him his in inside into is it its itself large last lightly little loud loudly low many more
-most near nearby next no not of off on one or other others out over quiet quietly several
-she he short slow slowly small soft softly some something sound sounding sounds still the
-their them then there they this three through time times to together top toward towards two
-under until up using various very was while which with within
-"""
-
-STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""English words that say nothing of what sounds; sharing them makes no match."""
+_WORDS = read_toml(Path(__file__).with_name("sound_words.toml"))
+STOP_WORDS = frozenset(_WORDS["stop_words"].split())
 
 _SUFFIXES = ("ings", "ing", "ies", "ied", "ers", "ed", "er", "es", "s", "ly", "y", "e")
 _MIN_STEM = 3
@@ -36,8 +26,8 @@ _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 def content_words(text: str) -> frozenset[str]:
     """What a caption names, fit for comparison: stems of words that are no stop words, and kinds.
 
-    A kind of sound (`concepts.KINDS`) stands as `#kind`, so that `man` meets `voice`. Stems are
-    cut roughly, and too short rather than too long, so that `barks` meets `barking`. Of scripts
+    A kind of sound (`sound_words.toml`) stands as `#kind`, so that `man` meets `voice`. Stems are
+    cut roughly, and too short rather than too long, so that `barks` meets `barking`. In scripts
     without spaces, the runs of kanji, katakana and hangul count by pairs of characters.
 
     >>> sorted(content_words("Dogs are barking loudly, then a car passes by"))
@@ -58,7 +48,7 @@ def content_words(text: str) -> frozenset[str]:
 @cache
 def _kinds_of_stems() -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = {}
-    for kind, names in KINDS.items():
+    for kind, names in _WORDS["kinds"].items():
         for name in names.split():
             kinds.setdefault(_stem(name), set()).add(f"#{kind}")
     return kinds
@@ -105,7 +95,8 @@ def make_anchors(pairs: Sequence[Pair], n: int, seed: int) -> list[Pair]:
     for clip in clips:
         if len(anchors) == n:
             break
-        text = _stranger(captions[clip.audio], texts, generator)
+        order = generator.sample(texts, len(texts))
+        text = next((t for t in order if mismatched(t, captions[clip.audio])), None)
         if text is not None:
             anchors.append(
                 Pair(audio=clip.audio, text=text, system=clip.system, subset=clip.subset)
@@ -117,13 +108,6 @@ def make_anchors(pairs: Sequence[Pair], n: int, seed: int) -> list[Pair]:
             "anchors = 0"
         )
     return anchors
-
-
-def _stranger(own: Sequence[str], texts: Sequence[str], generator: random.Random) -> str | None:
-    for text in generator.sample(texts, len(texts)):
-        if mismatched(text, own):
-            return text
-    return None
 
 
 def make_contrasts(

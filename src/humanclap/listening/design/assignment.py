@@ -21,7 +21,7 @@ class Stimulus:
     """A pair or an anchor of the study; `wanted`: ratings it is to get (0 for an anchor).
 
     In an A/B study it is a comparison: audio_b, text_b and system_b are its second side, label
-    is the kind that its table gave, expected the side that fits, of an anchor. duration_s:
+    is the kind that its table gave, and expected is the side that fits, in an anchor. duration_s:
     seconds of its sounds, each heard once.
     """
 
@@ -98,45 +98,35 @@ def choose_pairs(
         level = levels.setdefault(load.get(stimulus.stimulus_id, 0), {})
         level.setdefault(stimulus.group, []).append(stimulus)
     chosen: list[Stimulus] = []
-    use = _Use()
+    systems: Counter[str | None] = Counter()
+    texts: Counter[str] = Counter()
+    clips: Counter[str] = Counter()
     for number in sorted(levels):
         by_system = levels[number]
         while by_system and len(chosen) < n:
-            system = min(by_system, key=use.of_system)
-            chosen.append(use.take_least_used(by_system[system]))
-            if not by_system[system]:
+            system = min(by_system, key=systems.__getitem__)
+            candidates = by_system[system]
+            chosen.append(candidates.pop(_least_used(candidates, texts, clips)))
+            systems[system] += 1
+            texts.update(chosen[-1].texts)
+            clips.update(chosen[-1].clips)
+            if not candidates:
                 del by_system[system]
     return chosen
 
 
-class _Use:
-    """How often systems, captions and clips were chosen."""
-
-    def __init__(self) -> None:
-        self._systems: Counter[str | None] = Counter()
-        self._texts: Counter[str] = Counter()
-        self._clips: Counter[str] = Counter()
-
-    def of_system(self, system: str | None) -> int:
-        return self._systems[system]
-
-    def take_least_used(self, candidates: list[Stimulus]) -> Stimulus:
-        """Remove and count the candidate whose caption, then clip, was used least."""
-        best, least = 0, (sys.maxsize, 0)
-        for index, stimulus in enumerate(candidates):
-            uses = (
-                max(self._texts[text] for text in stimulus.texts),
-                max(self._clips[clip] for clip in stimulus.clips),
-            )
-            if uses < least:
-                best, least = index, uses
-            if least == (0, 0):
-                break
-        taken = candidates.pop(best)
-        self._systems[taken.group] += 1
-        self._texts.update(taken.texts)
-        self._clips.update(taken.clips)
-        return taken
+def _least_used(
+    candidates: Sequence[Stimulus], texts: Mapping[str, int], clips: Mapping[str, int]
+) -> int:
+    """Place of the first candidate whose caption, then clip, was used least so far."""
+    best, least = 0, (sys.maxsize, 0)
+    for place, stimulus in enumerate(candidates):
+        uses = (max(texts[text] for text in stimulus.texts), max(clips[c] for c in stimulus.clips))
+        if uses < least:
+            best, least = place, uses
+        if least == (0, 0):
+            break
+    return best
 
 
 def plan_session(
@@ -192,7 +182,7 @@ def _attention_checks(
 ) -> list[Trial]:
     """Checks on distinct clips, each asking for another answer as far as the scale allows.
 
-    Of two texts, one stays: a page that showed the same text twice would give the check away.
+    Where two texts are compared, one stays: the same text twice would give the check away.
     """
     n = min(design.session.attention_checks, len(clips))
     choices = list(design.scale.choices)

@@ -54,7 +54,7 @@ def group_of(system: str | None, system_b: str | None) -> str | None:
 class ABComparison:
     """Two pairs that share their clip or their text; `first` and `second` name the sides.
 
-    kind: a free label of the comparison; expected: of an anchor, the side that fits.
+    kind: a free label of the comparison; expected: the side that fits, in an anchor.
     """
 
     first: Pair
@@ -80,7 +80,7 @@ class ABComparison:
 
     @property
     def key(self) -> str:
-        """The same for a comparison and for that with its sides swapped."""
+        """Names the comparison; it is the same with the sides swapped."""
         return "-".join(sorted((self.first.pair_id, self.second.pair_id)))
 
     @property

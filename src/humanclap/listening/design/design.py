@@ -8,15 +8,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.listening.design.comparisons import EQUAL, A, B
-from humanclap.listening.design.listener_questions import PRESETS, ListenerQuestion
+from humanclap.listening.design.listener_questions import PRESETS, ListenerQuestion, preset
 from humanclap.listening.design.wording import wording_of
 from humanclap.records import Between, Question
 from humanclap.scale import RatingScale
-from humanclap.settings import check_least, checked_values, record_of
+from humanclap.settings import check_choice, check_least, checked_values, record_of
 
 RATED = (*get_args(Question), "OVERALL")
 """Questions answered on the scale; OVERALL is the quality of the sound."""
@@ -25,7 +25,6 @@ CHOICE = "CHOICE"
 TRIALS = ("rating", *get_args(Between))
 """What a trial is: a clip rated with its text, or the choice between two clips or two texts."""
 MAX_CHOICES = 21
-HEADPHONE_CHECKS = ("off", "record", "require")
 
 Part = TypeVar("Part")
 
@@ -42,10 +41,10 @@ class ScaleDesign:
         RatingScale(low=self.low, high=self.high)
         steps = (self.high - self.low) / self.step if self.step > 0 else math.nan
         if not (steps >= 1 and math.isclose(steps, round(steps), abs_tol=1e-9)):
-            raise SettingsError(f"[scale] step {self.step:g} does not divide {self.rating_scale}")
+            raise SettingsError(f"step {self.step:g} does not divide {self.rating_scale}")
         if steps + 1 > MAX_CHOICES:
             raise SettingsError(
-                f"[scale] makes {steps + 1:g} buttons, more than {MAX_CHOICES}; widen the step"
+                f"makes {steps + 1:g} buttons, more than {MAX_CHOICES}; widen the step"
             )
 
     @property
@@ -90,22 +89,18 @@ class SessionDesign:
     first_answer_minutes: float = 5.0
     per_listener: int = 1
     volume_check: bool = True
-    headphone_check: str = "off"
+    headphone_check: Literal["off", "record", "require"] = "off"
 
     def __post_init__(self) -> None:
-        for name, least in (("pairs", 1), ("per_listener", 1), ("anchors", 0), ("repeats", 0)):
-            check_least(f"[session] {name}", getattr(self, name), least)
-        check_least("[session] attention_checks", self.attention_checks, 0)
-        check_least("[session] practice", self.practice, 0)
+        for name in ("pairs", "per_listener"):
+            check_least(name, getattr(self, name), 1)
+        for name in ("anchors", "attention_checks", "repeats", "practice"):
+            check_least(name, getattr(self, name), 0)
         if self.repeats > self.pairs:
-            raise SettingsError("[session] repeats cannot be more than pairs")
+            raise SettingsError("repeats cannot be more than pairs")
         for name in ("slot_minutes", "first_answer_minutes"):
             if not 0 < getattr(self, name) < math.inf:
-                raise SettingsError(f"[session] {name} must be positive")
-        if self.headphone_check not in HEADPHONE_CHECKS:
-            raise SettingsError(
-                f"[session] headphone_check is one of {', '.join(HEADPHONE_CHECKS)}"
-            )
+                raise SettingsError(f"{name} must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +116,9 @@ class QuotaDesign:
     choices_per_system_pair: int = 0
 
     def __post_init__(self) -> None:
-        check_least("[quota] ratings_per_pair", self.ratings_per_pair, 1)
-        check_least("[quota] choices_per_comparison", self.choices_per_comparison, 1)
-        check_least("[quota] choices_per_system_pair", self.choices_per_system_pair, 0)
+        check_least("ratings_per_pair", self.ratings_per_pair, 1)
+        check_least("choices_per_comparison", self.choices_per_comparison, 1)
+        check_least("choices_per_system_pair", self.choices_per_system_pair, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +146,7 @@ class CompletionDesign:
 
     def __post_init__(self) -> None:
         if self.url and not re.fullmatch(r"https://[^\s\"'<>]+", self.url):
-            raise SettingsError("[completion] url must be an https address")
+            raise SettingsError("url must be an https address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,22 +253,19 @@ def parse_design(text: str) -> StudyDesign:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"not TOML: {error}") from error
     trial = table.get("trial", "rating")
-    if trial not in TRIALS:
-        raise SettingsError(f"trial is {trial!r}; expected one of {', '.join(TRIALS)}")
+    check_choice("trial", trial, TRIALS)
     _check_keys_of(trial, table)
-    choice = _part(ChoiceDesign, table.pop("choice", {}), "[choice]")
-    rated = _part(ScaleDesign, table.pop("scale", {}), "[scale]")
-    parts: dict[str, Any] = {
-        "scale": rated if trial == "rating" else choice.scale,
-        "session": _part(SessionDesign, table.pop("session", {}), "[session]"),
-        "quota": _part(QuotaDesign, table.pop("quota", {}), "[quota]"),
-        "completion": _part(CompletionDesign, table.pop("completion", {}), "[completion]"),
-    }
+    parts = {name: _part(kind, table.pop(name, {}), f"[{name}]") for name, kind in _PARTS.items()}
+    choice = parts.pop("choice")
+    if trial != "rating":
+        parts["scale"] = choice.scale
     usual = [{"id": "REL" if trial == "rating" else CHOICE}]
     questions = _tables(table.pop("question", usual), "[[question]]")
     parts["questions"] = tuple(_part(QuestionDesign, item, "[[question]]") for item in questions)
     parts["listener_questions"] = _listener_questions(table.pop("listener", {}))
-    wording = _strings(table.pop("wording", {}), "[wording]")
+    wording = table.pop("wording", {})
+    if not (isinstance(wording, dict) and all(isinstance(text, str) for text in wording.values())):
+        raise SettingsError("[wording] must hold texts only")
     top = checked_values(StudyDesign, table, skip={*parts, "wording"})
     if "title" not in top:
         raise SettingsError("the study lacks a title")
@@ -281,6 +273,13 @@ def parse_design(text: str) -> StudyDesign:
     return StudyDesign(**top, **parts, wording=wording_of(language, wording, trial))
 
 
+_PARTS: dict[str, Any] = {
+    "scale": ScaleDesign,
+    "choice": ChoiceDesign,
+    "session": SessionDesign,
+    "quota": QuotaDesign,
+    "completion": CompletionDesign,
+}
 _ONLY_RATED = ("scale", "ratings_per_pair")
 _ONLY_COMPARED = ("choice", "choices_per_comparison", "choices_per_system_pair")
 
@@ -297,32 +296,18 @@ def _check_keys_of(trial: str, table: Mapping[str, Any]) -> None:
 def _listener_questions(table: Any) -> tuple[ListenerQuestion, ...]:
     if not isinstance(table, dict):
         raise SettingsError("[listener] must be a table")
-    unknown = sorted(table.keys() - {"preset", "question"})
-    if unknown:
+    if unknown := sorted(table.keys() - {"preset", "question"}):
         raise SettingsError(f"[listener] has no key {unknown[0]!r}; known: preset, question")
-    preset = table.get("preset", "none")
-    if preset not in PRESETS:
-        raise SettingsError(f"[listener] preset is {preset!r}; known: {', '.join(PRESETS)}")
-    where = "[[listener.question]]"
-    own = []
-    for item in _tables(table.get("question", []), where):
-        choices = item.get("choices", [])
-        if not (isinstance(choices, list) and all(isinstance(c, str) and c for c in choices)):
-            raise SettingsError(f"{where} choices must be a list of texts")
-        own.append(_part(ListenerQuestion, {**item, "choices": tuple(choices)}, where))
-    return PRESETS[preset] + tuple(own)
+    name, where = table.get("preset", "none"), "[[listener.question]]"
+    check_choice("[listener] preset", name, PRESETS)
+    own = _tables(table.get("question", []), where)
+    return preset(name) + tuple(_part(ListenerQuestion, item, where) for item in own)
 
 
 def _tables(value: Any, where: str) -> list[dict[str, Any]]:
     if not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
         raise SettingsError(f"{where} must be written with double brackets")
     return value
-
-
-def _strings(table: Any, where: str) -> dict[str, str]:
-    if not (isinstance(table, dict) and all(isinstance(value, str) for value in table.values())):
-        raise SettingsError(f"{where} must hold texts only")
-    return table
 
 
 def _part(kind: type[Part], table: Any, where: str) -> Part:

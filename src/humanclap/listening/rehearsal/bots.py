@@ -1,4 +1,4 @@
-"""A listener without ears: takes a session through the same pages and addresses as a browser."""
+"""Bots: simulated listeners that take a session by the same pages and addresses as a browser."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import soundfile
 from humanclap.errors import HumanCLAPError
 from humanclap.listening.design.listener_questions import ListenerQuestion
 from humanclap.listening.study.session_length import trial_seconds
+from humanclap.listening.web.listener import SIMULATED_HEADER
 
 TIMEOUT_S = 30.0
 RETRIES = 16
@@ -30,7 +31,7 @@ RETRY_MOST_S = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardByBot:
-    """A trial as a listener meets it: its clips (bytes) and its texts, as the page has them."""
+    """A trial as a listener gets it: its clips (bytes) and its texts, in the page's order."""
 
     clips: tuple[bytes, ...]
     texts: tuple[str, ...]
@@ -139,15 +140,26 @@ class Browser:
 class BotTiming:
     """How long one answer took to be acknowledged.
 
-    seconds: from the first try, waiting for an absent server included; exchange_s: the exchange
-    that was acknowledged, alone.
+    seconds: from the first try on, with the waiting for an absent server; exchange_s: of the
+    acknowledged exchange alone.
     """
 
     seconds: float
     exchange_s: float
     status: int
     answer_id: str
-    at: float
+
+
+def bot_session(url: str, **listener: Any) -> Iterator[BotTiming]:
+    """A bot's way through the study at an address, in a browser of its own; marked as simulated.
+
+    listener: what `Bot` takes.
+    """
+    browser = Browser(url, headers={SIMULATED_HEADER: "1"})
+    try:
+        yield from Bot(browser, **listener).take_part()
+    finally:
+        browser.close()
 
 
 class Bot:
@@ -177,17 +189,12 @@ class Bot:
         Raises TurnedAwayError where no pair is left, BotError where the server misbehaves.
         """
         query = f"?{urlencode(self._recruit)}" if self._recruit else ""
-        page = self._browser.get(f"/{query}")
-        _check_welcome(page)
-        page = self._browser.post(
-            "/start", {"csrf": _hidden(page, "csrf"), "agree": "yes", **self._recruit}
-        )
+        page = _welcome(self._browser.get(f"/{query}"))
+        page = self._send(page, "/start", {"agree": "yes", **self._recruit})
         page = self._fill_in(page, "before")
-        if 'action="' in page.text and "/sound" in page.text:
-            form = {"csrf": _hidden(page, "csrf"), "volume": "yes"}
-            form |= {f"row{number}": "0" for number in range(6)}
-            page = self._browser.post("/sound", form)
-        _check_welcome(page)
+        if '/sound"' in page.text:
+            rows = {f"row{number}": "0" for number in range(6)}
+            page = self._send(page, "/sound", {"volume": "yes", **rows})
         dealt_with: set[str] = set()
         while (plan := _plan(page)) is not None:
             if not dealt_with.isdisjoint(trial["trial_id"] for trial in plan["trials"]):
@@ -200,19 +207,25 @@ class Bot:
                 if len(dealt_with) == self._leave_after:
                     self._browser.close()
                     break
-            page = self._browser.get("/go")
+            page = _welcome(self._browser.get("/go"))
         page = self._fill_in(page, "after")
         if 'id="code"' not in page.text:
             raise BotError(f"no completion code at the end (status {page.status})")
 
+    def _send(self, page: Reply, path: str, form: Mapping[str, str]) -> Reply:
+        """Post the form of a page."""
+        found = re.search(r'name="csrf" value="([^"]*)"', page.text)
+        if found is None:
+            raise BotError(f"the page holds no field 'csrf' (status {page.status})")
+        return _welcome(self._browser.post(path, {"csrf": unescape(found[1]), **form}))
+
     def _fill_in(self, page: Reply, when: str) -> Reply:
-        _check_welcome(page)
         path = "/about" if when == "before" else "/after"
         asked = [question for question in self._questions if question.when == when]
         if not asked or f'{path}"' not in page.text:
             return page
         form = {question.id: (question.choices or ("simulated",))[0] for question in asked}
-        return self._browser.post(path, {"csrf": _hidden(page, "csrf"), **form})
+        return self._send(page, path, form)
 
     def _answer(self, plan: Mapping[str, Any], trial: Mapping[str, Any]) -> BotTiming | None:
         """Hear and answer; None where a clip is left out."""
@@ -247,7 +260,6 @@ class Bot:
             exchange_s=self._browser.exchange_s,
             status=reply.status,
             answer_id=answer["answer_id"],
-            at=time.time(),
         )
 
 
@@ -258,16 +270,11 @@ def _person_s(heard: HeardByBot, plan: Mapping[str, Any]) -> float:
     return trial_seconds(clips_s, " ".join(heard.texts), n_rated)
 
 
-def _check_welcome(page: Reply) -> None:
+def _welcome(page: Reply) -> Reply:
+    """The page, unless it says that the study wants no more listeners."""
     if page.status == 409:
         raise TurnedAwayError("the study is full")
-
-
-def _hidden(page: Reply, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
-    if found is None:
-        raise BotError(f"the page holds no field {name!r} (status {page.status})")
-    return unescape(found[1])
+    return page
 
 
 def _plan(page: Reply) -> dict[str, Any] | None:

@@ -1,14 +1,15 @@
-"""Every stored answer with all that is known of its trial: what admin page and export read."""
+"""All answers with what is known of their trials, and all sessions: what page and export read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from humanclap.listening.design.comparisons import choice_of, group_of
-from humanclap.listening.study.database import each_row, rows
+from humanclap.listening.study.database import Rows, each_row, rows, value
 from humanclap.records import Answer
 
 
@@ -18,9 +19,9 @@ class Answered:
 
     score: None for a text; set_aside: why it is not among the ratings, None where it is.
     answered_at: seconds since 1970; trial_s: seconds on the trial. revision: 0 for an answer as
-    first given, 1 for its first revision, and so on. Of a comparison, audio_b, text_b and system_b
-    are its second side, swapped says whether that stood first (at A), and score and expected are
-    buttons of the page; play_count_second is of the sound at B.
+    first given, 1 for its first revision, and so on. For a comparison, audio_b, text_b and
+    system_b are its second side, and swapped says whether that side stood at A; score and expected
+    are buttons of the page; play_count_second counts plays of the sound at B.
     """
 
     answer_id: str
@@ -108,28 +109,39 @@ def revised(connection: Connection, *, simulated: bool) -> list[Answered]:
 
 
 def _read(connection: Connection, query: str, *, simulated: bool) -> list[Answered]:
+    flags = ("simulated", "heard_to_end", "swapped")
     return [
-        Answered(
-            **{
-                **item,
-                "simulated": bool(item["simulated"]),
-                "heard_to_end": bool(item["heard_to_end"]),
-                "swapped": bool(item["swapped"]),
-            }
-        )
+        Answered(**{**item, **{name: bool(item[name]) for name in flags}})
         for item in each_row(connection, query, simulated=int(simulated))
     ]
 
 
 def has_simulated(connection: Connection) -> bool:
     """Whether bots have answered."""
-    return bool(rows(connection, "SELECT 1 FROM trials WHERE simulated = 1 LIMIT 1"))
+    return bool(value(connection, "SELECT 1 FROM trials WHERE simulated = 1 LIMIT 1"))
 
 
-def anchor_means(answers: Sequence[Answered]) -> dict[str, float]:
-    """Each listener's mean score on anchors, over the questions answered on the scale."""
-    scores: dict[str, list[float]] = {}
+def session_rows(connection: Connection, *, simulated: bool) -> Rows:
+    """Every session of people, or of bots, with what is known of its listener; in their order.
+
+    trials: how many it holds, of which `waiting` are not answered.
+    """
+    return rows(
+        connection,
+        "SELECT l.listener_id, l.simulated, l.excluded, l.reason, s.session_id, s.state, "
+        "s.created_at, s.seen_at, s.begun_at, s.finished_at, s.headphone_right, "
+        "COUNT(t.trial_id) AS trials, "
+        "COUNT(CASE WHEN t.state IN ('open', 'released') THEN 1 END) AS waiting "
+        "FROM listeners l JOIN sessions s ON s.listener_id = l.listener_id "
+        "LEFT JOIN trials t ON t.session_id = s.session_id WHERE l.simulated = :simulated "
+        "GROUP BY l.listener_id, s.session_id ORDER BY s.created_at, s.session_id",
+        simulated=int(simulated),
+    )
+
+
+def by_listener(answers: Iterable[Answered]) -> dict[str, list[Answered]]:
+    """The answers of each listener; an empty list for one who has none."""
+    found: dict[str, list[Answered]] = defaultdict(list)
     for item in answers:
-        if item.kind == "anchor" and item.score is not None and item.question != "OVERALL":
-            scores.setdefault(item.listener_id, []).append(item.score)
-    return {listener: sum(values) / len(values) for listener, values in scores.items()}
+        found[item.listener_id].append(item)
+    return found

@@ -1,11 +1,11 @@
-"""What a study gives on: the long form `humanclap ratings` reads, and what stands beside it."""
+"""The export of a study: the long form that `humanclap ratings` reads, and the files beside it."""
 
 from __future__ import annotations
 
 import csv
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,16 @@ from humanclap.errors import InputError
 from humanclap.files import atomic_writer
 from humanclap.listening.design.design import StudyDesign
 from humanclap.listening.design.listener_questions import relate_code
-from humanclap.listening.results.all_answers import Answered, answered, has_simulated, revised
+from humanclap.listening.results.all_answers import (
+    Answered,
+    answered,
+    by_listener,
+    has_simulated,
+    revised,
+    session_rows,
+)
 from humanclap.listening.results.codebook import COLUMNS, codebook
+from humanclap.listening.results.listener_signs import signs_of
 from humanclap.listening.results.long_forms import LongForm, iso, long_form
 from humanclap.listening.study.database import rows
 from humanclap.listening.study.study import Study
@@ -76,16 +84,18 @@ def export_study(
         everything = answered(connection, simulated=simulated)
         earlier = revised(connection, simulated=simulated)
         both = has_simulated(connection)
-        listeners = _listeners(connection, form, everything, simulated=simulated)
+        listeners = _listeners(connection, study.design, everything, simulated=simulated)
         events = rows(connection, "SELECT at, action, subject, detail FROM events ORDER BY at")
     if not everything:
-        raise InputError(_nothing(simulated=both and not simulated))
+        simulated_only = "all answers of this study are simulated; export them with --simulated"
+        none = "the study has no answers yet"
+        raise InputError(simulated_only if both and not simulated else none)
     kept, aside = _part(everything, form, finished_only=finished_only)
     aside += [(item, "revised") for item in earlier]
     files = _write_answers(folder, form, kept, aside)
-    files += _write_listeners(study, form, folder, listeners)
+    files += _write_listeners(study, folder, listeners)
     if study.design.between is None:
-        files += _write_relate(folder, kept) + _write_xacle(folder, kept)
+        files += _write_for_others(folder, kept)
     files.append(_write_codebook(study, folder, files))
     result = Exported(
         folder=folder,
@@ -100,18 +110,12 @@ def export_study(
     return result
 
 
-def _nothing(*, simulated: bool) -> str:
-    if simulated:
-        return "all answers of this study are simulated; export them with --simulated"
-    return "the study has no answers yet"
-
-
 def _part(
     everything: Sequence[Answered], form: LongForm, *, finished_only: bool
 ) -> tuple[list[Answered], list[tuple[Answered, str]]]:
-    """What counts, and what does not with the reason.
+    """What counts; and what does not, with the reason.
 
-    A repeated choice counts for nothing by itself, and stands with the one that it repeats.
+    A repeated choice is kept beside the choice that it repeats, and only there.
     """
     kept: list[Answered] = []
     aside: list[tuple[Answered, str]] = []
@@ -152,48 +156,39 @@ def _write_answers(
 
 
 def _listeners(
-    connection: Connection, form: LongForm, everything: Sequence[Answered], *, simulated: bool
+    connection: Connection, design: StudyDesign, everything: Sequence[Answered], *, simulated: bool
 ) -> list[dict[str, Any]]:
-    found = rows(
-        connection,
-        "SELECT l.listener_id, l.simulated, l.excluded, l.reason, s.session_id, s.state, "
-        "s.begun_at, s.finished_at, s.headphone_right FROM listeners l "
-        "JOIN sessions s ON s.listener_id = l.listener_id WHERE l.simulated = :simulated "
-        "ORDER BY s.created_at, s.session_id",
-        simulated=int(simulated),
-    )
-    attributes: dict[str, dict[str, str]] = {}
+    attributes: dict[str, dict[str, str]] = defaultdict(dict)
     for item in rows(connection, "SELECT listener_id, name, value FROM attributes"):
-        attributes.setdefault(item["listener_id"], {})[item["name"]] = item["value"]
-    of_listener: dict[str, list[Answered]] = {}
-    for answer in everything:
-        of_listener.setdefault(answer.listener_id, []).append(answer)
+        attributes[item["listener_id"]][item["name"]] = item["value"]
+    own = by_listener(everything)
     return [
         {
             **item,
-            "begun_at": None if item["begun_at"] is None else iso(item["begun_at"]),
-            "finished_at": None if item["finished_at"] is None else iso(item["finished_at"]),
-            **form.signs(of_listener.get(item["listener_id"], [])),
-            "attributes": attributes.get(item["listener_id"], {}),
+            **{c: None if item[c] is None else iso(item[c]) for c in ("begun_at", "finished_at")},
+            "signs": signs_of(own[item["listener_id"]], design),
+            "attributes": attributes[item["listener_id"]],
         }
-        for item in found
+        for item in session_rows(connection, simulated=simulated)
     ]
 
 
 def _write_listeners(
-    study: Study, form: LongForm, folder: Path, listeners: Sequence[Mapping[str, Any]]
+    study: Study, folder: Path, listeners: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    names = [question.id for question in study.design.listener_questions]
-    columns = (
+    asked = study.design.listener_questions
+    names = [question.id for question in asked]
+    before = (
         "listener_id", "session_id", "state", "begun_at", "finished_at", "headphone_right",
-        *form.sign_columns, "excluded", "reason", "simulated",
     )  # fmt: skip
+    after = ("excluded", "reason", "simulated")
     write_rows(
         folder / "listeners.csv",
-        (*columns, *names),
+        (*before, *signs_of((), study.design), *after, *names),
         (
             {
-                **{c: item[c] for c in columns},
+                **{column: item[column] for column in (*before, *after)},
+                **item["signs"],
                 "reason": harmless(item["reason"]),
                 **{name: harmless(value) for name, value in item["attributes"].items()},
             }
@@ -202,38 +197,44 @@ def _write_listeners(
     )
     if not names:
         return ["listeners.csv"]
-    coded: dict[str, dict[str, object]] = {}
-    for item in listeners:
-        given = item["attributes"]
-        coded[item["listener_id"]] = {
-            question.id: harmless(relate_code(question, given.get(question.id, "")))
-            for question in study.design.listener_questions
-        }
+    given = {item["listener_id"]: item["attributes"] for item in listeners}
     write_rows(
         folder / "relate_listeners.csv",
         ("listener_id", *names),
-        ({"listener_id": key, **values} for key, values in coded.items()),
+        (
+            {
+                "listener_id": listener,
+                **{q.id: harmless(relate_code(q, answers.get(q.id, ""))) for q in asked},
+            }
+            for listener, answers in given.items()
+        ),
     )
     return ["listeners.csv", "relate_listeners.csv"]
 
 
-def _write_relate(folder: Path, kept: Sequence[Answered]) -> list[str]:
-    """One table a question, as RELATE publishes: wavname /system/split/name, anchor label.
+def _write_for_others(folder: Path, kept: Sequence[Answered]) -> list[str]:
+    """Tables of one question each, as RELATE publishes them and as XACLE does.
 
-    Our reader takes the file from the added column `filename`. Checks have no place there.
+    RELATE's have the anchors too, and a column `filename` from which our reader takes the clip.
+    Attention checks have no place in either.
     """
-    columns = (
-        "wavname", "text", "score", "listener_id", "audio type", "anchor label", "in AudioCaps",
-        "filename",
-    )  # fmt: skip
     files = []
-    for question in sorted({item.question for item in kept}):
-        name = f"relate_{question}.csv"
-        own = [i for i in kept if i.question == question and i.kind in ("rating", "anchor")]
-        if own:
-            write_rows(folder / name, columns, map(_relate_row, own))
-            files.append(name)
+    for form, columns, kinds, row in (
+        ("relate", _RELATE_COLUMNS, ("rating", "anchor"), _relate_row),
+        ("xacle", xacle.RATING_COLUMNS, ("rating",), _xacle_row),
+    ):
+        for question in sorted({item.question for item in kept}):
+            own = [item for item in kept if item.question == question and item.kind in kinds]
+            if own:
+                files.append(f"{form}_{question}.csv")
+                write_rows(folder / files[-1], columns, map(row, own))
     return files
+
+
+_RELATE_COLUMNS = (
+    "wavname", "text", "score", "listener_id", "audio type", "anchor label", "in AudioCaps",
+    "filename",
+)  # fmt: skip
 
 
 def _relate_row(item: Answered) -> dict[str, object]:
@@ -252,28 +253,13 @@ def _relate_row(item: Answered) -> dict[str, object]:
     }
 
 
-def _write_xacle(folder: Path, kept: Sequence[Answered]) -> list[str]:
-    """XACLE's table, of the ratings alone; one file a question."""
-    files = []
-    for question in sorted({item.question for item in kept}):
-        own = [item for item in kept if item.question == question and item.kind == "rating"]
-        name = f"xacle_{question}.csv"
-        if own:
-            write_rows(
-                folder / name,
-                xacle.RATING_COLUMNS,
-                (
-                    {
-                        xacle.NAME: item.audio,
-                        "text": item.text,
-                        "score": _whole(item.score),
-                        "listener_id": item.listener_id,
-                    }
-                    for item in own
-                ),
-            )
-            files.append(name)
-    return files
+def _xacle_row(item: Answered) -> dict[str, object]:
+    return {
+        xacle.NAME: item.audio,
+        "text": item.text,
+        "score": _whole(item.score),
+        "listener_id": item.listener_id,
+    }
 
 
 def _write_codebook(study: Study, folder: Path, files: Sequence[str]) -> str:
@@ -293,36 +279,29 @@ def _whole(score: float | None) -> object:
 def _write_manifest(
     study: Study, result: Exported, events: Iterable[Mapping[str, Any]], *, both: bool
 ) -> None:
+    design = study.design
+    answers: dict[str, object] = {"scale": [design.scale.low, design.scale.high]}
+    if design.between is not None:
+        answers = {"choice_between": design.between, "equal_allowed": design.n_buttons == 3}
+    manifest = {
+        "study": design.title,
+        "fingerprint": study.fingerprint,
+        "humanclap": __version__,
+        "exported_at": iso(time.time()),
+        **answers,
+        "simulated": result.simulated,
+        "study_holds_simulated_answers": both,
+        f"rows_in_{result.table.removesuffix('.csv')}": result.ratings,
+        "rows_set_aside": dict(result.set_aside),
+        "files": list(result.files),
+        "events": [{**event, "at": iso(event["at"])} for event in events],
+    }
     with atomic_writer(result.folder / "export.json") as file:
-        json.dump(
-            {
-                "study": study.design.title,
-                "fingerprint": study.fingerprint,
-                "humanclap": __version__,
-                "exported_at": iso(time.time()),
-                **_kind_of_answers(study.design),
-                "simulated": result.simulated,
-                "study_holds_simulated_answers": both,
-                f"rows_in_{result.table.removesuffix('.csv')}": result.ratings,
-                "rows_set_aside": dict(result.set_aside),
-                "files": list(result.files),
-                "events": [{**event, "at": iso(event["at"])} for event in events],
-            },
-            file,
-            ensure_ascii=False,
-            indent=2,
-        )
-        file.write("\n")
-
-
-def _kind_of_answers(design: StudyDesign) -> dict[str, object]:
-    if design.between is None:
-        return {"scale": [design.scale.low, design.scale.high]}
-    return {"choice_between": design.between, "equal_allowed": design.n_buttons == 3}
+        file.write(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
 
 def export_recruitment(study: Study, path: Path) -> int:
-    """Write who came from which recruiting site, with completion codes; kept apart from answers.
+    """Write who came from which recruiting site, with completion codes, apart from the answers.
 
     Returns how many rows there are.
     """

@@ -1,20 +1,17 @@
-"""What says how well a listener listens: anchors, checks, repeats, sides. Figures only."""
+"""Signs of how well a listener listens: anchors, checks, repeats, sides."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from sqlalchemy import Connection
+from typing import Any
 
 from humanclap.listening.design.comparisons import EQUAL, A
 from humanclap.listening.design.design import StudyDesign
-from humanclap.listening.results.all_answers import Answered, anchor_means
-from humanclap.listening.study.database import rows
-from humanclap.listening.study.study import Study
+from humanclap.listening.results.all_answers import Answered, by_listener
+from humanclap.listening.study.database import Rows
 from humanclap.metrics.vote_agreement import exact_share
 
 ANCHOR_LIMIT_UNIT = 0.2
@@ -23,12 +20,12 @@ ANCHORS_RIGHT = 2 / 3
 """A share of an A/B study's anchors below this one is flagged."""
 CHECK_TOLERANCE = 1.0
 ONE_SIDE_P = 0.001
-"""Who chooses one side so often that chance does it more rarely than this is flagged."""
+"""A listener is flagged whose lean to one side has a smaller probability than this by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerProgress:
-    """One listener; flags say what a researcher should look at.
+    """One listener; `flags` say what a researcher should look at.
 
     anchor_mean, repeat_difference: of ratings. anchors_right, repeats_same: shares of an A/B
     study's anchors and repeats; chose_a: share of the choices of a side that took the one at A.
@@ -39,12 +36,12 @@ class ListenerProgress:
     state: str
     answered: int
     trials: int
-    anchor_mean: float
-    anchors_right: float
+    anchor_mean: float = math.nan
+    anchors_right: float = math.nan
     checks_failed: int
-    repeat_difference: float
-    repeats_same: float
-    chose_a: float
+    repeat_difference: float = math.nan
+    repeats_same: float = math.nan
+    chose_a: float = math.nan
     median_trial_s: float
     headphone_right: int | None
     excluded: bool
@@ -53,73 +50,73 @@ class ListenerProgress:
 
 
 def listeners_of(
-    connection: Connection, study: Study, answers: Sequence[Answered], *, simulated: bool
+    sessions: Rows, design: StudyDesign, answers: Sequence[Answered]
 ) -> list[ListenerProgress]:
-    """Every listener who agreed, of people or of bots, in the order they came."""
-    found = rows(
-        connection,
-        "SELECT l.listener_id, l.excluded, l.reason, s.state, s.headphone_right, "
-        "COUNT(t.trial_id) AS trials FROM listeners l "
-        "JOIN sessions s ON s.listener_id = l.listener_id "
-        "LEFT JOIN trials t ON t.session_id = s.session_id WHERE l.simulated = :simulated "
-        "GROUP BY l.listener_id, l.excluded, l.reason, s.session_id, s.state, "
-        "s.headphone_right, s.created_at ORDER BY s.created_at",
-        simulated=int(simulated),
-    )
-    of_listener: dict[str, list[Answered]] = defaultdict(list)
-    for item in answers:
-        of_listener[item.listener_id].append(item)
-    merged: dict[str, dict[str, object]] = {}
-    trials: Counter[str] = Counter()
-    for record in found:  # of a listener's several sessions the last state stands, and all trials
-        trials[record["listener_id"]] += record["trials"]
-        merged[record["listener_id"]] = {**record, "trials": trials[record["listener_id"]]}
-    return [
-        _listener(study, record, of_listener[listener_id]) for listener_id, record in merged.items()
-    ]
+    """Every listener of these sessions (`session_rows`), in the order they came."""
+    own = by_listener(answers)
+    merged: dict[str, dict[str, Any]] = {}
+    for record in sessions:  # a later session's state counts, and the trials of all
+        before = merged.get(record["listener_id"], {"trials": 0})
+        merged[record["listener_id"]] = {**record, "trials": before["trials"] + record["trials"]}
+    return [_listener(design, record, own[listener]) for listener, record in merged.items()]
+
+
+def signs_of(own: Sequence[Answered], design: StudyDesign) -> dict[str, float]:
+    """What says how well one listener listens, by the fields of ListenerProgress."""
+    if design.between is None:
+        return {"anchor_mean": anchor_mean(own), "repeat_difference": repeat_difference(own)}
+    return {
+        "anchors_right": anchors_right(own),
+        "repeats_same": repeats_same(own),
+        "chose_a": chose_a(own),
+    }
 
 
 def _listener(
-    study: Study, record: Mapping[str, object], own: Sequence[Answered]
+    design: StudyDesign, record: Mapping[str, Any], own: Sequence[Answered]
 ) -> ListenerProgress:
-    design = study.design
     failed = {item.answer_id for item in own if _failed(item, design)}
     seconds = [s for _, s in {(item.answer_id, item.trial_s) for item in own}]
-    anchor_mean = next(iter(anchor_means(own).values()), math.nan)
-    compared = own if design.between is not None else ()
-    right = anchors_right(compared)
-    limit = design.scale.rating_scale.from_unit(ANCHOR_LIMIT_UNIT)
-    missed = right < ANCHORS_RIGHT if design.between is not None else anchor_mean >= limit
-    flags = ["anchors"] if missed else []
+    signs = signs_of(own, design)
+    flags = []
+    if design.between is None:
+        if signs["anchor_mean"] >= design.scale.rating_scale.from_unit(ANCHOR_LIMIT_UNIT):
+            flags.append("anchors")
+    elif signs["anchors_right"] < ANCHORS_RIGHT:
+        flags.append("anchors")
     flags += ["attention"] if failed else []
-    flags += ["one side"] if _one_sided(compared) else []
+    flags += ["one side"] if design.between is not None and _one_sided(own) else []
     flags += ["not heard to the end"] if any(not item.heard_to_end for item in own) else []
-    heard = record["headphone_right"]
     return ListenerProgress(
-        listener_id=str(record["listener_id"]),
-        state=str(record["state"]),
+        listener_id=record["listener_id"],
+        state=record["state"],
         answered=len({item.answer_id for item in own}),
-        trials=int(str(record["trials"])),
-        anchor_mean=anchor_mean if design.between is None else math.nan,
-        anchors_right=right,
+        trials=record["trials"],
         checks_failed=len(failed),
-        repeat_difference=repeat_difference(own) if design.between is None else math.nan,
-        repeats_same=repeats_same(compared),
-        chose_a=chose_a(compared),
         median_trial_s=statistics.median(seconds) if seconds else math.nan,
-        headphone_right=None if heard is None else int(str(heard)),
+        headphone_right=record["headphone_right"],
         excluded=bool(record["excluded"]),
-        reason=None if record["reason"] is None else str(record["reason"]),
+        reason=record["reason"],
         flags=tuple(flags),
+        **signs,
     )
 
 
 def _failed(item: Answered, design: StudyDesign) -> bool:
-    """Whether a check was answered wrongly; of a scale, by more than the next button."""
+    """Whether a check was answered wrongly: on a scale, by more than one button."""
     if item.kind != "attention_check" or item.score is None or item.expected is None:
         return False
     off = abs(item.score - item.expected)
     return off > (CHECK_TOLERANCE * design.scale.step if design.between is None else 0.0)
+
+
+def anchor_mean(own: Iterable[Answered]) -> float:
+    """Mean score on anchors, over the questions on how well sound and text match; NaN without."""
+    return _mean(
+        item.score
+        for item in own
+        if item.kind == "anchor" and item.score is not None and item.question != "OVERALL"
+    )
 
 
 def repeat_difference(own: Sequence[Answered]) -> float:
@@ -137,13 +134,13 @@ def repeat_difference(own: Sequence[Answered]) -> float:
 
 def anchors_right(own: Iterable[Answered]) -> float:
     """Share of an A/B study's anchors answered with the side that fits; NaN without anchors."""
-    return _share(item.right for item in own if item.kind == "anchor" and item.right is not None)
+    return _mean(item.right for item in own if item.kind == "anchor" and item.right is not None)
 
 
 def repeats_same(own: Sequence[Answered]) -> float:
     """Share of repeats, whose sides are swapped, with the choice of the first time; NaN without."""
     first = {item.stimulus_id: item.choice for item in own if item.kind == "rating" and item.choice}
-    return _share(
+    return _mean(
         item.choice == first[item.stimulus_id]
         for item in own
         if item.kind == "repeat" and item.choice is not None and item.stimulus_id in first
@@ -152,7 +149,7 @@ def repeats_same(own: Sequence[Answered]) -> float:
 
 def chose_a(own: Iterable[Answered]) -> float:
     """Share of the choices of a side that took the one at A, of comparisons that count."""
-    return _share(_sides_chosen(own))
+    return _mean(_sides_chosen(own))
 
 
 def _sides_chosen(own: Iterable[Answered]) -> list[bool]:
@@ -169,6 +166,6 @@ def _one_sided(own: Iterable[Answered]) -> bool:
     return exact_share(sum(chosen), len(chosen)).p_value < ONE_SIDE_P
 
 
-def _share(values: Iterable[bool]) -> float:
+def _mean(values: Iterable[float]) -> float:
     known = list(values)
     return sum(known) / len(known) if known else math.nan

@@ -1,23 +1,16 @@
-"""The long form of an export by kind of trial: what its columns are, and an answer as its row."""
+"""The long form of an export, of ratings or of choices: its columns, and an answer as a row."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
 from humanclap.choices import SIDES
 from humanclap.listening.design.comparisons import choice_of
 from humanclap.listening.design.design import CHOICE, StudyDesign
-from humanclap.listening.results.all_answers import Answered, anchor_means
-from humanclap.listening.results.listener_signs import (
-    anchors_right,
-    chose_a,
-    repeat_difference,
-    repeats_same,
-)
+from humanclap.listening.results.all_answers import Answered
 from humanclap.records import Between, Question
 
 RATING_COLUMNS = (
@@ -25,7 +18,7 @@ RATING_COLUMNS = (
     "expected", "session_id", "trial_number", "play_count", "heard_to_end", "trial_s",
     "answered_at", "revision", "session_state", "simulated",
 )  # fmt: skip
-"""The long form's columns, then ours, which its reader leaves alone."""
+"""The columns of the long form, then ours, which its reader ignores."""
 _CHOICE_COLUMNS = (
     "choice", "listener_id", "kind", "system_a", "system_b", "split", "expected", "shown_first",
     "duration_s", "repeat",
@@ -40,23 +33,19 @@ _PLAYS: dict[Between, tuple[str, ...]] = {
 }
 
 Row = Callable[[Answered], dict[str, object]]
-Signs = Callable[[Sequence[Answered]], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongForm:
     """A table of answers: its file and columns, and how an answer becomes a row of it.
 
-    questions: those whose answers it holds. signs: figures of a listener's answers, by the
-    columns that listeners.csv has for them.
+    questions: those whose answers it holds.
     """
 
     file: str
     columns: tuple[str, ...]
     questions: tuple[str, ...]
     row: Row
-    sign_columns: tuple[str, ...]
-    signs: Signs
 
 
 def long_form(design: StudyDesign) -> LongForm:
@@ -67,16 +56,12 @@ def long_form(design: StudyDesign) -> LongForm:
             columns=RATING_COLUMNS,
             questions=get_args(Question),
             row=_rating,
-            sign_columns=("anchor_mean", "repeat_difference"),
-            signs=_signs_of_ratings,
         )
     return LongForm(
         file="choices.csv",
         columns=(*SIDES[design.between], *_CHOICE_COLUMNS, *_PLAYS[design.between], *_OF_TRIAL),
         questions=(CHOICE,),
         row=_choice,
-        sign_columns=("anchors_right", "repeats_same", "chose_a"),
-        signs=_signs_of_choices,
     )
 
 
@@ -105,7 +90,7 @@ def _of_trial(item: Answered) -> dict[str, object]:
 
 
 def _choice(item: Answered) -> dict[str, object]:
-    """Sides as the study's table has them, whichever stood first; `shown_first` says which did."""
+    """A row with the sides as the study's table has them; `shown_first` says which stood first."""
     plays = (item.play_count, item.play_count_second)
     of_a, of_b = plays[::-1] if item.swapped else plays
     expected = item.expected
@@ -130,20 +115,4 @@ def _choice(item: Answered) -> dict[str, object]:
         "play_count_a": of_a,
         "play_count_b": of_b,
         **_of_trial(item),
-    }
-
-
-def _signs_of_ratings(own: Sequence[Answered]) -> Mapping[str, float]:
-    means = list(anchor_means(own).values())
-    return {
-        "anchor_mean": means[0] if means else math.nan,
-        "repeat_difference": repeat_difference(own),
-    }
-
-
-def _signs_of_choices(own: Sequence[Answered]) -> Mapping[str, float]:
-    return {
-        "anchors_right": anchors_right(own),
-        "repeats_same": repeats_same(own),
-        "chose_a": chose_a(own),
     }

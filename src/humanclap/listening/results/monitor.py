@@ -1,4 +1,4 @@
-"""How a running study stands: progress, agreement, intervals, listeners. Figures only."""
+"""Figures on a running study: progress, agreement, intervals, listeners."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from scipy import stats
 from sqlalchemy import Connection
 
 from humanclap.listening.design.design import CHOICE
-from humanclap.listening.results.all_answers import Answered, answered, has_simulated
+from humanclap.listening.results.all_answers import Answered, answered, has_simulated, session_rows
 from humanclap.listening.results.attendance import Attendance, attendance
 from humanclap.listening.results.listener_signs import ListenerProgress, chose_a, listeners_of
-from humanclap.listening.study.database import rows
-from humanclap.listening.study.failed_clips import failed_clips
+from humanclap.listening.study.database import now, rows
 from humanclap.listening.study.session_length import SessionLength, session_length
-from humanclap.listening.study.sessions import pair_load
+from humanclap.listening.study.session_trials import pair_load
 from humanclap.listening.study.study import Study, setting, stimuli_of
 from humanclap.metrics.reliability import icc1, leave_one_out_srcc
 from humanclap.metrics.vote_agreement import KrippendorffAlpha
@@ -29,9 +28,9 @@ _HISTORY = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairProgress:
-    """Ratings one pair has, has promised, and wants; of a comparison, choices.
+    """Ratings that one pair has, has promised and wants; for a comparison, choices.
 
-    audio, text: of a comparison both of them, ` | ` between; system: its pair of systems.
+    audio, text: for a comparison both, joined by ` | `; system: its pair of systems.
     """
 
     audio: str
@@ -56,8 +55,8 @@ class MeanInterval:
 class SystemProgress:
     """A system's ratings, and its interval after a tenth, a quarter, ... all of them.
 
-    Of two systems that are compared, `mos` is the share that chose the one named first, an equal
-    counting as half, in [0, 1]; led: how often that one stood at A.
+    For two systems that are compared, `mos` is the share of choices of the one named first, in
+    [0, 1]; "about equal" counts as half. led: how often that system stood at A.
     """
 
     system: str
@@ -77,14 +76,14 @@ class Agreement:
 
     question: str
     n_ratings: int
-    icc: float
-    leave_one_out_srcc: float
+    icc: float = math.nan
+    leave_one_out_srcc: float = math.nan
     alpha: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnplayableClip:
-    """A clip that could not be played; nobody is given it until its file changes.
+    """A clip that could not be played; nobody gets it until its file changes.
 
     left_out: trials given back for it; since: seconds since 1970.
     """
@@ -100,7 +99,7 @@ class StudyOverview:
     """Everything at one moment; the systems' MOS answers `mos_question`, the design's first.
 
     length: what the first page says of a session. trial: what a trial is, as in the design;
-    chose_a: of comparisons that count, how often a side was chosen that stood at A.
+    chose_a: share of the choices of a side that took the one at A, among comparisons that count.
     """
 
     title: str
@@ -126,20 +125,19 @@ class StudyOverview:
 
 
 def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
-    """The state of the study for people, or for bots; never of both together."""
+    """The state of the study for people or for bots, never for both together."""
     with study.database.read() as connection:
         answers = answered(connection, simulated=simulated)
         pairs = _pairs(connection, answers, simulated=simulated)
-        listeners = listeners_of(connection, study, answers, simulated=simulated)
-        sessions = _session_states(connection, simulated=simulated)
+        sessions = session_rows(connection, simulated=simulated)
         failed = _failed_clips(connection, simulated=simulated)
-        seen = attendance(connection, study, simulated=simulated)
+        idle_since = now(connection) - 60.0 * study.design.session.slot_minutes
         length = session_length(connection, study.design)
         state = setting(connection, "state")
         mixed = has_simulated(connection) and bool(answers) and not simulated
     counted = [item for item in answers if item.set_aside is None and item.kind == "rating"]
     mos_question = next(question.id for question in study.design.questions if question.rated)
-    reasons = {(item.answer_id, item.set_aside) for item in answers}
+    reasons = dict.fromkeys((item.answer_id, item.set_aside) for item in answers)
     return StudyOverview(
         title=study.design.title,
         state=state,
@@ -149,17 +147,15 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
         ratings_wanted=sum(pair.wanted for pair in pairs),
         ratings_answered=sum(pair.answered for pair in pairs),
         ratings_promised=sum(pair.promised for pair in pairs),
-        sessions=sessions,
-        attendance=seen,
+        sessions=dict(sorted(Counter(item["state"] for item in sessions).items())),
+        attendance=attendance(sessions, idle_since=idle_since),
         length=length,
         set_aside=dict(Counter(reason for _, reason in reasons if reason is not None)),
         pairs=tuple(pairs),
         mos_question=mos_question,
-        systems=tuple(
-            _systems(pairs, [_for_systems(i) for i in counted if i.question == mos_question])
-        ),
+        systems=tuple(_systems(pairs, [i for i in counted if i.question == mos_question])),
         agreement=tuple(_agreement(study, counted)),
-        listeners=tuple(listeners),
+        listeners=tuple(listeners_of(sessions, study.design, answers)),
         failed_clips=tuple(failed),
         trial=study.design.trial,
         chose_a=chose_a(counted) if study.design.between else math.nan,
@@ -169,22 +165,13 @@ def overview(study: Study, *, simulated: bool = False) -> StudyOverview:
 def _failed_clips(connection: Connection, *, simulated: bool) -> list[UnplayableClip]:
     found = rows(
         connection,
-        "SELECT f.audio, COUNT(*) AS n FROM trials t "
-        "JOIN stimuli p ON p.stimulus_id = t.stimulus_id "
-        "JOIN failed_clips f ON f.audio IN (p.audio, p.audio_b) "
-        "WHERE t.state = 'released' AND t.simulated = :simulated GROUP BY f.audio",
+        "SELECT f.audio, f.reason, COUNT(t.trial_id) AS left_out, f.at AS since "
+        "FROM failed_clips f LEFT JOIN stimuli p ON f.audio IN (p.audio, p.audio_b) "
+        "LEFT JOIN trials t ON t.stimulus_id = p.stimulus_id AND t.state = 'released' "
+        "AND t.simulated = :simulated GROUP BY f.audio, f.reason, f.at ORDER BY f.at",
         simulated=int(simulated),
     )
-    left_out = {item["audio"]: int(item["n"]) for item in found}
-    return [
-        UnplayableClip(
-            audio=item["audio"],
-            reason=item["reason"],
-            left_out=left_out.get(item["audio"], 0),
-            since=item["at"],
-        )
-        for item in failed_clips(connection)
-    ]
+    return [UnplayableClip(**item) for item in found]
 
 
 def _pairs(
@@ -207,17 +194,6 @@ def _pairs(
         for s in stimuli_of(connection)
         if s.kind == "pair"
     ]
-
-
-def _session_states(connection: Connection, *, simulated: bool) -> dict[str, int]:
-    found = rows(
-        connection,
-        "SELECT s.state, COUNT(*) AS n FROM sessions s "
-        "JOIN listeners l ON l.listener_id = s.listener_id "
-        "WHERE l.simulated = :simulated GROUP BY s.state ORDER BY s.state",
-        simulated=int(simulated),
-    )
-    return {item["state"]: int(item["n"]) for item in found}
 
 
 def interval(answers: Sequence[Answered]) -> MeanInterval:
@@ -258,13 +234,15 @@ def _for_systems(item: Answered) -> Answered:
 
 
 def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list[SystemProgress]:
-    by_system: dict[str, list[Answered]] = defaultdict(list)
-    for item in sorted(counted, key=lambda item: item.answered_at):
-        by_system[item.system or "(no system)"].append(item)
+    of_system: dict[str, list[Answered]] = defaultdict(list)
+    for item in sorted(map(_for_systems, counted), key=lambda item: item.answered_at):
+        of_system[item.system or "(no system)"].append(item)
+    pairs_of: dict[str, list[PairProgress]] = defaultdict(list)
+    for pair in pairs:
+        pairs_of[pair.system or "(no system)"].append(pair)
     systems = []
-    for name in sorted({pair.system or "(no system)" for pair in pairs}):
-        own = [pair for pair in pairs if (pair.system or "(no system)") == name]
-        ratings = by_system[name]
+    for name, own in sorted(pairs_of.items()):
+        ratings = of_system[name]
         parts = [ratings[: math.ceil(share * len(ratings))] for share in _HISTORY]
         systems.append(
             SystemProgress(
@@ -282,30 +260,20 @@ def _systems(pairs: Sequence[PairProgress], counted: Sequence[Answered]) -> list
 def _agreement(study: Study, counted: Sequence[Answered]) -> list[Agreement]:
     result = []
     for question in study.design.questions:
-        own = [item for item in counted if item.question == question.id and item.score is not None]
-        number = {key: i for i, key in enumerate(dict.fromkeys(item.stimulus_id for item in own))}
-        scores = [item.score for item in own if item.score is not None]
-        index = [number[item.stimulus_id] for item in own]
-        if question.id == CHOICE:
-            result.append(
-                Agreement(
-                    question=question.id,
-                    n_ratings=len(own),
-                    icc=math.nan,
-                    leave_one_out_srcc=math.nan,
-                    alpha=_alpha(own),
-                )
-            )
-        elif question.rated:
-            result.append(
-                Agreement(
-                    question=question.id,
-                    n_ratings=len(own),
-                    icc=icc1(scores, index) if own else math.nan,
-                    leave_one_out_srcc=leave_one_out_srcc(scores, index) if own else math.nan,
-                )
-            )
+        if question.rated:
+            own = [item for item in counted if item.question == question.id]
+            figures = {"alpha": _alpha(own)} if question.id == CHOICE else _of_ratings(own)
+            result.append(Agreement(question=question.id, n_ratings=len(own), **figures))
     return result
+
+
+def _of_ratings(own: Sequence[Answered]) -> dict[str, float]:
+    if not own:
+        return {}
+    number = {key: i for i, key in enumerate(dict.fromkeys(item.stimulus_id for item in own))}
+    scores = [item.score for item in own if item.score is not None]
+    index = [number[item.stimulus_id] for item in own]
+    return {"icc": icc1(scores, index), "leave_one_out_srcc": leave_one_out_srcc(scores, index)}
 
 
 def _alpha(own: Sequence[Answered]) -> float:

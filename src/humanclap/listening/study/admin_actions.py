@@ -1,4 +1,4 @@
-"""What the researcher does while a study runs; each deed is recorded and can be read back."""
+"""What the researcher does while a study runs; every action is recorded among its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 from sqlalchemy import Connection
 
 from humanclap.errors import InputError
-from humanclap.listening.study.database import insert, now, row, run, run_each
+from humanclap.listening.study.database import insert, now, run, run_each, value
 from humanclap.listening.study.study import Study, set_state, setting, stimuli_of
 
 MAX_TOP_UP = 1000
@@ -15,25 +15,19 @@ MAX_TOP_UP = 1000
 
 def record(connection: Connection, action: str, subject: str, detail: str = "") -> None:
     """Append to the study's events."""
-    insert(
-        connection,
-        "events",
-        [
-            {
-                "event_id": secrets.token_hex(8),
-                "at": now(connection),
-                "action": action,
-                "subject": subject,
-                "detail": detail,
-            }
-        ],
-    )
+    event = {
+        "event_id": secrets.token_hex(8),
+        "at": now(connection),
+        "action": action,
+        "subject": subject,
+        "detail": detail,
+    }
+    insert(connection, "events", event)
 
 
 def last_event(connection: Connection) -> str:
     """Id of the latest event, whichever process recorded it; empty where there is none."""
-    found = row(connection, "SELECT event_id FROM events ORDER BY at DESC, event_id LIMIT 1")
-    return "" if found is None else str(found["event_id"])
+    return value(connection, "SELECT event_id FROM events ORDER BY at DESC, event_id LIMIT 1") or ""
 
 
 def change_state(study: Study, state: str) -> None:
@@ -74,11 +68,8 @@ def reinstate_listener(study: Study, listener_id: str) -> None:
     """Undo an exclusion; the listener's ratings count again, even where others replaced them."""
     with study.database.write() as connection:
         _check_listener(connection, listener_id)
-        run(
-            connection,
-            "UPDATE listeners SET excluded = 0, reason = NULL WHERE listener_id = :id",
-            id=listener_id,
-        )
+        back = "UPDATE listeners SET excluded = 0, reason = NULL WHERE listener_id = :id"
+        run(connection, back, id=listener_id)
         _set_trials(connection, listener_id, "excluded", "answered")
         record(connection, "reinstate", listener_id)
 
@@ -105,8 +96,7 @@ def top_up(study: Study, n: int, *, system: str | None = None) -> int:
 
 
 def _check_listener(connection: Connection, listener_id: str) -> None:
-    found = row(connection, "SELECT 1 FROM listeners WHERE listener_id = :id", id=listener_id)
-    if found is None:
+    if not value(connection, "SELECT 1 FROM listeners WHERE listener_id = :id", id=listener_id):
         raise InputError(f"no listener {listener_id!r}")
 
 

@@ -17,14 +17,9 @@ from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening.design.design import StudyDesign
-from humanclap.listening.study.database import insert, now, row, run
-from humanclap.listening.study.sessions import (
-    Session,
-    finish_if_done,
-    pair_load,
-    session_of,
-    take_up,
-)
+from humanclap.listening.study.database import insert, now, row, run, value
+from humanclap.listening.study.session_trials import pair_load, take_up
+from humanclap.listening.study.sessions import Session, finish_if_done, session_of
 from humanclap.listening.study.study import Study
 
 MAX_COMMENT_CHARACTERS = 2000
@@ -32,8 +27,8 @@ MAX_PLAYS = 1000
 MAX_SECONDS = 30 * 86_400.0
 
 Outcome = Literal["stored", "revised", "repeated", "conflict", "unknown"]
-"""stored now; stored now in place of an earlier one; stored before under this id; another answer
-stands; no such trial here."""
+"""Stored now; stored now in place of an earlier one; stored before under this id; another answer is
+stored already; this listener has no such trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +121,9 @@ def store_answer(study: Study, session: Session, answer: Answer) -> Outcome:
         )
         if trial is None:
             return "unknown"
-        known = row(
-            connection,
-            "SELECT digest FROM given_answers WHERE answer_id = :id",
-            id=answer.answer_id,
-        )
-        if known is not None:
-            return "repeated" if known["digest"] == answer.digest else "conflict"
+        query = "SELECT digest FROM given_answers WHERE answer_id = :id"
+        if (known := value(connection, query, id=answer.answer_id)) is not None:
+            return "repeated" if known == answer.digest else "conflict"
         at = now(connection)
         if answer.revises:
             return _revise(connection, trial["session_id"], answer, at)
@@ -197,21 +188,18 @@ def _insert(
         "digest": answer.digest,
         **extra,
     }
-    insert(connection, table, [record])
-    insert(
-        connection,
-        values_table,
-        [
-            {
-                key: answer.answer_id,
-                "question": question,
-                "score": None if isinstance(value, str) else value,
-                "comment": value if isinstance(value, str) else None,
-            }
-            for question, value in answer.values.items()
-            if value != ""
-        ],
-    )
+    insert(connection, table, record)
+    values = [
+        {
+            key: answer.answer_id,
+            "question": question,
+            "score": None if isinstance(given, str) else given,
+            "comment": given if isinstance(given, str) else None,
+        }
+        for question, given in answer.values.items()
+        if given != ""
+    ]
+    insert(connection, values_table, *values)
 
 
 def _close_trial(connection: Connection, session: Session, trial: Mapping[str, Any]) -> None:
@@ -222,21 +210,13 @@ def _close_trial(connection: Connection, session: Session, trial: Mapping[str, A
         load = pair_load(connection, simulated=session.simulated)
         if load.get(trial["stimulus_id"], 0) >= trial["wanted"]:
             state = "surplus"
-    run(
-        connection,
-        "UPDATE trials SET state = :state WHERE trial_id = :id",
-        state=state,
-        id=trial["trial_id"],
-    )
+    query = "UPDATE trials SET state = :state WHERE trial_id = :id"
+    run(connection, query, state=state, id=trial["trial_id"])
 
 
 def _after_answer(connection: Connection, session_id: str, at: float) -> None:
-    run(
-        connection,
-        "UPDATE sessions SET seen_at = :now WHERE session_id = :id",
-        now=at,
-        id=session_id,
-    )
+    query = "UPDATE sessions SET seen_at = :now WHERE session_id = :id"
+    run(connection, query, now=at, id=session_id)
     session = session_of(connection, session_id)
     if session.state == "expired" and not session.excluded:
         take_up(connection, session)  # back without loading a page

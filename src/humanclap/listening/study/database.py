@@ -156,7 +156,7 @@ def now(connection: Connection) -> float:
     if connection.dialect.name == "sqlite":
         return time.time()
     clock = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION) AS now"
-    return float(rows(connection, clock)[0]["now"])
+    return float(value(connection, clock))
 
 
 def each_row(connection: Connection, query: str, **values: object) -> Iterator[dict[str, Any]]:
@@ -178,6 +178,11 @@ def row(connection: Connection, query: str, **values: object) -> dict[str, Any] 
     return None if found is None else dict(found)
 
 
+def value(connection: Connection, query: str, **values: object) -> Any:
+    """The first column of a query's first row, or None where it finds nothing."""
+    return connection.execute(_parsed(query), values).scalar()
+
+
 def run(connection: Connection, statement: str, **values: object) -> int:
     """Execute a statement; how many rows it touched."""
     return int(connection.execute(_parsed(statement), values).rowcount)
@@ -191,7 +196,7 @@ def run_each(
         connection.execute(_parsed(statement), [dict(record) for record in records])
 
 
-def insert(connection: Connection, table: str, records: Sequence[Mapping[str, object]]) -> None:
+def insert(connection: Connection, table: str, *records: Mapping[str, object]) -> None:
     """Insert records that share their columns."""
     if records:
         columns = list(records[0])

@@ -11,7 +11,7 @@ from humanclap.errors import AudioError
 from humanclap.listening.design.assignment import Stimulus
 from humanclap.listening.design.clips import examine_clip, file_state
 from humanclap.listening.study.admin_actions import record
-from humanclap.listening.study.database import Rows, insert, now, row, rows, run
+from humanclap.listening.study.database import Rows, insert, now, rows, run, value
 from humanclap.listening.study.study import Study
 
 PLAYABLE = "NOT EXISTS (SELECT 1 FROM failed_clips f WHERE f.audio IN (p.audio, p.audio_b))"
@@ -22,10 +22,10 @@ def report_failure(study: Study, audio: str, reason: str) -> None:
     """Note that a clip cannot be played; nobody is given it from now on."""
     state = file_state(study.audio_root / audio)  # a disk that hangs must not hold up the writers
     with study.database.write() as connection:
-        if row(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
+        if value(connection, "SELECT 1 FROM failed_clips WHERE audio = :audio", audio=audio):
             return
         failed = {"audio": audio, "reason": reason, "file_state": state, "at": now(connection)}
-        insert(connection, "failed_clips", [failed])
+        insert(connection, "failed_clips", failed)
         record(connection, "clip failed", audio, reason)
 
 

@@ -21,27 +21,27 @@ CONNECTIONS = 8
 _WRITER_LOCK = 0x68756D63
 """Key of the advisory lock by which writers of all processes take turns, as SQLite's do."""
 _LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 15_000, "application_name": "humanclap"}
-"""Unless the URL says else: seconds to connect, milliseconds until a lost host is noticed."""
+"""Used unless the URL says otherwise: seconds to connect, milliseconds until a lost host shows."""
 _SESSION = (
     "SET lock_timeout = '30s'",
     "SET tcp_keepalives_idle = 30",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
-"""A host that is gone does not hold the writers' lock for ever."""
+"""So that a host that is gone does not hold the writers' lock for ever."""
 _TURN = (
     "SELECT pg_advisory_xact_lock(:key), "
     "set_config('idle_in_transaction_session_timeout', '60s', true)"
 )
-"""Nor does a process that hangs; a reader may take its time."""
+"""So that a process that hangs does not hold it either; a reader may take its time."""
 _UNDONE = ("40001", "40P01")
 """SQLSTATE of a serialisation failure and of a deadlock."""
 _AWAY = ("08", "53", "55P03", "57P", "25P03")
-"""Beginnings of SQLSTATE: no connection, no resources, a lock not had in time, shut down, idle."""
+"""Beginnings of SQLSTATE: no connection, no resources, no lock in time, shut down, idle."""
 
 Failure = Literal["undone", "away"]
-"""The database rolled the transaction back and asks for another try; or it cannot be had now, and
-whether a commit on its way was done is not known."""
+"""The database rolled the transaction back and asks for another try; or it cannot be reached now,
+and nobody knows whether a commit on its way was made."""
 
 
 def postgres_url(where: str) -> URL:

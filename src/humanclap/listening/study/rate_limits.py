@@ -1,9 +1,7 @@
-"""Limits that hold for a client over all server processes: their buckets stand in the study."""
+"""Limits for each client that all server processes share: the study's database counts."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 
 from humanclap.listening.study.database import now, run
@@ -12,7 +10,7 @@ from humanclap.listening.study.study import Study
 _FULL = """
 DELETE FROM rate_limits WHERE name = :name AND (filled_at < :before OR filled_at > :now)
 """
-"""Those filled in the future too: a machine's clock may be set back."""
+"""Also those filled in the future: a machine's clock may have been set back."""
 _TAKE = """
 INSERT INTO rate_limits (name, client, tokens, filled_at)
 VALUES (:name, :client, :size - 1, :now)
@@ -25,7 +23,7 @@ _TAKE_ONE = _TAKE.format(filled=f"(CASE WHEN {_REFILLED} > :size THEN :size ELSE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedLimit:
-    """A bucket of `size` deeds for each client, refilled evenly within `minutes`."""
+    """A bucket of `size` actions for each client, refilled evenly within `minutes`."""
 
     study: Study
     name: str
@@ -33,12 +31,10 @@ class SharedLimit:
     minutes: float = 1.0
 
     def allows(self, client: str) -> bool:
-        """Whether one more deed of this client may pass, counting it; asking in vain is free.
+        """Whether one more action of this client may pass; counts it if so.
 
-        Of the client only a keyed hash is stored, and only until its bucket is full again.
+        Only a keyed hash of the client is stored, and only until its bucket is full again.
         """
-        key = bytes.fromhex(self.study.secret)
-        hashed = hmac.new(key, f"client\0{client}".encode(), hashlib.sha256).hexdigest()[:32]
         refill_s = 60.0 * self.minutes
         with self.study.database.write() as connection:
             at = now(connection)
@@ -47,7 +43,7 @@ class SharedLimit:
                 connection,
                 _TAKE_ONE,
                 name=self.name,
-                client=hashed,
+                client=self.study.sign("client", client)[:32],
                 size=float(self.size),
                 now=at,
                 per_second=self.size / refill_s,

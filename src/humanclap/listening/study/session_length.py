@@ -17,7 +17,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from humanclap.listening.design.design import StudyDesign
-from humanclap.listening.study.database import row
+from humanclap.listening.study.database import value
 from humanclap.listening.study.study import stimuli_of
 
 Source = Literal["design", "rehearsal", "clips"]
@@ -74,39 +74,30 @@ def session_length(connection: Connection, design: StudyDesign) -> SessionLength
 
 def _trial_s(connection: Connection, design: StudyDesign) -> tuple[float, Source]:
     """Seconds of a sound on average, and where they come from."""
-    measured = _rehearsed_trial_s(connection)
-    if measured is None:
-        return _expected_trial_s(connection, design), "clips"
-    return measured, "rehearsal"
-
-
-def _sounds(connection: Connection, design: StudyDesign) -> tuple[int, int]:
-    """Sounds of a full session, and how many are practice; a small study has fewer."""
-    session = design.session
-    n = row(connection, "SELECT COUNT(*) AS n FROM stimuli WHERE kind = 'pair'") or {"n": 0}
-    pairs = min(session.pairs, n["n"])
-    practice = min(session.practice, n["n"] - pairs)
-    repeats = min(session.repeats, pairs)
-    return practice + pairs + session.anchors + session.attention_checks + repeats, practice
-
-
-def _rehearsed_trial_s(connection: Connection) -> float | None:
-    found = row(
+    measured = value(
         connection,
-        "SELECT AVG(a.trial_s) AS mean FROM final_answers a "
+        "SELECT AVG(a.trial_s) FROM final_answers a "
         "JOIN trials t ON t.trial_id = a.trial_id WHERE t.simulated = 1",
     )
-    return None if found is None or found["mean"] is None else float(found["mean"])
-
-
-def _expected_trial_s(connection: Connection, design: StudyDesign) -> float:
+    if measured is not None:
+        return float(measured), "rehearsal"
     n_rated = sum(question.rated for question in design.questions)
     times = [
         trial_seconds(s.duration_s, " ".join(s.texts), n_rated)
         for s in stimuli_of(connection)
         if s.kind == "pair"
     ]
-    return math.fsum(times) / len(times) if times else 0.0
+    return (math.fsum(times) / len(times) if times else 0.0), "clips"
+
+
+def _sounds(connection: Connection, design: StudyDesign) -> tuple[int, int]:
+    """Sounds of a full session, and how many are practice; a small study has fewer."""
+    session = design.session
+    n = value(connection, "SELECT COUNT(*) FROM stimuli WHERE kind = 'pair'")
+    pairs = min(session.pairs, n)
+    practice = min(session.practice, n - pairs)
+    repeats = min(session.repeats, pairs)
+    return practice + pairs + session.anchors + session.attention_checks + repeats, practice
 
 
 def _pages_s(design: StudyDesign) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
@@ -21,7 +24,7 @@ from humanclap.listening.design.clips import Examined, examine_clip
 from humanclap.listening.design.comparisons import ABComparison, sides_of
 from humanclap.listening.design.design import StudyDesign, parse_design
 from humanclap.listening.design.quotas import wanted_of
-from humanclap.listening.study.database import Database, insert, row, rows, run, shown, where_of
+from humanclap.listening.study.database import Database, insert, rows, run, shown, value, where_of
 from humanclap.progress import Progress, silent
 from humanclap.records import Pair
 
@@ -45,9 +48,8 @@ class Study:
     """What `stimuli` read, by the ratings wanted then."""
 
     def stimuli(self, connection: Connection) -> list[Stimulus]:
-        """As `stimuli_of`, but read again only after a top-up; the writers' turn is short so."""
-        found = rows(connection, "SELECT SUM(wanted) AS n FROM stimuli")
-        wanted = int(found[0]["n"] or 0)
+        """As `stimuli_of`, read again only after a top-up, which keeps the writers' turns short."""
+        wanted = int(value(connection, "SELECT SUM(wanted) FROM stimuli") or 0)
         stimuli = self._read.get(wanted)
         if stimuli is None:
             stimuli = stimuli_of(connection)
@@ -60,16 +62,27 @@ class Study:
         with self.database.read() as connection:
             return setting(connection, "state")
 
+    def sign(self, *parts: str) -> str:
+        """A token of these parts that nobody without the study's secret can make."""
+        key = bytes.fromhex(self.secret)
+        return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
+
     def close(self) -> None:
         """Close the database's connections."""
         self.database.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
     """What `create_study` made; `notes` say what a researcher may not expect of it.
 
-    n_pairs, n_ratings: in an A/B study its comparisons and the choices that are wanted.
+    n_pairs, n_ratings: in an A/B study, its comparisons and the choices that are wanted.
     """
 
     n_pairs: int
@@ -110,7 +123,8 @@ def create_study(
     with _made(where, there) as connection:
         _make_room(connection, where, replace_empty=replace_empty)
         _write_settings(connection, design_text, audio_root, fingerprint)
-        insert(connection, "stimuli", stimuli)
+        rows_of_stimuli = ({**asdict(s), "position": n} for n, s in enumerate(stimuli))
+        insert(connection, "stimuli", *rows_of_stimuli)
     return Created(
         n_pairs=len(pairs),
         n_anchors=len(anchors),
@@ -144,9 +158,9 @@ def _check_kind(items: Sequence[Pair | ABComparison], design: StudyDesign) -> No
         )
 
 
-def _named(stimulus: Mapping[str, object]) -> str:
-    names = ("audio", "text", "audio_b", "text_b")
-    return "\0".join(str(stimulus[name]) for name in names if stimulus.get(name) is not None)
+def _named(stimulus: Stimulus) -> str:
+    names = (stimulus.audio, stimulus.text, stimulus.audio_b, stimulus.text_b)
+    return "\0".join(name for name in names if name is not None)
 
 
 def _there_already(where: str) -> InputError:
@@ -158,7 +172,7 @@ def _there_already(where: str) -> InputError:
 
 def _make_room(connection: Connection, where: str, *, replace_empty: bool) -> None:
     """Remove a study without answers where that is wanted; raises InputError where one stays."""
-    if row(connection, "SELECT name FROM study") is None:
+    if value(connection, "SELECT name FROM study") is None:
         return
     if not replace_empty:
         raise _there_already(where)
@@ -269,45 +283,32 @@ def _examine(pairs: Sequence[Pair], audio_root: Path, progress: Progress) -> dic
 
 def _stimuli(
     pairs: Items, anchors: Items, design: StudyDesign, durations: dict[str, float]
-) -> list[dict[str, object]]:
-    seen: set[str] = set()
-    stimuli: list[dict[str, object]] = []
-    wanted = [*wanted_of(pairs, design), *[0] * len(anchors)]
+) -> list[Stimulus]:
+    stimuli: dict[str, Stimulus] = {}
     kinds = ["pair"] * len(pairs) + ["anchor"] * len(anchors)
+    wanted = [*wanted_of(pairs, design), *[0] * len(anchors)]
     for item, kind, n in zip([*pairs, *anchors], kinds, wanted, strict=True):
-        first = item if isinstance(item, Pair) else item.first
-        key = first.pair_id if isinstance(item, Pair) else item.key
-        if key in seen:
-            what = f"{first.audio} with {first.text!r}"
-            more = (
-                ""
-                if isinstance(item, Pair)
-                else f", and {item.second.audio} with " + repr(item.second.text)
-            )
-            raise InputError(f"{what}{more} stands twice among the pairs")
-        seen.add(key)
-        clips = {pair.audio for pair in sides_of([item])}
-        stimuli.append(
-            {
-                "stimulus_id": secrets.token_hex(8),
-                "kind": kind,
-                "audio": first.audio,
-                "text": first.text,
-                "system": first.system,
-                "subset": first.subset,
-                "split": item.split,
-                "wanted": n,
-                "position": len(stimuli),
-                "duration_s": math.fsum(durations[clip] for clip in clips),
-                **_second_side(item),
-            }
+        sides = sides_of([item])
+        key = item.pair_id if isinstance(item, Pair) else item.key
+        if key in stimuli:
+            named = ", and ".join(f"{side.audio} with {side.text!r}" for side in sides)
+            raise InputError(f"{named} stands twice among the pairs")
+        stimuli[key] = Stimulus(
+            stimulus_id=secrets.token_hex(8),
+            kind=kind,
+            audio=sides[0].audio,
+            text=sides[0].text,
+            system=sides[0].system,
+            subset=sides[0].subset,
+            split=item.split,
+            wanted=n,
+            duration_s=math.fsum(durations[clip] for clip in {side.audio for side in sides}),
+            **({} if isinstance(item, Pair) else _second_side(item)),
         )
-    return stimuli
+    return list(stimuli.values())
 
 
-def _second_side(item: Pair | ABComparison) -> dict[str, object]:
-    if isinstance(item, Pair):
-        return dict.fromkeys(("audio_b", "text_b", "system_b", "label", "expected"))
+def _second_side(item: ABComparison) -> dict[str, Any]:
     return {
         "audio_b": item.second.audio,
         "text_b": item.second.text,
@@ -328,7 +329,7 @@ def _write_settings(
         "state": "open",
         "created_at": repr(time.time()),
     }
-    insert(connection, "study", [{"name": k, "value": v} for k, v in settings.items()])
+    insert(connection, "study", *({"name": k, "value": v} for k, v in settings.items()))
 
 
 def open_study(where: Path | str, *, audio_root: Path | None = None) -> Study:
@@ -357,10 +358,10 @@ def open_study(where: Path | str, *, audio_root: Path | None = None) -> Study:
 
 def setting(connection: Connection, name: str) -> str:
     """One of the study's stored settings."""
-    found = row(connection, "SELECT value FROM study WHERE name = :name", name=name)
+    found = value(connection, "SELECT value FROM study WHERE name = :name", name=name)
     if found is None:
         raise InputError(f"the database holds no study (its {name!r} is missing)")
-    return str(found["value"])
+    return str(found)
 
 
 def set_state(connection: Connection, state: str) -> None:
@@ -372,9 +373,6 @@ def set_state(connection: Connection, state: str) -> None:
 
 def stimuli_of(connection: Connection) -> list[Stimulus]:
     """All pairs and anchors, in the order of the tables they came from."""
-    found = rows(
-        connection,
-        "SELECT stimulus_id, kind, audio, text, system, subset, split, wanted, duration_s, "
-        "audio_b, text_b, system_b, label, expected FROM stimuli ORDER BY position",
-    )
+    columns = ", ".join(field.name for field in fields(Stimulus))
+    found = rows(connection, f"SELECT {columns} FROM stimuli ORDER BY position")
     return [Stimulus(**item) for item in found]

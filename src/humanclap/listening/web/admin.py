@@ -18,11 +18,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from humanclap.errors import InputError
-from humanclap.listening.study import admin_actions as steering
-from humanclap.listening.study.admin_actions import last_event
+from humanclap.listening.study import admin_actions
 from humanclap.listening.study.failed_clips import forget_mended
 from humanclap.listening.study.rate_limits import SharedLimit
-from humanclap.listening.study.sessions import expire_idle
+from humanclap.listening.study.session_trials import expire_idle
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import client_of
 from humanclap.listening.web.interval_chart import SHARES, interval_chart
@@ -84,7 +83,7 @@ class AdminPages:
             return self._context.page("admin_login.html", status=401, failed=True)
         until, salt = str(int(time.time() + LOGIN_HOURS * 3600)), secrets.token_hex(8)
         response = self._context.redirect("/admin")
-        cookie = f"{until}.{salt}.{self._context.sign('admin', token, until, salt)}"
+        cookie = f"{until}.{salt}.{self._study.sign('admin', token, until, salt)}"
         self._context.set_cookie(response, ADMIN_COOKIE, cookie, strict=True)
         return response
 
@@ -101,7 +100,7 @@ class AdminPages:
             raise HTTPException(401, "log in first")
 
     def _csrf(self, request: Request) -> str:
-        return self._context.sign("admin-csrf", request.cookies.get(ADMIN_COOKIE, ""))
+        return self._study.sign("admin-csrf", request.cookies.get(ADMIN_COOKIE, ""))
 
     # -- see --------------------------------------------------------------------------------
 
@@ -141,7 +140,7 @@ class AdminPages:
         While one is made, others who ask see the one before it.
         """
         with self._study.database.read() as connection:
-            deed = last_event(connection)
+            deed = admin_actions.last_event(connection)
         seen = self._seen.get(simulated)
         if seen is not None and seen.deed == deed and time.monotonic() < seen.fresh_until:
             return seen
@@ -153,9 +152,7 @@ class AdminPages:
             self._lock.release()
 
     def _computed(self, *, simulated: bool, deed: str) -> _Seen:
-        from humanclap.listening.results.monitor import (
-            overview,  # brings scipy: a second of start-up
-        )
+        from humanclap.listening.results.monitor import overview  # scipy: a second of start-up
 
         start, at = time.monotonic(), time.strftime("%H:%M:%S UTC", time.gmtime())
         seen = self._seen.get(simulated)
@@ -219,13 +216,13 @@ class AdminPages:
     def _act(self, deed: str, form: dict[str, str]) -> None:
         listener = form.get("listener_id", "")
         if deed == "state":
-            steering.change_state(self._study, form.get("state", ""))
+            admin_actions.change_state(self._study, form.get("state", ""))
         elif deed == "exclude":
-            steering.exclude_listener(self._study, listener, form.get("reason", ""))
+            admin_actions.exclude_listener(self._study, listener, form.get("reason", ""))
         elif deed == "reinstate":
-            steering.reinstate_listener(self._study, listener)
+            admin_actions.reinstate_listener(self._study, listener)
         else:
             n = form.get("n", "")
             if not (n.isascii() and n.isdigit() and len(n) < 6):
                 raise InputError("the number of further ratings is not a whole number")
-            steering.top_up(self._study, int(n), system=form.get("system") or None)
+            admin_actions.top_up(self._study, int(n), system=form.get("system") or None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from humanclap.listening.web.context import HERE, Context
 from humanclap.listening.web.guard import App, Guard
 from humanclap.listening.web.listener import ListenerPages
 from humanclap.listening.web.settings import ServeSettings
-from humanclap.listening.web.trial_requests import Sounds
+from humanclap.listening.web.trials import TrialPages
 from humanclap.sockets import bound
 
 _START_S = 20.0
@@ -44,20 +43,20 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     context = Context(study, settings, ClipCache(study.audio_root, cache))
     app.include_router(ListenerPages(context).router())
-    app.include_router(Sounds(context).router())
+    app.include_router(TrialPages(context).router())
     app.include_router(AdminPages(context).router())
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
     # asynchronous, as /health is: it is answered though every thread waits for the database
     async def refuse(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 422
-        detail = str(error.detail) if isinstance(error, HTTPException) else "not as expected"
-        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        if not isinstance(error, HTTPException):
+            error = HTTPException(422, "not as expected")
+        status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
         if request.url.path.endswith("/answers"):
             return JSONResponse({"detail": detail}, status_code=status, headers=headers)
         if status == 503:
-            page = context.message("away", status=status)
+            page = context.message("away")
         else:
             title = study.design.wording["error_title"]
             page = context.page("message.html", status=status, title=title, text=detail)
@@ -108,10 +107,6 @@ def _app_of_process(study: Study, settings: ServeSettings, *, cache: Path) -> Ap
     return create_app(study, settings, cache=cache)
 
 
-def _bound(settings: ServeSettings) -> socket.socket:
-    return bound(settings.host, settings.port, remedy="choose another --port")
-
-
 def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
     """Serve until interrupted, with settings.workers processes on one port.
 
@@ -120,7 +115,7 @@ def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
     """
     study.database.check_workers(settings.workers)
     examine_failed(study)
-    listener = _bound(settings)
+    listener = bound(settings.host, settings.port, remedy="choose another --port")
     config = _config(study, settings, cache)
     try:
         if settings.workers == 1:
@@ -135,7 +130,7 @@ def serve(study: Study, settings: ServeSettings, *, cache: Path) -> None:
 def serving(study: Study, settings: ServeSettings, *, cache: Path) -> Iterator[str]:
     """Serve in the background; gives the address. Port 0 takes a free one."""
     examine_failed(study)
-    listener = _bound(settings)
+    listener = bound(settings.host, settings.port, remedy="choose another --port")
     port = listener.getsockname()[1]
     server = uvicorn.Server(_config(study, settings, cache))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

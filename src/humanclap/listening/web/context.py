@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,11 @@ SESSION_COOKIE = "humanclap_session"
 FORM_COOKIE = "humanclap_form"
 COOKIE_DAYS = 60
 MAX_TOKEN_CHARACTERS = 100
+MESSAGES = {
+    "full": 409, "elsewhere": 409, "closed": 410, "ended": 410, "away": 503, "paused": 503,
+    "unheard": 503,
+}  # fmt: skip
+"""Pages that say one thing (`[wording]` has their words) -> their HTTP status."""
 
 
 class Context:
@@ -51,29 +55,28 @@ class Context:
         )
         return HTMLResponse(text, status_code=status)
 
-    def message(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page that says one thing: full, paused, closed, ended."""
-        wording = self.study.design.wording
-        title, text = wording[f"{name}_title"], wording[name]
+    def message(self, name: str, **values: Any) -> HTMLResponse:
+        """A page that says one thing, by its name in MESSAGES."""
+        t = self.study.design.wording
+        title, text, status = t[f"{name}_title"], t[name], MESSAGES[name]
         return self.page("message.html", status=status, title=title, text=text, **values)
+
+    def last_message(self, name: str, request: Request, session: Session) -> HTMLResponse:
+        """A message to a listener who hears no more; the page sends what waits in the browser."""
+        return self.message(name, flush=self.flush(request, session))
 
     def redirect(self, path: str) -> RedirectResponse:
         """On to another page of ours, by GET."""
         return RedirectResponse(self.url(path), status_code=303)
 
-    def sign(self, *parts: str) -> str:
-        """A token only this study can make."""
-        key = bytes.fromhex(self.study.secret)
-        return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
-
     def signed(self, token: str, *parts: str) -> bool:
         """Whether a token is the one of these parts."""
-        return hmac.compare_digest(token.encode(), self.sign(*parts).encode())
+        return hmac.compare_digest(token.encode(), self.study.sign(*parts).encode())
 
     def set_cookie(
         self, response: HTMLResponse | RedirectResponse, name: str, value: str, *, strict: bool
     ) -> None:
-        """A cookie no script can read; a strict one lives as long as the browser."""
+        """Set a cookie that no script can read; a strict one lives as long as the browser."""
         response.set_cookie(
             name,
             value,
@@ -101,11 +104,11 @@ class Context:
 
     def session_csrf(self, request: Request) -> str:
         """The token that posts of this session carry."""
-        return self.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
+        return self.study.sign("csrf", request.cookies.get(SESSION_COOKIE, ""))
 
     def queue(self, session: Session) -> str:
         """Name under which a browser keeps this listener's answers: the same in every session."""
-        return self.sign("queue", session.listener_id)[:32]
+        return self.study.sign("queue", session.listener_id)[:32]
 
     def flush(self, request: Request, session: Session) -> dict[str, str]:
         """What a page without sounds needs to send the answers that wait in the browser."""
@@ -122,7 +125,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """The fields of a posted form.
 
     Raises 400 where it is malformed or repeats a field, 422 where a field holds a null character,
-    which no database keeps alike.
+    which databases keep differently.
     """
     body = await request.body()
     try:

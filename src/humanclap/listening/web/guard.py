@@ -1,4 +1,4 @@
-"""Before any page: hosts, sizes, origins and rates are checked; after it: security headers."""
+"""Checks hosts, sizes, origins and rates before any page, and adds security headers after it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HEADERS = (
 
 
 def client_of(scope: Scope) -> str:
-    """Who asks, for the limits: an IPv4 address, or the network of 64 bits a site has by IPv6."""
+    """Whom the limits count: an IPv4 address, or the 64-bit IPv6 network that a site has."""
     name = str(scope["client"][0]) if scope.get("client") else "?"
     try:
         address = ip_address(name)
@@ -77,7 +77,7 @@ class RateLimit:
                     k: v for k, v in self._buckets.items() if now - v[1] < self._refill_s
                 }
             allowed = left >= 1.0
-            self._buckets[client] = (left - allowed, now)  # asking in vain costs nothing
+            self._buckets[client] = (left - allowed, now)  # a refused request costs nothing
             return allowed
 
 

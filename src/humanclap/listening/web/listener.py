@@ -1,84 +1,50 @@
-"""The listener's pages: welcome, about you, sound check, trials, thanks."""
+"""The listener's pages but the trials: welcome, about you, sound check, thanks."""
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy import Connection
 
 from humanclap.errors import InputError
 from humanclap.listening.design import headphones
-from humanclap.listening.design.comparisons import EQUAL, A, B
-from humanclap.listening.design.design import StudyDesign
-from humanclap.listening.study.answers import last_answer
-from humanclap.listening.study.database import row, rows
+from humanclap.listening.study.database import row
 from humanclap.listening.study.failed_clips import forget_mended
 from humanclap.listening.study.rate_limits import SharedLimit
 from humanclap.listening.study.session_length import SessionLength, session_length
-from humanclap.listening.study.sessions import (
-    MAX_HEADPHONE_TRIES,
+from humanclap.listening.study.session_start import (
     Recruit,
-    Session,
     SessionElsewhereError,
+    start_session,
+    submission_of,
+)
+from humanclap.listening.study.session_trials import (
     StudyFullError,
-    attributes_of,
     begin_session,
     has_room,
+    return_to_session,
+)
+from humanclap.listening.study.sessions import (
+    MAX_HEADPHONE_TRIES,
+    Session,
+    attributes_of,
     open_trials,
     record_headphones,
-    return_to_session,
-    start_session,
     store_attributes,
-    submission_of,
 )
 from humanclap.listening.web.context import FORM_COOKIE, SESSION_COOKIE, Context, read_form
 from humanclap.listening.web.guard import client_of
+from humanclap.listening.web.recruits import MTURK_PREVIEW, recruit_of, site_fields
 from humanclap.listening.web.routes import DatabaseRoute
 
-CLIPS_AHEAD = 14
-"""Clips the page loads before their turn, so that a lost connection does not stop a listener."""
 _LENGTH_S = 60.0
 """How long the first page repeats what it says of the session's length."""
 SIMULATED_HEADER = "x-humanclap-simulated"
-_SITES = {
-    "prolific": ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"),
-    "mturk": ("workerId", "hitId", "assignmentId"),
-}
-_MTURK_PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-def recruit_of(values: Mapping[str, str]) -> Recruit | None:
-    """Who the recruiting site's parameters say this is, in whatever case they are written.
-
-    Raises 400 where they are no ids, or one is given twice in different ways.
-    """
-    fields = site_fields(values)
-    for site, (worker, task, submission) in _SITES.items():
-        if worker in fields:
-            given = [fields.get(name, "") for name in (worker, task, submission)]
-            if not _ID.fullmatch(given[0]) or any(v and not _ID.fullmatch(v) for v in given[1:]):
-                raise HTTPException(400, "the recruiting site's parameters are not ids")
-            return Recruit(site=site, worker=given[0], task=given[1], submission=given[2])
-    return None
-
-
-def site_fields(values: Mapping[str, str]) -> dict[str, str]:
-    """The recruiting sites' parameters among `values`, by the names the sites give them."""
-    names = {name.lower(): name for of_site in _SITES.values() for name in of_site}
-    fields: dict[str, str] = {}
-    for given, value in values.items():
-        name = names.get(given.lower())
-        if name is not None and fields.setdefault(name, value) != value:
-            raise HTTPException(400, f"{name} is given twice")
-    return fields
 
 
 class ListenerPages:
@@ -103,13 +69,11 @@ class ListenerPages:
         router.add_api_route("/", self.welcome, **get)
         router.add_api_route("/start", self.start, **post)
         router.add_api_route("/go", self.go, **get)
-        router.add_api_route("/about", self.about, **get)
-        router.add_api_route("/about", self.store_about, **post)
-        router.add_api_route("/after", self.after, **get)
-        router.add_api_route("/after", self.store_after, **post)
+        for path in ("/about", "/after"):
+            router.add_api_route(path, self.questions, **get)
+            router.add_api_route(path, self.store_questions, **post)
         router.add_api_route("/sound", self.sound, **get)
         router.add_api_route("/sound", self.store_sound, **post)
-        router.add_api_route("/trial", self.trial, **get)
         router.add_api_route("/done", self.done, **get)
         return router
 
@@ -122,16 +86,16 @@ class ListenerPages:
             return self._context.redirect("/go")
         state = self._study.state()
         if state != "open":
-            return self._context.message(state, status=503 if state == "paused" else 410)
+            return self._context.message(state)
         if not self._has_room(simulated=SIMULATED_HEADER in request.headers):
-            return self._context.message("full", status=409)
+            return self._context.message("full")
         fields = site_fields(request.query_params)
         cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
         response = self._context.page(
             "welcome.html",
-            csrf=self._context.sign("form", cookie),
+            csrf=self._study.sign("form", cookie),
             fields=fields,
-            preview=fields.get("assignmentId") == _MTURK_PREVIEW,
+            preview=fields.get("assignmentId") == MTURK_PREVIEW,
             facts=self._facts(),
         )
         self._context.set_cookie(response, FORM_COOKIE, cookie, strict=False)
@@ -160,13 +124,11 @@ class ListenerPages:
         return self._length[1]
 
     def _has_room(self, *, simulated: bool) -> bool:
-        with self._study.database.read() as connection:
-            if has_room(connection, simulated=simulated):
-                return True
-        if not forget_mended(self._study):
-            return False
-        with self._study.database.read() as connection:
-            return has_room(connection, simulated=simulated)
+        def room() -> bool:
+            with self._study.database.read() as connection:
+                return has_room(connection, simulated=simulated)
+
+        return room() or (forget_mended(self._study) > 0 and room())
 
     def _goes_on(self, request: Request, recruit: Recruit | None) -> bool:
         """Whether the browser's session is the one these parameters ask for."""
@@ -212,13 +174,12 @@ class ListenerPages:
                 token=self._token(request, recruit),
             )
         except StudyFullError:
-            return self._context.message("full", status=409)
+            return self._context.message("full")
         except SessionElsewhereError:
-            return self._context.message("elsewhere", status=409)
+            return self._context.message("elsewhere")
         except InputError:
             state = self._study.state()
-            name = "ended" if state == "open" else state
-            return self._context.message(name, status=503 if state == "paused" else 410)
+            return self._context.message("ended" if state == "open" else state)
         response = self._context.redirect("/go")
         self._context.set_cookie(response, SESSION_COOKIE, token, strict=False)
         return response
@@ -229,7 +190,7 @@ class ListenerPages:
         Another worker, or another submission of the same, in the same browser has another token.
         """
         who = () if recruit is None else (recruit.site, recruit.worker, recruit.submission)
-        return self._context.sign("session", request.cookies[FORM_COOKIE], *who)
+        return self._study.sign("session", request.cookies[FORM_COOKIE], *who)
 
     def _check_limit(self, limit: SharedLimit, request: Request) -> None:
         if not limit.allows(client_of(request.scope)):
@@ -245,27 +206,20 @@ class ListenerPages:
         if session is None:
             return self._context.redirect("/")
         if session.excluded:
-            return self._ended(request, session)
+            return self._context.last_message("ended", request, session)
         try:
             place = self._next(request, session)
         except StudyFullError:
-            waiting = self._context.flush(request, session)
-            return self._context.message("full", status=409, flush=waiting)
-        if place is None:
-            return self._context.message("unheard", status=503)
-        return self._context.redirect(place)
-
-    def _ended(self, request: Request, session: Session) -> Response:
-        """Nothing more for a listener who was excluded, and no code; what waits is still kept."""
-        waiting = self._context.flush(request, session)
-        return self._context.message("ended", status=410, flush=waiting)
+            return self._context.last_message("full", request, session)
+        return self._context.message("unheard") if place is None else self._context.redirect(place)
 
     def _next(self, request: Request, session: Session) -> str | None:
         """The address of the next page; None where no sound of the session can be played."""
         if session.state == "preparing":
             if self._unanswered(session, "before"):
                 return "/about"
-            if self._checks_sound:
+            design = self._study.design.session
+            if design.volume_check or design.headphone_check != "off":
                 return "/sound"
             session = self._begin(request, session)
         elif session.state == "expired":
@@ -288,11 +242,6 @@ class ListenerPages:
     def _asks_after(self, session: Session) -> bool:
         return session.state == "finished" and self._unanswered(session, "after")
 
-    @property
-    def _checks_sound(self) -> bool:
-        design = self._study.design.session
-        return design.volume_check or design.headphone_check != "off"
-
     def _unanswered(self, session: Session, when: str) -> bool:
         with self._study.database.read() as connection:
             given = attributes_of(connection, session.listener_id)
@@ -300,26 +249,11 @@ class ListenerPages:
 
     # -- questions about the listener -------------------------------------------------------
 
-    def about(self, request: Request) -> Response:
-        """Listener questions before the first sound."""
-        return self._questions(request, "before")
-
-    def after(self, request: Request) -> Response:
-        """Listener questions after the last sound."""
-        return self._questions(request, "after")
-
-    async def store_about(self, request: Request) -> Response:
-        """Answers to them."""
-        return await self._store_questions(request, "before")
-
-    async def store_after(self, request: Request) -> Response:
-        """Answers to them."""
-        return await self._store_questions(request, "after")
-
-    def _questions(self, request: Request, when: str) -> Response:
-        session = self._context.required_session(request)
+    def questions(self, request: Request) -> Response:
+        """Questions before the first sound (/about) or after the last one (/after)."""
+        session, when = self._context.required_session(request), _when(request)
         if session.excluded:
-            return self._ended(request, session)
+            return self._context.last_message("ended", request, session)
         return self._context.page(
             "about.html",
             when=when,
@@ -327,8 +261,9 @@ class ListenerPages:
             csrf=self._context.session_csrf(request),
         )
 
-    async def _store_questions(self, request: Request, when: str) -> RedirectResponse:
-        form = await read_form(request)
+    async def store_questions(self, request: Request) -> RedirectResponse:
+        """Keep the answers to them."""
+        form, when = await read_form(request), _when(request)
         self._context.check_session_csrf(request, form.pop("csrf", ""))
         asked = {question.id: question for question in self._study.design.asked(when)}
         if form.keys() - asked.keys():
@@ -380,7 +315,7 @@ class ListenerPages:
         if session.state == "preparing" and design.headphone_check != "off":
             if form.get("try", str(session.headphone_tries)) != str(session.headphone_tries):
                 return self._sound_page(request, session)  # a double click: that try is over
-            n = headphones.n_right(_try_seed(session), _row_answers(form))
+            n = headphones.n_right(try_seed(session), _row_answers(form))
             passed = n >= headphones.PASS_AT
             session = record_headphones(self._study, session, n, passed=passed)
             again = session.headphone_tries < MAX_HEADPHONE_TRIES
@@ -390,69 +325,8 @@ class ListenerPages:
             try:
                 self._begin(request, session)
             except StudyFullError:
-                return self._context.message("full", status=409)
+                return self._context.message("full")
         return self._context.redirect("/go")
-
-    # -- trials -----------------------------------------------------------------------------
-
-    def trial(self, request: Request) -> Response:
-        """The page of all trials still open; the script shows one at a time."""
-        session = self._context.session(request)
-        if session is None:
-            return self._context.redirect("/")
-        if session.excluded:
-            return self._ended(request, session)
-        state = self._study.state()
-        if state != "open":
-            status = 503 if state == "paused" else 410
-            waiting = self._context.flush(request, session)
-            return self._context.message(state, status=status, flush=waiting)
-        with self._study.database.read() as connection:
-            found = rows(
-                connection,
-                "SELECT trial_id, kind, text, text_b, swapped, state FROM trials "
-                "WHERE session_id = :id AND state <> 'released' ORDER BY number",
-                id=session.session_id,
-            )
-            last = _last_given(connection, session.session_id)
-        if session.state != "active" or not any(item["state"] == "open" for item in found):
-            return self._context.redirect("/go")
-        return self._context.page("trial.html", plan=self._plan(request, session, found, last))
-
-    def _plan(
-        self,
-        request: Request,
-        session: Session,
-        found: list[dict[str, Any]],
-        last: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        """What the page's script needs; of a trial's kind only whether it is practice.
-
-        last: the answer that may still be revised, as `_last_given` reads it.
-        """
-        design = self._study.design
-        trials = {
-            item["trial_id"]: _shown_trial(item, number, design)
-            for number, item in enumerate(found, start=1)
-        }
-        return {
-            "queue": self._context.queue(session),
-            "csrf": self._context.session_csrf(request),
-            "answers_url": self._context.url("/answers"),
-            "clip_url": self._context.url("/clip/"),
-            "next_url": self._context.url("/go"),
-            "noise_url": self._context.url("/check/noise.wav"),
-            "total": len(found),
-            "must_play_to_end": design.session.must_play_to_end,
-            "clips_ahead": CLIPS_AHEAD * design.n_sounds,
-            "keys": _answer_keys(design),
-            "questions": [
-                {"id": q.id, "rated": q.rated, "required": q.required} for q in design.questions
-            ],
-            "wording": {name: design.wording[name] for name in _SCRIPT_WORDING},
-            "trials": [trials[item["trial_id"]] for item in found if item["state"] == "open"],
-            "last": last and {**last, **trials[last["trial_id"]]},
-        }
 
     def done(self, request: Request) -> Response:
         """Thanks and the completion code, once everything is answered."""
@@ -460,11 +334,11 @@ class ListenerPages:
         if session is None:
             return self._context.redirect("/")
         if session.excluded:
-            return self._ended(request, session)
+            return self._context.last_message("ended", request, session)
         if session.state == "screened_out":
-            wording = self._study.design.wording
+            t = self._study.design.wording
             return self._context.page(
-                "message.html", title=wording["ended_title"], text=wording["headphone_out"]
+                "message.html", title=t["ended_title"], text=t["headphone_out"]
             )
         if session.state != "finished" or self._asks_after(session):
             return self._context.redirect("/go")
@@ -475,63 +349,12 @@ class ListenerPages:
         )
 
 
-_SCRIPT_WORDING = (
-    "play", "play_again", "play_on", "pause", "playing", "loading", "sound_failed",
-    "listen_first", "rate_now", "trial_of", "saved", "saving", "offline", "sending_rest",
-    "refused", "answer_all", "next", "finish", "last_final", "not_heard", "not_answered",
-    "answers_missing", "position_at", "seek_heard", "volume_noise",
-)  # fmt: skip
+def _when(request: Request) -> Literal["before", "after"]:
+    return "after" if request.url.path.endswith("/after") else "before"
 
 
-def _shown_trial(item: Mapping[str, Any], number: int, design: StudyDesign) -> dict[str, Any]:
-    """A trial as its page shows it: addresses of its sounds and its texts, in the order drawn."""
-    trial_id, texts = item["trial_id"], [item["text"]]
-    if design.between == "texts":
-        texts.append(item["text_b"])
-        texts = texts[::-1] if item["swapped"] else texts
-    places = (".a", ".b") if design.n_sounds == 2 else ("",)
-    return {
-        "trial_id": trial_id,
-        "number": number,
-        "texts": texts,
-        "sounds": [f"{trial_id}{place}" for place in places],
-        "practice": item["kind"] == "practice",
-    }
-
-
-def _answer_keys(design: StudyDesign) -> dict[str, str]:
-    """Keys that answer, beside digits: key -> value of its button."""
-    if design.between is None:
-        return {}
-    keys = {"a": A, "b": B, "=": EQUAL}
-    return {key: f"{value:g}" for key, value in keys.items() if value in design.scale.choices}
-
-
-def _last_given(connection: Connection, session_id: str) -> dict[str, Any] | None:
-    """The answer a listener may go back to, with its values; None where there is none."""
-    last = last_answer(connection, session_id)
-    if last is None:
-        return None
-    values = rows(
-        connection,
-        "SELECT question, score, comment FROM given_values WHERE answer_id = :id",
-        id=last["answer_id"],
-    )
-    return {
-        "answer_id": last["answer_id"],
-        "trial_id": last["trial_id"],
-        "play_count": last["play_count"],
-        "play_count_second": last["play_count_second"],
-        "trial_s": last["trial_s"],
-        "values": {
-            item["question"]: item["comment"] if item["score"] is None else item["score"]
-            for item in values
-        },
-    }
-
-
-def _try_seed(session: Session) -> str:
-    """Each try has tones in another order."""
+def try_seed(session: Session) -> str:
+    """The seed of a headphone check: each try has its tones in another order."""
     return f"{session.seed}:{session.headphone_tries}"
 
 
@@ -540,11 +363,3 @@ def _row_answers(form: Mapping[str, str]) -> list[int]:
     if any(answer not in ("0", "1", "2") for answer in answers):
         raise HTTPException(422, "every row of the headphone check needs an answer")
     return [int(answer) for answer in answers]
-
-
-def headphone_tone(session: Session, number: int, place: int) -> bytes:
-    """The tone at one place of one row of the session's present try. Raises 404 outside them."""
-    order = headphones.rows_of(_try_seed(session))
-    if not (0 <= number < len(order) and 0 <= place < len(order[0])):
-        raise HTTPException(404)
-    return headphones.tone(order[number][place])

@@ -1,4 +1,4 @@
-"""Routes that outlast a crowd or a restart of the database: tried again, else answered by 503."""
+"""Routes that survive a crowd or a restart of the database: they try again, then answer 503."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _WAITS_S = (0.05, 0.2, 0.5, 1.0)
 RETRY_AFTER_S = 5
 _REPORT_S = 10.0
 MOST_WAITING = 200
-"""Requests of a process that wait for a thread. Browsers would give up on more, and ask again while
-the server still works for the first time that they asked; told at once, they come back."""
+"""Requests of a process that wait for a thread. Further ones are refused and come back later: if
+they waited, browsers would give up and ask again while the server still works on the first."""
 
 _log = logging.getLogger("uvicorn.error")
 _reported_at = -_REPORT_S
@@ -62,9 +62,9 @@ class DatabaseRoute(APIRoute):
 
 
 class DeedRoute(DatabaseRoute):
-    """As DatabaseRoute, for deeds that count twice when done twice.
+    """A DatabaseRoute for actions that count twice when done twice.
 
-    Where the connection was lost, nobody knows whether the deed was done: it is not tried again.
+    Where the connection was lost, nobody knows whether the action was done: it is not tried again.
     """
 
     again_after = frozenset({"undone"})

@@ -11,7 +11,15 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Storage that falls back to memory where the browser allows none. */
+function safely(action, otherwise) {
+  try {
+    return action();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Storage that falls back to memory where the browser allows none, or holds what is unreadable. */
 export class Store {
   constructor(prefix) {
     this.prefix = prefix;
@@ -20,42 +28,23 @@ export class Store {
 
   set(name, value) {
     this.memory.set(name, value);
-    try {
-      localStorage.setItem(this.prefix + name, JSON.stringify(value));
-    } catch {
-      // kept in memory only
-    }
+    safely(() => localStorage.setItem(this.prefix + name, JSON.stringify(value)));
   }
 
   get(name) {
-    try {
-      const text = localStorage.getItem(this.prefix + name);
-      if (text !== null) return JSON.parse(text);
-    } catch {
-      // unreadable: as if it were not there
-    }
-    return this.memory.get(name) ?? null;
+    const stored = safely(() => JSON.parse(localStorage.getItem(this.prefix + name)));
+    return stored ?? this.memory.get(name) ?? null;
   }
 
   remove(name) {
     this.memory.delete(name);
-    try {
-      localStorage.removeItem(this.prefix + name);
-    } catch {
-      // nothing was stored
-    }
+    safely(() => localStorage.removeItem(this.prefix + name));
   }
 
   names(start) {
-    const names = new Set(this.memory.keys());
-    try {
-      for (let i = 0; i < localStorage.length; i += 1) {
-        const key = localStorage.key(i);
-        if (key.startsWith(this.prefix)) names.add(key.slice(this.prefix.length));
-      }
-    } catch {
-      // memory only
-    }
+    const keys = safely(() => Object.keys(localStorage), []);
+    const stored = keys.filter((key) => key.startsWith(this.prefix));
+    const names = new Set([...this.memory.keys(), ...stored.map((key) => key.slice(this.prefix.length))]);
     return [...names].filter((name) => name.startsWith(start));
   }
 }

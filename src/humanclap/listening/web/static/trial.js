@@ -4,8 +4,8 @@
 import { AnswerQueue, Store, newId } from "./queue.js";
 import { Clips } from "./clips.js";
 import { Player } from "./player.js";
+import { useKeys } from "./keys.js";
 
-const DIGITS_MS = 1000;
 const plan = JSON.parse(document.getElementById("plan").textContent);
 const $ = (id) => document.getElementById(id);
 const say = (name, values = {}) =>
@@ -13,7 +13,6 @@ const say = (name, values = {}) =>
 
 const store = new Store(`humanclap:${plan.queue}:`);
 const noise = new Audio();
-const letters = Object.keys(plan.keys).length > 0; // letters answer, not digits
 const captions = [...document.querySelectorAll(".caption")];
 const scales = [...document.querySelectorAll("fieldset.scale")];
 const queue = new AnswerQueue({
@@ -61,8 +60,6 @@ let revising = false;
 let trial = null;
 let state = null; // { sounds, elapsed_ms, values } of this trial, kept over a reload
 let shownAt = 0;
-let typed = "";
-let typedAt = 0;
 let ended = false;
 
 /** What was answered last: it may still wait here, else the server knows. */
@@ -245,16 +242,6 @@ function unanswered() {
   return plan.questions.filter((question) => question.required && !(question.id in given));
 }
 
-function firstUnanswered() {
-  return unanswered()[0];
-}
-
-function focusQuestion(id) {
-  const field = document.querySelector(`[data-question="${id}"]`);
-  const target = field.matches("textarea") ? field : field.querySelector("input");
-  target.focus();
-}
-
 $("answer").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!trial) return;
@@ -263,10 +250,11 @@ $("answer").addEventListener("submit", (event) => {
     unheard().button.focus();
     return;
   }
-  const open = firstUnanswered();
+  const [open] = unanswered();
   if (open) {
     hint("answer_all");
-    focusQuestion(open.id);
+    const field = document.querySelector(`[data-question="${open.id}"]`);
+    (field.matches("textarea") ? field : field.querySelector("input")).focus();
     return;
   }
   state.values = values();
@@ -328,73 +316,15 @@ $("answer").addEventListener("input", () => {
   update();
 });
 
-/** Digits typed within a second make one number: 1 then 0 is 10. */
-function digit(character) {
-  const scale = activeScale();
-  if (!scale || scale.disabled) {
-    hint("listen_first");
-    return;
-  }
-  const now = performance.now();
-  typed = now - typedAt < DIGITS_MS ? typed + character : character;
-  typedAt = now;
-  const find = (text) => [...scale.querySelectorAll("input")].find((input) => input.value === text);
-  const input = find(typed) ?? find(character);
-  if (!input) return;
-  if (!find(typed)) typed = character;
-  press(input);
-}
-
-function press(input) {
-  input.checked = true;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-  input.focus();
-}
-
-/** Answer by a letter: of a choice, A, B or =. */
-function letter(value) {
-  const [scale] = scales;
-  if (scale.disabled) hint("listen_first");
-  else press([...scale.querySelectorAll("input")].find((input) => input.value === value));
-}
-
-/** Digits rate; where letters answer, 1 and 2 play the first and the second sound. */
-function number(character) {
-  if (!letters) digit(character);
-  else if (players.length > 1) players[Number(character) - 1]?.toggle();
-}
-
-/** Pause what plays, else play what was not heard yet. */
-function playOrPause() {
-  (players.find((player) => player.playing()) ?? unheard()).toggle();
-}
-
-function activeScale() {
-  const focused = document.activeElement?.closest("fieldset.scale");
-  if (focused && performance.now() - typedAt < DIGITS_MS) return focused;
-  const open = firstUnanswered();
-  const next = scales.find((scale) => scale.dataset.question === open?.id);
-  return next ?? focused ?? scales[scales.length - 1];
-}
-
-document.addEventListener("keydown", (event) => {
-  const target = event.target;
-  if (!$("keys-on").checked || event.ctrlKey || event.altKey || event.metaKey || !trial) return;
-  if (event.repeat || target.matches("textarea, input[type=checkbox], summary, a")) return;
-  const value = plan.keys[event.key.toLowerCase()];
-  if (value !== undefined) {
-    event.preventDefault();
-    letter(value);
-  } else if (/^[0-9]$/.test(event.key)) {
-    event.preventDefault();
-    number(event.key);
-  } else if (event.key === " " && !target.matches("button")) {
-    event.preventDefault();
-    playOrPause();
-  } else if (event.key === "Enter" && !target.matches("button, input[type=radio]")) {
-    event.preventDefault();
-    $("answer").requestSubmit();
-  }
+useKeys({
+  letters: plan.keys,
+  scales,
+  hint,
+  enabled: () => trial !== null && $("keys-on").checked,
+  firstOpen: () => unanswered()[0]?.id,
+  play: (index) => players.length > 1 && players[index]?.toggle(),
+  playOrPause: () => (players.find((player) => player.playing()) ?? unheard()).toggle(),
+  next: () => $("answer").requestSubmit(),
 });
 
 $("noise")?.addEventListener("click", () => {
