@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = (
-    "accelerate apt cd chmod curl docker env export git humanclap make mkdir openssl pg_dump "
-    "pg_restore pip psql python python3 ray sbatch split srun ssh torchrun uvicorn"
-).split()
+PROGRAMS = frozenset(
+    ("accelerate", "apt", "cd", "chmod", "curl", "docker", "env", "export", "git", "humanclap",
+     "make", "mkdir", "openssl", "pg_dump", "pg_restore", "pip", "psql", "python", "python3", "ray",
+     "sbatch", "split", "srun", "ssh", "torchrun", "uvicorn")
+)  # fmt: skip
+
 """A line of code that begins with one of these is a command."""
 OTHER_LANGUAGES = ("caddy", "csv", "html", "ini", "json", "markdown", "nginx", "pycon", "python",
                    "text", "toml", "yaml")  # fmt: skip
