@@ -55,7 +55,7 @@ def section(command: click.Command, context: click.Context) -> str:
     records = [
         record
         for option in command.get_params(context)
-        if (record := option.get_help_record(context)) is not None
+        if (record := option.get_help_record(context)) is not None and record[1]
     ]
     if records:
         parts.append("\n\n".join(entry(name, text) for name, text in records))
