@@ -20,7 +20,7 @@ from humanclap.cli.main import run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-WIDTH, HEIGHT = 1100, 800
+WIDTH, HEIGHT = 1100, 830
 """CSS pixels: the summary, the picture and the warnings of a report."""
 sys.path[:0] = [str(ROOT / "docs/reports"), str(ROOT / "tests/documents")]
 
