@@ -95,7 +95,7 @@ def collected(repository: Repository) -> tuple[dict[str, str], dict[str, Path]]:
 def with_mathml(text: str) -> str:
     """Formulas between dollars, as GitHub shows them, in MathML, which needs no script."""
     text = DISPLAYED.sub(lambda found: convert(found[1], display="block"), text)
-    return INLINE.sub(lambda found: convert(found[1]), text)
+    return INLINE.sub(lambda found: f"<span>{convert(found[1])}</span>", text)
 
 
 def with_folders(config: str, pages: Iterable[str]) -> str:

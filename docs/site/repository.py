@@ -21,7 +21,7 @@ PLACES = {
     "src/humanclap/clap/weights/mini-mn04/README.md": "cards/mini-mn04.md",
 }
 """File of the repository -> page of the site; other files stand below `repository/`."""
-LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
+LINK = re.compile(r"""(?:(?<=\]\()|(?<=\ssrc=")|(?<=\ssrcset="))([^)\s#"]+)(#[^)\s"]*)?(?=[)"])""")
 ADDRESS = re.compile(r"[a-z]+:")
 FENCE = re.compile(r"^(```|~~~).*?^\1`*\s*$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)

@@ -44,6 +44,8 @@ def test_a_link_between_files_becomes_a_link_between_pages(module, tmp_path: Pat
         "[a](../a.md#top) [r](../results.md) [x](../repository/src/x.py.md) [w](https://w.org) "
         "`[c](../a.md)`"
     )
+    picture = '<img alt="" src="docs/a.md">'
+    assert repository.with_links_of_the_site(picture, "readme.md") == '<img alt="" src="a.md">'
     assert repository.linked(text, "docs/deep/b.md") == [
         "docs/a.md",
         "benchmarks/RESULTS.md",
