@@ -8,7 +8,7 @@ commands with `--no-cache`, `mini`, one thread a process.
 
 speed: `humanclap score` of each half in two processes at once, and `--runner ray --workers 2` of
 the whole, from start to end, in turns. memory: the sum of the proportional set sizes of Ray's
-process tree, sampled every two seconds, at --small and, during speed's run, at --pairs. kills:
+process tree, sampled every ten seconds, at --small and, during speed's run, at --pairs. kills:
 SIGKILL for a scoring worker at a fifth, two and three fifths of the parts, for the driver at four;
 the same command again; rows and scores against speed's run, which nobody killed.
 
@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,6 +41,7 @@ from humanclap.tables import read_scores
 
 RESULT = Path(__file__).parent / "results" / "ray_scoring.json"
 SOURCES, SOURCE_S, SEED, WORKERS = 320, 6.0, 0, 2
+SAMPLE_S = 10.0
 KILL_SHARDS = 40
 """Parts of the run that is killed; 500 rows each, as by default, at 20,000 pairs."""
 PARTS = ("speed", "memory", "kills")
@@ -173,7 +175,8 @@ def watched(process: subprocess.Popen[bytes]) -> Result:
     samples = []
     while process.poll() is None:
         samples.append(proportional_mb(list(tree(process.pid))))
-        time.sleep(2.0)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SAMPLE_S)
     finish(process)
     return {
         "peak_mb": max(samples),
@@ -249,7 +252,7 @@ def markdown(result: Result) -> list[str]:
         f"over theirs {median(fast['ratio']):.2f} (rounds: {rounds}). Greatest difference of a "
         f"score: {fast['greatest_difference']:.0e}.",
         "",
-        "Memory of the whole process tree (sum of proportional set sizes, every two seconds):",
+        "Memory of the whole process tree (sum of proportional set sizes, every ten seconds):",
         "",
         *table(["pairs", "peak, MB", "median of the second half, MB"], rows),
         "",

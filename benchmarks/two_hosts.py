@@ -36,8 +36,8 @@ import numpy as np
 import soundfile
 import torch
 from hosts import Hosts, free_port, launch
-from safetensors.torch import load_file
 
+from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.formats import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "two_hosts.json"
@@ -122,7 +122,10 @@ def measured(hosts: Hosts, way: str, arguments: list[str], steps: int) -> dict[s
 
 def furthest(first: Path, second: Path) -> float:
     """The largest difference of two runs' weights."""
-    ours, theirs = (load_file(run / "checkpoint" / "model.safetensors") for run in (first, second))
+    ours, theirs = (
+        load_checkpoint(str(run / "checkpoint")).backbone.module().state_dict()
+        for run in (first, second)
+    )
     differences = (ours[k].double() - theirs[k].double() for k in ours if ours[k].numel())
     return max(float(one.abs().max()) for one in differences)
 

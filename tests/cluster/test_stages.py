@@ -12,7 +12,7 @@ import pytest
 
 from humanclap.audio.load import Decoded
 from humanclap.cluster import decoding
-from humanclap.cluster.decoding import CLIPS, decode_shards
+from humanclap.cluster.decoding import CLIPS, LONGEST_S, decode_shards
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.manifest import all_entries
 from humanclap.cluster.places import StoreError
@@ -55,9 +55,12 @@ def plan(manifest: Path, tmp_path: Path) -> ShardPlan:
     return make_plan(all_entries(files, None), files, tmp_path / "plan.parquet", shard_rows=20)
 
 
-def chunks_of(plan: ShardPlan, ledger: Ledger, numbers: list[int] | None = None) -> list[Any]:
+def chunks_of(
+    plan: ShardPlan, ledger: Ledger, numbers: list[int] | None = None, most_s: float = LONGEST_S
+) -> list[Any]:
     packed = pa.Table.from_pylist(list(plan.packed(numbers or range(len(plan.shards)))))
-    return list(decode_shards(packed, sample_rate=32_000, ledger=Here(ledger), tries=2))
+    given = {"sample_rate": 32_000, "ledger": Here(ledger), "tries": 2, "most_s": most_s}
+    return list(decode_shards(packed, **given))
 
 
 def test_a_clip_travels_once_with_all_its_pairs(
@@ -75,10 +78,13 @@ def test_a_clip_travels_once_with_all_its_pairs(
     assert ledger.status()["waiting"] == 17
 
 
+@pytest.mark.parametrize("most_s", [LONGEST_S, 0.0], ids=["decoded", "named"])
 def test_chunks_cut_anywhere_give_the_scores_of_the_whole(
-    plan: ShardPlan, ledger: Ledger, load: LoadModel, scorer: HumanCLAP, clips: Path
+    most_s: float, plan: ShardPlan, ledger: Ledger, load: LoadModel, scorer: HumanCLAP, clips: Path
 ) -> None:
-    table = pa.concat_tables(chunks_of(plan, ledger))
+    table = pa.concat_tables(chunks_of(plan, ledger, most_s=most_s))
+    assert plan.all_files
+    assert most_s or not any(cell.is_valid for cell in table["samples"])
     scoring = Scoring(load, scorer.signature, 1, Here(ledger), 2)
     cut = [scoring(table.slice(start, 5)) for start in range(0, len(table), 5)]
     found = pa.concat_tables(cut).to_pylist()

@@ -27,6 +27,8 @@ CHUNK_BYTES = 16 << 20
 CHUNK_CLIPS = 64
 LONGEST_S = 60.0
 """Longer clips are decoded where they are scored, window by window, and hold little memory."""
+NAMED_BYTES = 32 << 10
+"""Names of clips that travel together where all are decoded where they are scored; some 64."""
 _REMOTE_READS = 8
 """Clips that are fetched from a store at once by one worker."""
 OF_PAIR = ("pair_id", "audio", "text", "system", "subset", "split")
@@ -60,28 +62,64 @@ class _Clip:
         return str(self.rows[0]["audio"])
 
 
-def decode_shards(
-    batch: pa.Table, *, sample_rate: int, ledger: Any, tries: int
-) -> Iterator[pa.Table]:
-    """Clips of packed shards (`Plan.packed`), decoded at `sample_rate` Hz, in chunks of CLIPS.
+@dataclass(frozen=True, slots=True)
+class _Decoder:
+    """Decodes at `sample_rate` Hz what is not longer than `most_s` seconds."""
 
-    Each distinct clip of a shard is read once. What cannot be read is a row with its error; a store
-    that cannot be reached ends the run, and a later one goes on.
+    sample_rate: int
+    most_s: float
+
+    def decoded(self, clip: _Clip) -> Decoded | str | bytes:
+        """Samples; of a clip that is decoded elsewhere its path, or its file as it was fetched."""
+        source: Source
+        if clip.offset is None and not is_url(clip.where):
+            if not self.most_s:
+                return clip.where
+            source = Path(clip.where)
+        else:
+            try:
+                data = read_bytes(clip.where, clip.offset, clip.size)
+            except StoreError as error:
+                raise StoreError(
+                    f"{error} What is written stays: run the same command again"
+                ) from error
+            except InputError as error:
+                return self.failed(clip, str(error).removeprefix(f"{clip.where}: "))
+            source = SoundBytes(data=data, name=clip.audio)
+        found = decode(source, sample_rate=self.sample_rate, most_s=self.most_s)
+        if found is None:
+            return source.data if isinstance(source, SoundBytes) else clip.where
+        return found
+
+    def failed(self, clip: _Clip, reason: str) -> Decoded:
+        """In place of a clip that cannot be read."""
+        none = np.zeros(0, np.float32)
+        return Decoded(samples=none, sample_rate=self.sample_rate, name=clip.audio, error=reason)
+
+
+def decode_shards(
+    batch: pa.Table, *, sample_rate: int, ledger: Any, tries: int, most_s: float = LONGEST_S
+) -> Iterator[pa.Table]:
+    """Clips of packed shards (`ShardPlan.packed`), decoded at `sample_rate` Hz, in chunks of CLIPS.
+
+    most_s: longer clips, in seconds, are named only, and decoded where they are scored; 0: all
+    files. Each distinct clip of a shard is read once. What cannot be read is a row with its error;
+    a store that cannot be reached ends the run, and a later one goes on.
     """
     guard = LedgerClient(ledger, tries)
     with guard.telling():
-        yield from _decoded_shards(batch, sample_rate, guard)
+        yield from _decoded_shards(batch, _Decoder(sample_rate, most_s), guard)
 
 
-def _decoded_shards(batch: pa.Table, sample_rate: int, guard: LedgerClient) -> Iterator[pa.Table]:
+def _decoded_shards(batch: pa.Table, decoder: _Decoder, guard: LedgerClient) -> Iterator[pa.Table]:
     for shard, rows in zip(batch["shard"].to_pylist(), batch["rows"].to_pylist(), strict=True):
         clips = _clips_of(pa.ipc.open_stream(rows).read_all().to_pylist())
         with guard.work(f"decode/{shard}") as (well, counts):
             counts["decoded"] = len(clips)
             decoded = (
-                _decoded_all(clips, sample_rate)
+                _decoded_all(clips, decoder)
                 if well
-                else _decoded_one_by_one(clips, sample_rate, guard, shard)
+                else _decoded_one_by_one(clips, decoder, guard, shard)
             )
             yield from _chunks(shard, decoded)
 
@@ -96,15 +134,15 @@ def _clips_of(rows: Sequence[Mapping[str, Any]]) -> list[_Clip]:
     ]
 
 
-def _decoded_all(clips: Sequence[_Clip], sample_rate: int) -> Iterator[tuple[_Clip, Any]]:
+def _decoded_all(clips: Sequence[_Clip], decoder: _Decoder) -> Iterator[tuple[_Clip, Any]]:
     """Clips in order; those of a store are fetched several at once."""
     if not any(is_url(clip.where) for clip in clips):
         for clip in clips:
-            yield clip, _decoded(clip, sample_rate)
+            yield clip, decoder.decoded(clip)
         return
     read = read_ahead(
         clips,
-        lambda number, clip: [(clip, _decoded(clip, sample_rate))],
+        lambda number, clip: [(clip, decoder.decoded(clip))],
         threads=_REMOTE_READS,
         items=_REMOTE_READS,
     )
@@ -113,40 +151,11 @@ def _decoded_all(clips: Sequence[_Clip], sample_rate: int) -> Iterator[tuple[_Cl
 
 
 def _decoded_one_by_one(
-    clips: Sequence[_Clip], sample_rate: int, guard: LedgerClient, shard: int
+    clips: Sequence[_Clip], decoder: _Decoder, guard: LedgerClient, shard: int
 ) -> Iterator[tuple[_Clip, Any]]:
     for clip in clips:
         with guard.clip(f"decode/{shard}/{clip.number}") as poison:
-            yield (
-                clip,
-                _failed(clip, sample_rate, poison) if poison else _decoded(clip, sample_rate),
-            )
-
-
-def _failed(clip: _Clip, sample_rate: int, reason: str) -> Decoded:
-    none = np.zeros(0, np.float32)
-    return Decoded(samples=none, sample_rate=sample_rate, name=clip.audio, error=reason)
-
-
-def _decoded(clip: _Clip, sample_rate: int) -> Decoded | str | bytes:
-    """Samples; of a long clip its path, or its file as it was fetched."""
-    source: Source
-    if clip.offset is None and not is_url(clip.where):
-        source = Path(clip.where)
-    else:
-        try:
-            source = SoundBytes(data=read_bytes(clip.where, clip.offset, clip.size),
-                                name=clip.audio)  # fmt: skip
-        except StoreError as error:
-            raise StoreError(
-                f"{error} What is written stays: run the same command again"
-            ) from error
-        except InputError as error:
-            return _failed(clip, sample_rate, str(error).removeprefix(f"{clip.where}: "))
-    found = decode(source, sample_rate=sample_rate, most_s=LONGEST_S)
-    if found is None:
-        return source.data if isinstance(source, SoundBytes) else clip.where
-    return found
+            yield clip, decoder.failed(clip, poison) if poison else decoder.decoded(clip)
 
 
 def _chunks(shard: int, clips: Iterable[tuple[_Clip, Any]]) -> Iterator[pa.Table]:

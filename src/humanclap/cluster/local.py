@@ -38,6 +38,11 @@ def ray_running(address: str | None, *, cpus: int | None) -> Iterator[Any]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if address is not None and address.startswith("ray://"):
+        raise InputError(
+            f"--ray-address {address}: Ray Data needs its driver in the cluster; run the command "
+            "on a node of it with --ray-address auto, or submit it (docs/cluster.md)"
+        )
     ray: Any = require("ray", extra="ray")
     require("ray.data", extra="ray")
     for name in ("ray", "ray.data"):
@@ -151,11 +156,6 @@ def _start(ray: Any, cpus: int | None, folder: Path) -> None:
 
 
 def _connect(ray: Any, address: str) -> None:
-    if address.startswith("ray://"):
-        raise InputError(
-            f"--ray-address {address}: Ray Data needs its driver in the cluster; run the command "
-            "on a node of it with --ray-address auto, or submit it (docs/cluster.md)"
-        )
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from humanclap.cluster.decoding import CHUNK_BYTES, decode_shards
+from humanclap.cluster.decoding import CHUNK_BYTES, LONGEST_S, NAMED_BYTES, decode_shards
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.parts import METRICS_FILE, Parts
 from humanclap.cluster.scoring import Load, Scoring
@@ -152,7 +152,12 @@ class Pipeline:
         context.enable_progress_bars = False
         context.memory_usage_poll_interval_s = None  # a worker would weigh itself each second
         context.print_on_execution_start = False
-        context.target_max_block_size = CHUNK_BYTES  # else Ray joins chunks, and spills
+        # a worker on a processor decodes for less than it costs to hand samples over
+        named = self._plan.all_files and not pool.scoring_gpus
+        # else Ray joins chunks, and spills
+        context.target_max_block_size = NAMED_BYTES if named else CHUNK_BYTES
+        reading = {"sample_rate": sample_rate, "ledger": ledger, "tries": tries,
+                   "most_s": 0.0 if named else LONGEST_S}  # fmt: skip
         shards = ray.data.from_items(list(self._plan.packed(numbers)),
                                      override_num_blocks=len(numbers))  # fmt: skip
         return shards.map_batches(
@@ -161,7 +166,7 @@ class Pipeline:
             batch_format="pyarrow",
             zero_copy_batch=True,
             num_cpus=pool.decoding_cpus,
-            fn_kwargs={"sample_rate": sample_rate, "ledger": ledger, "tries": tries},
+            fn_kwargs=reading,
         ).map_batches(
             Scoring,
             batch_size=None,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from humanclap.cluster.manifest import Entry
+from humanclap.cluster.places import is_url
 from humanclap.errors import InputError
 from humanclap.extras import require
 from humanclap.records import Score
@@ -39,6 +40,7 @@ class ShardPlan:
     """The shards of a manifest, and the file that keeps their rows, a row group each.
 
     further: column of the manifest -> its name in the table of scores (`tables.kept_as`).
+    all_files: each clip is a file of its own, none lies in a store or an archive.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class ShardPlan:
     shards: Sequence[Shard]
     further: Mapping[str, str]
     shard_rows: int
+    all_files: bool = False
 
     @property
     def rows(self) -> int:
@@ -94,11 +97,13 @@ def make_plan(
     shards: list[Shard] = []
     filled: dict[str, bool] = {}
     ids = array("Q")
+    all_files = True
     with parquet.ParquetWriter(path, schema) as writer:
         for part in _cut(entries, shard_rows):
             rows = [_row(number, entry, len(ids) + at) for at, (number, entry) in enumerate(part)]
             for _, entry in part:
                 ids.append(_short(entry.pair.pair_id))
+                all_files = all_files and entry.offset is None and not is_url(entry.where)
                 for name, cell in entry.further.items():
                     filled[name] = filled.get(name, False) or bool(cell.strip())
             writer.write_table(pyarrow.Table.from_pylist(rows, schema), row_group_size=len(rows))
@@ -108,7 +113,8 @@ def make_plan(
     _check_distinct(ids, path, files)
     shown = {"": {name: "filled" if told else "" for name, told in filled.items()}}
     further = kept_as(SCORE_COLUMNS, shown)
-    return ShardPlan(path=path, files=files, shards=shards, further=further, shard_rows=shard_rows)
+    return ShardPlan(path=path, files=files, shards=shards, further=further, shard_rows=shard_rows,
+                all_files=all_files)  # fmt: skip
 
 
 def _cut(
