@@ -74,3 +74,11 @@ def test_the_figures_of_readme_are_those_of_the_results() -> None:
     assert len(figures) >= 10
     assert [figure for figure in figures if figure not in results] == []
     assert len(readme.splitlines()) <= 150
+
+
+def test_the_measured_figures_of_how_many_ratings_are_those_of_the_results() -> None:
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-many-ratings.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\d\.\d{3}(?: \[[^]]*\]| ± \d\.\d{3})", page)
+    assert len(figures) == 3
+    assert [figure for figure in figures if figure not in results] == []
