@@ -36,8 +36,8 @@ from scipy import signal
 from humanclap.audio.load import load_audio
 from humanclap.clap.cache import cache_of_user
 from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
+from humanclap.files import atomic_writer
 from humanclap.fingerprint import sha256_file
-from humanclap.formats import atomic_writer
 from humanclap.records import Pair
 from humanclap.scoring.run import score_table
 from humanclap.scoring.scorer import HumanCLAP

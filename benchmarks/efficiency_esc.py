@@ -22,7 +22,7 @@ from objectives_esc import targets_of, tie_ceiling
 
 from humanclap.cli.console import progress_bar
 from humanclap.experiments.run import run_experiment
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.records import Target
 from humanclap.tables import write_records

@@ -32,7 +32,7 @@ import soundfile
 import torch
 from tokenizers import ByteLevelBPETokenizer
 
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "full_size_steps.json"
 STEPS, VALIDATION = 3, 3

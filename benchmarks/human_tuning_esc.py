@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.cli.console import format_number
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.metrics.agreement import lcc, srcc
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap, paired_difference

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from humanclap.errors import InputError
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import plain
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap
 from humanclap.scoring.scorer import HumanCLAP

@@ -30,8 +30,8 @@ import torch
 
 from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
+from humanclap.files import atomic_writer
 from humanclap.fingerprint import sha256_file
-from humanclap.formats import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "kill_and_resume.json"
 RATE, PAIRS, EPOCHS = 32_000, 120, 12

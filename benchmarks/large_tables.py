@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.metrics.influence import agreement_influence
 
 RESULT = Path(__file__).parent / "results" / "large_tables.json"

@@ -29,7 +29,7 @@ import torch
 import torchmetrics
 from cache_speed import timed
 
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.torchmetrics import HumanCLAPScore

@@ -33,7 +33,7 @@ from humanclap.cli.console import progress_bar
 from humanclap.experiments.run import run_experiment
 from humanclap.experiments.summary import summarise
 from humanclap.experiments.tables import as_json
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.records import Target
 from humanclap.tables import read_table, write_records

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from objectives_esc import targets_of as esc_targets
 
 from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.grouping import without_shared
 from humanclap.metrics.bootstrap import cluster_bootstrap
 from humanclap.metrics.prediction_quality import coverage

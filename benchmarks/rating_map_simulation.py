@@ -29,7 +29,7 @@ from human_tuning_esc import TEN_WAY, balanced, examples_of
 from numpy.typing import NDArray
 
 from humanclap.clap.checkpoint import Calibration, load_checkpoint
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.metrics import rating_map
 from humanclap.metrics.prediction_quality import coverage
 from humanclap.training.loop.validation import cosines

@@ -36,7 +36,7 @@ import soundfile
 from results_text import table
 
 from humanclap.demo.sounds import EVENTS, SAMPLE_RATE, synthesise
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.tables import read_scores
 
 RESULT = Path(__file__).parent / "results" / "ray_scoring.json"

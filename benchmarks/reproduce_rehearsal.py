@@ -39,7 +39,7 @@ from small_relate import RATE, wav  # noqa: E402
 from stand_in_hub import StandInHub, running_hub  # noqa: E402
 
 from humanclap.clap.published.registry import known_model  # noqa: E402
-from humanclap.formats import atomic_writer  # noqa: E402
+from humanclap.files import atomic_writer  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "reproduce_rehearsal.json"
 SECONDS = 10.06

@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT / "tests" / "reproduce")]
 from small_relate import COLUMNS, WORDS, tone, wav  # noqa: E402
 
 from humanclap.clap.device import use_threads  # noqa: E402
-from humanclap.formats import atomic_writer  # noqa: E402
+from humanclap.files import atomic_writer  # noqa: E402
 from humanclap.reproduce import grids  # noqa: E402
 from humanclap.reproduce import request as requests  # noqa: E402
 from humanclap.reproduce.human_clap import reproduce_human_clap  # noqa: E402

@@ -37,7 +37,7 @@ from torch import Tensor
 
 import humanclap
 from humanclap import HumanCLAP
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.scoring.reward import Reward
 from humanclap.scoring.settings import ScoringSettings
 

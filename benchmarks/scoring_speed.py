@@ -43,7 +43,7 @@ import torch
 from cache_speed import spread, timed, write_clips
 from full_size_steps import write_model
 
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings

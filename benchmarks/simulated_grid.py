@@ -35,7 +35,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.metrics.agreement import ktau, lcc, srcc
 from humanclap.metrics.reliability import icc1

@@ -38,7 +38,7 @@ import torch
 from hosts import Hosts, free_port, launch
 
 from humanclap.clap.checkpoint import load_checkpoint
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 
 RESULT = Path(__file__).parent / "results" / "two_hosts.json"
 RATE, BATCH, SEED = 32_000, 16, 0

@@ -11,15 +11,14 @@ import pytest
 
 from humanclap.choices import (
     choice_form,
-    read_choice_files,
     read_choices,
     read_votes,
-    votes_of,
     write_choices,
     write_votes,
 )
 from humanclap.errors import InputError, TableError
 from humanclap.records import Choice, Votes, pair_id_of
+from humanclap.votes import votes_of
 
 TEXTS = "audio,text_a,text_b,choice,listener_id"
 CLIPS = "text,audio_a,audio_b,choice,listener_id"
@@ -113,7 +112,7 @@ def test_votes_have_a_share_with_half_of_the_equal_ones_and_a_sum():
 
 @pytest.mark.parametrize("given", [{"n_first": -1}, {"n_first": 0}])
 def test_votes_that_are_none_are_refused(given):
-    with pytest.raises(InputError, match=r"counted from 0 up|nobody voted"):
+    with pytest.raises(InputError, match=r"a count from 0 up|nobody voted"):
         Votes(**DOG, **{"n_second": 0} | given)
 
 
@@ -168,8 +167,8 @@ def test_what_is_written_is_read_again(tmp_path):
         ("a.wav,x,y,,ann", "choices.csv:2: column 'choice' is empty"),
         ("a.wav,x,,first,ann", "choices.csv:2: column 'text_b' is empty"),
         ("a.wav,x,y,first,", "choices.csv:2: column 'listener_id' is empty"),
-        ("a.wav,x,NaN,first,ann", "choices.csv:2: column 'text_b' is 'NaN', which stands for"),
-        ("a.wav,x,y,nan,ann", "column 'choice' is 'nan', which stands for"),
+        ("a.wav,x,NaN,first,ann", "choices.csv:2: column 'text_b' is 'NaN', which means that"),
+        ("a.wav,x,y,nan,ann", "column 'choice' is 'nan', which means that"),
         ("a.wav,x,x,first,ann", "choices.csv:2: both sides are"),
         ("a.wav,x,y,first,ann\na.wav,x,y,second,ann", "choices.csv:3: .* already on line 2"),
     ],
@@ -200,7 +199,7 @@ def test_another_table_is_refused_with_the_forms_that_are_read(tmp_path):
         with pytest.raises(TableError, match="not a table of choices: the table has audio, text"):
             read(path)
     wide = table(tmp_path, f"{WIDE}\na.wav,HC,x,y,1,1,-1,1\n", "wide.csv")
-    with pytest.raises(TableError, match="these are votes, without the listeners"):
+    with pytest.raises(TableError, match="these are votes without the listeners"):
         read_choices(wide)
 
 
@@ -257,7 +256,7 @@ def test_a_repeat_counts_where_its_first_answer_is_gone():
 def test_an_answer_in_two_files_is_refused_naming_both(tmp_path):
     paths = [table(tmp_path, f"{TEXTS}\na,x,y,first,1\n", name) for name in ("1.csv", "2.csv")]
     with pytest.raises(TableError, match=r"2.csv:2: .* already on .*1.csv:2"):
-        read_choice_files(paths)
+        read_choices(*paths)
 
 
 def test_two_labels_of_one_question_are_refused_with_both_lines(tmp_path):
@@ -275,7 +274,7 @@ def test_attention_checks_have_no_vote_unless_asked_for(tmp_path, caplog):
     assert "1 answers to attention checks left out" in caplog.text
     assert len(read_votes(path, include_anchors=True)) == 2
     only = table(tmp_path, f"{TEXTS},kind\nb,x,y,first,1,anchor\n")
-    with pytest.raises(TableError, match="holds attention checks only"):
+    with pytest.raises(TableError, match="holds only attention checks"):
         read_votes(only)
 
 
@@ -315,7 +314,7 @@ def test_fense_is_read_as_published(shared):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a,HC,x,y,1,1,-1,2", "choices.csv:2: sum is 2, the votes make 1"),
+        ("a,HC,x,y,1,1,-1,2", "choices.csv:2: sum is 2, but the votes make 1"),
         ("a,HC,x,y,1,2,-1,2", "choices.csv:2: judge2 is '2'; expected 1 "),
         ("a,HC,x,y,1,,-1,0", "choices.csv:2: column 'judge2' is empty"),
         ("a,HC,x,y,1,nan,-1,0", "choices.csv:2: column 'judge2' is 'nan'; expected a finite"),
@@ -333,7 +332,7 @@ def test_wide_rows_with_exchanged_sides_are_joined_and_others_stay_and_are_told(
         joined, *others = read_votes(table(tmp_path, f"{WIDE}\n{rows}"))
     assert counts(joined) == (3, 2, 1)
     assert [counts(one) for one in others] == [(3, 0, 0)] * 2
-    assert "1 question stands in several rows" in caplog.text
+    assert "1 question appears in several rows" in caplog.text
 
 
 def test_votes_written_are_read_again_and_checked(tmp_path):

@@ -57,7 +57,7 @@ def test_parquet_is_written_and_read_where_pyarrow_is(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     twice = pyarrow.Table.from_arrays([pyarrow.array([1])] * 2, names=["audio", "audio"])
     parquet.write_table(twice, tmp_path / "twice.parquet")
-    with pytest.raises(TableError, match="column 'audio' stands twice"):
+    with pytest.raises(TableError, match="column 'audio' appears twice"):
         read_table(tmp_path / "twice.parquet")
 
 

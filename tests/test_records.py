@@ -72,7 +72,7 @@ def test_records_are_frozen():
         (lambda: Target(**PAIR, target=7.0, mos=7, n=1), "target 7 is outside 0..1 (is this"),
         (lambda: Target(**PAIR, target=math.nan, mos=7, n=1), "target nan is outside 0..1"),
         (lambda: Target(**PAIR, target=0.7, mos=math.inf, n=1), "mos is inf; expected a finite"),
-        (lambda: Target(**PAIR, target=0.7, mos=7, n=0), "n is 0; a target stands on at least"),
+        (lambda: Target(**PAIR, target=0.7, mos=7, n=0), "n is 0; a target needs at least"),
         (lambda: Score(**PAIR, score=math.nan), "not a finite number and no error says why"),
     ],
 )

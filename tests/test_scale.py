@@ -53,7 +53,7 @@ FIVE = [1.0, 5.0, 4.75, 3.0, 2.0, 5.0, 4.0, 4.5, 1.5, 5.0]
 def test_ratings_that_never_leave_a_narrower_scale_ask_for_it():
     assert str(other_scale(FIVE, UNSTATED)) == "1..5"
     assert str(other_scale([0.0, 1.0, 0.5] * 4, UNSTATED)) == "0..1"
-    with pytest.raises(InputError, match=r"t\.csv: none of 10 ratings leaves 1\.\.5") as told:
+    with pytest.raises(InputError, match=r"t\.csv: all 10 ratings lie in 1\.\.5") as told:
         ask_for_scale(FIVE, UNSTATED, where="t.csv", option="--scale")
     assert str(told.value).endswith("state it, --scale 1..5 or --scale 0..10")
 

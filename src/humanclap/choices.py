@@ -1,10 +1,10 @@
-"""Tables of people's choices: one answer a row, or the votes of all listeners a row.
+"""Tables of people's choices: each row has one answer, or the votes of all listeners.
 
-The long form is `audio,text_a,text_b,choice,listener_id` for two texts of one clip and
-`text,audio_a,audio_b,choice,listener_id` for two clips of one text; a table that has both kinds
-has `audio_a,text_a,audio_b,text_b`. Votes stand in `n_first,n_second,n_equal` in the place of
-`choice,listener_id`, or in `judge1`, `judge2`, ... (1 the first, -1 the second, 0 neither) and
-`sum`; FENSE's own JSON (`fense`) is read as votes too.
+A table of answers has `audio,text_a,text_b,choice,listener_id` for two texts of one clip,
+`text,audio_a,audio_b,choice,listener_id` for two clips of one text, or, for both kinds,
+`audio_a,text_a,audio_b,text_b,choice,listener_id`. A table of votes has, in place of
+`choice,listener_id`, the columns `n_first,n_second,n_equal`, or `judge1`, `judge2`, ... (1 the
+first, -1 the second, 0 neither) and `sum`. FENSE's own JSON (`fense`) is read as votes too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
-from humanclap.errors import InputError, TableError
+from humanclap.errors import TableError
 from humanclap.fense import is_fense, read_fense
-from humanclap.records import ANCHOR, Answer, Choice, Side, Votes
+from humanclap.records import Answer, Choice, Side, Votes
 from humanclap.tables import Row, Table, optional_columns, read_table, write_rows
+from humanclap.votes import LABELS, VOTE_COLUMNS, joined_votes, votes_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +31,22 @@ SIDES: dict[str, tuple[str, ...]] = {
     "clips": ("text", "audio_a", "audio_b"),
     "both": ("audio_a", "text_a", "audio_b", "text_b"),
 }
-"""Columns of the two sides, by what is chosen between."""
+"""Columns of the two sides, for choices between texts, between clips, and of both kinds."""
 ANSWER_COLUMNS = ("choice", "listener_id")
-VOTE_COLUMNS = ("n_first", "n_second", "n_equal")
-LABELS = ("kind", "system_a", "system_b", "split")
 CHOICE_OPTIONS = (*LABELS, "expected", "shown_first", "duration_s", "repeat")
 _JUDGE = re.compile(r"judge\d+")
 _WORDS: dict[str, Answer] = {
-    **dict.fromkeys(("1", "a", "left", "text_a", "audio_a"), "first"),
-    **dict.fromkeys(("2", "-1", "b", "right", "text_b", "audio_b"), "second"),
-    **dict.fromkeys(("0", "=", "tie", "same", "both", "neither", "none"), "equal"),
+    **dict.fromkeys(("first", "1", "a", "left", "text_a", "audio_a"), "first"),
+    **dict.fromkeys(("second", "2", "-1", "b", "right", "text_b", "audio_b"), "second"),
+    **dict.fromkeys(("equal", "0", "=", "tie", "same", "both", "neither", "none"), "equal"),
 }
-"""What others write, and the word it most likely stands for."""
+"""What people write instead, and the word that it most likely means."""
 
 Form = Literal["choices", "votes", "judges", "fense"]
 
 
 def choice_form(columns: Iterable[str]) -> Form | None:
-    """What a table with these columns holds: an answer a row, votes, judges, FENSE's JSON, or none.
+    """What the columns show: rows of answers, votes, judges, FENSE's JSON, or None for others.
 
     >>> choice_form(["audio", "text_a", "text_b", "judge1", "judge2", "sum"])
     'judges'
@@ -64,8 +63,8 @@ def choice_form(columns: Iterable[str]) -> Form | None:
     return "judges" if any(map(_JUDGE.fullmatch, columns)) else None
 
 
-def read_choices(path: str | Path) -> list[Choice]:
-    """Read a long table of choices, in the order of its rows.
+def read_choices(*paths: str | Path) -> list[Choice]:
+    """Read long tables of choices, end to end, in the order of their rows.
 
     Further columns: `kind`, `system_a`, `system_b`, `split`, `expected`, `shown_first` (a or b),
     `duration_s`, `repeat` (true or false). `choice` and `expected` are first (a), second (b) or
@@ -74,11 +73,6 @@ def read_choices(path: str | Path) -> list[Choice]:
     Raises TableError (file:line) for another form, a cell that is empty, NaN or unknown, a row in
     which nothing or both differ, and for a question that a listener answers twice.
     """
-    return read_choice_files([path])
-
-
-def read_choice_files(paths: Sequence[str | Path]) -> list[Choice]:
-    """As `read_choices`, of several files, end to end; a repeat may stand in another file."""
     return _choices_in([read_table(path) for path in paths])
 
 
@@ -102,12 +96,11 @@ def _choices_in(tables: Sequence[Table]) -> list[Choice]:
 def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes]:
     """Read any table of choices as votes, one record a question, in order of first appearance.
 
-    Answers of the long form are counted by `votes_of`, of all listeners. Rows of votes whose sides
-    are exchanged and whose labels are the same are joined. Rows with the sides in the same order
-    stay apart, as FENSE counts them, and are told in the log. Attention checks (kind anchor or
-    attention_check, or a right answer in `expected`) are left out; those that are not of kind
-    attention_check come in where asked for. What is left out is told in the log.
-    Raises TableError as `read_choices`, and where `sum` or `share` is not that of the votes, or
+    `votes_of` counts the answers of a long table. Rows of votes with the same labels and exchanged
+    sides are added up; rows with the sides in the same order stay apart, as FENSE counts them.
+    Attention checks (kind anchor or attention_check, or a right answer in `expected`) are left out;
+    `include_anchors` keeps those that are not of kind attention_check. The log counts what is left
+    out. Raises TableError as `read_choices`, where `sum` or `share` contradicts the votes, and
     where nothing is left.
     """
     path = Path(path)
@@ -123,7 +116,7 @@ def read_votes(path: str | Path, *, include_anchors: bool = False) -> list[Votes
     else:
         votes = _read_counted(path, table, form, include_anchors)
     if not votes:
-        raise TableError(path, "holds attention checks only")
+        raise TableError(path, "holds only attention checks; nothing is left to count")
     return votes
 
 
@@ -131,42 +124,14 @@ def _read_counted(path: Path, table: Table, form: Form, include_anchors: bool) -
     every = read_fense(path) if form == "fense" else _counted_rows(table, form)
     kept = [votes for votes in every if votes.is_asked(include_anchors=include_anchors)]
     _tell_checks(path, len(every) - len(kept), "attention checks")
-    return _joined(path, kept)
+    return joined_votes(path, kept)
 
 
 def _counted_rows(table: Table, form: Form) -> list[Votes]:
     sides = _sides_of(table)
     judges = sorted(filter(_JUDGE.fullmatch, table.columns), key=lambda name: int(name[5:]))
     count = (lambda row: _judged(row, judges)) if form == "judges" else _counted
-    return [row.make(partial(_votes_in, row, sides, count)) for row in table.rows]
-
-
-def votes_of(
-    choices: Sequence[Choice], *, include_anchors: bool = False, path: str | Path | None = None
-) -> list[Votes]:
-    """Count choices by question, in order of first appearance; sides as where it first stood.
-
-    Rows of one question with exchanged sides are joined. A repeat does not count, unless its
-    listener's first answer is not among `choices`; attention checks neither. Those with clips and
-    texts to judge do where asked for; they are of kind anchor then.
-    Raises InputError where a question has two kinds, splits or systems, naming the lines.
-    path: of the table, for that message.
-    """
-    counted = [
-        (one, (one.listener_id, one.choice_id))
-        for one in choices
-        if one.is_asked(include_anchors=include_anchors)
-    ]
-    answered = {key for one, key in counted if not one.repeat}
-    questions: dict[str, list[Choice]] = {}
-    for one, key in counted:
-        if one.repeat and key in answered:
-            continue
-        answered.add(key)
-        of_question = questions.setdefault(key[1], [])
-        turned = bool(of_question) and of_question[0].pair_id_a != one.pair_id_a
-        of_question.append(one.swapped() if turned else one)
-    return [_votes(of_question, path) for of_question in questions.values()]
+    return table.make(lambda row: _votes_in(row, sides, count))
 
 
 def write_choices(path: str | Path, choices: Sequence[Choice]) -> None:
@@ -201,15 +166,15 @@ def has_sides(columns: Iterable[str]) -> bool:
 
 
 def not_choices(columns: Sequence[str]) -> str:
-    """Why a table with these columns is none of choices, with the known forms."""
+    """Why `read_choices` cannot take a table with these columns, with the known forms."""
     if choice_form(columns) is not None:
-        return "these are votes, without the listeners who gave them; read_votes reads them"
+        return "these are votes without the listeners who gave them; read_votes reads them"
     return (
         f"not a table of choices: the table has {', '.join(columns)}. Known forms:\n"
         f"  two texts of a clip: {', '.join((*SIDES['texts'], *ANSWER_COLUMNS))}\n"
         f"  two clips of a text: {', '.join((*SIDES['clips'], *ANSWER_COLUMNS))}\n"
-        f"  either, with votes: {', '.join(VOTE_COLUMNS)}, or judge1, judge2, ... [, sum] in the "
-        f"place of {', '.join(ANSWER_COLUMNS)}\n"
+        f"  votes on either: {', '.join(VOTE_COLUMNS)}, or judge1, judge2, ... [, sum] in place "
+        f"of {', '.join(ANSWER_COLUMNS)}\n"
         f"  further columns: {', '.join(CHOICE_OPTIONS)}"
     )
 
@@ -229,10 +194,10 @@ def _cells_of_sides(row: Row, sides: str) -> dict[str, Any]:
 
 
 def present(row: Row, column: str) -> str:
-    """The cell; raises TableError where it is empty or the word that stands for a missing one."""
+    """The cell; raises TableError where it is empty or a word for a missing value, such as nan."""
     value = row.text(column)
     if value.casefold() in ("nan", "<na>", "null"):
-        raise row.error(f"column {column!r} is {value!r}, which stands for a missing value")
+        raise row.error(f"column {column!r} is {value!r}, which means that the value is missing")
     return value
 
 
@@ -253,11 +218,9 @@ def _choice(row: Row, sides: str) -> Choice:
 
 def _answer(row: Row, column: str) -> Answer:
     word = present(row, column)
-    if word in ("first", "second", "equal"):
+    if word in get_args(Answer):
         return cast(Answer, word)
     likely = _WORDS.get(word.casefold())
-    if word.casefold() in ("first", "second", "equal"):
-        likely = cast(Answer, word.casefold())
     hint = f" (did you mean {likely}?)" if likely else ""
     raise row.error(
         f"{column} is {word!r}; expected first (the side a), second (the side b) or equal{hint}"
@@ -274,7 +237,7 @@ def _truth(row: Row, column: str) -> bool:
 
 
 def _answered_before(row: Row, choice: Choice, before: Sequence[tuple[Path, Choice]]) -> Choice:
-    """The choice, marked as a repeat where its sides are exchanged; raises where it is doubled."""
+    """The choice, marked as a repeat where the sides are exchanged; else answered twice: raises."""
     if not before:
         return choice
     same_order = [(path, one) for path, one in before if _in_front(one) == _in_front(choice)]
@@ -300,8 +263,8 @@ def _votes_in(row: Row, sides: str, count: Callable[[Row], dict[str, int]]) -> V
     for name, true, tolerance in (("n", votes.n, 0.0), ("share", votes.share, 5e-3)):
         if row.optional(name) is not None and abs(row.number(name) - true) > tolerance:
             raise row.error(
-                f"{name} is {row.text(name)}, the votes {votes.n_first}, {votes.n_second} and "
-                f"{votes.n_equal} make {true:.4g}"
+                f"{name} is {row.text(name)}, but the votes {votes.n_first}, {votes.n_second} and "
+                f"{votes.n_equal} make {true:.4g}; correct one of them"
             )
     return votes
 
@@ -319,76 +282,11 @@ def _judged(row: Row, judges: Sequence[str]) -> dict[str, int]:
             f"{judge} is {row.text(judge)!r}; expected 1 (the first), -1 (the second) or 0 (equal)"
         )
     if row.optional("sum") is not None and row.number("sum") != votes[1] - votes[-1]:
-        raise row.error(f"sum is {row.text('sum')}, the votes make {votes[1] - votes[-1]}")
-    return {"n_first": votes[1], "n_second": votes[-1], "n_equal": votes[0]}
-
-
-# -- counting -------------------------------------------------------------------------------
-
-
-def _votes(choices: Sequence[Choice], path: str | Path | None) -> Votes:
-    first, counts = choices[0], Counter(one.choice for one in choices)
-    labels = {name: _common(choices, name, path) for name in LABELS}
-    if any(one.is_check for one in choices):
-        labels["kind"] = ANCHOR  # votes have no `expected` to tell a check by
-    return Votes(
-        audio_a=first.audio_a,
-        text_a=first.text_a,
-        audio_b=first.audio_b,
-        text_b=first.text_b,
-        n_first=counts["first"],
-        n_second=counts["second"],
-        n_equal=counts["equal"],
-        **labels,
-    )
-
-
-def _common(choices: Sequence[Choice], name: str, path: str | Path | None) -> str | None:
-    """The label all answers to a question agree on; those that say nothing do not object."""
-    saying = [one for one in choices if getattr(one, name) is not None]
-    for one in saying[1:]:
-        if getattr(one, name) != getattr(saying[0], name):
-            where = f"line {one.line}" if path is None else f"{path}:{one.line}"
-            raise InputError(
-                f"{where}: {name} {getattr(one, name)!r} for a question that has "
-                f"{getattr(saying[0], name)!r} on line {saying[0].line} "
-                f"({one.audio_a!r}, {one.text_a!r} against {one.audio_b!r}, {one.text_b!r})"
-            )
-    return getattr(saying[0], name) if saying else None
-
-
-def _joined(path: Path, votes: Sequence[Votes]) -> list[Votes]:
-    """Rows of one question with exchanged sides made one; others as they are, and told."""
-    questions: dict[tuple[object, ...], list[int]] = {}
-    for number, one in enumerate(votes):
-        made_by = {(one.pair_id_a, one.system_a), (one.pair_id_b, one.system_b)}
-        key = (one.choice_id, one.kind, one.split, frozenset(made_by))
-        questions.setdefault(key, []).append(number)
-    joined, repeated = dict(enumerate(votes)), 0
-    for numbers in questions.values():
-        rows = [votes[number] for number in numbers]
-        if len({one.pair_id_a for one in rows}) == 1:
-            repeated += len(rows) > 1
-            continue
-        joined[numbers[0]] = _added(rows)
-        for number in numbers[1:]:
-            del joined[number]
-    if repeated:
-        logger.warning(
-            "%s: %d question%s in several rows with sides in the same order; each row counts",
-            path,
-            repeated,
-            " stands" if repeated == 1 else "s stand",
+        total = votes[1] - votes[-1]
+        raise row.error(
+            f"sum is {row.text('sum')}, but the votes make {total}; correct one of them"
         )
-    return list(joined.values())
-
-
-def _added(rows: Sequence[Votes]) -> Votes:
-    first = rows[0]
-    turned = [one if one.pair_id_a == first.pair_id_a else one.swapped() for one in rows]
-    return replace(
-        first, **{name: sum(getattr(one, name) for one in turned) for name in VOTE_COLUMNS}
-    )
+    return {"n_first": votes[1], "n_second": votes[-1], "n_equal": votes[0]}
 
 
 def _tell_checks(path: Path, n: int, what: str) -> None:

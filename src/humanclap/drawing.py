@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from humanclap.errors import InputError
 from humanclap.extras import require
-from humanclap.formats import atomic_bytes
+from humanclap.files import atomic_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

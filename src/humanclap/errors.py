@@ -15,11 +15,11 @@ class HumanCLAPError(Exception):
 
 
 class InputError(HumanCLAPError, ValueError):
-    """Something the user gave is not usable; the message says what, where and the likely remedy."""
+    """The user gave something unusable; the message says what, where and the likely remedy."""
 
 
 class TableError(InputError):
-    """A table cannot be used. The message starts with `file:line:` where a line is to blame."""
+    """A table cannot be used. The message starts with `file:line:` where one line is at fault."""
 
     def __init__(self, path: str | Path, message: str, line: int | None = None) -> None:
         self.path = str(path)
@@ -29,7 +29,7 @@ class TableError(InputError):
 
 
 class AudioError(InputError):
-    """An audio file or array cannot be used; `reason` is the message without its path."""
+    """An audio file or array cannot be used; `reason` is the message without the path."""
 
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path = str(path)
@@ -50,7 +50,7 @@ class CheckpointError(InputError):
 
 
 class SignatureMismatchError(InputError):
-    """Scores made in unlike ways were about to be compared or mixed."""
+    """Scores that were made in different ways would have been compared or mixed."""
 
 
 class ServiceError(HumanCLAPError):
@@ -67,10 +67,10 @@ class MissingExtraError(HumanCLAPError, ImportError):
 
 @contextmanager
 def naming_file(path: str | Path, *, always: bool = False) -> Iterator[None]:
-    """Make an OSError of the block name a file: a full disk is met by `write`, which knows none.
+    """Make OSErrors of the block name a file; `write` does not when the disk is full.
 
-    always: name `path` in the place of another too, such as that of a temporary file. torch hides
-    an OSError behind a RuntimeError; the OSError comes out. A broken pipe passes as it is.
+    always: name `path` also in place of another file, such as a temporary one. torch hides an
+    OSError behind a RuntimeError; this raises the OSError. A broken pipe passes unchanged.
     """
     try:
         yield

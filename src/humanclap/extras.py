@@ -1,4 +1,4 @@
-"""Optional packages, imported in one place with the cure in the error."""
+"""Optional packages: imported here, with an error that says how to install them."""
 
 from __future__ import annotations
 

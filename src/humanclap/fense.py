@@ -1,9 +1,9 @@
 """FENSE's judgements as its authors publish them: `audiocaps_eval.json` and `clotho_eval.json`.
 
-An array with an item a clip: `raw_name` and `audio_id` (some have one of them), `references`, and
-questions under `HC`, `HI`, `HM`, `MM_1`, `MM_2`, ...: the first caption, the second, where each
-comes from, and last the votes: 1 the first, -1 the second, 0 neither. Some have a further number
-before the votes. Source: Zhou et al. 2022, and their repository blmoistawinde/fense.
+Each file is an array with an item for each clip: `raw_name`, `audio_id` or both, `references`, and
+questions under `HC`, `HI`, `HM`, `MM_1`, `MM_2`, ... A question has two captions, where each comes
+from, sometimes a number, and last the votes: 1 the first, -1 the second, 0 neither. Source: Zhou et
+al. 2022, and their repository blmoistawinde/fense.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from humanclap.errors import InputError, TableError
-from humanclap.formats import read_text
+from humanclap.files import read_text
 from humanclap.records import Votes
 
 _QUESTION = re.compile(r"(HC|HI|HM|MM)(?:_\d+)?")
@@ -24,7 +24,7 @@ _RETRIEVED = re.compile(r"(cos_sim)_\d+")
 
 
 def is_fense(columns: Iterable[str]) -> bool:
-    """Whether the items of a JSON array with these keys are FENSE's clips.
+    """Whether these are the keys of FENSE's items.
 
     >>> is_fense(["HC", "MM_1", "audio_id", "references"]), is_fense(["audio", "text"])
     (True, False)

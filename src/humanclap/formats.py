@@ -1,4 +1,4 @@
-"""Formats of tables, told by the name of the file: cells in, cells out; one file, whole or not.
+"""Formats of tables: the name of a file tells its format; cells come in and go out as text.
 
 `-` is standard input or standard output. `.gz` behind another suffix is compressed.
 """
@@ -6,29 +6,21 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import math
-import os
 import re
-import sys
-import tempfile
-import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any
 
-from humanclap.errors import InputError, TableError, naming_file
+from humanclap.errors import InputError, TableError
 from humanclap.extras import require
+from humanclap.files import atomic_bytes, atomic_writer, is_standard, opened_text
 from humanclap.json_values import finite
 
-STANDARD = "-"
-"""The name of standard input where something is read, of standard output where it is written."""
 _FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -38,7 +30,7 @@ _FORMATS = {
     ".parquet": "parquet",
 }
 TABLE_SUFFIXES = (*_FORMATS, *(f"{name}.gz" for name in _FORMATS if name != ".parquet"))
-"""Suffixes of a table; a name without any is CSV."""
+"""Suffixes of tables; a name without a suffix is CSV."""
 SHEET_SUFFIXES = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -46,11 +38,11 @@ _ROWS_AT_ONCE, _MOST_SHARED = 20_000, 100_000
 
 
 class Cells:
-    """The cells of a table by column, as text; a row costs a pointer a cell.
+    """The cells of a table by column, as text; a row needs one pointer for each cell.
 
-    columns: name -> cells, all of one length, in order; a text that stands often is held once.
-    lines: where each row starts (its line; the number of the item in .json and .parquet);
-    others: by row, by column, what a cell is that was no text or number.
+    columns: name -> cells, all of one length, in order; equal texts are mostly held once. lines:
+    the line on which each row starts, or the number of the item in .json and .parquet. others: by
+    row and column, what a cell was that was neither a text nor a number.
     """
 
     def __init__(self) -> None:
@@ -60,7 +52,7 @@ class Cells:
         self._shared: dict[str, dict[str, str]] = {}
 
     def name(self, columns: Iterable[str]) -> None:
-        """Add columns; in the rows that are there their cells are empty."""
+        """Add columns; the rows read before have empty cells there."""
         for column in columns:
             if column not in self.columns:
                 self.columns[column] = [""] * len(self.lines)
@@ -78,6 +70,14 @@ class Cells:
             if len(shared) > _MOST_SHARED and 2 * len(shared) > len(column):
                 del self._shared[name]
 
+    def extend_values(self, lines: Sequence[int], values: Mapping[str, Sequence[object]]) -> None:
+        """Add rows of JSON or Parquet: every column's values, of any type."""
+        for name, given in values.items():
+            for place, value in enumerate(given, start=len(self.lines)):
+                if what := _other(value):
+                    self.others[place] = {**self.others.get(place, {}), name: what}
+        self.extend(lines, {name: list(map(_text_of, given)) for name, given in values.items()})
+
     def done(self) -> Cells:
         """Forget what was for building only."""
         self._shared = {}
@@ -85,7 +85,7 @@ class Cells:
 
 
 def table_format(path: str | Path) -> str | None:
-    """csv, tsv, jsonl, json or parquet by the name of a file; None where it names no format.
+    """The format that a file's name tells: csv, tsv, jsonl, json or parquet; None for others.
 
     >>> table_format("a.csv.gz"), table_format("scores"), table_format("a.xlsx")
     ('csv', 'csv', None)
@@ -122,64 +122,22 @@ def check_output(path: str | Path) -> None:
 def read_cells(path: Path) -> Cells:
     """All cells; raises TableError as `tables.read_table` says."""
     suffix = suffix_of(path)
-    kind = table_format(path) or "csv"
     if suffix in SHEET_SUFFIXES:
         raise TableError(path, f"a {suffix} sheet is not read; save it as CSV (UTF-8) or .tsv")
+    kind = table_format(path) or "csv"
     if kind == "parquet":
         return _parquet(path).done()
-    if kind in ("csv", "tsv") and path.is_file() and not _is_standard(path):
-        with _readable(path), _opened(path) as lines:
-            return _delimited(path, lines, "\t" if kind == "tsv" else ",").done()
-    text = read_text(path)
-    if _is_standard(path):
-        start = text.lstrip()[:1]
-        kind = {"{": "jsonl", "[": "json"}.get(start, "csv")
-    if kind == "jsonl":
-        return _json_lines(path, text).done()
-    if kind == "json":
-        return _json_array(path, text).done()
-    lines = io.StringIO(text, newline="")
-    return _delimited(path, lines, "\t" if kind == "tsv" else ",").done()
-
-
-def _is_standard(path: Path) -> bool:
-    return str(path) == STANDARD
-
-
-def read_text(path: Path) -> str:
-    """All of a text file, of `.gz` or of standard input, as UTF-8; raises TableError otherwise."""
-    with _readable(path):
-        if _is_standard(path):
-            data = _standard_input(sys.stdin)
-        elif path.suffix.lower() == ".gz":
-            data = gzip.decompress(path.read_bytes())
-        else:
-            data = path.read_bytes()
-        return data.decode("utf-8-sig")
-
-
-def _opened(path: Path) -> IO[str]:
-    """A file, or what is compressed in it, to be read line by line."""
-    raw = gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb")  # noqa: SIM115
-    return io.TextIOWrapper(cast(BinaryIO, raw), encoding="utf-8-sig", newline="")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Say in words what is no UTF-8 text, or a damaged gzip."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise TableError(path, f"not UTF-8 text ({error.reason}); save it as UTF-8") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TableError(path, f"damaged gzip ({error}); copy it again") from error
-
-
-@lru_cache(maxsize=1)
-def _standard_input(stream: IO[str]) -> bytes:
-    """All of it, kept: it can be read once, and a table may be looked at twice."""
-    raw = getattr(stream, "buffer", None)
-    return stream.read().encode() if raw is None else cast(bytes, raw.read())
+    with opened_text(path) as lines:
+        if is_standard(path) or not path.is_file():
+            lines = io.StringIO(lines.read(), newline="")  # a pipe can be read only once
+        if is_standard(path):
+            kind = {"{": "jsonl", "[": "json"}.get(lines.read().lstrip()[:1], "csv")
+            lines.seek(0)
+        if kind == "jsonl":
+            return _json_lines(path, lines).done()
+        if kind == "json":
+            return _json_array(path, lines).done()
+        return _delimited(path, lines, "\t" if kind == "tsv" else ",").done()
 
 
 def _delimited(path: Path, lines: IO[str], separator: str) -> Cells:
@@ -200,7 +158,7 @@ def _delimited(path: Path, lines: IO[str], separator: str) -> Cells:
 def _fitting_rows(
     path: Path, reader: Any, skipped: int, found: Cells
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """The first row names the columns of `found`; then (line, cells) of each that is not empty."""
+    """Name the columns of `found` by the first row; give (line, cells) of each row not empty."""
     columns: tuple[str, ...] = ()
     line = 1 + skipped
     try:
@@ -216,10 +174,10 @@ def _fitting_rows(
 
 
 def _separator(header: str, usual: str) -> tuple[str, int]:
-    """The separator and the lines before the header.
+    """The separator, and how many lines stand before the header.
 
-    A line `sep=;`, which Excel reads and writes, names it. Else the usual one, unless the header
-    lacks it and has exactly one of the others.
+    A line `sep=;`, which Excel reads and writes, names the separator. Else it is the usual one,
+    unless the header lacks that and has exactly one of the others.
     """
     first = header.rstrip("\r\n")
     if named := re.fullmatch(r"sep=([,;\t])", first, flags=re.IGNORECASE):
@@ -230,7 +188,7 @@ def _separator(header: str, usual: str) -> tuple[str, int]:
 
 
 def _header(path: Path, cells: Sequence[str], line: int) -> tuple[str, ...]:
-    """Names of the columns; empty ones at the end, as spreadsheets leave them, stay empty."""
+    """Names of the columns, without the empty ones that spreadsheets leave at the end."""
     columns = tuple(name.strip() for name in cells)
     named = len(columns)
     while named and not columns[named - 1]:
@@ -246,13 +204,13 @@ def _header(path: Path, cells: Sequence[str], line: int) -> tuple[str, ...]:
 def _check_distinct(path: Path, columns: Sequence[str], line: int | None = None) -> None:
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
-        raise TableError(path, f"column {', '.join(map(repr, repeated))} stands twice", line)
+        raise TableError(path, f"column {', '.join(map(repr, repeated))} appears twice", line)
 
 
 def _fitted(
     path: Path, columns: Sequence[str], cells: Sequence[str], line: int, separator: str
 ) -> Sequence[str]:
-    """A cell a column; empty cells beyond the last column are a spreadsheet's and pass."""
+    """One cell for each column; empty cells behind them come from spreadsheets and are cut."""
     count = len(cells)
     while count > len(columns) and not cells[count - 1].strip():
         count -= 1
@@ -267,9 +225,9 @@ def _fitted(
     return cells if len(cells) == count else cells[:count]
 
 
-def _json_lines(path: Path, text: str) -> Cells:
+def _json_lines(path: Path, lines: Iterable[str]) -> Cells:
     found: list[tuple[int, object]] = []
-    for line, part in enumerate(io.StringIO(text, newline=""), start=1):
+    for line, part in enumerate(lines, start=1):
         if not part.strip():
             continue
         try:
@@ -279,9 +237,9 @@ def _json_lines(path: Path, text: str) -> Cells:
     return _objects(path, found, "each line")
 
 
-def _json_array(path: Path, text: str) -> Cells:
+def _json_array(path: Path, file: IO[str]) -> Cells:
     try:
-        items = json.loads(text)
+        items = json.load(file)
     except json.JSONDecodeError as error:
         raise TableError(
             path, f"not JSON: {error.msg} (one object a line? name it .jsonl)", error.lineno
@@ -289,6 +247,19 @@ def _json_array(path: Path, text: str) -> Cells:
     if not isinstance(items, list):
         raise TableError(path, "expected a JSON array of objects; one object a line is .jsonl")
     return _objects(path, list(enumerate(items, start=1)), "each item of the array")
+
+
+def _objects(path: Path, items: Sequence[tuple[int, object]], each: str) -> Cells:
+    found = Cells()
+    for start in range(0, len(items), _ROWS_AT_ONCE):
+        places, block = zip(*items[start : start + _ROWS_AT_ONCE], strict=True)
+        for place, item in zip(places, block, strict=True):
+            if not isinstance(item, dict):
+                raise TableError(path, f"{each} must be a JSON object", place)
+            found.name(item)
+        values = {name: [item.get(name) for item in block] for name in found.columns}
+        found.extend_values(places, values)
+    return found
 
 
 def _parquet(path: Path) -> Cells:
@@ -300,39 +271,12 @@ def _parquet(path: Path) -> Cells:
         _check_distinct(path, file.schema_arrow.names)
         found.name(file.schema_arrow.names)
         for batch in file.iter_batches(_ROWS_AT_ONCE):
-            start, cells = len(found.lines), {}
-            for name, column in zip(found.columns, batch.columns, strict=True):
-                values = column.to_pylist()
-                cells[name] = [_text_of(value) for value in values]
-                _note_others(found, name, start, values)
-            found.extend(range(start + 1, start + batch.num_rows + 1), cells)
+            start = len(found.lines) + 1
+            columns = zip(found.columns, batch.columns, strict=True)
+            values = {name: column.to_pylist() for name, column in columns}
+            found.extend_values(range(start, start + batch.num_rows), values)
     except (pyarrow.ArrowException, OSError) as error:
         raise TableError(path, f"not a Parquet table ({error})") from error
-    return found
-
-
-def _note_others(found: Cells, name: str, start: int, values: Sequence[object]) -> None:
-    """Keep what the values of a column are that are no text or number; start: their first row."""
-    for place, value in enumerate(values, start):
-        if what := _other(value):
-            found.others[place] = {**found.others.get(place, {}), name: what}
-
-
-def _objects(path: Path, items: Sequence[tuple[int, object]], each: str) -> Cells:
-    found = Cells()
-    for start in range(0, len(items), _ROWS_AT_ONCE):
-        block: list[dict[str, object]] = []
-        for place, item in items[start : start + _ROWS_AT_ONCE]:
-            if not isinstance(item, dict):
-                raise TableError(path, f"{each} must be a JSON object", place)
-            block.append({str(key): value for key, value in item.items()})
-            found.name(block[-1])
-        cells = {}
-        for name in found.columns:
-            values = [item.get(name) for item in block]
-            cells[name] = [_text_of(value) for value in values]
-            _note_others(found, name, start, values)
-        found.extend([place for place, _ in items[start : start + _ROWS_AT_ONCE]], cells)
     return found
 
 
@@ -345,7 +289,7 @@ def _text_of(value: object) -> str:
 
 
 def _other(value: object) -> str | None:
-    """What a value is that stands for no text and no number; None for those."""
+    """What a value is, in words; None for texts, numbers and missing values."""
     if isinstance(value, bool):
         return "true or false"
     if value is None or isinstance(value, str | int | float):
@@ -356,64 +300,6 @@ def _other(value: object) -> str | None:
 
 
 # -- writing --------------------------------------------------------------------------------
-
-
-@contextmanager
-def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under its name only when the block ends without an error.
-
-    A link keeps pointing to its file; a device or pipe (/dev/null, /dev/stdout) is written to, and
-    so is standard output under the name `-`. A name that ends in .gz is compressed. UTF-8; bytes of
-    a file name that are none are written as \\udcxx. OSErrors name the file.
-    """
-    if str(path) == STANDARD:
-        with naming_file("standard output"):
-            yield sys.stdout
-            sys.stdout.flush()
-        return
-    with atomic_bytes(path) as raw:
-        if Path(path).suffix.lower() == ".gz":
-            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                yield from _as_text(cast(BinaryIO, packed))
-        else:
-            yield from _as_text(raw)
-
-
-def _as_text(raw: BinaryIO) -> Iterator[IO[str]]:
-    text = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
-    yield text
-    text.flush()
-    text.detach()
-
-
-@contextmanager
-def atomic_bytes(path: str | Path) -> Iterator[BinaryIO]:
-    """As `atomic_writer`, for bytes."""
-    path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with naming_file(path), open(path, "wb") as file:
-            yield file
-        return
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming_file(path, always=True):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with naming_file(path), open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_current_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _current_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 def write_cells(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

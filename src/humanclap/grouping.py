@@ -1,4 +1,4 @@
-"""Splits and folds that keep clips and captions together, and the check that they did."""
+"""Groups, splits and folds of pairs that share no clip and no caption, and the check of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NAMED = 3
 
 
 class Paired(Protocol):
-    """Anything with a clip, a caption and a name of the two: Pair, Rating, Target, Score."""
+    """Anything with a clip, a caption and a name of both: Pair, Rating, Target, Score."""
 
     @property
     def audio(self) -> str:
@@ -36,7 +36,7 @@ Grouped = TypeVar("Grouped", bound=Paired)
 
 
 def caption_key(text: str) -> str:
-    """The caption as compared between splits: NFKC, casefolded, runs of white space made one.
+    """The caption as splits compare it: NFKC, casefolded, each run of white space as one space.
 
     >>> caption_key("A  Dog\\nbarks ") == caption_key("a dog barks")
     True
@@ -48,7 +48,7 @@ def caption_key(text: str) -> str:
 def caption_hash(text: str) -> int:
     """40 bits of the SHA-256 of `caption_key`: what a checkpoint remembers of a caption.
 
-    Among 50,000 captions remembered, another one is taken for one of them once in 20 million times.
+    With 50,000 captions remembered, another one is mistaken for one of them once in 20 million.
 
     >>> caption_hash("A  Dog") == caption_hash("a dog") < 2**40
     True
@@ -92,11 +92,11 @@ def grouped_split(
 ) -> dict[str, str]:
     """Split of each pair, by `pair_id`, such that no clip and no caption is in two splits.
 
-    fractions: split name -> share of the distinct pairs, positive, summing to 1 (they are met as
-    closely as whole groups allow). strata: what each record is, such as its kind; the shares then
-    hold of every stratum alike, as far as groups allow. The same records in any order and the same
-    seed give the same answer. Raises SettingsError for bad fractions, InputError where there are
-    fewer groups than splits (a split would be empty).
+    fractions: split name -> share of the distinct pairs, positive, summing to 1. strata: a label
+    for each record, such as its kind; each stratum is then divided by these shares. Both hold as
+    closely as whole groups allow. The same records in any order and the same seed give the same
+    answer. Raises SettingsError for bad fractions, InputError where there are fewer groups than
+    splits, so that a split would be empty.
     """
     if not fractions or any(not 0 < share <= 1 for share in fractions.values()):
         raise SettingsError(f"each fraction must be in (0, 1], not {dict(fractions)}")
@@ -118,7 +118,7 @@ def grouped_split(
 def grouped_folds(records: Sequence[Paired], n_folds: int, seed: int = 0) -> list[int]:
     """Fold number (0..n_folds - 1) of each record; no clip and no caption is in two folds.
 
-    Deterministic by seed and independent of the order of the records. Raises SettingsError for
+    The same records in any order and the same seed give the same folds. Raises SettingsError for
     n_folds < 2, InputError where there are fewer groups than folds.
     """
     if n_folds < 2:
@@ -139,50 +139,62 @@ def _fill_bins(
 ) -> list[int]:
     """Bin of each pair: groups, largest first and otherwise shuffled, go where most room is.
 
-    Room is what a bin lacks of its share of a stratum. Of the bins that a group fits into, all of
-    them where it fits into none, it goes to the one with most room for the rarest stratum it holds,
-    then for the next: the common ones can still be made up for. Source, for single records:
+    Room is what a bin lacks of its share of a stratum. Of the bins that a group fits into, or of
+    all bins where it fits into none, it goes to the one with most room for the rarest stratum it
+    holds, then for the next: the common ones can still be made up for. Source, for single records:
     stratification for several labels, Sechidis, Tsoumakas & Vlahavas 2011.
     """
     if not pairs:
         raise InputError(f"there are no pairs to divide into {len(shares)} {what}")
     strata = strata or [""] * len(pairs)
     groups = connected_groups(pairs)
-    size = Counter(groups)
-    if len(size) < len(shares):
+    holds: dict[int, Counter[str]] = {}
+    for group, stratum in zip(groups, strata, strict=True):
+        holds.setdefault(group, Counter())[stratum] += 1
+    if len(holds) < len(shares):
         raise InputError(
             f"{len(shares)} {what} need as many groups of pairs that share no clip or caption; "
-            f"these {len(pairs)} pairs form {len(size)}"
+            f"these {len(pairs)} pairs form {len(holds)}"
         )
-    order = list(size)
+    order = list(holds)
     random.Random(seed).shuffle(order)
-    order.sort(key=lambda group: -size[group])
-    total = Counter(strata)
-    holds: dict[int, Counter[str]] = {group: Counter() for group in size}
-    for group, stratum in zip(groups, strata, strict=True):
-        holds[group][stratum] += 1
-    filled: list[Counter[str]] = [Counter() for _ in shares]
-
-    def room(number: int, stratum: str) -> float:
-        return shares[number] * total[stratum] - filled[number][stratum]
-
-    def fits(number: int, group: int) -> bool:
-        return all(room(number, one) >= count - 1e-9 for one, count in holds[group].items())
-
-    def rarest_first(number: int, group: int) -> tuple[float, ...]:
-        return tuple(
-            room(number, one) for one in sorted(holds[group], key=lambda one: (total[one], one))
-        )
-
-    bin_of: dict[int, int] = {}
-    for placed, group in enumerate(order):
-        empty = [number for number, count in enumerate(filled) if not count]
-        must_fill = len(order) - placed <= len(empty)
-        choices = empty if must_fill else list(range(len(shares)))
-        fitting = [number for number in choices if fits(number, group)] or choices
-        bin_of[group] = -max((rarest_first(number, group), -number) for number in fitting)[1]
-        filled[bin_of[group]].update(holds[group])
+    order.sort(key=lambda group: -holds[group].total())
+    bins = _Bins(shares, Counter(strata))
+    bin_of = {
+        group: bins.add(holds[group], groups_left=len(order) - placed)
+        for placed, group in enumerate(order)
+    }
     return [bin_of[group] for group in groups]
+
+
+class _Bins:
+    """Bins being filled with groups of pairs; total: pairs of each stratum in all groups."""
+
+    def __init__(self, shares: Sequence[float], total: Counter[str]) -> None:
+        self._shares, self._total = shares, total
+        self._filled: list[Counter[str]] = [Counter() for _ in shares]
+
+    def add(self, held: Counter[str], *, groups_left: int) -> int:
+        """Put a group into the bin that suits it best; returns the number of the bin.
+
+        held: the group's pairs by stratum; groups_left: with this one, so that no bin stays empty.
+        """
+        empty = [number for number, count in enumerate(self._filled) if not count]
+        choices = empty if groups_left <= len(empty) else list(range(len(self._shares)))
+        rarest_first = sorted(held, key=lambda stratum: (self._total[stratum], stratum))
+        room = {number: [self._room(number, one) for one in rarest_first] for number in choices}
+        needed = [held[one] - 1e-9 for one in rarest_first]
+        fitting = [
+            number
+            for number in choices
+            if all(free >= need for free, need in zip(room[number], needed, strict=True))
+        ]
+        best = max(fitting or choices, key=lambda number: (room[number], -number))
+        self._filled[best].update(held)
+        return best
+
+    def _room(self, number: int, stratum: str) -> float:
+        return self._shares[number] * self._total[stratum] - self._filled[number][stratum]
 
 
 def check_leakage(splits: Mapping[str, Sequence[Paired]]) -> None:
@@ -214,7 +226,7 @@ def without_shared(
 ) -> tuple[list[Grouped], int]:
     """The records that share no clip (and no caption) with `held_out`, and how many do.
 
-    Leaving one system out needs this: the other systems often answered the same captions.
+    To leave one system out needs this: other systems often made clips for the same captions.
     captions: False where captions may be shared (closed label sets).
     """
     clips = {record.audio for record in held_out}
@@ -228,10 +240,10 @@ def without_shared(
 
 
 def listener_overlap(splits: Mapping[str, Iterable[str]]) -> dict[str, dict[str, float]]:
-    """How far listeners of one split are those of another: share of the row's ratings, by column.
+    """Share of each split's ratings that come from listeners of another split, by that split.
 
-    splits: split name -> the listener of each of its ratings. Listeners may overlap (a metric is
-    judged on pairs it has not met, not on people it has not met), but a reader should know.
+    splits: split name -> the listener of each of its ratings. Listeners may overlap, because a
+    metric must be judged on pairs that it has not met, not on people. But a reader should know.
 
     >>> listener_overlap({"train": ["a", "a", "b"], "test": ["a", "c"]})["test"]["train"]
     0.5

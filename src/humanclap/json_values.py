@@ -1,4 +1,4 @@
-"""Values as JSON takes them."""
+"""Values that JSON can hold: NaN and infinities become null, paths become texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 
 def finite(value: object) -> object:
-    """The value; None in place of NaN and infinities, of which JSON knows nothing."""
+    """The value; None in place of NaN and infinities, which JSON cannot hold."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

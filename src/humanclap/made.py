@@ -1,4 +1,4 @@
-"""When, by which command and with which versions something was made: what a report must say."""
+"""How a report was made: when, by which command and with which versions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from humanclap.errors import InputError
 from humanclap.version import __version__
 
 LIBRARIES = ("numpy", "scipy")
-"""Whose versions a report names: what its figures are computed with."""
+"""Libraries that compute a report's figures; the report names their versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """at: in UTC; command: as it was typed, empty where Python code made it; versions: by name."""
+    """at: in UTC; command: as typed, empty where Python code made it; versions: by name."""
 
     at: datetime
     command: str = ""
@@ -40,11 +40,11 @@ class Made:
 
 
 def made_now(command: str = "") -> Made:
-    """Of what is made here and now.
+    """The record of something that is made now, with the versions that are installed.
 
-    The clock is the environment's SOURCE_DATE_EPOCH where that is set, so that a report can be
-    made again byte for byte (https://reproducible-builds.org/specs/source-date-epoch/). Raises
-    InputError where it is no number of seconds.
+    If the environment has SOURCE_DATE_EPOCH, that is the time, so that a report can be made again
+    byte for byte (https://reproducible-builds.org/specs/source-date-epoch/). Raises InputError
+    where it is not a number of seconds.
     """
     versions = {"humanclap": __version__, "Python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}

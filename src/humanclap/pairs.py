@@ -1,9 +1,11 @@
-"""What makes a pair of clip and text: its name, and the checks that every record of it makes."""
+"""The name of a pair of clip and text, and the checks that every record of pairs makes."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from humanclap.errors import InputError
 
@@ -11,7 +13,8 @@ from humanclap.errors import InputError
 def pair_id_of(audio: str, text: str) -> str:
     """Name of the pair (audio, text) where a table gives none: 12 hex digits of a SHA-256.
 
-    A clip has one name whether its path came composed (NFC) or decomposed (NFD, from macOS).
+    The name does not depend on how Unicode writes the path: composed (NFC) or, as macOS does,
+    decomposed (NFD).
 
     >>> pair_id_of("dog.wav", "a dog barks") == pair_id_of("dog.wav", "a dog barks ")
     False
@@ -21,7 +24,7 @@ def pair_id_of(audio: str, text: str) -> str:
 
 
 def same_clip(one: str, other: str) -> bool:
-    """Whether two paths name one clip: composed (NFC) or decomposed, as in `pair_id_of`."""
+    """Whether two paths name one clip, as `pair_id_of` compares them."""
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
@@ -52,7 +55,7 @@ def check_utf8(audio: str, text: str) -> None:
 
 
 def _has_lone_surrogates(value: str) -> bool:
-    """Whether a text holds bytes that were not UTF-8 (as Python keeps them) or half characters."""
+    """Whether a text holds halves of characters, as Python keeps bytes that are not UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -68,6 +71,25 @@ def check_pair(audio: str, text: str) -> None:
 
 
 def check_one_of(name: str, value: str | None, choices: tuple[str, ...]) -> None:
-    """Raise InputError where the value is none of the choices; None is allowed."""
+    """Raise InputError unless the value is one of the choices or None."""
     if value is not None and value not in choices:
         raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+
+
+def agreed(
+    records: Sequence[Any], label: str, *, what: str, show: Callable[[Any], str], where: str
+) -> Any:
+    """The label that all records agree on, None where none has it; those without it do not object.
+
+    Raises InputError where two differ, naming their lines. what: what they are records of, such as
+    `pair`; show: the words for a record; where: `line ` or the file with a colon.
+    """
+    first, *others = [one for one in records if getattr(one, label) is not None] or [None]
+    for one in others:
+        if getattr(one, label) != getattr(first, label):
+            raise InputError(
+                f"{where}{one.line}: {label} {getattr(one, label)!r} for a {what} that has "
+                f"{getattr(first, label)!r} on line {first.line} ({show(one)}); "
+                f"give both rows the same {label}"
+            )
+    return None if first is None else getattr(first, label)

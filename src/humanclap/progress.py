@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is; drawing is the command line's business."""
+"""How long work tells its caller how far it is; the command line draws it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, note), `note` a few words such as a loss; may be empty.
 
-progress(0, 0, note) has no measure: it announces what the user should know of at once, such as the
-use of the network.
+progress(0, 0, note) measures nothing: it announces what the user should know at once, such as a
+download.
 """
 
 

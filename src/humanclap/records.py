@@ -1,4 +1,7 @@
-"""The nouns every stage shares: Pair, Rating, Target, Score, Choice, Votes. Each checks itself."""
+"""The records that all stages share: Pair, Rating, Target, Score, Choice and Votes.
+
+Each checks its values when it is made and raises InputError for what cannot be.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,13 @@ Kind = Literal["rating", "anchor", "attention_check"]
 Subset = Literal["natural", "synthetic"]
 
 Role = Literal["trained", "tuned", "calibrated"]
-"""What a model used a clip or caption for: its training, its tuning on ratings, or the choice of
-its epoch and its calibration."""
+"""What a model used a clip or caption for: its training, its tuning on ratings, or its calibration
+and the choice of its epoch."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
 NOT_MET, UNKNOWN_MET = "nothing", "unknown"
-"""`Score.met` of a pair of which the model met nothing, and of one of which that cannot be told."""
+"""`Score.met` where the model met neither clip nor caption, and where nobody knows."""
 
 Answer = Literal["first", "second", "equal"]
 """What a listener chose: the first side (a), the second (b), or neither."""
@@ -42,12 +45,9 @@ ANCHOR = "anchor"
 ATTENTION_CHECK = "attention_check"
 """`kind` of a choice that is an attention check."""
 
-_ANSWERS: tuple[str, ...] = get_args(Answer)
+_CHECKS = (ANCHOR, ATTENTION_CHECK)
 _OTHER_SIDE: dict[Side | None, Side | None] = {"a": "b", "b": "a", None: None}
 _OTHER_ANSWER: dict[Answer, Answer] = {"first": "second", "second": "first", "equal": "equal"}
-_QUESTIONS: tuple[str, ...] = get_args(Question)
-_KINDS: tuple[str, ...] = get_args(Kind)
-_SUBSETS: tuple[str, ...] = get_args(Subset)
 
 
 def met_in_words(caption: Sequence[str], clip: Sequence[str]) -> str:
@@ -61,7 +61,7 @@ def met_in_words(caption: Sequence[str], clip: Sequence[str]) -> str:
 
 
 def roles_met(met: str | None) -> dict[str, tuple[str, ...]]:
-    """Roles by side (`caption`, `clip`) out of `Score.met`; none for nothing, unknown and None.
+    """Roles by side (`caption`, `clip`) from `Score.met`; empty for nothing, unknown and None.
 
     Raises InputError for anything else.
 
@@ -75,8 +75,8 @@ def roles_met(met: str | None) -> dict[str, tuple[str, ...]]:
     known = all(role in ROLES for roles in found.values() for role in roles)
     if not (found.keys() <= {"caption", "clip"} and len(found) == len(sides) and known):
         raise InputError(
-            f"met is {met!r}; expected {NOT_MET}, {UNKNOWN_MET}, or what was met and as what, such "
-            "as caption:trained+clip:calibrated"
+            f"met is {met!r}; expected {NOT_MET}, {UNKNOWN_MET}, or what the model met and for "
+            "what it used it, such as caption:trained+clip:calibrated"
         )
     return found
 
@@ -94,17 +94,22 @@ class Pair:
 
     def __post_init__(self) -> None:
         check_pair(self.audio, self.text)
-        check_one_of("subset", self.subset, _SUBSETS)
-        if not self.pair_id:
-            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+        check_one_of("subset", self.subset, get_args(Subset))
+        _name_pair(self)
+
+
+def _name_pair(record: Pair | Target | Score) -> None:
+    """Give a record its pair's name where it came without one."""
+    if not record.pair_id:
+        object.__setattr__(record, "pair_id", pair_id_of(record.audio, record.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
     """One listener's answer about one pair, on the scale of its study.
 
-    expected: the right answer, for an attention check; excluded: what the publisher's own
-    screening said of this answer, None where it says nothing.
+    expected: the right answer, for an attention check; excluded: whether the publisher's own
+    screening excluded this answer, None where it says nothing.
     """
 
     audio: str
@@ -128,9 +133,9 @@ class Rating:
             raise InputError(f"score is {self.score}; a rating is a finite number")
         if self.expected is not None and not math.isfinite(self.expected):
             raise InputError(f"expected is {self.expected}; give a finite number or nothing")
-        check_one_of("question", self.question, _QUESTIONS)
-        check_one_of("kind", self.kind, _KINDS)
-        check_one_of("subset", self.subset, _SUBSETS)
+        check_one_of("question", self.question, get_args(Question))
+        check_one_of("kind", self.kind, get_args(Kind))
+        check_one_of("subset", self.subset, get_args(Subset))
 
     @property
     def pair_id(self) -> str:
@@ -139,16 +144,8 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Who answered: an opaque id and the answers to the study's listener questions."""
-
-    listener_id: str
-    attributes: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What people said of a pair, all listeners together.
+    """What all listeners together said of a pair.
 
     target: in [0, 1]; mos: mean rating on the study's scale; n: ratings behind it;
     standard_error: of `mos`, NaN where n < 2.
@@ -173,11 +170,10 @@ class Target:
         if not math.isfinite(self.mos):
             raise InputError(f"mos is {self.mos}; expected a finite number")
         if self.n < 1:
-            raise InputError(f"n is {self.n}; a target stands on at least one rating")
-        check_one_of("kind", self.kind, _KINDS)
-        check_one_of("subset", self.subset, _SUBSETS)
-        if not self.pair_id:
-            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+            raise InputError(f"n is {self.n}; a target needs at least one rating")
+        check_one_of("kind", self.kind, get_args(Kind))
+        check_one_of("subset", self.subset, get_args(Subset))
+        _name_pair(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +183,11 @@ class Score:
     score: cosine in [-1, 1], NaN where `error` says why; rating: the predicted human rating
     on 0..10; rating_error: its standard error on the same scale, above 0. Both are NaN where the
     checkpoint is not calibrated. rating_covers: the kinds of sound (systems or subsets) that the
-    calibration was fitted on, `; ` between them, None where unknown. met: what of the pair the
-    model met before (`roles_met`), None where nothing is said. text_cut: word pieces of the text
-    beyond the last that the model reads, 0 where it reads all, None where unknown; text_unread:
-    share of the text's letters, in [0, 1], that the model cannot read, NaN where unknown. note:
-    what a reader of the score should know of the pair, such as that its clip is silent.
+    calibration was fitted on, joined by `; `, None where unknown. met: what of the pair the model
+    met before (`roles_met`), None where unknown. text_cut: word pieces at the end of the text that
+    the model does not read, None where unknown; text_unread: share of the text's letters, in
+    [0, 1], that the model cannot read, NaN where unknown. note: what a reader of the score should
+    know of the pair, such as that its clip is silent.
     """
 
     audio: str
@@ -213,8 +209,7 @@ class Score:
 
     def __post_init__(self) -> None:
         check_utf8(self.audio, self.text)
-        if not self.pair_id:
-            object.__setattr__(self, "pair_id", pair_id_of(self.audio, self.text))
+        _name_pair(self)
         if not math.isfinite(self.score) and self.error is None:
             raise InputError("score is not a finite number and no error says why")
         roles_met(self.met)
@@ -237,13 +232,13 @@ class _Sides:
 
     @property
     def is_check(self) -> bool:
-        """Whether the right answer is known, so that the answer tells of the listener."""
-        raise NotImplementedError
+        """Whether the right answer is known: of kind anchor or attention_check."""
+        return self.kind in _CHECKS
 
     def is_asked(self, *, include_anchors: bool = False) -> bool:
-        """Whether this is a question of the study; anchors are where they are asked for.
+        """Whether this is a question of the study; with `include_anchors` anchors are too.
 
-        A text that asks for a certain answer (kind attention_check) never is: nothing was heard.
+        An attention_check never is: its text asks for a certain answer, and nothing was heard.
         """
         return not self.is_check or (include_anchors and self.kind != ATTENTION_CHECK)
 
@@ -259,7 +254,7 @@ class _Sides:
 
     @property
     def between(self) -> Between:
-        """texts: one clip, two texts; clips: one text, two clips; texts where nothing differs."""
+        """texts: two texts of one clip, or nothing differs; clips: two clips of one text."""
         return "texts" if same_clip(self.audio_a, self.audio_b) else "clips"
 
     @property
@@ -291,11 +286,10 @@ class Choice(_Sides):
     """One listener's choice between two pairs that share their clip or their text.
 
     choice: first is the pair a, second the pair b. kind: a free label, such as FENSE's HC, HI, HM
-    and MM; `anchor` is an attention check, whose right answer is `expected`, and so is
-    `attention_check`, whose text asks for a certain answer. shown_first: the side
-    that stood first (left) on the page, None where a stood first or that is unknown. duration_s:
-    from the start of the trial to the answer, NaN where unknown. repeat: the listener had answered
-    this question before. line: of its table.
+    and MM; `anchor` is a check whose right answer is `expected`, and `attention_check` is one whose
+    text asks for a certain answer. shown_first: the side that the page showed first (left), None
+    where that is unknown. duration_s: from the start of the trial to the answer, NaN where unknown.
+    repeat: the listener had answered this question before. line: of its table.
     """
 
     audio_a: str
@@ -318,20 +312,20 @@ class Choice(_Sides):
         self._check_sides()
         if not self.listener_id.strip():
             raise InputError("listener_id is empty")
-        check_one_of("choice", str(self.choice), _ANSWERS)
-        check_one_of("expected", self.expected, _ANSWERS)
-        check_one_of("shown_first", self.shown_first, ("a", "b"))
+        check_one_of("choice", str(self.choice), get_args(Answer))
+        check_one_of("expected", self.expected, get_args(Answer))
+        check_one_of("shown_first", self.shown_first, get_args(Side))
         if self.duration_s < 0 or math.isinf(self.duration_s):
             raise InputError(f"duration_s is {self.duration_s:g}; expected seconds from 0 up")
 
     @property
     def is_check(self) -> bool:
-        """Whether its right answer is known: of kind anchor or attention_check, or `expected`."""
-        return self.kind in (ANCHOR, ATTENTION_CHECK) or self.expected is not None
+        """Whether the right answer is known: of kind anchor or attention_check, or `expected`."""
+        return self.kind in _CHECKS or self.expected is not None
 
     @property
     def shown(self) -> Answer:
-        """The answer by place on the page: `first` is the side that stood first (a unless told)."""
+        """The answer by place on the page: `first` is the side shown first (a where unknown)."""
         return _OTHER_ANSWER[self.choice] if self.shown_first == "b" else self.choice
 
     def swapped(self) -> Choice:
@@ -347,10 +341,10 @@ class Choice(_Sides):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Votes(_Sides):
-    """What people chose of one question, all listeners together.
+    """How all listeners together answered one question.
 
-    n_first, n_second, n_equal: votes for a, for b and for neither, from 0 up, one at least. Both
-    sides may be the same pair, as in two of FENSE's rows; such a question is never decided.
+    n_first, n_second, n_equal: votes for a, for b and for neither, from 0 up, at least one vote in
+    all. Both sides may be the same pair, as in two of FENSE's rows; then nothing is decided.
     """
 
     audio_a: str
@@ -369,7 +363,7 @@ class Votes(_Sides):
         self._check_sides(same=True)
         for name in ("n_first", "n_second", "n_equal"):
             if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; votes are counted from 0 up")
+                raise InputError(f"{name} is {getattr(self, name)}; expected a count from 0 up")
         if not self.n:
             raise InputError("nobody voted; leave the question out")
 
@@ -387,11 +381,6 @@ class Votes(_Sides):
     def sum(self) -> int:
         """Votes for a less those for b."""
         return self.n_first - self.n_second
-
-    @property
-    def is_check(self) -> bool:
-        """Whether its right answer was known: of kind anchor or attention_check."""
-        return self.kind in (ANCHOR, ATTENTION_CHECK)
 
     @property
     def decided(self) -> bool:

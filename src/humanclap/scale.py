@@ -54,19 +54,19 @@ class RatingScale:
 
 
 UNSTATED = RatingScale()
-"""The scale that is taken where none is stated; told from a stated 0..10 by identity."""
+"""The scale where none is stated; a stated 0..10 is equal to it, but another object."""
 
 ENOUGH_TO_DOUBT = 10
-"""Fewer ratings may lie in a part of the scale by chance."""
+"""Fewer ratings than this may lie in a part of the scale by chance."""
 _LIKELY_OTHERS = (RatingScale(low=0.0, high=1.0), RatingScale(low=1.0, high=5.0))
 _ROUNDING = 0.01
-"""Spread of targets about a line that the rounding of a table makes, on 0..1."""
+"""How far rounded targets may lie from a line, on 0..1."""
 _APART = 0.02
 
 
 def other_scale(ratings: Sequence[float], scale: RatingScale) -> RatingScale | None:
-    """The narrower scale that ten or more ratings never leave, 0..1 or 1..5, where `scale` was not
-    stated; None where there is no such doubt.
+    """The narrower scale, 0..1 or 1..5, that holds all of ten or more ratings; None where no scale
+    does, or where `scale` was stated.
 
     >>> str(other_scale([4.0, 5.0] * 5, UNSTATED)), other_scale([4.0, 5.0] * 5, RatingScale())
     ('1..5', None)
@@ -79,15 +79,15 @@ def other_scale(ratings: Sequence[float], scale: RatingScale) -> RatingScale | N
 def ask_for_scale(
     ratings: Sequence[float], scale: RatingScale, *, where: str, option: str = "--rating-scale"
 ) -> None:
-    """Raise InputError where the scale was not stated and the ratings leave its choice open.
+    """Raise InputError where the scale was not stated and the ratings may be on a narrower one.
 
-    option: where the user states it, `--rating-scale` or another one's name.
+    option: the name of the option that states it.
     """
     other = other_scale(ratings, scale)
     if other is not None:
         raise InputError(
-            f"{where}: none of {len(ratings)} ratings leaves {other} (they lie in "
-            f"{min(ratings):g}..{max(ratings):g}), and no scale was given: state it, "
+            f"{where}: all {len(ratings)} ratings lie in {other} (from {min(ratings):g} to "
+            f"{max(ratings):g}), and no scale was given: state it, "
             f"{option} {other} or {option} {UNSTATED}"
         )
 
@@ -102,9 +102,9 @@ def check_targets_scale(
 ) -> None:
     """Raise InputError where targets in 0..1 are those of mean ratings on another scale.
 
-    targets, ratings: of the same pairs. Another scale is one whose line from rating to target holds
-    but for rounding, while that of `scale` does not; targets made in another way are no matter of
-    the scale and pass, and so do those of fewer than three values.
+    targets, ratings: of the same pairs. The targets are refused where they lie on the line of
+    another scale, but for rounding, and not on that of `scale`. Targets on no line were made in
+    another way and pass, and so do targets with fewer than three values.
     """
     line = _scale_of(targets, ratings)
     if line is None:
@@ -122,8 +122,7 @@ def check_targets_scale(
     raise InputError(
         f"{where}: the columns target and mos are of two scales: mos {ratings[worst]:g} has target "
         f"{targets[worst]:.3g}, on {scale} it would be {scale.to_unit(ratings[worst]):.3g}; the "
-        f"targets are those of ratings on {likely}: give {option} {likely}, or make the targets "
-        "anew"
+        f"targets fit ratings on {likely}: give {option} {likely}, or make the targets anew"
     )
 
 
@@ -131,18 +130,17 @@ def _scale_of(
     targets: Sequence[float], ratings: Sequence[float]
 ) -> tuple[float, float, float] | None:
     """(low, high) of the least-squares line rating = low + (high - low) target, and the root mean
-    square of what is left, on 0..1; None where no rising line can be told.
+    square of the residuals, on 0..1; None where there is no rising line.
     """
+    from statistics import linear_regression
+
     if len(set(targets)) < 3:
         return None
-    n = len(targets)
-    mean_x, mean_y = math.fsum(targets) / n, math.fsum(ratings) / n
-    pairs = [(x - mean_x, y - mean_y) for x, y in zip(targets, ratings, strict=True)]
-    slope = math.fsum(x * y for x, y in pairs) / math.fsum(x * x for x, _ in pairs)
+    slope, low = linear_regression(targets, ratings)
     if not slope > 0:
         return None
-    low = mean_y - slope * mean_x
-    return low, low + slope, _root_mean_square([y / slope - x for x, y in pairs])
+    left = [(y - low) / slope - x for x, y in zip(targets, ratings, strict=True)]
+    return low, low + slope, _root_mean_square(left)
 
 
 def _root_mean_square(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Settings from TOML and from plain values: every key known, every value of its field's type."""
+"""Settings from TOML or plain values: every key must be known, every value of its field's type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORDS: dict[Any, str] = {
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """What a TOML file says. Raises SettingsError where it is missing or no TOML."""
+    """The content of a TOML file. Raises SettingsError where it is missing or not TOML."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -38,7 +38,7 @@ def hint(name: str, known: Iterable[str], *, most: int = 1) -> str:
 
 
 def record_of(kind: type[Record], given: Mapping[str, Any], *, where: str = "") -> Record:
-    """A dataclass of plain values; lists become tuples and whole numbers floats as its fields say.
+    """A dataclass from plain values; lists become tuples and whole numbers floats as fields ask.
 
     where: stands before every message, such as `[quota] ` or `file.toml: `. Raises SettingsError
     for an unknown key (with its likely spelling), a wrong type, a missing key, and what the
@@ -87,7 +87,7 @@ def check_least(name: str, value: float, least: float) -> None:
 
 
 def _typed(value: Any, wanted: Any) -> Any:
-    """The value as its field takes it; raises TypeError that says what is expected."""
+    """The value as its field takes it; raises TypeError with the words for what is expected."""
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             raise TypeError(f"one of {', '.join(map(str, get_args(wanted)))}")

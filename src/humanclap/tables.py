@@ -1,4 +1,4 @@
-"""Tables in and out, in the formats of `formats`; errors name file and line."""
+"""Tables of pairs, targets and scores, read and written; errors name file and line."""
 
 from __future__ import annotations
 
@@ -6,39 +6,29 @@ import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from humanclap.errors import InputError, TableError
-from humanclap.formats import (
-    STANDARD,
-    Cells,
-    read_cells,
-    write_cells,
-    write_delimited,
-)
+from humanclap.files import is_standard
+from humanclap.formats import Cells, read_cells, write_cells, write_delimited
 from humanclap.records import Pair, Score, Target
+from humanclap.scale import RatingScale
 
 Record = TypeVar("Record")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-class Named(Protocol):
-    """A record of a pair."""
-
-    @property
-    def pair_id(self) -> str:
-        """Name of the pair."""
+_OTHER_SCALES = (RatingScale(high=10.0), RatingScale(high=100.0), RatingScale(low=-100, high=100))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of a table: its cells by column name and the line it starts on (header = 1).
 
-    others: by column, what a cell of a JSON or Parquet table is that is no text and no number,
-    such as `a list`.
+    others: by column, what a cell of a JSON or Parquet table was that was neither a text nor a
+    number, such as `a list`.
     """
 
     path: Path
@@ -51,7 +41,7 @@ class Row:
         return TableError(self.path, message, self.line)
 
     def text(self, column: str) -> str:
-        """The cell, stripped; raises where it is empty, or was no text or number in JSON."""
+        """The cell, stripped; raises where it is empty or was neither text nor number in JSON."""
         if column in self.others:
             raise self.error(f"column {column!r} is {self.others[column]}; expected a text")
         value = self.cells.get(column, "").strip()
@@ -84,6 +74,15 @@ class Row:
             raise self.error(f"column {column!r} is {number:g}; expected a whole number")
         return int(number)
 
+    def rating(self, column: str, scale: RatingScale) -> float:
+        """The cell as a rating; raises where it is outside the scale."""
+        rating = self.number(column)
+        if rating in scale:
+            return rating
+        wider = next((other for other in _OTHER_SCALES if rating in other), None)
+        hint = f" (is this file on a {wider.low:g}-{wider.high:g} scale?)" if wider else ""
+        raise self.error(f"rating {rating:g} is outside {scale}{hint}")
+
     def optional_count(self, column: str) -> int | None:
         """As `count`, None where the column is absent or the cell empty."""
         return None if self.optional(column) is None else self.count(column)
@@ -93,7 +92,7 @@ class Row:
         return math.nan if self.optional(column) is None else self.number(column)
 
     def make(self, build: Callable[[], Record]) -> Record:
-        """Build a record from this row; what the record refuses is reported with file and line."""
+        """Build a record from this row; name file and line where the record refuses a value."""
         try:
             return build()
         except TableError:
@@ -103,7 +102,7 @@ class Row:
 
 
 class Rows(Sequence[Row]):
-    """The rows of a file; each is made when it is asked for, so that a million need little room."""
+    """The rows of a file; each is made when asked for, so that a million rows need little room."""
 
     def __init__(self, path: Path, cells: Cells) -> None:
         self._path, self._cells, self._names = path, cells, tuple(cells.columns)
@@ -151,6 +150,10 @@ class Table:
             return self.rows.column(name)
         return [row.cells.get(name, "") for row in self.rows]
 
+    def make(self, build: Callable[[Row], Record]) -> list[Record]:
+        """A record for each row; see `Row.make`."""
+        return [row.make(partial(build, row)) for row in self.rows]
+
     def require(self, *columns: str) -> None:
         """Raise where a column is missing, naming those that are there."""
         missing = [column for column in columns if column not in self.columns]
@@ -164,16 +167,16 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """Read a table, UTF-8: CSV, .tsv, .jsonl (an object a line), .json (an array of objects),
-    .parquet (with pyarrow), each but the last also with .gz behind; `-` is standard input.
+    """Read a table in UTF-8 or Parquet; `-` is standard input.
 
-    CSV is separated by commas, or by semicolons or tabs where the header has only those. Rows of
-    nothing but empty cells, and empty cells beyond the header, are passed over.
-    Raises TableError for a missing, empty or undecodable file, a repeated column name, a row with
-    too many or too few cells, or no rows at all.
+    Formats: CSV, .tsv, .jsonl (an object a line), .json (an array of objects), each also with .gz
+    behind, and .parquet (with pyarrow). CSV is separated by commas, or by semicolons or tabs where
+    the header has only those. Rows with only empty cells, and empty cells beyond the header, are
+    skipped. Raises TableError for a missing, empty or undecodable file, a repeated column name, a
+    row with too many or too few cells, and for a table without rows.
     """
     path = Path(path)
-    if str(path) != STANDARD and not path.is_file() and (path.is_dir() or not path.exists()):
+    if not is_standard(path) and not path.is_file() and (path.is_dir() or not path.exists()):
         what = "is a folder, not a table" if path.is_dir() else "no such file"
         raise TableError(path, what)
     cells = read_cells(path)
@@ -193,35 +196,32 @@ def optional_columns(row: Row, *columns: str) -> dict[str, Any]:
 def read_pairs(path: str | Path) -> list[Pair]:
     """Read a manifest: columns `audio`, `text` [, `pair_id`, `system`, `subset`, `split`].
 
-    Raises TableError where a `pair_id` (or, without that column, a pair) stands twice.
+    Raises TableError where a `pair_id` (or, without that column, a pair) appears twice.
     """
     return read_manifest(path)[0]
 
 
 Further = Mapping[str, Mapping[str, str]]
-"""Cells of a table's further columns, by `pair_id`; nothing is known of them but to keep them."""
+"""Cells of a table's further columns, by `pair_id`; they are kept and otherwise not looked at."""
 
 
 def read_manifest(path: str | Path) -> tuple[list[Pair], Further]:
     """As `read_pairs`, and the cells of the columns that a Pair has no place for."""
     table = read_table(path)
     table.require("audio", "text")
-    pairs = [
-        row.make(
-            lambda row=row: Pair(  # type: ignore[misc]
-                audio=row.text("audio"),
-                text=row.text("text"),
-                pair_id=row.optional("pair_id") or "",
-                **optional_columns(row, "system", "subset", "split"),
-            )
+    pairs = table.make(
+        lambda row: Pair(
+            audio=row.text("audio"),
+            text=row.text("text"),
+            pair_id=row.optional("pair_id") or "",
+            **optional_columns(row, "system", "subset", "split"),
         )
-        for row in table.rows
-    ]
+    )
     check_distinct((pair.pair_id for pair in pairs), table.rows, what="pair")
     return pairs, further_cells(table, pairs, placed=[field.name for field in fields(Pair)])
 
 
-def further_cells(table: Table, pairs: Sequence[Named], *, placed: Iterable[str]) -> Further:
+def further_cells(table: Table, pairs: Sequence[Pair | Score], *, placed: Iterable[str]) -> Further:
     """The cells of `table`, whose rows are `pairs`, in all columns but those `placed` in them."""
     taken = set(placed)
     names = [column for column in table.columns if column not in taken]
@@ -234,10 +234,10 @@ def further_cells(table: Table, pairs: Sequence[Named], *, placed: Iterable[str]
 
 
 def kept_as(own: Sequence[str], further: Further) -> dict[str, str]:
-    """Further column -> its name in a table whose own columns are `own`; none is dropped.
+    """Further column -> its name in a table whose own columns are `own`.
 
     A name that the table has itself gets `_before` behind it, and a number where that is taken
-    too; such a column is left out only where all its cells are empty.
+    too. Such a column is left out where all its cells are empty; no other column is.
 
     >>> kept_as(["score"], {"p1": {"score": "0.3", "prompt_id": "7"}})
     {'score': 'score_before', 'prompt_id': 'prompt_id'}
@@ -266,7 +266,7 @@ def further_names(own: Sequence[str], further: Mapping[str, Sequence[str]]) -> d
 def with_further(
     columns: Sequence[str], rows: Iterable[tuple[str, Mapping[str, object]]], further: Further
 ) -> tuple[list[str], list[Mapping[str, object]]]:
-    """Columns and rows of a table, each given with its `pair_id`, and the further cells behind."""
+    """Columns and rows, each row given with its `pair_id`, with the further columns at the end."""
     names = kept_as(columns, further)
     kept = {
         pair_id: {name: cells[column] for column, name in names.items()}
@@ -276,21 +276,20 @@ def with_further(
 
 
 def check_distinct(keys: Iterable[str], rows: Sequence[Row], *, what: str) -> None:
-    """Raise TableError at the first row whose key stood before."""
+    """Raise TableError at the first row whose key an earlier row has."""
     first: dict[str, int] = {}
     for key, row in zip(keys, rows, strict=True):
         if key in first:
-            raise row.error(f"{what} {key!r} stands already on line {first[key]}")
+            raise row.error(f"{what} {key!r} is already on line {first[key]}")
         first[key] = row.line
 
 
 def read_targets(path: str | Path) -> list[Target]:
-    """Read what `write_records` wrote of Targets. Needs `audio`, `text`, `target`, `mos`, `n`."""
+    """Read targets; the table needs `audio`, `text`, `target`, `mos`, `n`."""
     table = read_table(path)
     table.require("audio", "text", "target", "mos", "n")
-
-    def build(row: Row) -> Target:
-        return Target(
+    targets = table.make(
+        lambda row: Target(
             audio=row.text("audio"),
             text=row.text("text"),
             target=row.number("target"),
@@ -301,8 +300,7 @@ def read_targets(path: str | Path) -> list[Target]:
             kind=row.optional("kind") or "rating",
             **optional_columns(row, "system", "subset", "split"),
         )
-
-    targets = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
+    )
     check_distinct((target.pair_id for target in targets), table.rows, what="pair")
     return targets
 
@@ -324,30 +322,23 @@ def read_scored(path: str | Path) -> tuple[list[Score], Further]:
 
 
 def scores_in(table: Table) -> list[Score]:
-    """The scores of a table that is read already; see `read_scores`."""
+    """The scores of a table that has been read; see `read_scores`."""
     table.require("audio", "text", "score")
-    named = [
-        column
-        for column in ("system", "subset", "split", "signature", "rating_covers", "met", "note")
-        if column in table.columns
-    ]
-
-    def build(row: Row) -> Score:
-        error = row.optional("error")
-        return Score(
+    labels = ("system", "subset", "split", "signature", "rating_covers", "met", "note", "error")
+    named = [column for column in labels if column in table.columns]
+    scores = table.make(
+        lambda row: Score(
             audio=row.text("audio"),
             text=row.text("text"),
-            score=row.optional_number("score") if error else row.number("score"),
+            score=row.optional_number("score") if row.optional("error") else row.number("score"),
             rating=row.optional_number("rating"),
             rating_error=row.optional_number("rating_error"),
             pair_id=row.optional("pair_id") or "",
-            error=error,
             text_cut=row.optional_count("text_cut"),
             text_unread=row.optional_number("text_unread"),
             **optional_columns(row, *named),
         )
-
-    scores = [row.make(lambda row=row: build(row)) for row in table.rows]  # type: ignore[misc]
+    )
     check_distinct((score.pair_id for score in scores), table.rows, what="pair")
     return scores
 
@@ -360,25 +351,16 @@ def write_rows(
 ) -> None:
     """Write a table (format by suffix, as `read_table`); None and NaN become empty cells.
 
-    Raises InputError for a name of no known format.
+    Raises InputError for a name that tells no known format.
     """
     write_cells(Path(path), columns, rows)
 
 
-def _rows_of(records: Iterable[Any], columns: Sequence[str]) -> Iterator[dict[str, object]]:
-    return ({name: getattr(record, name) for name in columns} for record in records)
-
-
 def write_records(path: str | Path, records: Sequence[Any], *, record_type: type) -> None:
-    """Write records of one dataclass, one column a field; readable by the reader of that type."""
+    """Write records of one dataclass, a column for each field."""
     columns = [field.name for field in fields(record_type)]
-    write_rows(path, columns, _rows_of(records, columns))
-
-
-def records_as_csv(records: Sequence[Any], *, record_type: type) -> str:
-    """The CSV text that `write_records` would write."""
-    columns = [field.name for field in fields(record_type)]
-    return rows_as_csv(columns, _rows_of(records, columns))
+    rows = ({name: getattr(record, name) for name in columns} for record in records)
+    write_rows(path, columns, rows)
 
 
 def rows_as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:

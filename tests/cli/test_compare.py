@@ -191,7 +191,7 @@ def test_a_report_named_json_is_json_and_is_never_written_under_a_table_s_name(f
     assert run([*systems, "-o", "board.txt"]) == 0
     assert (folder / "board.txt").read_text().startswith("tango has the highest mean")
     assert run([*systems, "-o", "board.xlsx"]) == 2
-    assert "is a report and no table; name it .txt, or .json" in capsys.readouterr().err
+    assert "is a report, not a table; name it .txt or .json" in capsys.readouterr().err
     assert run(["rerank", "tango.csv", "-q", "-o", "best.json"]) == 0
     assert len(json.loads((folder / "best.json").read_text())) == 20
     assert run([*systems, "-o", "-"]) == 0
@@ -260,5 +260,5 @@ def test_xacle_says_which_columns_its_format_has_no_place_for(folder, capsys):
     soundfile.write("a.wav", 0.1 * np.random.default_rng(0).normal(size=16_000), 16_000)
     (folder / "list.csv").write_text("wav_file_name,text,system\na.wav,rain,tango\n")
     assert run(["xacle", "predict", "list.csv", "-o", "sub.csv"]) == 0
-    assert "no place for: system (humanclap score keeps them)" in capsys.readouterr().err
+    assert "no place for these columns of list.csv: system" in capsys.readouterr().err
     assert read_table("sub.csv").columns == ("wav_file_name", "pred_score")

@@ -167,7 +167,7 @@ def test_the_per_pair_table_of_an_evaluation_is_read_too(folder, capsys):
         (["good.csv", *BASELINE, "--margin", "-1"], "0 or above"),
         (["good.csv", *BASELINE, "--summary", "old.csv"], "would be overwritten"),
         (["good.csv", *BASELINE, "--summary", "no/such/folder.md"], "no/such/folder.md"),
-        (["good.csv", *BASELINE, "-o", "table.csv"], "a report and no table"),
+        (["good.csv", *BASELINE, "-o", "table.csv"], "a report, not a table"),
     ],
 )
 def test_bad_input_ends_with_code_2_and_a_message(folder, capsys, arguments, message):

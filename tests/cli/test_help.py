@@ -60,6 +60,31 @@ def test_every_option_is_explained_in_a_sentence_with_its_default(
     assert shown, f"{name} {option.opts[-1]} does not say its default"
 
 
+DIFFERENT_BY_COMMAND = {
+    *("--allow-missing", "--allow-shared-captions", "--audio-root", "--batch-size"),
+    *("--batch-windows", "--choices", "--dry-run", "--engine", "--epochs", "--host"),
+    *("--include-anchors", "--json", "--listeners", "--markdown", "--model", "--note"),
+    *("--offline", "--output", "--pairs", "--permutations", "--precision", "--processor"),
+    *("--question", "--quick", "--quiet", "--rating-scale", "--ratings", "--refuse-trained-on"),
+    *("--replicates", "--resume", "--scale", "--seed", "--shared-only", "--simulated"),
+    *("--system", "--targets", "--url", "--workers", "--worst"),
+}
+"""Options that do something of their own in some commands, and say so in other words there."""
+
+
+def test_an_option_of_several_commands_is_declared_once() -> None:
+    """Every option not named above has one text; only its default may differ."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for name, command in COMMANDS.items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                long = max(option.opts, key=len)
+                sentence = (option.help or "").partition("[default: ")[0].strip()
+                told.setdefault(long, {}).setdefault(sentence, []).append(name)
+    several = {long: texts for long, texts in told.items() if len(texts) > 1}
+    assert {long: several[long] for long in several.keys() - DIFFERENT_BY_COMMAND} == {}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_defaults_are_printed(name: str) -> None:
     command = COMMANDS[name]

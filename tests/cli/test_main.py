@@ -44,7 +44,7 @@ def test_help_lists_the_commands_in_the_order_of_the_work(
 
 def test_a_slip_of_the_pen_is_told_the_likely_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["scroe"]) == 2
-    assert "Did you mean 'score'?" in capsys.readouterr().err
+    assert "(did you mean score?)" in capsys.readouterr().err
 
 
 def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -229,6 +229,6 @@ def test_averages_are_asked_for_their_scale_too(tmp_path, capsys):
     path.write_text("\n".join(["wav_file_name,text,average_score", *rows]) + "\n")
     command = ["ratings", "aggregate", str(path), "-o", str(tmp_path / "t.csv")]
     assert run(command) == 2
-    assert "none of 10 ratings leaves 1..5" in capsys.readouterr().err
+    assert "all 10 ratings lie in 1..5" in capsys.readouterr().err
     assert run([*command, "--scale", "1..5"]) == 0
     assert read_targets(tmp_path / "t.csv")[-1].target == pytest.approx(0.9)

@@ -104,8 +104,8 @@ def test_limits_of_screening_are_set_on_the_command_line(made, tmp_path, capsys)
     assert run([*command, "one-side=0"]) == 0
     assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["kept"]
     for rule, said in (
-        ("fast=x", "no number"),
-        ("spo=5", "no rule for choices"),
+        ("fast=x", "not a number"),
+        ("spo=5", "not a rule for choices"),
         ("slow", "one of"),
     ):
         assert run([*command, rule]) == 2
@@ -139,9 +139,9 @@ def test_reasons_stand_below_the_table(tmp_path, capsys):
     assert run(["ratings", "summary", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-4:] == [
-        "one judge undefined (– –): no vote for a side has others that lean to one",
+        "one judge undefined (– –): no vote for a side has others that lean to one side",
         "alpha undefined (– –): no question has two votes",
-        "first shown undefined (– –): no answer says what stood first",
+        "first shown undefined (– –): no answer says which side was shown first",
         "same undefined (– –): no repeats",
     ]
 
@@ -219,7 +219,7 @@ def test_split_gives_both_sides_one_split(table, tmp_path, capsys, of_votes):
         (["summary", "--question", "REL"], "--question is for ratings"),
         (["summary", "--scale", "0..10"], "--scale is for ratings"),
         (["aggregate", "--standardise", "-o", "out.csv"], "--standardise is for ratings"),
-        (["screen", "--screen", "relate", "-o", "out.csv"], "'relate' is no rule for choices"),
+        (["screen", "--screen", "relate", "-o", "out.csv"], "'relate' is not a rule for choices"),
         (["summary", "--split", "dev"], "no choice has split dev; there are: test, train"),
         (["summary", "--without-kind", "HI"], "no choice has kind HI; there are: HC, HM, anchor"),
         (["screen", "--screen", "fast", "-o", "out.csv"], "column duration_s"),
@@ -238,7 +238,7 @@ def test_unlike_tables_are_refused_together(table, tmp_path, capsys):
     ratings, votes = tmp_path / "ratings.csv", tmp_path / "votes.csv"
     ratings.write_text("audio,text,score,listener_id\na,x,1,1\n", encoding="utf-8")
     assert run(["ratings", "summary", str(table), str(ratings)]) == EXIT_BAD_INPUT
-    assert "ratings.csv does not; give them one by one" in capsys.readouterr().err
+    assert "ratings.csv does not; give them in two commands" in capsys.readouterr().err
     assert run(["ratings", "summary", str(ratings), "--listeners", "l.csv"]) == EXIT_BAD_INPUT
     assert "--listeners is for choices" in capsys.readouterr().err
     assert run(["ratings", "aggregate", str(table), "-o", str(votes), "--quiet"]) == 0

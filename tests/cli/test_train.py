@@ -221,7 +221,7 @@ def test_the_scale_is_asked_for_where_no_mean_rating_leaves_one_to_five(train, t
     low = rewritten(targets, lambda target, _: (0.1 + 0.4 * target, 1 + 4 * target))
     code, _, err = train(table=low)
     assert code == 2
-    assert "none of 20 ratings leaves 1..5" in err
+    assert "all 20 ratings lie in 1..5" in err
     assert "--rating-scale 1..5 or --rating-scale 0..10" in err
     settings = tmp_path / "s.toml"
     settings.write_text('rating_scale = "0..10"\n')

@@ -340,7 +340,7 @@ def test_a_gate_must_be_asked_something_that_fits_its_tables(settings, old, mess
     [
         ("a.wav,rain,nan", r"s\.csv:2: column 'score' is 'nan'; expected a finite number"),
         ("a.wav,rain,", r"s\.csv:2: column 'score' is empty"),
-        ("a.wav,rain,0.1\na.wav,Rain ,0.2", r"s\.csv:3: .* stands already on line 2"),
+        ("a.wav,rain,0.1\na.wav,Rain ,0.2", r"s\.csv:3: .* is already on line 2"),
         ("", "has no rows"),
     ],
 )  # fmt: skip

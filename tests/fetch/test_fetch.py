@@ -34,7 +34,7 @@ def test_relate_is_unpacked_and_rated_clips_that_miss_are_named(server, tmp_path
     asked = len(server.asked)
     again = fetch_relate(tmp_path / "out", url=server.url)
     assert (again.clips, again.sha256, len(server.asked)) == (2, found.sha256, asked)
-    with pytest.raises(InputError, match="of an archive with SHA-256"):
+    with pytest.raises(InputError, match="from an archive with SHA-256"):
         fetch_relate(tmp_path / "out", url=server.url, sha256="00")
 
 
@@ -61,7 +61,7 @@ def test_bytes_that_do_not_unpack_are_damage(server, tmp_path):
     start = content.index(b"1.wav") + len(b"1.wav")
     content[start : start + 4] = b"\xff" * 4  # no block of deflate begins so
     server.body = bytes(content)
-    with pytest.raises(InputError, match=r"damaged .*delete it to bring it again"):
+    with pytest.raises(InputError, match=r"damaged .*delete it to download it again"):
         fetch_relate(tmp_path, url=server.url)
     assert not list(tmp_path.rglob("1.wav"))
 

@@ -166,7 +166,7 @@ def test_both_forms_of_table_are_read(tmp_path: Path) -> None:
         ("text,audio_a,audio_b\nrain,a.wav,a.wav\n", ":2: the two sides are the same"),
         (
             "text,audio_a,audio_b\nrain,a.wav,b.wav\nrain,b.wav,a.wav\n",
-            r":3: comparison .* stands already on line 2",
+            r":3: comparison .* is already on line 2",
         ),
         ("text,audio_a,audio_b,system_a\nrain,a.wav,b.wav,x\n", "give both or neither"),
         ("text,audio_a,audio_b,kind\nrain,a.wav,b.wav,anchor\n", "--anchors"),

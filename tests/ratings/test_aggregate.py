@@ -90,7 +90,7 @@ def test_ratings_of_one_to_five_are_not_taken_for_zero_to_ten_unasked():
         for pair in range(2)
         for n, score in enumerate([5, 5, 5, 5, 5, 4])
     ]
-    with pytest.raises(InputError, match=r"none of 12 ratings leaves 1\.\.5 .* --scale 1\.\.5 or"):
+    with pytest.raises(InputError, match=r"all 12 ratings lie in 1\.\.5 .* --scale 1\.\.5 or"):
         aggregate(ratings)
     five = aggregate(ratings, scale=RatingScale(low=1, high=5))
     assert five[0].target == pytest.approx((29 / 6 - 1) / 4)

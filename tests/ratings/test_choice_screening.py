@@ -41,7 +41,9 @@ def on_the_left(listener: str, left: int, n: int) -> list[Choice]:
 
 def test_eleven_answers_on_one_side_are_excluded_and_ten_are_not():
     found = screen_one_side(on_the_left("ten", 10, 10) + on_the_left("eleven", 11, 11))
-    assert found == {"eleven": "11 of 11 answers for what stood first, p = 0.00098, limit 0.001"}
+    assert found == {
+        "eleven": "11 of 11 answers for the side shown first, p = 0.00098, limit 0.001"
+    }
 
 
 @pytest.mark.parametrize("left", range(0, 31, 3))
@@ -126,7 +128,7 @@ def test_a_limit_of_ones_own_stands_with_the_rule():
     answers += [choice(40, "quick", "equal", shown_first="a", duration_s=1.7)]
     screened = screen_choices(answers, ["one-side=0.01", "fast=1.8"])
     assert {(one.listener_id, one.rule, one.detail) for one in screened.exclusions} == {
-        ("ten", "one-side", "10 of 10 answers for what stood first, p = 0.002, limit 0.01"),
+        ("ten", "one-side", "10 of 10 answers for the side shown first, p = 0.002, limit 0.01"),
         ("quick", "fast", "median time 1.70 s, limit 1.8 s"),
     }
     assert not screen_choices(answers, ["one-side=0.001", "fast=1.7"]).exclusions
@@ -135,12 +137,12 @@ def test_a_limit_of_ones_own_stands_with_the_rule():
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("fast=soon", "the limit 'soon' is no number; write fast=SECONDS or one-side=P"),
-        ("fast=", "the limit '' is no number"),
+        ("fast=soon", "the limit 'soon' is not a number; write fast=SECONDS or one-side=P"),
+        ("fast=", "the limit '' is not a number"),
         ("fast=nan", "the shortest median time is nan s"),
         ("fast=inf", "the shortest median time is inf s"),
         ("one-side=5", "the smallest p-value of one-side is 5; expected 0 to 1"),
-        ("attention=2", "attention has no limit to set; one-side and fast have"),
+        ("attention=2", "attention has no limit to set; one-side and fast do"),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(rule, said):
@@ -149,5 +151,5 @@ def test_a_limit_that_cannot_be_is_refused(rule, said):
 
 
 def test_a_rule_for_ratings_is_refused_with_those_for_choices():
-    with pytest.raises(SettingsError, match="'relate' is no rule for choices; known: none, att"):
+    with pytest.raises(SettingsError, match="'relate' is not a rule for choices; known: none, att"):
         screen_choices([choice(0, "x")], ["relate"])

@@ -66,9 +66,9 @@ def test_a_small_study_worked_by_hand():
 def test_what_is_undefined_says_why():
     (found,) = summarise_choices([choice("1", "x", "equal")])
     assert math.isnan(found.one_judge.value)
-    assert found.one_judge.reason == "no vote for a side has others that lean to one"
+    assert found.one_judge.reason == "no vote for a side has others that lean to one side"
     assert found.alpha_ordinal.reason == "no question has two votes"
-    assert found.shown_first.reason == "no answer says what stood first"
+    assert found.shown_first.reason == "no answer says which side was shown first"
     (found,) = summarise_choices([choice("1", one, "equal", shown_first="a") for one in ("x", "y")])
     assert found.alpha_nominal.reason == "all votes are equal"
     assert found.shown_first.reason == "all answers are equal"

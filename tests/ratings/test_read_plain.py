@@ -8,10 +8,10 @@ import pytest
 
 from humanclap.errors import InputError, TableError
 from humanclap.ratings.plain import write_plain
-from humanclap.ratings.read import read_rating_files, read_ratings, table_kind
-from humanclap.ratings.xacle import read_targets_xacle
+from humanclap.ratings.read import read_ratings, table_kind
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
+from humanclap.xacle import read_averages
 
 HEADER = "audio,text,score,listener_id"
 
@@ -84,7 +84,7 @@ def test_the_question_given_stands_in_only_where_the_table_names_none(tmp_path):
             f"{HEADER},kind\na.wav,x,7,1,attention_check\n",
             "ratings.csv:2: an attention check needs",
         ),
-        (f"{HEADER},score\na.wav,x,7,1,7\n", "ratings.csv:1: column 'score' stands twice"),
+        (f"{HEADER},score\na.wav,x,7,1,7\n", "ratings.csv:1: column 'score' appears twice"),
         (f'{HEADER}\n"a.wav,x,7,1\n', "ratings.csv:2: broken CSV"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_rating_given_twice_is_refused_within_a_file_and_between_files(tmp_pat
     text = f"{HEADER}\na.wav,x,7,1\na.wav,x,7,2\n"
     one, two = table(tmp_path, text, "one.csv"), table(tmp_path, text, "two.csv")
     with pytest.raises(InputError, match=r"two\.csv:2: listener '1' .* already on .*one\.csv:2"):
-        read_rating_files([one, two])
+        read_ratings(one, two)
     twice = table(tmp_path, text + "a.wav,x,8,1\n", "twice.csv")
     with pytest.raises(InputError, match=r"twice\.csv:4: listener '1' .* already on line 2"):
         read_ratings(twice)
@@ -140,7 +140,7 @@ def test_ratings_that_all_lie_at_the_bottom_of_the_scale_are_doubted(tmp_path, c
     path = table(tmp_path, f"{HEADER}\n{rows}")
     with caplog.at_level(logging.WARNING):
         read_ratings(path)
-        assert "no rating leaves 0..1, on a scale of 0..10 that was not stated" in caplog.text
+        assert "all ratings lie in 0..1 and no scale was stated" in caplog.text
         caplog.clear()
         read_ratings(path, scale=RatingScale())
         assert "no rating is above 0.9 on a scale of 0..10; is the scale right?" in caplog.text
@@ -159,7 +159,7 @@ def test_xacle_ratings_are_read(tmp_path):
 
 def test_xacle_averages_become_targets_and_are_not_ratings(tmp_path):
     path = table(tmp_path, "wav_file_name,text,average_score\n1.wav,a dog,7.5\n2.wav,b,0\n")
-    first, second = read_targets_xacle(path, split="test")
+    first, second = read_averages(path, split="test")
     assert (first.audio, first.mos, first.target, first.n) == ("1.wav", 7.5, 0.75, 4)
     assert first.standard_error != first.standard_error
     assert (second.target, second.split) == (0.0, "test")
@@ -171,11 +171,11 @@ def test_xacle_averages_become_targets_and_are_not_ratings(tmp_path):
 def test_bad_xacle_averages_are_refused(tmp_path):
     header = "wav_file_name,text,average_score\n"
     with pytest.raises(TableError, match=r":2: rating 75 is outside 0\.\.10 .*0-100 scale"):
-        read_targets_xacle(table(tmp_path, header + "1.wav,a dog,75\n"))
-    with pytest.raises(TableError, match=r":3: pair .* stands already on line 2"):
-        read_targets_xacle(table(tmp_path, header + "1.wav,a dog,7\n1.wav,a dog,7\n"))
-    with pytest.raises(TableError, match="no XACLE averages: expected columns wav_file_name"):
-        read_targets_xacle(table(tmp_path, f"{HEADER}\na.wav,x,7,1\n"))
+        read_averages(table(tmp_path, header + "1.wav,a dog,75\n"))
+    with pytest.raises(TableError, match=r":3: pair .* is already on line 2"):
+        read_averages(table(tmp_path, header + "1.wav,a dog,7\n1.wav,a dog,7\n"))
+    with pytest.raises(TableError, match="missing column 'wav_file_name', 'average_score'"):
+        read_averages(table(tmp_path, f"{HEADER}\na.wav,x,7,1\n"))
 
 
 def test_choices_and_votes_are_told_by_their_columns_and_are_no_ratings(tmp_path):

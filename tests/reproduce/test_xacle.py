@@ -11,8 +11,8 @@ from tiny_hf import write_clap
 
 from humanclap.cli.main import run
 from humanclap.errors import InputError
-from humanclap.reproduce.xacle import read_archive
 from humanclap.tables import read_table
+from humanclap.xacle import read_archive
 
 pytest.importorskip("transformers")
 COUNTS = {"train": 30, "validation": 10, "test": 6}

@@ -59,7 +59,7 @@ def test_unmatched_are_named_when_allowed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_refuses_a_repeated_name_and_a_folder_without_audio(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"texts\.csv:3: name 'b' stands already on line 2"):
+    with pytest.raises(TableError, match=r"texts\.csv:3: name 'b' is already on line 2"):
         pairs_of_folder(folder, texts(tmp_path, "b,bee", "b,bzz"))
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -98,7 +98,7 @@ def test_where_both_ways_exist_each_name_means_its_own(tmp_path: Path) -> None:
 
 
 def test_two_names_that_are_one_in_unicode_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="stands already on line 2"):
+    with pytest.raises(TableError, match="is already on line 2"):
         match_folder(folder, texts(tmp_path, "caf\u00e9,x", "cafe\u0301,y"))
 
 
@@ -151,5 +151,5 @@ def test_further_columns_of_the_texts_come_along_and_the_system_is_known(folder,
 
 
 def test_one_clip_and_text_under_two_names_are_told_by_line(folder, tmp_path):
-    with pytest.raises(TableError, match=r"texts.csv:3: pair .* stands already on line 2"):
+    with pytest.raises(TableError, match=r"texts.csv:3: pair .* is already on line 2"):
         pairs_of_folder(folder, texts(tmp_path, "b,bee", "b.wav,bee"), allow_unmatched=True)

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:

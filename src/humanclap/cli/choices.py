@@ -85,7 +85,7 @@ def compare_choices(
     from humanclap.evaluation.report import ranking_words
     from humanclap.evaluation.report.choices_paper import draw_ranking, ranking_tables
     from humanclap.evaluation.report.ranking_report import html_ranking, markdown_ranking
-    from humanclap.formats import atomic_writer
+    from humanclap.files import atomic_writer
     from humanclap.typeset import typeset
 
     votes = read_votes(path, include_anchors=True)

@@ -131,7 +131,7 @@ def compare(
     from humanclap.evaluation.report.leaderboard_words import markdown_leaderboard, warnings
     from humanclap.evaluation.report.paper import leaderboard_tables
     from humanclap.evaluation.settings import LeaderboardSettings
-    from humanclap.formats import atomic_writer
+    from humanclap.files import atomic_writer
     from humanclap.tables import read_scores
     from humanclap.typeset import typeset
 

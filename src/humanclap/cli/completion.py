@@ -9,7 +9,7 @@ from click.shell_completion import get_completion_class
 @click.command(epilog="Example: humanclap completion bash >> ~/.bashrc")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script for SHELL; source it from the shell's start-up file."""
+    """Print the completion script for SHELL; load it from the shell's start-up file."""
     from humanclap.cli.main import humanclap
 
     script_class = get_completion_class(shell)

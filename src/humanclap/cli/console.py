@@ -1,4 +1,4 @@
-"""What every command shares: output options, printing a result, a progress bar."""
+"""What several commands share: options, printing a result, warnings, a progress bar."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from humanclap.errors import InputError, naming_file
-from humanclap.formats import (
-    SHEET_SUFFIXES,
-    STANDARD,
-    TABLE_SUFFIXES,
-    atomic_writer,
-    suffix_of,
-)
+from humanclap.files import STANDARD, atomic_writer
+from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, suffix_of
 from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:
     from humanclap.clap.backbone import Backbone
     from humanclap.made import Made
+    from humanclap.records import Score
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,7 +32,7 @@ _NAMED = 5
 _START = 40
 """Characters of a text that a warning shows."""
 COMMAND_LINE = "humanclap.command_line"
-"""Key of click's `meta` under which the main command keeps what was typed."""
+"""The key under which the main command keeps in click's `meta` what was typed."""
 
 
 def made_here() -> Made:
@@ -47,17 +43,9 @@ def made_here() -> Made:
     return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
-OUTPUTS = (
-    "output",
-    "html",
-    "markdown",
-    "per_pair",
-    "exclusions",
-    "listeners",
-    "figures",
-    "summary",
-)
-"""Parameters of commands that name a file to write; paths in the others are read."""
+_TABLES = ("per_pair", "exclusions", "listeners")
+OUTPUTS = ("output", "html", "markdown", *_TABLES, "figures", "summary")
+"""Parameters that name a file to write; paths in all others are read."""
 
 
 def keeps_inputs(command: Command) -> Command:
@@ -72,7 +60,7 @@ def keeps_inputs(command: Command) -> Command:
 
 
 def check_outputs(given: Mapping[str, object]) -> None:
-    """Raise InputError where a path of OUTPUTS is that of a file read, or of another output."""
+    """Raise InputError where an output would be written over an input or another output."""
     inputs = [
         path for name, value in given.items() if name not in OUTPUTS for path in _paths(value)
     ]
@@ -83,15 +71,15 @@ def check_outputs(given: Mapping[str, object]) -> None:
                 continue
             if any(_same_file(path, read) for read in inputs):
                 raise InputError(
-                    f"{path}: is read by this command and would be overwritten; name another file"
+                    f"{path}: would be overwritten, but this command reads it; name another file"
                 )
             if any(_same_file(path, other) for other in written):
-                raise InputError(f"{path}: is named for two results; name another file for one")
+                raise InputError(f"{path}: two results would go there; name another file for one")
             written.append(path)
 
 
 def _named_as_it_is(command: Command) -> Command:
-    """Take an output named .json for --json, and refuse to write words under a table's name."""
+    """Turn --json on for an output named .json, and refuse a report under a table's name."""
 
     @functools.wraps(command)
     def named(*arguments: Any, **given: Any) -> Any:
@@ -101,7 +89,7 @@ def _named_as_it_is(command: Command) -> Command:
             given["as_json"] = suffix in {".json", ".json.gz"}
             if not given["as_json"] and suffix in {*TABLE_SUFFIXES, *SHEET_SUFFIXES}:
                 raise InputError(
-                    f"{output}: the result is a report and no table; name it .txt, or .json"
+                    f"{output}: the result is a report, not a table; name it .txt or .json"
                 )
         return command(*arguments, **given)
 
@@ -123,94 +111,89 @@ def _same_file(one: Path, other: Path) -> bool:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+def options(*declared: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator that adds several options, which `--help` lists in this order."""
+
+    def with_options(command: Command) -> Command:
+        for option in reversed(declared):
+            command = option(command)
+        return command
+
+    return with_options
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."
+)
+
+
 def output_options(command: Command, *, report: bool = True, output_type: Any = _FILE) -> Command:
     """Add --json, --quiet and --output to a command, which cannot write over what it reads.
 
     report: the result is words, or JSON where --json or the name of the output says so; False for
     a table, whose format its name tells.
     """
-    command = keeps_inputs(_named_as_it_is(command) if report else command)
-    for option in (
-        click.option(
-            "-o",
-            "--output",
-            type=output_type,
-            help="Write the result to this file.  [default: -, standard output]",
-        ),
-        click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."),
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-    ):
-        command = option(command)
-    return command
+    output = click.option(
+        "-o",
+        "--output",
+        type=output_type,
+        help="Write the result to this file.  [default: -, standard output]",
+    )
+    added = options(json_option, quiet_option, output)
+    return added(keeps_inputs(_named_as_it_is(command) if report else command))
 
 
-def mn04_options(command: Command) -> Command:
-    """Add --mn04 and --offline to a command that loads a model."""
-    for option in (
-        click.option("--offline", is_flag=True, help="Use the network for nothing."),
-        click.option(
-            "--mn04",
-            type=click.Path(path_type=Path),
-            help="File of mn04_as, for mini-mn04.  [default: fetched at first use]",
-        ),
-    ):
-        command = option(command)
-    return command
+mn04_options = options(
+    click.option(
+        "--mn04",
+        type=click.Path(path_type=Path),
+        help="File of mn04_as, for mini-mn04.  [default: fetched at first use]",
+    ),
+    click.option("--offline", is_flag=True, help="Do not use the network."),
+)
+"""--mn04 and --offline, of commands that load a model."""
 
-
-def model_options(command: Command) -> Command:
-    """Add --mn04, --offline, --revision and --processor to a command that loads one model."""
-    for option in (
-        click.option(
-            "--processor",
-            help="Folder or hub id of a transformers CLAP's tokenizer and feature extractor.  "
-            "[default: the model's own]",
-        ),
-        click.option(
-            "--revision",
-            help="Branch, tag or commit of a model of the hub.  [default: the pinned one of a name "
-            "in `humanclap models`, else main]",
-        ),
-    ):
-        command = option(command)
-    return mn04_options(command)
-
+model_options = options(
+    mn04_options,
+    click.option(
+        "--revision",
+        help="Branch, tag or commit of a model of the hub.  [default: the pinned one of a name "
+        "in `humanclap models`, else main]",
+    ),
+    click.option(
+        "--processor",
+        help="Folder or hub id of a transformers CLAP's tokenizer and feature extractor.  "
+        "[default: the model's own]",
+    ),
+)
+"""--mn04, --offline, --revision and --processor, of commands that load one model."""
 
 MODEL_HELP = (
     "mini, a name that `humanclap models` lists, a checkpoint folder, a hub id, or a LAION .pt."
 )
 """What a command takes as its model."""
 
-
-def device_option(command: Command) -> Command:
-    """Add --device to a command that computes."""
-    return click.option(
-        "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, ..."
-    )(command)
-
-
-def audio_root_option(command: Command) -> Command:
-    """Add --audio-root to a command that reads a table of clips."""
-    return click.option(
-        "--audio-root",
-        type=click.Path(path_type=Path),
-        help="Where relative audio paths start.  [default: the table's folder]",
-    )(command)
-
-
-def cache_option(command: Command) -> Command:
-    """Add --no-cache to a command that embeds clips; it is given to it as `cache`."""
-    return click.option(
-        "--no-cache",
-        "cache",
-        flag_value=False,
-        default=True,
-        help="Compute everything anew; else clips and texts met before come from the user's cache "
-        "(humanclap cache).",
-    )(command)
+device_option = click.option(
+    "--device", default="auto", help="Where to compute: auto, cpu, cuda, ..."
+)
+audio_root_option = click.option(
+    "--audio-root",
+    type=click.Path(path_type=Path),
+    help="Where relative audio paths start.  [default: the table's folder]",
+)
+cache_option = click.option(
+    "--no-cache",
+    "cache",
+    flag_value=False,
+    default=True,
+    help="Compute everything anew; do not take clips and texts from the user's cache (humanclap "
+    "cache).",
+)
+"""--no-cache, given to the command as `cache`."""
 
 
-def emit(text: str, *, output: Path | None) -> None:
+def emit(text: str, *, output: Path | None = None) -> None:
     """Print a result to stdout, or write it to `output` (whole or not at all)."""
     if output is None or str(output) == STANDARD:
         with naming_file("standard output"):
@@ -227,24 +210,8 @@ def remark(message: str, *, quiet: bool) -> None:
         click.echo(message, err=True)
 
 
-class NotedRows(Protocol):
-    """A row of a pair that may have a note."""
-
-    @property
-    def audio(self) -> str:
-        """The clip."""
-
-    @property
-    def text(self) -> str:
-        """Its text."""
-
-    @property
-    def note(self) -> str | None:
-        """What the reader of its score should know."""
-
-
-def warn_of_notes(rows: Sequence[NotedRows]) -> None:
-    """Say which scores say little: of silent clips, of texts that were cut; quiet or not."""
+def warn_of_notes(rows: Sequence[Score]) -> None:
+    """Warn of scores that say little, such as those of silent clips and cut texts; quiet or not."""
     noted = [row for row in rows if row.note]
     for row in noted[:_NAMED]:
         text = row.text if len(row.text) <= _START else f"{row.text[:_START]}..."
@@ -254,7 +221,7 @@ def warn_of_notes(rows: Sequence[NotedRows]) -> None:
 
 
 def warn_of_language(backbone: Backbone, texts: Sequence[str]) -> None:
-    """Say where the texts seem to be of a language that the model was not taught."""
+    """Warn where the texts seem to be in a language that the model has not learned."""
     from humanclap.clap.text_account import language_doubt
 
     if doubt := language_doubt(backbone.text_accounts(sorted(set(texts)))):
@@ -290,7 +257,7 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def tell_reading(paths: Sequence[Path], *, quiet: bool) -> None:
-    """Say on stderr which large tables are about to be read, which takes a while."""
+    """Say on stderr which large tables are about to be read; that takes a while."""
     for path in paths:
         if path.is_file() and path.stat().st_size > LARGE_FILE_BYTES:
             remark(f"reading {path} ({path.stat().st_size / 1e6:,.0f} MB)", quiet=quiet)

@@ -1,4 +1,4 @@
-"""`humanclap data`: bring data sets from their publishers."""
+"""`humanclap data`: download data sets from their publishers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from humanclap.cli.console import progress_bar, remark
+from humanclap.cli.console import json_option, progress_bar, quiet_option, remark
+from humanclap.errors import listed
 from humanclap.json_values import to_json
 
 _PATH = click.Path(path_type=Path)
@@ -15,7 +16,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group(epilog="Example: humanclap data relate -o RELATE/")
 def data() -> None:
-    """Bring data sets from their publishers' own addresses."""
+    """Download data sets from their publishers."""
 
 
 @data.command(epilog="Example: humanclap data relate -o RELATE/ --scores RELATE/scores/REL.csv")
@@ -26,13 +27,13 @@ def data() -> None:
     help="Take the archive's address from this copy of the dataset's README.",
 )
 @click.option("--url", help="Take the archive from this address instead.")
-@click.option("--sha256", help="Refuse an archive with another SHA-256 than this.")
+@click.option("--sha256", help="Refuse an archive with another SHA-256.")
 @click.option(
-    "--scores", type=_PATH, help="Table REL.csv: tell which of its rated clips are missing."
+    "--scores", type=_PATH, help="Table REL.csv: list which of its rated clips are missing."
 )
 @click.option("--keep-archive", is_flag=True, help="Do not delete the zip when it is unpacked.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@quiet_option
+@json_option
 def relate(
     output: Path,
     readme: Path | None,
@@ -45,8 +46,8 @@ def relate(
 ) -> None:
     """Download RELATE's clips (Kanamori et al., Interspeech 2025) from its README's address.
 
-    Stopped, the same command goes on where it was. The dataset states neither a licence nor a
-    hash: the hash of what came is recorded beside it and compared the next time.
+    If it is stopped, the same command goes on where it was. The dataset states neither a licence
+    nor a hash: the hash of the download is recorded beside it and compared the next time.
     """
     from humanclap.fetch.relate import README_ADDRESS, address_in, fetch_relate
 
@@ -68,5 +69,5 @@ def relate(
     else:
         click.echo(f"{found.clips} clips in {found.folder}\narchive SHA-256 {found.sha256}")
     if found.missing:
-        named = ", ".join(found.missing[:3])
+        named = listed(found.missing, 3)
         remark(f"warning: {len(found.missing)} rated clips are missing: {named}", quiet=False)

@@ -16,7 +16,7 @@ import click
 from humanclap.cli.console import emit, output_options, progress_bar, remark, text_table
 from humanclap.errors import InputError
 from humanclap.extras import require
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])

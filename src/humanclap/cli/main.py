@@ -1,4 +1,4 @@
-"""The `humanclap` command: finds the subcommand and turns errors into messages and exit codes."""
+"""The `humanclap` command: finds the subcommand, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from humanclap.errors import HumanCLAPError
 from humanclap.version import __version__
 
 EXIT_SOME_FAILED = 1
-"""The run ended, and some rows failed."""
+"""The run ended, but some rows failed."""
 EXIT_BAD_INPUT = 2
 """Nothing useful could be done with this input."""
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {
-    "data": ("data", "Bring data sets from their publishers."),
+    "data": ("data", "Download data sets from their publishers."),
     "listen": ("listen", "Run listening tests: collect the ratings of people."),
     "ratings": ("ratings", "Read, screen, summarise and aggregate human ratings."),
     "train": ("train", "Train a CLAP on human ratings."),
     "experiment": ("experiment", "Train and judge a grid of objectives, models and seeds."),
-    "reproduce": ("reproduce", "Reproduce a paper: fetch, train, judge, report."),
-    "models": ("models", "Which models are known, and which are at hand."),
+    "reproduce": ("reproduce", "Reproduce a paper: fetch, train, judge and report."),
+    "models": ("models", "List the known models, and which of them are on this machine."),
     "score": ("score", "Score how well audio matches text."),
-    "serve": ("serve", "Score over HTTP, for generator training and for others."),
+    "serve": ("serve", "Serve scores over HTTP, for generator training and other programs."),
     "evaluate": ("evaluate", "How well do scores agree with people?"),
     "compare": ("compare", "Which text-to-audio system follows its prompts best?"),
     "gate": ("gate", "For CI: is a new system no worse than the old one?"),
     "rerank": ("rerank", "Keep the best of N clips for each prompt."),
-    "xacle": ("xacle", "Predict and judge in the XACLE challenge's formats."),
+    "xacle": ("xacle", "Predict and judge in the formats of the XACLE challenge."),
     "convert": ("convert", "Write a LAION .pt file as a folder of a transformers model."),
     "bench": ("bench", "How fast does each engine score your clips here?"),
-    "cache": ("cache", "What is kept of clips and texts that were scored before."),
+    "cache": ("cache", "Show or clear what is kept of clips and texts scored before."),
     "push": ("push", "Upload a trained model to the Hugging Face hub."),
-    "demo": ("demo", "The whole line on synthesised sounds and a simulated panel."),
+    "demo": ("demo", "Run every step on synthesised sounds and simulated listeners."),
     "completion": ("completion", "Print the shell completion script."),
 }
 """Subcommand -> (module in humanclap.cli, short help); modules load on use, so --help is quick."""
@@ -59,14 +59,14 @@ class LazyGroup(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """As click, and keep what was typed, for the reports (`console.command_line`)."""
+        """As click does, and keep what was typed for the reports (`console.made_here`)."""
         typed = shlex.join(["humanclap", *args])
         context = super().make_context(info_name, args, parent, **extra)
         context.meta[COMMAND_LINE] = typed
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the work: listen, ratings, train, score, evaluate."""
+        """Names in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -87,21 +87,18 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click, plus the likely command for a slip of the pen."""
+        """As click does, and name the likely command for a slip of the pen."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
+            from humanclap.settings import hint
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close:
-                raise
-            message = f"{error.message} Did you mean {close[0]!r}?"
+            message = f"{error.message}{hint(args[0], COMMANDS)}"
             raise click.UsageError(message, ctx=error.ctx) from error
 
 
 def say_defaults(command: click.Command) -> None:
-    """Let the help of every option that takes a value say what holds without it."""
+    """Let the help of every option that takes a value say its default."""
     for option in command.params:
         if not isinstance(option, click.Option) or option.is_flag or option.required:
             continue
@@ -143,12 +140,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _say_warning(message: Warning | str, *where: object, **more: object) -> None:
-    """A warning in a line of its own words: the place in the source is nothing to its reader."""
+    """Print a warning without the place in the source, which its reader does not need."""
     click.echo(f"warning: {message}", err=True)
 
 
 def _own_rank() -> str:
-    """`rank 1 (host): ` in one of several processes that a launcher started."""
+    """`rank 1 (host): ` where a launcher started several processes, else nothing."""
     import socket
 
     if os.environ.get("WORLD_SIZE", "1") == "1":

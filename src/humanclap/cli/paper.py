@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from humanclap.errors import InputError
-from humanclap.formats import STANDARD, TABLE_SUFFIXES, suffix_of
+from humanclap.files import STANDARD
+from humanclap.formats import TABLE_SUFFIXES, suffix_of
 
 if TYPE_CHECKING:
     from humanclap.typeset import Format

@@ -214,7 +214,8 @@ def xacle(
     judge. Ends in table.html, validation_submission.csv and submission.csv.
     """
     from humanclap.reproduce.request import Request
-    from humanclap.reproduce.xacle import read_archive, reproduce_xacle
+    from humanclap.reproduce.xacle import reproduce_xacle
+    from humanclap.xacle import read_archive
 
     request = Request(
         seeds=_numbers(seeds),

@@ -26,7 +26,8 @@ from humanclap.cli.paper import check_figures, figures_option, paper_format, pap
 from humanclap.cli.score_ray import PLACE, ray_options, score_on_ray
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.errors import InputError
-from humanclap.formats import STANDARD, TABLE_SUFFIXES, check_output, suffix_of
+from humanclap.files import STANDARD
+from humanclap.formats import TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.json_values import to_json
 from humanclap.records import Pair, Score
 from humanclap.typeset import SUFFIXES

@@ -18,7 +18,7 @@ from humanclap.cli.console import (
 from humanclap.cli.main import EXIT_SOME_FAILED
 from humanclap.cli.score_report import remark_renamed, report, summarise_scores
 from humanclap.cluster.places import is_url
-from humanclap.formats import STANDARD
+from humanclap.files import STANDARD
 
 if TYPE_CHECKING:
     from humanclap.cluster.parts import Parts

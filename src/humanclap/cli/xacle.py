@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from humanclap.cli.console import (
     MODEL_HELP,
+    audio_root_option,
     cache_option,
     device_option,
     emit,
@@ -16,6 +18,7 @@ from humanclap.cli.console import (
     model_options,
     output_options,
     progress_bar,
+    quiet_option,
     remark,
     text_table,
     warn_of_language,
@@ -30,73 +33,56 @@ _PATH = click.Path(path_type=Path)
 def xacle() -> None:
     """Predict and judge in the formats of the XACLE challenge.
 
-    A list has wav_file_name,text; averages add average_score; a submission has
-    wav_file_name,pred_score on 0..10.
+    A list has the columns wav_file_name,text. Averages also have average_score. A submission has
+    wav_file_name,pred_score, with predicted ratings on 0..10.
     """
 
 
 @xacle.command(epilog="Example: humanclap xacle predict test.csv --audio-root wav/ -o sub.csv")
 @click.argument("pairs", metavar="LIST", type=_PATH)
-@click.option("--audio-root", type=_PATH, help="Where the files are.  [default: the list's folder]")
-@click.option(
-    "-m",
-    "--model",
-    default="mini",
-    show_default=True,
-    help=f"Model to predict with: {MODEL_HELP}",
-)
+@audio_root_option
+@click.option("-m", "--model", default="mini", help=f"Model to score with: {MODEL_HELP}")
 @model_options
 @device_option
 @cache_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr.")
+@quiet_option
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
 @keeps_inputs
 def predict(
     pairs: Path,
     audio_root: Path | None,
     model: str,
-    mn04: Path | None,
-    offline: bool,
-    revision: str | None,
-    processor: str | None,
     device: str,
     cache: bool,
     quiet: bool,
     output: Path,
+    **access: Any,
 ) -> None:
     """Write a submission for the pairs of LIST, complete or not at all.
 
-    pred_score is the calibrated rating on 0..10; of a model without calibration 10 times the
-    cosine, 0 where that is negative.
+    pred_score is the calibrated rating on 0..10. A model without calibration gives 10 times the
+    cosine, or 0 where that is negative.
     """
-    from humanclap.evaluation.xacle import columns_left_out, read_list, write_submission
+    from humanclap.xacle import columns_left_out, read_list, write_submission
 
     wanted = read_list(pairs)
     from humanclap.scoring.run import score_table
     from humanclap.scoring.scorer import HumanCLAP
     from humanclap.scoring.settings import ScoringSettings
 
+    settings = ScoringSettings(device=device, cache=cache)
     with progress_bar("fetching", quiet=quiet) as progress:
-        scorer = HumanCLAP.from_pretrained(
-            model,
-            settings=ScoringSettings(device=device, cache=cache),
-            mn04=mn04,
-            offline=offline,
-            revision=revision,
-            processor=processor,
-            progress=progress,
-        )
+        scorer = HumanCLAP.from_pretrained(model, settings=settings, progress=progress, **access)
+    root = audio_root or pairs.parent
     with progress_bar("scoring", quiet=quiet) as progress:
-        scores = score_table(
-            scorer, wanted, audio_root=audio_root or pairs.parent, progress=progress
-        )
+        scores = score_table(scorer, wanted, audio_root=root, progress=progress)
     write_submission(output, scores)
     warn_of_language(scorer.backbone, [item.text for item in scores])
     warn_of_notes(scores)
     if left_out := columns_left_out(pairs):
         remark(
-            f"columns of {pairs} that the challenge's format has no place for: "
-            f"{', '.join(left_out)} (humanclap score keeps them)",
+            f"a submission has no place for these columns of {pairs}: {', '.join(left_out)} "
+            "(humanclap score keeps them)",
             quiet=quiet,
         )
     remark(f"{len(scores)} predicted -> {output}  {scorer.signature}", quiet=quiet)
@@ -105,10 +91,8 @@ def predict(
 @xacle.command(epilog="Example: humanclap xacle evaluate submission.csv averages.csv")
 @click.argument("submission", type=_PATH)
 @click.argument("averages", type=_PATH)
-@click.option(
-    "--replicates", default=1000, show_default=True, help="Number of bootstrap replicates."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--replicates", default=1000, help="Number of bootstrap replicates.")
+@click.option("--seed", default=0, help="Seed of the bootstrap.")
 @output_options
 def evaluate(
     submission: Path,
@@ -122,8 +106,8 @@ def evaluate(
     """Judge SUBMISSION (wav_file_name,pred_score) by AVERAGES (wav_file_name,text,average_score).
 
     SRCC, LCC, KTAU (tau-b) and MSE as the challenge defines them, with 95 % intervals by caption.
-    A file missing, extra, twice or not a number is refused; of a constant prediction the
-    correlations are undefined.
+    A submission is refused where a file is missing, unknown or given twice, or where a score is not
+    a number. The correlations of a constant prediction are undefined.
     """
     from humanclap.evaluation.xacle import evaluate_submission
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from humanclap.errors import HumanCLAPError, InputError, MissingExtraError
 from humanclap.extras import require
-from humanclap.formats import atomic_bytes
+from humanclap.files import atomic_bytes
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _GLOB = re.compile(r"[*?\[]")

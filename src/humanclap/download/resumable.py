@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from humanclap.errors import InputError
+from humanclap.files import atomic_writer
 from humanclap.fingerprint import sha256_file
-from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
 
 log = logging.getLogger(__name__)

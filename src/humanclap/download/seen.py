@@ -8,8 +8,8 @@ from pathlib import Path
 
 from humanclap.download.cache import cache_folder
 from humanclap.errors import HumanCLAPError
+from humanclap.files import atomic_writer
 from humanclap.fingerprint import sha256_file
-from humanclap.formats import atomic_writer
 
 _FILE = "sha256.json"
 """In the cache folder: resolved path -> its stamp and hash."""

@@ -22,7 +22,6 @@ from humanclap.ratings.aggregate import aggregate
 from humanclap.ratings.read import read_ratings, table_kind
 from humanclap.ratings.screening import screen
 from humanclap.ratings.standardise import standardise_on_scale
-from humanclap.ratings.xacle import read_targets_xacle
 from humanclap.records import Rating, Target
 from humanclap.scale import RatingScale, ask_for_scale, check_targets_scale
 from humanclap.tables import read_targets
@@ -36,6 +35,7 @@ from humanclap.training.data.splits import (
     joined_sides,
 )
 from humanclap.training.settings import TrainingSettings
+from humanclap.xacle import read_averages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def _targets(
         return targets
     stated = RatingScale(low=scale.low, high=scale.high)
     if kind == "averages":
-        targets = read_targets_xacle(path, scale=stated)
+        targets = read_averages(path, scale=stated)
         means = [item.mos for item in targets]
         ask_for_scale(means, scale, where=str(path), option=_SCALE_OPTION)
         return targets

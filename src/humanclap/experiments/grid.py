@@ -25,8 +25,8 @@ from humanclap.experiments.chosen import (
 )
 from humanclap.experiments.data import Part, fewer_pairs, only_systems
 from humanclap.experiments.recipe import Recipe
+from humanclap.files import atomic_writer
 from humanclap.fingerprint import fingerprint_text
-from humanclap.formats import atomic_writer
 from humanclap.progress import Progress, silent
 from humanclap.records import Score
 from humanclap.scale import RatingScale

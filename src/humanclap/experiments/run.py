@@ -14,10 +14,10 @@ from humanclap.experiments.data import Part, make_parts, read_data, read_recipe_
 from humanclap.experiments.grid import Done, run_grid
 from humanclap.experiments.page import html_experiment
 from humanclap.experiments.recipe import Recipe, read_recipe
-from humanclap.experiments.submission import write_submission
+from humanclap.experiments.submission import submit
 from humanclap.experiments.summary import ALPHA, SummaryRow, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, efficiency_plot, markdown
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
@@ -75,7 +75,7 @@ def run_experiment(
     )
     if recipe.data.submit:
         table = folder / recipe.data.submit
-        write_submission(recipe, table, root, found.done, output, mn04=mn04, offline=offline)
+        submit(recipe, table, root, found.done, output, mn04=mn04, offline=offline)
     return found
 
 

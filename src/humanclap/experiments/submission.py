@@ -1,4 +1,4 @@
-"""A challenge's submission: predicted ratings of unrated pairs, by the best run on validation."""
+"""A submission to the XACLE challenge: unrated pairs scored by the run best on validation."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.errors import InputError, SettingsError
+from humanclap.errors import SettingsError
 from humanclap.experiments.grid import BEFORE, Done
 from humanclap.experiments.recipe import Recipe
-from humanclap.records import Pair
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
-from humanclap.tables import check_distinct, read_table, write_rows
+from humanclap.tables import read_table
 from humanclap.training.loop.state import LOG_FILE
+from humanclap.xacle import read_list, write_submission
 
 SUBMISSION = "submission.csv"
 
 
-def write_submission(
+def submit(
     recipe: Recipe,
     table_path: Path,
     audio_root: Path,
@@ -28,35 +28,23 @@ def write_submission(
     mn04: str | Path | None = None,
     offline: bool = False,
 ) -> Path:
-    """Write `submission.csv` (wav_file_name, pred_score on the rating scale), XACLE's form.
+    """Write `submission.csv` (wav_file_name, pred_score) for the pairs of a table.
 
-    The run is the one with the highest validation SRCC: the pairs judged in the table choose
-    nothing. Needs `keep_checkpoints`. Raises InputError where a clip cannot be scored.
+    The run with the highest validation SRCC predicts; the pairs that judge choose nothing. Raises
+    SettingsError without `keep_checkpoints`, InputError where a clip cannot be scored.
     """
     if not recipe.keep_checkpoints:
         raise SettingsError("data.submit needs keep_checkpoints = true")
     trained = [one for one in done if one.run.objective != BEFORE]
     best = max(trained, key=lambda one: validation_srcc(one, output))
-    table = read_table(table_path)
-    table.require("wav_file_name", "text")
-    pairs = [Pair(audio=row.text("wav_file_name"), text=row.text("text")) for row in table.rows]
-    check_distinct((pair.audio for pair in pairs), table.rows, what="clip")
     scorer = HumanCLAP.from_pretrained(
         best.run.folder(output),
         settings=ScoringSettings(device=recipe.settings.device),
         mn04=mn04,
         offline=offline,
     )
-    found = {score.audio: score for score in scorer.score_pairs(pairs, audio_root=audio_root)}
-    failed = [score for score in found.values() if score.error]
-    if failed:
-        raise InputError(
-            f"{len(failed)} of {len(pairs)} pairs to submit cannot be scored, for example "
-            f"{failed[0].audio}: {failed[0].error}"
-        )
     path = output / SUBMISSION
-    rows = [{"wav_file_name": p.audio, "pred_score": found[p.audio].rating} for p in pairs]
-    write_rows(path, ("wav_file_name", "pred_score"), rows)
+    write_submission(path, list(scorer.score_pairs(read_list(table_path), audio_root=audio_root)))
     return path
 
 

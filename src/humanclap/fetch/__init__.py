@@ -1,4 +1,4 @@
-"""Brings data sets from their publishers' addresses.
+"""Downloads data sets from their publishers.
 
 In: a data set's name and a folder. Out: its files, checked by hash. Begin with `relate`.
 """

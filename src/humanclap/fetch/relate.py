@@ -12,25 +12,24 @@ from pathlib import Path
 
 from humanclap.download.resumable import download
 from humanclap.errors import InputError, naming_file
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.progress import Progress, silent
 from humanclap.tables import read_table
 
 README_ADDRESS = "https://sarulab.sakura.ne.jp/kanamori/RELATE_open_dataset/RELATE_wave.zip"
-"""What the dataset's README says under "Download wave files"."""
+"""The address in the dataset's README under "Download wave files"."""
 SCORES_ADDRESS = (
     "https://raw.githubusercontent.com/sarulab-speech/RELATE/"
     "d76f65f3d880c41c13cf93b2eefb1dd6b273dd65/scores/REL.csv"
 )
-"""The ratings of relevance at the newest commit that was read of the dataset's repository."""
+"""The ratings of relevance, at the commit of the dataset's repository that was checked."""
 SCORES_SHA256 = "cea68d02735ac13a5cc3a05fafb4bc07a0342815c6a75fbf64284e39271c5dcd"
 ARCHIVE_BYTES = 54_935 * 16_000 * 2
-"""About what the clips take: 54,935 s by the README's table, mono, 16 bits, 16 kHz."""
+"""About the size of the clips: 54,935 s by the README's table, mono, 16 bits, 16 kHz."""
 ARCHIVE, FOLDER = "RELATE_wave.zip", "RELATE_wave"
 COMPLETE = "complete.json"
-"""Written beside the clips when all are unpacked; then nothing is brought again."""
+"""Written beside the clips when all are unpacked; then nothing is downloaded again."""
 _ADDRESS = re.compile(r"https?://[^\s()<>\"']+\.zip")
-MAX_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +43,13 @@ class Fetched:
 
 
 def address_in(readme: str | Path) -> str:
-    """The one address of a zip archive in a README. Raises InputError where there is not one."""
+    """The one address of a zip archive in a README. Raises InputError for none or several."""
     text = Path(readme).read_text(encoding="utf-8")
     found = sorted(set(_ADDRESS.findall(text)))
     if len(found) != 1:
-        raise InputError(f"{readme}: {len(found)} addresses of zip archives; expected one")
+        raise InputError(
+            f"{readme}: {len(found)} addresses of zip archives; expected one (or give --url)"
+        )
     return str(found[0])
 
 
@@ -59,10 +60,10 @@ def fetch_scores(
     sha256: str | None = SCORES_SHA256,
     progress: Progress = silent,
 ) -> Path:
-    """Download the ratings of relevance to `output`/scores/REL.csv, and give its path.
+    """Download the ratings of relevance to `output`/scores/REL.csv, and return its path.
 
-    A file that is there and whole is not brought again. Raises InputError where what comes is
-    another file than `sha256` says.
+    A whole file that is already there is kept. Raises InputError where the SHA-256 of what comes is
+    not `sha256`.
     """
     path = Path(output) / "scores" / "REL.csv"
     return download(url, path, sha256=sha256, keep_other=False, progress=progress).path
@@ -79,8 +80,8 @@ def fetch_relate(
 ) -> Fetched:
     """Download and unpack the clips to `output`/RELATE_wave.
 
-    Stopped, it goes on where it was. The publisher states no hash: the archive's is recorded at
-    the first download and printed, `sha256` checks it, and every unpacked file is checked by its
+    A download that was stopped goes on where it was. The publisher states no hash, so the hash of
+    the first download is recorded; `sha256` checks it, and every unpacked file is checked by its
     CRC. scores: a rating table (REL.csv), whose clips are then looked for. Raises InputError.
     """
     output = Path(output)
@@ -89,7 +90,10 @@ def fetch_relate(
         known = json.loads(note.read_text(encoding="utf-8"))
         clips, hashed = int(known["clips"]), str(known["sha256"])
         if sha256 is not None and sha256.lower() != hashed:
-            raise InputError(f"{note}: the clips are of an archive with SHA-256 {hashed}")
+            raise InputError(
+                f"{note}: the clips are from an archive with SHA-256 {hashed}; delete the folder "
+                "to download them again"
+            )
     else:
         clips, hashed = _bring(url, output, sha256, keep_archive, progress)
     missing = () if scores is None else _missing(output / FOLDER, Path(scores))
@@ -110,7 +114,7 @@ def _bring(
 
 
 def _unpack(archive: Path, output: Path, progress: Progress) -> int:
-    """Every wav below RELATE_wave/; files that are whole already are left. Returns their number."""
+    """Unpack every wav below RELATE_wave/ that is not there and whole. Returns their number."""
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [one for one in opened.infolist() if one.filename.endswith(".wav")]
@@ -119,14 +123,14 @@ def _unpack(archive: Path, output: Path, progress: Progress) -> int:
                 _unpack_one(opened, member, places[member.filename])
                 progress(done, len(members), "clips unpacked")
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{archive}: damaged ({error}); delete it to bring it again") from error
+        raise InputError(f"{archive}: damaged ({error}); delete it to download it again") from error
     if not members:
         raise InputError(f"{archive}: holds no wav files; is it RELATE's archive?")
     return len(members)
 
 
 def _place(name: str, output: Path, archive: Path) -> Path:
-    """Where a member goes: system/split/name.wav below RELATE_wave, whatever stands before."""
+    """Where a member goes: system/split/name.wav below RELATE_wave, without folders above that."""
     parts = Path(name).parts
     if FOLDER in parts:
         parts = parts[parts.index(FOLDER) + 1 :]

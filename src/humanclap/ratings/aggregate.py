@@ -1,4 +1,4 @@
-"""From ratings to targets: one mean opinion a pair, with its n and standard error."""
+"""From ratings to targets: the mean opinion of each pair, with its n and standard error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from humanclap.errors import InputError
+from humanclap.pairs import agreed
 from humanclap.records import Rating, Target
 from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 
@@ -14,14 +15,14 @@ from humanclap.scale import UNSTATED, RatingScale, ask_for_scale
 def aggregate(
     ratings: Sequence[Rating], *, scale: RatingScale | None = None, include_anchors: bool = False
 ) -> list[Target]:
-    """One Target a pair, in order of first appearance.
+    """One Target for each pair, in order of first appearance.
 
     mos: mean rating; target: mos mapped from `scale` (0..10 unless given) to 0..1; standard_error:
-    sample deviation (ddof 1) / sqrt(n), NaN for n < 2. Anchors are left out unless asked for
-    (then `kind` tells them); attention checks always are.
+    sample deviation (ddof 1) / sqrt(n), NaN for n < 2. Attention checks are left out, and so are
+    anchors unless asked for (then their `kind` says so).
     Raises InputError where ratings answer several questions, where a pair has two systems,
     subsets, splits or kinds (naming the lines), where a mean is outside the scale, or where no
-    scale is given and no rating leaves 1..5 or 0..1 (`scale.ask_for_scale`).
+    scale is given and all ratings lie in 1..5 or 0..1 (`scale.ask_for_scale`).
     """
     scale = scale or UNSTATED
     ask_for_scale([r.score for r in ratings], scale, where="the ratings", option="--scale")
@@ -46,9 +47,15 @@ def check_one_question(ratings: Sequence[Rating]) -> None:
 
 def _target(ratings: Sequence[Rating], scale: RatingScale) -> Target:
     scores = [rating.score for rating in ratings]
+    labels = {
+        name: agreed(ratings, name, what="pair", show=_show, where="line ")
+        for name in ("kind", "system", "subset", "split")
+    }
     mos = math.fsum(scores) / len(scores)
     if mos not in scale:
-        raise InputError(f"{ratings[0].audio}: mean rating {mos:g} is outside {scale}")
+        raise InputError(
+            f"{ratings[0].audio}: mean rating {mos:g} is outside {scale}; state the scale"
+        )
     return Target(
         audio=ratings[0].audio,
         text=ratings[0].text,
@@ -58,26 +65,9 @@ def _target(ratings: Sequence[Rating], scale: RatingScale) -> Target:
         standard_error=(
             statistics.stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
         ),
-        kind=_common(ratings, "kind") or "rating",
-        system=_common(ratings, "system"),
-        subset=_common(ratings, "subset"),
-        split=_common(ratings, "split"),
+        **labels,
     )
 
 
-def _common(ratings: Sequence[Rating], field: str) -> str | None:
-    """The value all ratings of a pair agree on; those that say nothing do not object."""
-    first: Rating | None = None
-    for rating in ratings:
-        value = getattr(rating, field)
-        if value is None:
-            continue
-        if first is None:
-            first = rating
-        elif value != getattr(first, field):
-            raise InputError(
-                f"line {rating.line}: {field} {value!r} for a pair that has {field} "
-                f"{getattr(first, field)!r} on line {first.line} "
-                f"({rating.audio!r}, {rating.text!r})"
-            )
-    return None if first is None else str(getattr(first, field))
+def _show(rating: Rating) -> str:
+    return f"{rating.audio!r}, {rating.text!r}"

@@ -1,4 +1,4 @@
-"""Which listeners' choices to trust: screening rules. Each says what it excluded, and why."""
+"""Which listeners' choices to trust: screening rules. Each says whom it excluded, and why."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from functools import partial
 
 from humanclap.errors import InputError, SettingsError
 from humanclap.metrics.vote_agreement import exact_share
+from humanclap.ratings.screening import Screened, part
 from humanclap.records import Choice
 
 ONE_SIDE_P = 0.001
-"""Smallest p-value of the test against even sides that is kept: 10 answers all on one side are
-(p = 0.002), 11 are not (0.00098)."""
+"""Smallest p-value of the test for even sides that is kept. A listener with all of 10 answers on
+one side is kept (p = 0.002); one with all of 11 is not (p = 0.00098)."""
 MIN_MEDIAN_S = 2.0
 """Shortest median time from the start of a trial to its answer that is kept, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceExclusion:
-    """One answer that a rule excluded; `line` is that of its table."""
+    """One choice that a rule excluded; `line` is its line in the table."""
 
     listener_id: str
     rule: str
@@ -36,16 +37,11 @@ class ChoiceExclusion:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScreenedChoices:
-    """What rules kept, in the order given, and what they excluded; together all there was."""
-
-    kept: tuple[Choice, ...]
-    exclusions: tuple[ChoiceExclusion, ...] = ()
+ScreenedChoices = Screened[Choice, ChoiceExclusion]
 
 
 def screen_attention(choices: Sequence[Choice]) -> dict[str, str]:
-    """Listeners who answered one attention check otherwise than `expected`, with the detail.
+    """Listeners who answered an attention check otherwise than `expected`, with the detail.
 
     Listeners without checks pass. Raises InputError for a check without `expected`.
     """
@@ -65,17 +61,17 @@ def screen_attention(choices: Sequence[Choice]) -> dict[str, str]:
 
 
 def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> dict[str, str]:
-    """Listeners who choose the place on the page and not what they hear, with the detail.
+    """Listeners who choose a place on the page and not what they hear, with the detail.
 
-    Of a listener's answers for a side (no attention checks, no equal), how many were for what stood
-    first? Excluded where the exact two-sided binomial test against a half has p < `limit`. That is
-    fair where the places were drawn at random, or balanced: a good listener may well choose a every
-    time. So it takes only answers that say what stood first, and raises InputError where none does.
+    The rule counts a listener's answers for a side (no attention checks, no equal answers) that
+    were for the side shown first. It excludes the listener where the exact two-sided binomial test
+    against a half has p < `limit`. A good listener may choose side a every time, so only answers
+    that say which side was shown first count. Raises InputError where none says so.
     """
     if not any(one.shown_first for one in choices):
         raise InputError(
-            "the rule one-side needs to know what stood first on the page, and the table does "
-            "not say (column shown_first: a or b)"
+            "the rule one-side needs to know which side the page showed first; give it in the "
+            "column shown_first: a or b"
         )
     if not 0 <= limit <= 1:
         raise SettingsError(f"the smallest p-value of one-side is {limit:g}; expected 0 to 1")
@@ -84,16 +80,16 @@ def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> 
         found = exact_share(answers["first"], answers["first"] + answers["second"])
         if found.p_value < limit:
             excluded[listener_id] = (
-                f"{found.k} of {found.n} answers for what stood first, p = {found.p_value:.2g}, "
-                f"limit {limit:g}"
+                f"{found.k} of {found.n} answers for the side shown first, "
+                f"p = {found.p_value:.2g}, limit {limit:g}"
             )
     return excluded
 
 
 def side_answers(choices: Sequence[Choice]) -> dict[str, Counter[str]]:
-    """By listener, answers for what stood first, second and for equal, where that is known.
+    """By listener, answers for the side shown first, for the second and for equal, where known.
 
-    Attention checks do not count: their right side is known to the study.
+    Attention checks do not count: the study knows their right side.
     """
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for one in choices:
@@ -114,7 +110,7 @@ def screen_fast(choices: Sequence[Choice], *, limit_s: float = MIN_MEDIAN_S) -> 
         if not math.isnan(one.duration_s):
             times[one.listener_id].append(one.duration_s)
     if not times:
-        raise InputError("the rule fast needs times, and the table has none (column duration_s)")
+        raise InputError("the rule fast needs times; give them in the column duration_s")
     medians = {listener_id: statistics.median(of) for listener_id, of in times.items()}
     return {
         listener_id: f"median time {median:.2f} s, limit {limit_s:g} s"
@@ -131,70 +127,53 @@ CHOICE_RULES: dict[str, Rule] = {
     "one-side": screen_one_side,
     "fast": screen_fast,
 }
-"""The rules by name; each names listeners, all of whose answers go."""
+"""The rules by name; each gives the listeners whose answers are all excluded, and why."""
 LIMITS: dict[str, Callable[[float], Rule]] = {
     "one-side": lambda limit: partial(screen_one_side, limit=limit),
     "fast": lambda limit_s: partial(screen_fast, limit_s=limit_s),
 }
-"""The rules whose limit may be set, as `fast=1.5` (seconds) and `one-side=0.01` (p-value)."""
+"""The rules with a limit that may be set: `fast=1.5` (seconds), `one-side=0.01` (p-value)."""
 
 
 def choice_rule(rule: str) -> tuple[str, Rule]:
     """Name of a rule and the rule with its limit, from `fast` or `fast=1.5`.
 
-    Raises SettingsError for an unknown rule, and for a limit that is no number or of a rule
-    without one.
+    Raises SettingsError for an unknown rule, a limit that is not a number, and a limit for a rule
+    that has none.
     """
     name, given, limit = rule.partition("=")
     if name not in CHOICE_RULES:
-        raise SettingsError(f"{name!r} is no rule for choices; known: {', '.join(CHOICE_RULES)}")
+        raise SettingsError(f"{name!r} is not a rule for choices; known: {', '.join(CHOICE_RULES)}")
     if not given:
         return name, CHOICE_RULES[name]
     if name not in LIMITS:
-        raise SettingsError(f"{rule!r}: {name} has no limit to set; {' and '.join(LIMITS)} have")
+        raise SettingsError(f"{rule!r}: {name} has no limit to set; {' and '.join(LIMITS)} do")
     try:
         return name, LIMITS[name](float(limit))
     except ValueError:
         raise SettingsError(
-            f"{rule!r}: the limit {limit!r} is no number; write fast=SECONDS or one-side=P"
+            f"{rule!r}: the limit {limit!r} is not a number; write fast=SECONDS or one-side=P"
         ) from None
 
 
 def screen_choices(choices: Sequence[Choice], rules: Sequence[str]) -> ScreenedChoices:
-    """Apply rules one after the other; a later one sees what the earlier ones kept.
+    """Apply rules one after the other; a later rule sees what the earlier ones kept.
 
-    rules: names of `CHOICE_RULES`, with a limit of one's own as `fast=1.5` or `one-side=0.01`.
-    Raises SettingsError as `choice_rule`, InputError where a rule has nothing to go by.
+    rules: names of `CHOICE_RULES`, by choice with a limit: `fast=1.5`, `one-side=0.01`. Raises
+    SettingsError as `choice_rule`, InputError where the table lacks what a rule needs.
     """
     kept, exclusions = tuple(choices), tuple[ChoiceExclusion, ...]()
     for rule in rules:
         name, excluded_by = choice_rule(rule)
         why = excluded_by(kept)
-        exclusions += tuple(
-            _exclusion(one, name, why[one.listener_id]) for one in kept if one.listener_id in why
-        )
-        kept = tuple(one for one in kept if one.listener_id not in why)
-    return ScreenedChoices(kept=kept, exclusions=exclusions)
-
-
-def _exclusion(one: Choice, rule: str, detail: str) -> ChoiceExclusion:
-    return ChoiceExclusion(
-        listener_id=one.listener_id,
-        rule=rule,
-        detail=detail,
-        audio_a=one.audio_a,
-        text_a=one.text_a,
-        audio_b=one.audio_b,
-        text_b=one.text_b,
-        choice=one.choice,
-        kind=one.kind,
-        line=one.line,
-    )
+        screened = part(kept, name, lambda one, why=why: why.get(one.listener_id), ChoiceExclusion)  # type: ignore[misc]
+        kept, exclusions = screened.kept, exclusions + screened.exclusions
+    return Screened(kept=kept, exclusions=exclusions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceScreeningCount:
-    """How much a screening kept or a rule excluded; n_checks: answers to attention checks."""
+    """How much was kept, or excluded by a rule; n_checks: answers to attention checks."""
 
     outcome: str
     n_choices: int

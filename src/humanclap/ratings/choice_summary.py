@@ -1,31 +1,31 @@
-"""What a set of choices is: how many, how far people agree, what order does, who is steady."""
+"""Summaries of choices: how many, how far people agree, what the order on the page does."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from humanclap.choices import votes_of
 from humanclap.errors import InputError
 from humanclap.metrics.bootstrap import Statistics, cluster_bootstrap
 from humanclap.metrics.choice_accuracy import one_judge
 from humanclap.metrics.vote_agreement import KrippendorffAlpha, exact_share, ratio, wilson
 from humanclap.ratings.choice_screening import side_answers
-from humanclap.ratings.summary import EVERY, UNNAMED
+from humanclap.ratings.summary import groups_of
 from humanclap.records import Choice, Votes
+from humanclap.votes import votes_of
 
 REPLICATES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteEstimate:
-    """A value with its 95 % interval and n; NaN where `reason` says why."""
+    """A value with its 95 % interval and n; NaN where undefined, and `reason` says why."""
 
     value: float
     low: float
@@ -36,14 +36,14 @@ class VoteEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceSummary:
-    """One group of questions; attention checks are no part of it.
+    """One group of questions, without attention checks.
 
     n_listeners: 0 where the table names none; n_decided: questions with more votes for one side;
-    share_equal: of the votes; one_judge: share of single votes on the side of the others' sum, n
-    such votes (equal ones, and votes whose others are even, are left out); alpha_ordinal and
+    share_equal: of the votes; one_judge: share of n single votes that agree with the sum of the
+    others (equal votes, and votes whose others are even, do not count); alpha_ordinal and
     alpha_nominal: Krippendorff's, over n questions with two votes or more, each entered in both
-    orders; shown_first: share of n answers for a side that were for what stood first, p_order its
-    exact test against a half; repeats: share of n repeats answered as before.
+    orders; shown_first: share of n answers for a side that were for the side shown first, p_order
+    its exact test against a half; repeats: share of n repeats with the same answer as before.
     """
 
     split: str
@@ -65,9 +65,9 @@ class ChoiceSummary:
 class ChoosingListener:
     """How one listener chose.
 
-    n_choices: answers but attention checks, repeats among them; n_checks_failed: of n_checks with
-    a right answer; share_first: of the n_sides answers for a side whose place is known, p_one_side
-    their exact test against a half; n_same: of n_repeats; median_s: seconds to an answer.
+    n_choices: all answers except attention checks; n_checks_failed: of n_checks with a right
+    answer; share_first: of n_sides answers for a side, where what was shown first is known;
+    p_one_side: its exact test against a half; n_same: of n_repeats; median_s: seconds to an answer.
     """
 
     listener_id: str
@@ -85,11 +85,11 @@ class ChoosingListener:
 def summarise_choices(
     records: Sequence[Choice] | Sequence[Votes], *, path: str | Path | None = None
 ) -> list[ChoiceSummary]:
-    """Summaries by split and kind, each with the total over what has several.
+    """Summaries by split and kind, with totals where there are several.
 
-    Intervals of agreement: bootstrap that draws clips whole (texts, where two clips of one text
-    were chosen between), 2,000 replicates, seed 0. path: of the table, for messages.
-    Raises InputError as `votes_of`, and where there are attention checks only.
+    Intervals of agreement: a bootstrap with 2,000 replicates and seed 0 that draws whole clips, or
+    whole texts for choices between clips. path: of the table, for messages.
+    Raises InputError as `votes_of`, and where there are only attention checks.
     """
     choices = [one for one in records if isinstance(one, Choice) and not one.is_check]
     votes = [one for one in records if isinstance(one, Votes) and not one.is_check]
@@ -101,18 +101,9 @@ def summarise_choices(
         answers.setdefault(one.choice_id, []).append(one)
     return [
         _summary(split, kind, of_kind, answers)
-        for split, of_split in _groups(votes, "split")
-        for kind, of_kind in _groups(of_split, "kind")
+        for split, of_split in groups_of(votes, "split")
+        for kind, of_kind in groups_of(of_split, "kind")
     ]
-
-
-def _groups(votes: Sequence[Votes], field: str) -> Iterator[tuple[str, Sequence[Votes]]]:
-    groups: dict[str, list[Votes]] = {}
-    for one in votes:
-        groups.setdefault(getattr(one, field) or UNNAMED, []).append(one)
-    if len(groups) > 1:
-        yield EVERY, votes
-    yield from sorted(groups.items(), key=lambda item: (item[0] == UNNAMED, item[0]))
 
 
 def _summary(
@@ -150,7 +141,7 @@ def _agreement(votes: Sequence[Votes]) -> dict[str, VoteEstimate]:
             ratio(agree, counted),
             votes,
             int(counted.sum()),
-            "no vote for a side has others that lean to one",
+            "no vote for a side has others that lean to one side",
         )
     }
     for level in ("ordinal", "nominal"):
@@ -175,13 +166,13 @@ def _estimate(
 
 
 def _order(choices: Sequence[Choice]) -> tuple[VoteEstimate, float]:
-    """Share of the answers for a side that were for what stood first, and its exact test."""
+    """Share of the answers for a side that were for the side shown first, and its exact test."""
     answers = sum(side_answers(choices).values(), Counter[str]())
     found = exact_share(answers["first"], answers["first"] + answers["second"])
     reason = None
     if not found.n:
         known = any(one.shown_first for one in choices)
-        reason = "all answers are equal" if known else "no answer says what stood first"
+        reason = "all answers are equal" if known else "no answer says which side was shown first"
     estimate = VoteEstimate(
         value=found.share, low=found.low, high=found.high, n=found.n, reason=reason
     )
@@ -189,7 +180,7 @@ def _order(choices: Sequence[Choice]) -> tuple[VoteEstimate, float]:
 
 
 def _steadiness(choices: Sequence[Choice]) -> VoteEstimate:
-    """Share of the repeats answered as the first time, with Wilson's interval."""
+    """Share of the repeats with the same answer as before, with Wilson's interval."""
     alike = repeats_alike(choices)
     if not alike:
         return VoteEstimate(value=math.nan, low=math.nan, high=math.nan, n=0, reason="no repeats")
@@ -200,7 +191,7 @@ def _steadiness(choices: Sequence[Choice]) -> VoteEstimate:
 
 
 def repeats_alike(choices: Sequence[Choice]) -> list[bool]:
-    """Of each repeat whose first answer is there too: whether it prefers the same side, or none."""
+    """For each repeat whose first answer is there too: whether both answers are the same."""
     first = {(one.listener_id, one.choice_id): one for one in choices if not one.repeat}
     found = []
     for again in choices:

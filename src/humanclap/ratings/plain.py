@@ -1,26 +1,22 @@
-"""The plain long form: one answer a row, in humanclap's own words."""
+"""Humanclap's own form of ratings: one answer a row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Rating
 from humanclap.scale import RatingScale
-from humanclap.tables import Row, Table, write_rows
+from humanclap.tables import Row, Table, optional_columns, write_rows
 
 COLUMNS = ("audio", "text", "score", "listener_id")
 OPTIONAL_COLUMNS = ("question", "kind", "system", "subset", "split", "expected")
 
 
 def read_plain(table: Table, question: str | None, scale: RatingScale) -> list[Rating]:
-    """The ratings of a plain table; `question` stands in where the table names none (else REL)."""
+    """The ratings of a plain table; rows without a question answer `question`, REL unless given."""
     table.require(*COLUMNS)
-    return [
-        row.make(lambda row=row: _rating(row, question or "REL", scale))  # type: ignore[misc]
-        for row in table.rows
-    ]
+    return table.make(lambda row: _rating(row, question or "REL", scale))
 
 
 def _rating(row: Row, question: str, scale: RatingScale) -> Rating:
@@ -32,12 +28,10 @@ def _rating(row: Row, question: str, scale: RatingScale) -> Rating:
         audio=row.text("audio"),
         text=row.text("text"),
         listener_id=row.text("listener_id"),
-        score=score_on_scale(row, scale),
+        score=row.rating("score", scale),
         question=row.optional("question") or question,
         kind=kind,
-        system=row.optional("system"),
-        subset=row.optional("subset"),
-        split=row.optional("split"),
+        **optional_columns(row, "system", "subset", "split"),
         line=row.line,
         expected=expected,
     )

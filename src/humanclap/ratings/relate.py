@@ -6,13 +6,12 @@ import re
 from typing import get_args
 
 from humanclap.errors import TableError
-from humanclap.ratings.checks import score_on_scale
 from humanclap.records import Question, Rating
 from humanclap.scale import RatingScale
 from humanclap.tables import Row, Table
 
 COLUMNS = ("wavname", "text", "score", "listener_id", "audio type", "anchor label")
-"""Columns all three files have; REL has `in RELATE dataset` besides, all have `in AudioCaps`."""
+"""Columns of all three files that are read; REL has `in RELATE dataset` too."""
 PUBLISHED = "in RELATE dataset"
 
 NATURAL = "natural"
@@ -24,24 +23,20 @@ _SPLITS = ("train", "validation", "test")
 def read_relate(table: Table, question: str | None, scale: RatingScale) -> list[Rating]:
     """The ratings of one RELATE table.
 
-    - question: REL where the table has `in RELATE dataset`, else IS or OS from the file's name,
-      else as given; a question given that contradicts is refused.
-    - audio: `wavname` without its leading slash; the cell `filename` where there is such a column
-      (a copy of some clips under other names), so that scoring finds the file.
+    - question: REL where the table has `in RELATE dataset`, else IS or OS by the file's name, else
+      as given. A given question that contradicts the table is refused.
+    - audio: the cell `filename` where there is such a column (copies of clips under other names),
+      else `wavname` without its leading slash.
     - system: the first folder of `wavname`; `audio type` calls AudioLDM2 "audioldm" and Tango2
       "tango".
-    - split: as published; a row published as excluded, and an anchor, has the split of the other
-      rows of its clip, else `train` where the clip is of AudioCaps-train, else none. IS and OS,
-      which publish no split, have AudioCaps' `train` and `test`.
-    - excluded: what `in RELATE dataset` says of a row that is not an anchor.
+    - split: as published. A row published as excluded, and an anchor, has the split of the other
+      rows of its clip, else `train` where the clip is from AudioCaps' train part, else none. IS and
+      OS publish no split; theirs are AudioCaps' `train` and `test`.
+    - excluded: what `in RELATE dataset` says, for rows that are not anchors.
     """
     table.require(*COLUMNS)
-    question = _question(table, question)
-    split_of = _published_splits(table)
-    return [
-        row.make(lambda row=row: _rating(row, question, scale, split_of))  # type: ignore[misc]
-        for row in table.rows
-    ]
+    answered, split_of = _question(table, question), _published_splits(table)
+    return table.make(lambda row: _rating(row, answered, scale, split_of))
 
 
 def _question(table: Table, given: str | None) -> str:
@@ -62,8 +57,8 @@ def _question(table: Table, given: str | None) -> str:
     if len(named) != 1:
         raise TableError(
             table.path,
-            "which question do these ratings answer? The table does not say and the file's name "
-            "holds none of REL, IS, OS; give --question",
+            "which question do these ratings answer? Neither the table nor the file's name says "
+            "REL, IS or OS; give --question",
         )
     return str(named[0])
 
@@ -112,7 +107,7 @@ def _rating(row: Row, question: str, scale: RatingScale, split_of: dict[str, str
         audio=row.optional("filename") or "/".join(parts),
         text=row.text("text"),
         listener_id=row.text("listener_id"),
-        score=score_on_scale(row, scale),
+        score=row.rating("score", scale),
         question=question,
         kind="anchor" if anchor else "rating",
         system=system,

@@ -1,14 +1,15 @@
-"""Which answers to trust: screening rules. Each says what it excluded, and why."""
+"""Which ratings to trust: screening rules. Each says what it excluded, and why."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from humanclap.errors import InputError, SettingsError
-from humanclap.records import Rating
+from humanclap.records import Choice, Rating
 
 RELATE_LIMITS = {"train": 2.0}
 """RELATE's limits of a listener's anchor mean, by split; a split not named has OTHER_LIMIT."""
@@ -16,10 +17,13 @@ RELATE_OTHER_LIMIT = 1.0
 RELATE_ANCHORS = 3
 SPO_TOLERANCE = 5.0
 
+Answer = TypeVar("Answer", Rating, Choice)
+Excluded = TypeVar("Excluded")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """One answer that a rule excluded; `line` is that of its table."""
+    """One rating that a rule excluded; `line` is its line in the table."""
 
     listener_id: str
     rule: str
@@ -32,37 +36,44 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Screened:
-    """What a rule kept, in the order given, and what it excluded; together all there was."""
+class Screened(Generic[Answer, Excluded]):
+    """What rules kept, in the order given, and what they excluded; together everything given."""
 
-    kept: tuple[Rating, ...]
-    exclusions: tuple[Exclusion, ...] = ()
-
-
-Reason = Callable[[Rating], str | None]
-"""Why a rating is excluded, None where it is kept."""
+    kept: tuple[Answer, ...]
+    exclusions: tuple[Excluded, ...] = ()
 
 
-def _screen_by(ratings: Sequence[Rating], rule: str, reason: Reason) -> Screened:
+def part(
+    answers: Sequence[Answer],
+    rule: str,
+    reason: Callable[[Answer], str | None],
+    excluded: type[Excluded],
+) -> Screened[Answer, Excluded]:
+    """Part answers into those kept and those that a rule excludes.
+
+    reason: why an answer is excluded, None where it is kept; excluded: the record of an exclusion,
+    with `rule`, `detail` and fields of the answer.
+    """
+    taken: Any = excluded
+    own = [field.name for field in fields(taken) if field.name not in ("rule", "detail")]
     kept, exclusions = [], []
-    for rating in ratings:
-        detail = reason(rating)
+    for answer in answers:
+        detail = reason(answer)
         if detail is None:
-            kept.append(rating)
-            continue
-        exclusions.append(
-            Exclusion(
-                listener_id=rating.listener_id,
-                rule=rule,
-                detail=detail,
-                audio=rating.audio,
-                text=rating.text,
-                question=rating.question,
-                kind=rating.kind,
-                line=rating.line,
-            )
-        )
+            kept.append(answer)
+        else:
+            values = {name: getattr(answer, name) for name in own}
+            exclusions.append(taken(rule=rule, detail=detail, **values))
     return Screened(kept=tuple(kept), exclusions=tuple(exclusions))
+
+
+ScreenedRatings = Screened[Rating, Exclusion]
+
+
+def _screen_by(
+    ratings: Sequence[Rating], rule: str, reason: Callable[[Rating], str | None]
+) -> ScreenedRatings:
+    return part(ratings, rule, reason, Exclusion)
 
 
 def screen_relate(
@@ -71,13 +82,13 @@ def screen_relate(
     limits: Mapping[str, float] = RELATE_LIMITS,
     other_limit: float = RELATE_OTHER_LIMIT,
     n_anchors: int = RELATE_ANCHORS,
-) -> Screened:
+) -> ScreenedRatings:
     """RELATE's rule: a listener must have heard that the anchors do not match.
 
     A = mean of the listener's three anchor scores. An answer about a clip of the train split is
-    kept iff A < 2, of any other split iff A < 1; so one listener may be kept for train only.
-    Anchors are kept by the same rule (aggregation leaves them out unless asked). Equal to the
-    published column `in RELATE dataset` on all its 24,660 rows that are no anchors.
+    kept iff A < 2, of any other split iff A < 1. So a listener may be kept for train only. The same
+    rule keeps anchors (aggregation leaves them out unless asked). It agrees with the published
+    column `in RELATE dataset` on all 24,660 rows that are not anchors.
     Raises InputError where a listener has not exactly `n_anchors` anchors of a question.
     Source: Kanamori et al., Interspeech 2025; the limits were found from the data.
     """
@@ -90,8 +101,8 @@ def screen_relate(
         if len(scores) != n_anchors:
             raise InputError(
                 f"listener {listener_id!r} has {len(scores)} anchors of question {question}; "
-                f"RELATE's rule needs {n_anchors} (is this a part of a table? "
-                "the rule 'published' needs none)"
+                f"RELATE's rule needs {n_anchors} (is this only a part of the table? "
+                "the rule 'published' needs no anchors)"
             )
     means = {key: sum(scores) / len(scores) for key, scores in anchors.items()}
 
@@ -103,18 +114,18 @@ def screen_relate(
     return _screen_by(ratings, "relate", reason)
 
 
-def screen_published(ratings: Sequence[Rating]) -> Screened:
-    """The publisher's own screening, where the table tells it (RELATE's `in RELATE dataset`).
+def screen_published(ratings: Sequence[Rating]) -> ScreenedRatings:
+    """The publisher's own screening, where the table has it (RELATE's `in RELATE dataset`).
 
-    An anchor, of which the publisher says nothing, is kept iff an ordinary answer of its listener
-    is. Raises InputError where an ordinary answer carries no verdict.
+    The publisher says nothing about anchors; an anchor is kept iff the publisher kept an ordinary
+    answer of its listener. Raises InputError for an ordinary answer without a verdict.
     """
     trusted = {rating.listener_id for rating in ratings if rating.excluded is False}
     for rating in ratings:
         if rating.kind == "rating" and rating.excluded is None:
             raise InputError(
-                f"line {rating.line}: the table does not tell its publisher's screening "
-                "(only RELATE's REL table does)"
+                f"line {rating.line}: the table does not tell its publisher's screening (only "
+                "RELATE's REL table does); choose another rule"
             )
 
     def reason(rating: Rating) -> str | None:
@@ -126,10 +137,10 @@ def screen_published(ratings: Sequence[Rating]) -> Screened:
     return _screen_by(ratings, "published", reason)
 
 
-def screen_spo(ratings: Sequence[Rating], *, tolerance: float = SPO_TOLERANCE) -> Screened:
+def screen_spo(ratings: Sequence[Rating], *, tolerance: float = SPO_TOLERANCE) -> ScreenedRatings:
     """SPO's rule: keep an answer iff another answer about the same pair lies within ±tolerance.
 
-    So the only answer about a pair is excluded. Attention checks are left alone.
+    So the only answer about a pair is excluded. Attention checks are kept.
     Source: SPO-CLAPScore (arXiv 2601.02900), τ = 5 on 0..10.
     """
     if not tolerance >= 0:
@@ -156,25 +167,28 @@ def screen_spo(ratings: Sequence[Rating], *, tolerance: float = SPO_TOLERANCE) -
     return _screen_by(ratings, "spo", reason)
 
 
-def screen_attention(ratings: Sequence[Rating], *, tolerance: float = 1.0) -> Screened:
-    """Exclude every answer of a listener who fails one attention check.
+def screen_attention(ratings: Sequence[Rating], *, tolerance: float = 1.0) -> ScreenedRatings:
+    """Exclude every answer of a listener who fails an attention check.
 
-    A check fails where the score is further than `tolerance` from its `expected` answer. Answers
-    of listeners without checks are kept. Raises InputError for a check without `expected`.
+    A listener fails where the score is further than `tolerance` from the `expected` answer.
+    Answers of listeners without checks are kept. Raises InputError for a check without `expected`.
     """
     failed: dict[str, str] = {}
     for rating in ratings:
         if rating.kind != "attention_check":
             continue
         if rating.expected is None:
-            raise InputError(f"line {rating.line}: an attention check without its expected answer")
+            raise InputError(
+                f"line {rating.line}: an attention check without its expected answer; "
+                "write it in the column 'expected'"
+            )
         if abs(rating.score - rating.expected) > tolerance:
             detail = f"attention check answered {rating.score:g}, expected {rating.expected:g}"
             failed.setdefault(rating.listener_id, detail)
     return _screen_by(ratings, "attention", lambda rating: failed.get(rating.listener_id))
 
 
-SCREENS: dict[str, Callable[[Sequence[Rating]], Screened]] = {
+SCREENS: dict[str, Callable[[Sequence[Rating]], ScreenedRatings]] = {
     "none": lambda ratings: Screened(kept=tuple(ratings)),
     "relate": screen_relate,
     "published": screen_published,
@@ -184,8 +198,8 @@ SCREENS: dict[str, Callable[[Sequence[Rating]], Screened]] = {
 """The rules by name, with their published settings."""
 
 
-def screen(ratings: Sequence[Rating], rules: Sequence[str]) -> Screened:
-    """Apply rules one after the other; a later one sees what the earlier ones kept."""
+def screen(ratings: Sequence[Rating], rules: Sequence[str]) -> ScreenedRatings:
+    """Apply rules one after the other; a later rule sees what the earlier ones kept."""
     kept, exclusions = tuple(ratings), tuple[Exclusion, ...]()
     for rule in rules:
         if rule not in SCREENS:
@@ -197,9 +211,10 @@ def screen(ratings: Sequence[Rating], rules: Sequence[str]) -> Screened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningCount:
-    """How much a screening kept or a rule excluded.
+    """How much was kept, or excluded by a rule.
 
-    n_ratings, n_pairs: of ordinary ratings; n_anchors: anchor answers; n_listeners: with any.
+    n_ratings, n_pairs: of ordinary ratings; n_anchors: answers about anchors; n_listeners: all with
+    an answer of any kind.
     """
 
     outcome: str
@@ -209,7 +224,7 @@ class ScreeningCount:
     n_listeners: int
 
 
-def count_screened(screened: Screened) -> list[ScreeningCount]:
+def count_screened(screened: ScreenedRatings) -> list[ScreeningCount]:
     """Counts of what was kept and of what each rule excluded."""
     by_rule: dict[str, list[Exclusion]] = defaultdict(list)
     for exclusion in screened.exclusions:

@@ -9,15 +9,13 @@ from typing import TypeVar
 
 from humanclap.errors import SettingsError
 from humanclap.grouping import connected_groups, grouped_split
+from humanclap.ratings.summary import UNNAMED
 from humanclap.records import Choice, Pair, Rating, Target, Votes, pair_id_of
 
 Splittable = TypeVar("Splittable", Rating, Target, Choice, Votes)
 
-UNNAMED = "–"
-"""Stands for choices without a kind."""
-
 TOLERANCE = 0.05
-"""A split may miss its share of a kind by so much before that is told."""
+"""A larger difference between a split's share of a kind and the share asked for is reported."""
 
 
 def assign_splits(
@@ -27,7 +25,7 @@ def assign_splits(
 
     fractions: split name -> share of the pairs of every kind (ratings, anchors, FENSE's HC, ...),
     summing to 1. Both pairs of a choice are in its split. The same pairs and seed give the same
-    splits. Fails as `humanclap.grouping.grouped_split`.
+    splits. Raises as `humanclap.grouping.grouped_split`.
     """
     pairs = [(pair, kind_of(one)) for one in records for pair in pairs_of(one)]
     strata = [kind for _, kind in pairs]
@@ -36,7 +34,7 @@ def assign_splits(
 
 
 def pairs_of(record: Rating | Target | Choice | Votes) -> tuple[Pair, ...]:
-    """The pair of a rating or target, the two of a choice."""
+    """The pair of a rating or target, or the two pairs of a choice."""
     if isinstance(record, (Choice, Votes)):
         return (
             Pair(audio=record.audio_a, text=record.text_a),
@@ -46,7 +44,7 @@ def pairs_of(record: Rating | Target | Choice | Votes) -> tuple[Pair, ...]:
 
 
 def kind_of(record: Rating | Target | Choice | Votes) -> str:
-    """The kind, of choices without one a dash."""
+    """The kind, or a dash for choices without one."""
     return record.kind or UNNAMED
 
 
@@ -60,7 +58,7 @@ def item_of(record: Rating | Target | Choice | Votes) -> str:
 def split_shares(records: Sequence[Splittable]) -> dict[tuple[str, str], float]:
     """(split, kind) -> the split's share of the kind's distinct pairs, 0 where it holds none.
 
-    Of choices, of the kind's distinct questions.
+    For choices, distinct questions count.
     """
     items = {(one.split or "", kind_of(one), item_of(one)) for one in records}
     held = Counter((split, kind) for split, kind, _ in items)
@@ -70,9 +68,9 @@ def split_shares(records: Sequence[Splittable]) -> dict[tuple[str, str], float]:
 
 
 def unmet_shares(records: Sequence[Splittable], fractions: Mapping[str, float]) -> list[str]:
-    """Sentences on splits that hold another share of a kind than was asked for, and why.
+    """Sentences on splits with another share of a kind than was asked for, and why.
 
-    Told where a split has none of a kind or is off by more than 5 of 100 pairs of that kind.
+    A split is named where it has none of a kind, or misses its share by more than `TOLERANCE`.
     """
     found = []
     what = "questions" if isinstance(records[0], (Choice, Votes)) else "pairs"

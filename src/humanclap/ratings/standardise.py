@@ -1,4 +1,4 @@
-"""Per-listener z-scores: listeners use a scale in their own way; this takes that way out."""
+"""z-scores by listener: they take out how each listener uses the scale."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from humanclap.scale import RatingScale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingHabit:
-    """How someone uses the scale: mean and standard deviation (ddof 0) of n ratings.
+    """How a listener uses the scale: mean and standard deviation (ddof 0) of n ratings.
 
-    A deviation of zero (always the same answer, or one answer) becomes 1.
+    A deviation of zero (always the same answer, or only one) becomes 1.
     """
 
     mean: float
@@ -47,7 +47,7 @@ def global_habit(habits: Mapping[str, RatingHabit]) -> RatingHabit:
     Source: SPO-CLAPScore (arXiv 2601.02900), which standardises its validation ratings so.
     """
     if not habits:
-        raise InputError("no ratings to take a mean and deviation from")
+        raise InputError("there are no ratings to take a mean and deviation from")
     k = len(habits)
     return RatingHabit(
         mean=math.fsum(habit.mean for habit in habits.values()) / k,
@@ -61,8 +61,8 @@ def standardise(
 ) -> list[Rating]:
     """Each score as z = (score - mean) / deviation of its listener; anchors too.
 
-    habits: taken from `ratings` themselves unless given. Raises InputError for a listener without
-    one (whose every answer is an anchor or an attention check).
+    habits: those of `ratings` unless given. Raises InputError for a listener without one, who has
+    answered only anchors or attention checks.
     """
     habits = listener_habits(ratings) if habits is None else habits
     missing = sorted({rating.listener_id for rating in ratings} - habits.keys())
@@ -71,22 +71,17 @@ def standardise(
             f"{len(missing)} listeners have no ordinary rating to standardise by, "
             f"for example {missing[0]!r}"
         )
-    return [_standardised(rating, habits[rating.listener_id]) for rating in ratings]
-
-
-def standardise_globally(ratings: Sequence[Rating], habit: RatingHabit) -> list[Rating]:
-    """Each score as z by one habit for all listeners (`global_habit` of the training ratings)."""
-    return [_standardised(rating, habit) for rating in ratings]
-
-
-def _standardised(rating: Rating, habit: RatingHabit) -> Rating:
-    return replace(rating, score=(rating.score - habit.mean) / habit.deviation)
+    standardised = []
+    for rating in ratings:
+        habit = habits[rating.listener_id]
+        standardised.append(replace(rating, score=(rating.score - habit.mean) / habit.deviation))
+    return standardised
 
 
 def back_to_scale(
     standardised: Sequence[Rating], habit: RatingHabit, scale: RatingScale
 ) -> tuple[list[Rating], int]:
-    """z-scores as ratings again: mean + deviation * z of one habit; ours, for aggregation.
+    """z-scores made ratings again: mean + deviation * z of one habit. The step is our own.
 
     Returns the ratings and how many fell outside the scale and were set to its end.
     """
@@ -100,10 +95,10 @@ def back_to_scale(
 
 
 def standardise_on_scale(ratings: Sequence[Rating], scale: RatingScale) -> tuple[list[Rating], int]:
-    """Per-listener z-scores put back on the scale by the global habit of the same ratings.
+    """z-scores by listener, put back on the scale by the global habit of the same ratings.
 
-    A listener without an ordinary rating (anchors only) is taken to have the global habit, so
-    those scores stay. Returns the ratings and how many were set to an end of the scale.
+    A listener without ordinary ratings gets the global habit, so those scores stay. Returns the
+    ratings and how many were set to an end of the scale.
     """
     habits = listener_habits(ratings)
     everyone = global_habit(habits)

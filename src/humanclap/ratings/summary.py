@@ -1,27 +1,29 @@
-"""What a set of ratings is: how many, by whom, of which mean, how far listeners agree."""
+"""Summaries of ratings: how many, by whom, of which mean, and how far listeners agree."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from humanclap.metrics.reliability import Reliability, reliability
-from humanclap.records import Rating
+from humanclap.records import Rating, Votes
+
+Labelled = TypeVar("Labelled", Rating, Votes)
 
 EVERY = "all"
-"""Stands for all splits or all systems together."""
+"""The name of all splits, systems or kinds together."""
 UNNAMED = "–"
-"""Stands for ratings without a split or a system."""
-_SPLIT_ORDER = ("train", "validation", "test")
+"""The name of ratings and choices without a split, a system or a kind."""
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSummary:
     """One group of ordinary ratings.
 
-    mean_rating: over ratings; mean_mos: over pairs, of each pair's mean, both on the scale of the
-    ratings.
+    mean_rating: over ratings; mean_mos: over pairs, of each pair's mean; both on the scale used.
     """
 
     question: str
@@ -34,35 +36,34 @@ class GroupSummary:
 
 
 def summarise(ratings: Sequence[Rating]) -> list[GroupSummary]:
-    """Summaries by question, split and system, each with the totals over what has several.
+    """Summaries by question, split and system, with totals where there are several.
 
-    Only ordinary ratings count; no anchors, no attention checks.
+    Only ordinary ratings count, not anchors and attention checks.
     """
     ordinary = [rating for rating in ratings if rating.kind == "rating"]
     return [
         _summary(question, split, system, of_system)
-        for question, of_question in _groups(ordinary, "question", total=False)
-        for split, of_split in _groups(of_question, "split", total=True)
-        for system, of_system in _groups(of_split, "system", total=True)
+        for question, of_question in groups_of(ordinary, "question", total=False)
+        for split, of_split in groups_of(of_question, "split", first=_SPLITS)
+        for system, of_system in groups_of(of_split, "system", first=_SPLITS)
     ]
 
 
-def _groups(
-    ratings: Sequence[Rating], field: str, *, total: bool
-) -> Iterator[tuple[str, Sequence[Rating]]]:
-    """Groups by a field; where there are several and `total` is set, all together come first."""
-    groups: dict[str, list[Rating]] = {}
-    for rating in ratings:
-        groups.setdefault(getattr(rating, field) or UNNAMED, []).append(rating)
+def groups_of(
+    records: Sequence[Labelled], field: str, *, total: bool = True, first: Sequence[str] = ()
+) -> Iterator[tuple[str, Sequence[Labelled]]]:
+    """Groups by a field, in order of their names; those named in `first` come first.
+
+    Where there are several groups and `total` is set, all records together come before them.
+    """
+    groups: dict[str, list[Labelled]] = {}
+    for record in records:
+        groups.setdefault(getattr(record, field) or UNNAMED, []).append(record)
     if total and len(groups) > 1:
-        yield EVERY, ratings
-    yield from sorted(groups.items(), key=lambda item: _order(item[0]))
-
-
-def _order(name: str) -> tuple[int, str]:
-    if name == UNNAMED:
-        return len(_SPLIT_ORDER) + 1, name
-    return (_SPLIT_ORDER.index(name) if name in _SPLIT_ORDER else len(_SPLIT_ORDER)), name
+        yield EVERY, records
+    place = {name: number for number, name in enumerate(first)}
+    for name in sorted(groups, key=lambda name: (name == UNNAMED, place.get(name, 9), name)):
+        yield name, groups[name]
 
 
 def _summary(question: str, split: str, system: str, ratings: Sequence[Rating]) -> GroupSummary:

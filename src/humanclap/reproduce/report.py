@@ -9,7 +9,7 @@ from pathlib import Path
 
 from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import Bar, chart
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made
 from humanclap.reproduce import words

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from humanclap.errors import SettingsError
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.progress import Progress
 from humanclap.training.loop.timing import StepTimes
 

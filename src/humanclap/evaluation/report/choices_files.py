@@ -9,7 +9,7 @@ from humanclap.evaluation.report import choices_words as words
 from humanclap.evaluation.report.choices_page import html_choices
 from humanclap.evaluation.report.comparability import choices_signature
 from humanclap.evaluation.report.files import made_lines
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.typeset import markdown_cell, markdown_table

@@ -20,7 +20,7 @@ from humanclap.evaluation.report import sentences as told
 from humanclap.evaluation.report.agreement_page import html_report
 from humanclap.evaluation.report.comparability import choices_signature, judgement_signature
 from humanclap.evaluation.report.overview import overview
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 from humanclap.typeset import markdown_cell, markdown_table

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from humanclap.choices import SIDES
 from humanclap.errors import InputError, TableError
-from humanclap.formats import STANDARD
+from humanclap.files import STANDARD
 from humanclap.pairs import same_clip
 from humanclap.records import ANCHOR, Answer, Between, Pair
 from humanclap.tables import Row, check_distinct, optional_columns, read_pairs, read_table

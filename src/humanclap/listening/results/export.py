@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from humanclap import xacle
 from humanclap.errors import InputError
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.listening.design.design import StudyDesign
 from humanclap.listening.design.listener_questions import relate_code
 from humanclap.listening.results.all_answers import Answered, answered, has_simulated, revised
@@ -260,10 +261,10 @@ def _write_xacle(folder: Path, kept: Sequence[Answered]) -> list[str]:
         if own:
             write_rows(
                 folder / name,
-                ("wav_file_name", "text", "score", "listener_id"),
+                xacle.RATING_COLUMNS,
                 (
                     {
-                        "wav_file_name": item.audio,
+                        xacle.NAME: item.audio,
                         "text": item.text,
                         "score": _whole(item.score),
                         "listener_id": item.listener_id,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from humanclap.clap.checkpoint import RUN_CHECKPOINT
 from humanclap.errors import CheckpointError, SettingsError, naming_file
-from humanclap.formats import atomic_writer
+from humanclap.files import atomic_writer
 from humanclap.tables import write_rows
 
 IDENTITY_FILE = "run.json"
