@@ -23,7 +23,7 @@ def test_no_document_holds_what_a_merge_left_open() -> None:
     assert [p.name for p in pages if open_merge.search(p.read_text(encoding="utf-8"))] == []
 
 
-@pytest.mark.parametrize("name", ["python.md", "training-loop.md"])
+@pytest.mark.parametrize("name", ["python.md", "training-loop.md", "how-many-ratings.md"])
 def test_the_examples_of_a_page_run_from_top_to_bottom(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
