@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -108,8 +108,8 @@ def _of_tar(file: str) -> Iterator[Entry]:
                     yield _entry(file, tar, key, parts)
         except tarfile.TarError as error:
             raise InputError(
-                f"{file}: not a whole .tar file ({error}); fetch it again (compressed ones are to "
-                "be unpacked)"
+                f"{file}: not a whole .tar file ({error}); fetch it again (a compressed one has "
+                "to be unpacked first)"
             ) from error
 
 
@@ -185,10 +185,3 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def all_entries(files: Sequence[str], audio_root: str | None) -> Iterator[tuple[int, Entry]]:
-    """Entries of all files, each with the number of its file."""
-    for number, file in enumerate(files):
-        for entry in entries_of(file, audio_root):
-            yield number, entry
