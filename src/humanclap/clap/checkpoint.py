@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from humanclap.clap.calibration import Calibration as Calibration
+from humanclap.clap.calibration import Calibration
 from humanclap.clap.checkpoint_files import (
     MANIFEST,
     MODEL_CARD,
+    RUN_CHECKPOINT,
     SHARES,
     card_licence,
     packaged_folder,
+    packaged_names,
     read_json,
 )
-from humanclap.clap.checkpoint_files import RUN_CHECKPOINT as RUN_CHECKPOINT
-from humanclap.clap.checkpoint_files import packaged_names as packaged_names
 from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
