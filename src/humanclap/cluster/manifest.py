@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -185,3 +185,10 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def all_entries(files: Sequence[str], audio_root: str | None) -> Iterator[tuple[int, Entry]]:
+    """Entries of all files, each with the number of its file."""
+    for number, file in enumerate(files):
+        for entry in entries_of(file, audio_root):
+            yield number, entry

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from humanclap.cluster.local import ray_running
-from humanclap.cluster.manifest import entries_of, manifest_files
+from humanclap.cluster.manifest import all_entries, manifest_files
 from humanclap.cluster.parts import SUCCESS_FILE, Parts, check_free
 from humanclap.cluster.pipeline import ClusterOutcome, Pipeline, pool_of
 from humanclap.cluster.places import is_url, remove
@@ -80,11 +80,7 @@ def scored_manifest(
             there.enter_context(ray_running(settings.ray_address, cpus=None))
         files = manifest_files(manifest)
         plan = make_plan(
-            (
-                (number, one)
-                for number, file in enumerate(files)
-                for one in entries_of(file, audio_root)
-            ),
+            all_entries(files, audio_root),
             files,
             Path(temporary) / "plan.parquet",
             shard_rows=settings.shard_rows,
