@@ -58,6 +58,15 @@ def test_how_to_add_something_takes_less_than_30_lines_and_shows_a_test(page: Pa
     assert "../tests/" in text or "../../tests/" in text
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_step_names_is_in_a_file_that_it_links_to(page: Path) -> None:
+    for step in re.findall(r"^\d\. .*?(?=^\d\. |\n\n)", page.read_text(), re.MULTILINE | re.DOTALL):
+        files = [page.parent / link for link in LINK.findall(step)]
+        text = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+        names = re.findall(r"(?<!\[)`(\w+)`", step)
+        assert [name for name in names if name not in text] == [], step
+
+
 def test_there_is_a_page_for_each_thing_to_add() -> None:
     assert {page.stem for page in PAGES} == {"objective", "metric", "backbone", "trial"}
 
