@@ -94,7 +94,7 @@ def test_anchors_that_tie_everything_are_named_with_the_way_out():
     ):
         assign_splits(rated_and_anchored(100, ring=True), {"train": 0.5, "test": 0.5})
     alone = rated_and_anchored(0)[:1]
-    with pytest.raises(InputError, match="these 1 pairs form 1$"):
+    with pytest.raises(InputError, match=r"these 1 pairs form 1$"):
         assign_splits(alone, {"train": 0.5, "test": 0.5})
     with pytest.raises(SettingsError, match="sum to 1"):
         assign_splits(alone, {"train": 0.5})

@@ -30,9 +30,7 @@ MAX_ANCHOR_MEAN = 3.0
 BASE, ALIGNED = "plain CLAPScore", "human-aligned"
 
 
-@click.command(
-    epilog="Example: humanclap demo --output demo-out", context_settings={"show_default": True}
-)
+@click.command(epilog="Example: humanclap demo --output demo-out")
 @click.option(
     "--scenes",
     type=click.IntRange(min=8),

@@ -32,7 +32,6 @@ TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
 
 
 @click.group(
-    context_settings={"show_default": True},
     epilog="""\b
 Example:
   humanclap listen new study.toml
@@ -172,13 +171,11 @@ def _write_template(design: Path, trial: str, quiet: bool) -> None:
 @click.option(
     "--public-url",
     default="",
-    show_default=False,
     help="Address listeners use, where a proxy is in front.  [default: host and port]",
 )
 @click.option(
     "--proxies",
     default="",
-    show_default=False,
     help="Proxy addresses whose forwarded headers are trusted.",
 )
 @audio_root_option
@@ -338,7 +335,6 @@ def close(study: str, reopen: bool) -> None:
 @click.option(
     "--url",
     default="",
-    show_default=False,
     help="Server of STUDY that runs with --allow-simulated.  [default: start one]",
 )
 @click.option(
