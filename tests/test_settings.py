@@ -63,6 +63,8 @@ def test_files(tmp_path: Path) -> None:
         read_toml(path)
     path.write_text('[t]\na = "ü"\n', encoding="utf-8")
     assert read_toml(path) == {"t": {"a": "ü"}}
+    path.write_text('a = "ü"\n', encoding="utf-8-sig")  # as Windows' editor saves it
+    assert read_toml(path) == {"a": "ü"}
 
 
 def test_choices() -> None:

@@ -1,6 +1,6 @@
 """The records that all stages share: Pair, Rating, Target, Score, Choice and Votes.
 
-Each checks its values when it is made and raises InputError for what cannot be.
+Each checks its values when it is made and raises InputError for an impossible one.
 """
 
 from __future__ import annotations

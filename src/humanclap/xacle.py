@@ -66,7 +66,7 @@ def read_averages(
     split: str | None = None,
     files_once: bool = False,
 ) -> list[Target]:
-    """The targets of a table of averages; standard errors are NaN (it names no listeners).
+    """The targets of a table of averages. It names no listeners, so standard errors are NaN.
 
     scale: of the averages, 0..10 unless given; split: of all its pairs; files_once: refuse a
     second text of one file.
@@ -94,7 +94,7 @@ def read_averages(
 
 
 def read_list(path: str | Path) -> list[Pair]:
-    """The pairs to predict: columns `wav_file_name`, `text`; other columns do not matter.
+    """The pairs to predict, from the columns `wav_file_name` and `text`; others are ignored.
 
     Raises TableError where a file appears twice: a submission names files only.
     """

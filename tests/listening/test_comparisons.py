@@ -228,7 +228,7 @@ def test_a_study_of_another_kind_than_its_table_is_refused(tmp_path: Path, clips
         with pytest.raises(InputError, match="the table is for"):
             create_study(where, design_text=design, pairs=items, audio_root=folder)
     twice = [*of_clips(pairs), of_clips(pairs)[0]]
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="appears twice"):
         create_study(where, design_text=CLIPS, pairs=twice, audio_root=folder)
 
 

@@ -73,11 +73,11 @@ def demo(
     as_json: bool,
     **access: Any,
 ) -> None:
-    """The whole line on sounds synthesised here and a SIMULATED listener panel.
+    """Run every step on sounds synthesised here and a SIMULATED listener panel.
 
     Writes audio/, ratings.csv, exclusions.csv, targets.csv, run/ (training), scores before and
-    after, report.html and report.json; a demo that stood there is overwritten. Its figures show
-    that the tool works; they say nothing about people.
+    after, report.html and report.json, over those of an earlier demo. The figures show that the
+    tool works; they say nothing about people.
     """
     from humanclap.demo.panel import NOTE
 

@@ -140,7 +140,7 @@ def _make_study(
     with progress_bar("decoding clips", quiet=quiet) as progress:
         made = create_study(
             where,
-            design_text=design.read_text(encoding="utf-8"),
+            design_text=design.read_text(encoding="utf-8-sig"),
             pairs=read_items(pairs, between),
             audio_root=audio_root or pairs.parent,
             anchors=None if anchors is None else read_items(anchors, between, anchors=True),
@@ -200,14 +200,14 @@ def _write_template(design: Path, trial: str, quiet: bool) -> None:
     "--starts-per-minute",
     type=click.IntRange(min=1),
     default=60,
-    help="Most sessions one address may start in a minute; as many get pairs within "
+    help="Most sessions that one address may start in a minute, and that get pairs within "
     "first_answer_minutes.",
 )
 @click.option(
     "--requests-per-minute",
     type=click.IntRange(min=1),
     default=3000,
-    help="Most requests one client address may make in a minute, of each worker.",
+    help="Most requests that one address may make to each worker in a minute.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(

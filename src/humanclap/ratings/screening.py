@@ -49,7 +49,7 @@ def part(
     reason: Callable[[Answer], str | None],
     excluded: type[Excluded],
 ) -> Screened[Answer, Excluded]:
-    """Part answers into those kept and those that a rule excludes.
+    """Divide answers into those that a rule keeps and those that it excludes.
 
     reason: why an answer is excluded, None where it is kept; excluded: the record of an exclusion,
     with `rule`, `detail` and fields of the answer.

@@ -96,7 +96,7 @@ def read_comparisons(
 
     Further columns: `system_a`, `system_b`, `kind`, `split`; anchors need `expected` (first or
     second: the side that fits). Raises TableError for a missing column, for a comparison that
-    stands twice (with its sides swapped, too), and for what no trial could show.
+    appears twice (also with its sides swapped), and for a row that `ABComparison` refuses.
     """
     table = read_table(path)
     table.require(*SIDES[between], *(("expected",) if anchors else ()))
@@ -126,7 +126,7 @@ def read_items(
 
 
 def _compared_in(path: str | Path) -> Between | None:
-    """What a table compares; None for pairs, and for standard input, which is read but once."""
+    """What a table compares; None for pairs, and for standard input, which is not looked at."""
     columns = set() if str(path) == STANDARD else set(read_table(path).columns)
     return next((kind for kind in get_args(Between) if columns.issuperset(SIDES[kind])), None)
 

@@ -145,7 +145,7 @@ class _SimulatedListener:
         """Draw what this listener is like, before whether they are careless."""
 
     def _judge(self, first: float | None, second: float | None) -> float:
-        """The button, by what the side at A and the one at B are worth (the same of one side)."""
+        """The button, by what the sides at A and B are worth; both are equal in a rating."""
         raise NotImplementedError
 
 

@@ -35,7 +35,7 @@ LOGIN_HOURS = 12
 PAIRS_SHOWN = 50
 _OVERVIEW_S = 3.0
 _OVERVIEW_SHARE = 10.0
-"""A view is shown again for 3 s, and ten times as long as it took to make."""
+"""A view is shown again for 3 s, or for ten times as long as it took to make if that is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +135,9 @@ class AdminPages:
         }
 
     def _overview(self, *, simulated: bool) -> _Seen:
-        """At most one computation every few seconds, whoever asks; anew after a deed.
+        """The view; computed at most once in a few seconds for all who ask, and after each deed.
 
-        While one is made, others who ask see the one before it.
+        While one is being made, others see the one before it.
         """
         with self._study.database.read() as connection:
             deed = admin_actions.last_event(connection)

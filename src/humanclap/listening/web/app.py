@@ -48,7 +48,7 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
-    # asynchronous, as /health is: it is answered though every thread waits for the database
+    # async, like /health, so that it answers while every thread waits for the database
     async def refuse(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             error = HTTPException(422, "not as expected")
