@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from humanclap.errors import SettingsError
+from humanclap.errors import SettingsError, listed
 
 Record = TypeVar("Record")
 
@@ -67,7 +67,8 @@ def checked_values(
     values = {}
     for name, value in given.items():
         if name not in known:
-            raise SettingsError(f"{where}unknown setting {name!r}{hint(name, known, most=2)}")
+            told = hint(name, known, most=2) or f"; known: {listed(known, 12)}"
+            raise SettingsError(f"{where}unknown setting {name!r}{told}")
         try:
             values[name] = _typed(value, types[name])
         except TypeError as error:
