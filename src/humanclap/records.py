@@ -145,7 +145,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What all listeners together said of a pair.
+    """What all listeners together said about a pair.
 
     target: in [0, 1]; mos: mean rating on the study's scale; n: ratings behind it;
     standard_error: of `mos`, NaN where n < 2.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 import sqlite3
@@ -157,6 +158,16 @@ def test_both_forms_of_table_are_read(tmp_path: Path) -> None:
     anchors.write_text("audio,text_a,text_b,expected\na.wav,rain,wind,second\n")
     [item] = read_items(anchors, "texts", anchors=True)
     assert (item.kind, item.expected) == ("anchor", "second")
+
+
+def test_standard_input_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "text,audio_a,audio_b\nrain,a.wav,b.wav\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(table))
+    with pytest.raises(TableError, match=r"-:1: holds comparisons .* write trial = 'clips'"):
+        read_items("-", None)
+    [item] = read_items("-", "clips")
+    assert isinstance(item, ABComparison)
+    assert (item.first.audio, item.second.audio) == ("a.wav", "b.wav")
 
 
 @pytest.mark.parametrize(

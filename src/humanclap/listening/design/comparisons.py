@@ -1,7 +1,7 @@
 """What an A/B study compares: two clips for one text, or two texts for one clip.
 
-On the page the sides are A and B. Which of the two stands at A is drawn for every trial, so an
-answer is stored as it was given on the page (A, B or equal), and read with the drawn side.
+On the page the sides are A and B. Which of the two comes at A is drawn for every trial. An answer
+is stored as it was given on the page (A, B or equal), and read together with what was drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 from humanclap.choices import SIDES
 from humanclap.errors import InputError, TableError
-from humanclap.files import STANDARD
 from humanclap.pairs import same_clip
 from humanclap.records import ANCHOR, Answer, Between, Pair
 from humanclap.tables import Row, check_distinct, optional_columns, read_pairs, read_table
@@ -23,7 +22,7 @@ A, EQUAL, B = -1.0, 0.0, 1.0
 
 
 def choice_of(score: float, *, swapped: bool) -> Answer:
-    """What was chosen, `first` being the comparison's own first side, wherever it stood.
+    """What was chosen; `first` is the comparison's own first side, at A or at B.
 
     >>> choice_of(A, swapped=False), choice_of(A, swapped=True), choice_of(EQUAL, swapped=True)
     ('first', 'second', 'equal')
@@ -41,7 +40,7 @@ def score_of(choice: Answer, *, swapped: bool) -> float:
 
 
 def group_of(system: str | None, system_b: str | None) -> str | None:
-    """The pair of systems, whichever stands first; a single system stays itself.
+    """The name of a pair of systems, the same in both orders; a single system keeps its name.
 
     >>> group_of("beta", "alpha"), group_of("beta", None), group_of(None, None)
     ('alpha vs beta', 'beta', None)
@@ -126,8 +125,8 @@ def read_items(
 
 
 def _compared_in(path: str | Path) -> Between | None:
-    """What a table compares; None for pairs, and for standard input, which is not looked at."""
-    columns = set() if str(path) == STANDARD else set(read_table(path).columns)
+    """What a table compares; None for pairs."""
+    columns = set(read_table(path).columns)
     return next((kind for kind in get_args(Between) if columns.issuperset(SIDES[kind])), None)
 
 

@@ -223,7 +223,7 @@ class StudyDesign:
         return question.prompt or self.wording[question.id]
 
     def button(self, value: float) -> str:
-        """What stands on the button of an answer: its number, or A, B, about equal."""
+        """The words on the button of an answer: its number, or A, B, about equal."""
         if self.between is None:
             return f"{value:g}"
         return self.wording[{A: "choice_a", EQUAL: "choice_equal", B: "choice_b"}[value]]

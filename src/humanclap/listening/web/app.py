@@ -75,7 +75,7 @@ async def _health() -> Response:
 def _config(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Config:
     """Of one server process, or of several, each of which makes the application anew."""
     several = settings.workers > 1
-    # where one serves, the handlers of its process stay as they are: uvicorn would close them
+    # one process keeps its own log handlers, which uvicorn would close
     return uvicorn.Config(
         partial(_app_of_process, study, settings, cache=cache),
         factory=True,
