@@ -43,14 +43,12 @@ class RatingScale:
     @classmethod
     def parse(cls, text: str) -> RatingScale:
         """Read `low..high`, for example `0..10` or `1..5`."""
-        low, dots, high = text.partition("..")
+        low, _, high = text.partition("..")
         try:
-            if not dots:
-                raise ValueError(text)
-            ends = float(low), float(high)
+            ends = {"low": float(low), "high": float(high)}
         except ValueError as error:
             raise SettingsError(f"a rating scale is written low..high, not {text!r}") from error
-        return cls(low=ends[0], high=ends[1])
+        return cls(**ends)
 
 
 UNSTATED = RatingScale()

@@ -89,7 +89,8 @@ def demo(
     own = {name: access[name] for name in ("mn04", "offline")}
     _score(folder, targets, checkpoint, ALIGNED, quiet, **own)
     comparison = _evaluate(folder, quiet)
-    click.echo((folder / "report.json").read_text().rstrip() if as_json else _table(comparison))
+    report = (folder / "report.json").read_text(encoding="utf-8").rstrip()
+    click.echo(report if as_json else _table(comparison))
     remark(f"{time.monotonic() - start:.0f} s; see {folder / 'report.html'}", quiet=quiet)
 
 
