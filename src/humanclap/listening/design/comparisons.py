@@ -65,8 +65,8 @@ class ABComparison:
     def __post_init__(self) -> None:
         same_audio = self.between == "texts"
         if same_audio == (self.first.text == self.second.text):
-            what = "the same" if same_audio else "sharing neither clip nor text"
-            raise InputError(f"the two sides are {what}; exactly one of clip and text is shared")
+            what = "are the same" if same_audio else "share neither clip nor text"
+            raise InputError(f"the two sides {what}; they must share either the clip or the text")
         if (self.first.system is None) != (self.second.system is None):
             raise InputError("only one of system_a and system_b is given; give both or neither")
         if self.expected not in (None, "first", "second"):
@@ -116,7 +116,7 @@ def read_items(
     if held is not None and held != between:
         raise TableError(
             path,
-            f"holds comparisons ({', '.join(SIDES[held])}), and the design says trial = "
+            f"holds comparisons ({', '.join(SIDES[held])}), but the design says trial = "
             f"{between or 'rating'!r}; write trial = {held!r} into it (humanclap listen new "
             f"--trial {held} makes one)",
             1,

@@ -154,7 +154,7 @@ def _check_kind(items: Sequence[Pair | ABComparison], design: StudyDesign) -> No
     kinds = {"rating" if isinstance(item, Pair) else item.between for item in items}
     if kinds - {design.trial}:
         raise InputError(
-            f"trial is {design.trial!r} in the design, and the table is for {', '.join(kinds)}"
+            f"trial is {design.trial!r} in the design, but the table is for {', '.join(kinds)}"
         )
 
 
@@ -214,14 +214,14 @@ def _session_notes(design: StudyDesign, items: Items) -> Iterator[str]:
         )
     elif session.per_listener > 1 and n_pairs < session.pairs * session.per_listener:
         yield (
-            f"{session.per_listener} sessions of one listener ask for "
-            f"{session.pairs * session.per_listener} {of_table}, the table has {n_pairs}: "
+            f"{session.per_listener} sessions of one listener need "
+            f"{session.pairs * session.per_listener} {of_table}, but the table has {n_pairs}: "
             "later sessions are shorter"
         )
     if spare < session.practice:
         yield (
             f"a session begins with {spare} practice {things}, not {session.practice}: practice "
-            f"takes {of_table} that the session does not ask ([session] practice, pairs)"
+            f"uses {of_table} that the session leaves over (lower [session] practice or pairs)"
         )
     if unasked := wanted_of(items, design).count(0):
         yield (
