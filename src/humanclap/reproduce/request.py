@@ -87,7 +87,6 @@ class Request:
             raise SettingsError(
                 "your own ratings need their clips: give --ratings and --audio-root together"
             )
-
         if self.ratings is None and RatingScale.parse(self.scale) != RatingScale():
             raise SettingsError(f"scale {self.scale} is that of --ratings; RELATE's is 0..10")
 
