@@ -76,8 +76,8 @@ class Findings:
 
     ceilings: of a perfect metric, by view; wins: gain of the best objective over each other, with
     Holm's p; intervals, calibrated: coverage and errors of the final checkpoint's predicted
-    ratings, None where it has none; overlap: share of the
-    judged pairs' ratings that came from listeners who also rated training pairs.
+    ratings, None where it has none; overlap: share of the judged pairs' ratings that came from
+    listeners who also rated training pairs.
     """
 
     request: Request

@@ -39,7 +39,7 @@ from humanclap.training.loop.validation import (
     validation_intervals,
 )
 from humanclap.training.model.features import FeatureCache, FeatureFiles, FeatureStore
-from humanclap.training.model.towers import AudioTower, TextTower, audio_tower, text_tower
+from humanclap.training.model.towers import AudioTower, EmbedTexts, audio_tower, text_tower
 from humanclap.training.outputs.card import model_card
 from humanclap.training.outputs.reporters import reporters
 from humanclap.training.settings import TrainingSettings
@@ -170,7 +170,7 @@ def _towers(
     splits: Splits,
     others: Processes,
     progress: Progress,
-) -> tuple[AudioTower, TextTower]:
+) -> tuple[AudioTower, EmbedTexts]:
     """Both sides of the model over every clip and caption, with the features that are kept."""
     files: FeatureStore | None = None
     if request.features is not None:
@@ -186,7 +186,7 @@ def _trained(
     request: TrainingRequest,
     backbone: Backbone,
     splits: Splits,
-    towers: tuple[AudioTower, TextTower],
+    towers: tuple[AudioTower, EmbedTexts],
     folder: RunFolder,
     state: RunState | None,
     others: Processes,
@@ -201,7 +201,7 @@ def _trained(
             splits,
             request.settings,
             tower=towers[0],
-            text_tower=towers[1],
+            embed_text=towers[1],
             run_folder=folder,
             state=state,
             processes=others,

@@ -110,7 +110,7 @@ class TrainingSettings:
     wsce_normalise: Normalise = _setting("batch", choices=("batch", "weight"))  # noqa: RUF009
     """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
     wsce_power: float = _setting(1.0, least=0.0, most=100.0)
-    """Weight of a pair in wSCE = relevance to this power."""
+    """Weight of a pair in wSCE = relevance to this power; 1 is the paper's, 0 weighs all alike."""
     mask_same_caption: bool = True
     """Leave a negative with the pair's own caption out of the softmax."""
     mask_same_clip: bool = True
