@@ -142,7 +142,7 @@ def _size_of(request: Request) -> _Size:
 
 
 def _check_models(request: Request) -> None:
-    """Raise CheckpointError for a model that is no known name, path or name on the hub."""
+    """Raise CheckpointError for a model that is neither a known name, a path nor a hub name."""
     packaged = packaged_names()
     for name in (request.base, *request.plain, *request.released):
         there = name in {*packaged, *plugin_names()} or Path(name).exists()

@@ -100,7 +100,7 @@ class TrainingRequest(Tables):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """The result of `train_from_tables`: where the model is and what it is.
+    """The result of `train_from_tables`.
 
     calibration: None where no rated pair validates; met_before: the validation pairs the base model
     met.
@@ -118,9 +118,9 @@ def train_from_tables(request: TrainingRequest, progress: Progress = silent) -> 
 
     Without a rated pair to validate on there is no calibration: a choice says which is better, not
     how good. Under torchrun or `accelerate launch` the processes, of one host or several, train
-    together and the first of them writes: only it returns after the checkpoint is there. Everything
-    a user can have wrong is refused before the first step, unlike hosts too: InputError and its
-    kinds.
+    together, and only the first writes: it alone returns after the checkpoint is there. Raises
+    InputError and its kinds, before the first step, for everything a user can have wrong, hosts
+    that differ among it.
     """
     settings = request.settings
     with processes(settings.device) as others:

@@ -1,4 +1,4 @@
-"""What a batch comes to: embeddings of pairs and gaps of choices, then the objective's terms."""
+"""From a batch to its loss: embeddings of pairs and gaps of choices, then the objective's terms."""
 
 from __future__ import annotations
 
