@@ -187,7 +187,7 @@ class Bench:
             for_objective(splits, settings),
             settings,
             tower=self._audio,
-            text_tower=self._text,
+            embed_text=self._text,
         )
         return *self.scores(), outcome.best_epoch
 

@@ -128,7 +128,7 @@ def measure(folder: Path, way: str, batch: int) -> dict[str, Any]:
         return plain(self, mode)
 
     type(backbone).train = turn  # type: ignore[method-assign]
-    outcome = train(backbone, splits, settings, tower=tower, text_tower=texts, progress=progress)
+    outcome = train(backbone, splits, settings, tower=tower, embed_text=texts, progress=progress)
     clock, steps = np.diff(np.array(ends), axis=0).T  # (steps,) each, seconds
     return {
         "way": way,

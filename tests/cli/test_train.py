@@ -176,7 +176,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(train, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "plan_epoch", interrupted)
     code, _, err = train()
     assert code == 130
-    assert "the same command with --resume goes on from there" in err
+    assert "give the same command with --resume" in err
     code, out, _ = train("--resume")
     assert code == 0
     assert "of 2)" in out

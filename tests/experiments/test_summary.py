@@ -13,6 +13,7 @@ import pytest
 
 from humanclap.experiments.agreement import figures
 from humanclap.experiments.data import Part
+from humanclap.experiments.efficiency import efficiency_plot
 from humanclap.experiments.grid import BEFORE, Done, Run
 from humanclap.experiments.recipe import Recipe
 from humanclap.experiments.run import _notes
@@ -133,3 +134,21 @@ def test_a_system_whose_ratings_are_all_alike_does_not_count_within_systems():
     found = figures(part, scores, scores)["within system"]
     alone = figures(TEST[10:], scores[10:], scores[10:])["overall"]
     assert found["srcc"] == pytest.approx(alone["srcc"])
+
+
+def test_the_plot_leaves_out_what_is_undefined_and_draws_the_rest():
+    recipe = cast(Recipe, SimpleNamespace(title="How <many>?", objectives={"MSE": 0, "SCE": 0}))
+    constant = np.ones(PAIRS)
+    rows = summarise(
+        [done(BEFORE, 0, constant), done("SCE", 0, constant), done("MSE", 0, HUMAN)],
+        baseline="SCE",
+        replicates=40,
+    )
+    plot = efficiency_plot(recipe, rows)
+    assert plot.count("<circle") == 1
+    assert "nan" not in plot
+    assert ">MSE</text>" in plot
+    assert ">SCE</text>" not in plot
+    assert "<title>How &lt;many&gt;?</title>" in plot
+    undefined = [row for row in rows if row.objective != "MSE"]
+    assert "<circle" not in efficiency_plot(recipe, undefined)

@@ -323,7 +323,7 @@ def test_an_output_in_use_is_refused(tmp_path):
 def test_a_folder_of_something_else_is_never_touched(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(SettingsError, match="exists and is no training run"):
+        with pytest.raises(SettingsError, match="exists and holds no training run"):
             RunFolder(tmp_path, {}).open(resume=False, overwrite=overwrite)
     with pytest.raises(SettingsError, match=r"notes\.txt: is a file"):
         RunFolder(tmp_path / "notes.txt", {}).open(resume=False, overwrite=False)

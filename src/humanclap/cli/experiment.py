@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from humanclap.cli.console import made_here, mn04_options, progress_bar, remark
-from humanclap.cli.training_options import PATH, output_folder, quiet_option
+from humanclap.cli.console import made_here, mn04_options, progress_bar, quiet_option, remark
+from humanclap.cli.training_options import PATH, output_folder
 
 
 @click.command(
@@ -34,9 +34,10 @@ Run again, it goes on where it stopped.
 def experiment(recipe: Path, output: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train and judge every cell of RECIPE: objective, model, seed, systems, number of pairs.
 
-    Each run is a folder with its settings, log, predictions and metrics; done runs are not done
-    again. Ends in one table: a row an objective; SRCC, LCC, KTAU and MSE overall, on natural and
-    synthetic audio and within a system; the gain over the baseline with its interval.
+    Each run is a folder with its settings, log, predictions and metrics; finished runs are not
+    repeated. The result is one table with a row for each objective: SRCC, LCC, KTAU and MSE
+    overall, on natural and synthetic audio and within a system, and the gain over the baseline
+    with its interval.
     """
     from humanclap.experiments.run import run_experiment
 

@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humanclap.cli.console import device_option, made_here, progress_bar, remark
-from humanclap.cli.training_options import (
-    PATH,
-    add_options,
-    output_folder,
-    quiet_option,
-    simulated_option,
-)
+from humanclap.cli.console import device_option, made_here, progress_bar, quiet_option, remark
+from humanclap.cli.console import options as add_options
+from humanclap.cli.training_options import PATH, output_folder, simulated_option
 
 if TYPE_CHECKING:
     from humanclap.reproduce.request import Request
 
 _OUTPUT = output_folder("Folder of everything it writes.")
-_RESUME = click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
+_RESUME = click.option("--resume", is_flag=True, help="Go on from what the folder holds.")
 _OFFLINE = click.option(
-    "--offline", is_flag=True, help="Fetch no model: take them from the hub's cache."
+    "--offline", is_flag=True, help="Fetch no model; take all from the hub's cache."
 )
 _TRAINING = (
     click.option(
@@ -35,9 +30,9 @@ _TRAINING = (
         type=click.Choice(["auto", "bf16", "fp32"]),
         default="auto",
         show_default=True,
-        help="Of training, auto: bf16 on CUDA, else fp32; published models are scored in fp32.",
+        help="Precision of training; auto: bf16 on CUDA, else fp32. Scores are made in fp32.",
     ),
-    click.option("--epochs", default=20, show_default=True, help="Epochs of a run at the most."),
+    click.option("--epochs", default=20, show_default=True, help="Most epochs of a run."),
     click.option("--batch-size", default=32, show_default=True, help="Pairs in a training step."),
 )
 _HUMAN_CLAP = (
@@ -51,24 +46,24 @@ _HUMAN_CLAP = (
     _RESUME,
     click.option(
         "--objectives",
-        help="Names to train, commas between.  [default: the paper's seven, and SCE]",
+        help="Objectives to train, separated by commas.  [default: the paper's seven, and SCE]",
     ),
     click.option(
         "--against",
-        help="Further models to judge, commas between; none: an empty text.  [default: clap and "
-        "the released Human-CLAP checkpoints]",
+        help="Other models to judge, separated by commas; an empty text for none.  [default: clap "
+        "and the released Human-CLAP checkpoints]",
     ),
     click.option("--ratings", type=PATH, help="Your own ratings instead of RELATE's."),
     click.option("--audio-root", type=PATH, help="Where the clips of --ratings are."),
     click.option("--scale", default="0..10", show_default=True, help="Scale of --ratings."),
     *_TRAINING,
-    click.option("--scores-url", help="Other address of RELATE's REL.csv."),
-    click.option("--scores-sha256", help="SHA-256 of REL.csv, where it is another version of it."),
-    click.option("--archive-url", help="Other address of RELATE's archive of clips."),
-    click.option("--archive-sha256", help="Refuse an archive with another SHA-256 than this."),
+    click.option("--scores-url", help="Fetch RELATE's REL.csv from this address."),
+    click.option("--scores-sha256", help="SHA-256 of REL.csv, if you take another version of it."),
+    click.option("--archive-url", help="Fetch RELATE's archive of clips from this address."),
+    click.option("--archive-sha256", help="Refuse the archive unless it has this SHA-256."),
     _OFFLINE,
     simulated_option,
-    click.option("--note", default="", help="A sentence that stands first in the report."),
+    click.option("--note", default="", help="A sentence to put first in the report."),
     quiet_option,
 )
 _XACLE = (
@@ -110,11 +105,12 @@ def human_clap(
 ) -> None:
     """Does training on human ratings make CLAP agree with people? (arXiv 2506.23553)
 
-    Brings RELATE's ratings and clips, scores both conventional CLAPs and the released Human-CLAP
-    checkpoints, trains the paper's grid from the same base, and judges all on pairs that no
-    training met. Ends in report.html, report.md, report.json, table.tex and a checkpoint for score
-    and push. First comes the plan: what is fetched, disk, memory, hours by a few timed steps.
-    Killed at any time, the same command with --resume goes on and loses an epoch at the most.
+    Fetches RELATE's ratings and clips, scores both conventional CLAPs and the released Human-CLAP
+    checkpoints, trains the paper's grid from the same base, and judges all of them on pairs that
+    no training met. Writes report.html, report.md, report.json, table.tex and a checkpoint for
+    score and push. It first prints a plan: what it will fetch, the disk and memory it needs, and
+    the hours, estimated from a few timed steps. If it is killed, the same command with --resume
+    goes on and loses one epoch at most.
     """
     from humanclap.reproduce.human_clap import reproduce_human_clap
     from humanclap.reproduce.plan import make_plan

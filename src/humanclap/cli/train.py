@@ -14,18 +14,19 @@ from humanclap.cli.console import (
     audio_root_option,
     cache_option,
     format_number,
+    json_option,
     model_options,
     progress_bar,
+    quiet_option,
     remark,
     text_table,
 )
+from humanclap.cli.console import options as add_options
 from humanclap.cli.training_options import (
     PATH,
     SETTINGS,
     SectionedCommand,
-    add_options,
     output_folder,
-    quiet_option,
     settings_options,
 )
 from humanclap.json_values import to_json
@@ -62,7 +63,7 @@ _INPUTS = (
         help="Share of the pairs and choices to validate on, by whole clips and captions.",
     ),
     _table(
-        "--choices", "Choices or votes, for the term choice; without TARGETS the only teachers."
+        "--choices", "People's choices or votes, for the term choice; TARGETS may then be left out."
     ),
     _table(
         "--validation-choices",
@@ -72,7 +73,7 @@ _INPUTS = (
     click.option(
         "--question",
         type=click.Choice(["REL", "IS", "OS"]),
-        help="Which answers of --ratings to take, where they are to several questions.",
+        help="The question to take from --ratings, if they answer several.",
     ),
     _table(
         "--features",
@@ -94,8 +95,12 @@ _RUN = (
         help="Stop where the base model met a caption or clip of the validation pairs.",
     ),
     click.option("--note", default="", help="A sentence for the model card."),
-    click.option("--name", help="Of the trained model.  [default: base and folder: mini-first]"),
-    click.option("--licence", help="On the model card, such as cc-by-4.0.  [default: the base's]"),
+    click.option(
+        "--name", help="Name of the trained model.  [default: base and folder: mini-first]"
+    ),
+    click.option(
+        "--licence", help="Licence on the model card, such as cc-by-4.0.  [default: the base's]"
+    ),
     click.option(
         "--whole",
         is_flag=True,
@@ -105,7 +110,7 @@ _RUN = (
     click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one."),
     click.option("--overwrite", is_flag=True, help="Delete the run in --output and start anew."),
     quiet_option,
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    json_option,
 )
 
 
@@ -132,10 +137,11 @@ def train(
 
     TARGETS is a table audio,text,target,mos,n[,split], as `humanclap ratings aggregate` writes
     it. The epoch with the best validation SRCC is kept, and a line from its scores to the mean
-    ratings is fitted on the validation pairs. With choices alone the epoch is the one that decides
-    most validation choices as people did, and no ratings are predicted. The checkpoint remembers,
-    as hashes and codes, the captions and clips it was made of, so that scoring can tell pairs it
-    has met; validation pairs that the base model met are told. Options override the settings file.
+    ratings is fitted on the validation pairs. With choices alone, the epoch that decides most
+    validation choices as people did is kept, and the model predicts no ratings. The checkpoint
+    stores hashes and codes of the captions and clips it was made of, so that scoring can warn of
+    pairs it has met. A warning names validation pairs that the base model has met. Options
+    override the settings file.
     """
     _check_sources(targets, options)
     from humanclap.training.run import TrainingRequest, train_from_tables
@@ -151,8 +157,8 @@ def train(
     except KeyboardInterrupt:
         if _is_first():
             click.echo(
-                f"stopped; the last whole epoch is kept in {request.output}: the same command with "
-                "--resume goes on from there",
+                f"stopped; the last whole epoch is kept in {request.output}. To go on from there, "
+                "give the same command with --resume",
                 err=True,
             )
         raise
@@ -167,13 +173,13 @@ def _tell(trained: TrainedModel, *, quiet: bool, as_json: bool) -> None:
         click.echo(f"warning: {met.in_words()}", err=True)
     if met.unknown:
         remark(
-            f"it is unknown what the base model met of {met.unknown} of the {met.total} "
+            f"it is unknown whether the base model has met {met.unknown} of the {met.total} "
             "validation pairs",
             quiet=quiet,
         )
     click.echo(to_json(_result(trained)) if as_json else _text(trained))
     if trained.outcome.best_epoch == 0:
-        remark("warning: no epoch beat the model as it came; its weights are kept", quiet=False)
+        remark("warning: no epoch beat the untrained model, so its weights are kept", quiet=False)
     remark(f"model: {trained.checkpoint}", quiet=quiet)
 
 
@@ -293,7 +299,7 @@ def _calibration_line(found: Calibration | None) -> str:
     if found is None:
         return (
             "no calibration: choices say which is better, not how good, so this model predicts no "
-            "ratings; rated pairs to validate on (--validation) would give it one"
+            "ratings; to get one, give rated pairs to validate on (--validation)"
         )
     told = "; ".join(
         f"{format_number(found.rating(score), 1)} ± {format_number(error, 1)} at score "

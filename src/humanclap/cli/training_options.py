@@ -9,28 +9,15 @@ from typing import Any, TypeVar
 
 import click
 
+from humanclap.cli.console import options
 from humanclap.training.settings import TrainingSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
-quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr."
-)
 simulated_option = click.option(
     "--simulated", is_flag=True, help="The ratings are simulated; every page says so."
 )
-
-
-def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """A decorator that adds options to a command; `--help` lists them in this order."""
-
-    def decorated(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorated
 
 
 def output_folder(help_text: str) -> Callable[[Command], Command]:
@@ -84,5 +71,5 @@ def _option_of(place: int) -> Callable[[Any], Any]:
     )
 
 
-settings_options = add_options(*map(_option_of, range(len(SETTINGS))))
+settings_options = options(*map(_option_of, range(len(SETTINGS))))
 """Add an option for each of `SETTINGS`; it is None where it is not given."""

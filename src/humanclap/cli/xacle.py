@@ -97,8 +97,8 @@ def evaluate(
     """Judge SUBMISSION (wav_file_name,pred_score) by AVERAGES (wav_file_name,text,average_score).
 
     SRCC, LCC, KTAU (tau-b) and MSE as the challenge defines them, with 95 % intervals by caption.
-    A submission is refused where a file is missing, unknown or given twice, or where a score is not
-    a number. The correlations of a constant prediction are undefined.
+    A submission is refused if a file is missing, unknown or given twice, or if a score is not a
+    number. The correlations of a constant prediction are undefined.
     """
     from humanclap.evaluation.xacle import evaluate_submission
 

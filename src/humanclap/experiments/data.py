@@ -120,22 +120,17 @@ def read_recipe_choices(data: DataRecipe, folder: Path, root: Path) -> list[Choi
 def _targets(
     path: Path, data: DataRecipe, scale: RatingScale, answers: dict[str, list[tuple[str, float]]]
 ) -> list[Target]:
-    kind = table_kind(path)
-    if kind == "targets":
-        targets = read_targets(path)
-        units, means = [item.target for item in targets], [item.mos for item in targets]
-        check_targets_scale(units, means, scale, where=str(path), option=_SCALE_OPTION)
-        ask_for_scale(means, scale, where=str(path), option=_SCALE_OPTION)
-        return targets
-    stated = RatingScale(low=scale.low, high=scale.high)
-    if kind == "averages":
-        targets = read_averages(path, scale=stated)
+    kind, stated = table_kind(path), RatingScale(low=scale.low, high=scale.high)
+    told = {"where": str(path), "option": _SCALE_OPTION}
+    if kind in ("targets", "averages"):
+        targets = read_targets(path) if kind == "targets" else read_averages(path, scale=stated)
         means = [item.mos for item in targets]
-        ask_for_scale(means, scale, where=str(path), option=_SCALE_OPTION)
+        if kind == "targets":
+            check_targets_scale([item.target for item in targets], means, scale, **told)
+        ask_for_scale(means, scale, **told)
         return targets
     every = read_ratings(path, question=data.question, scale=stated)
-    scores = [rating.score for rating in every]
-    ask_for_scale(scores, scale, where=str(path), option=_SCALE_OPTION)
+    ask_for_scale([rating.score for rating in every], scale, **told)
     ratings: Sequence[Rating] = [r for r in every if r.question == data.question]
     ratings = screen(ratings, data.screen).kept
     if data.standardise:
@@ -182,12 +177,11 @@ def make_parts(
 
 def _folds(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
     folds = grouped_folds(pool.joined(captions=not shared), data.folds)
-    parts = []
-    for fold in range(data.folds):
-        rest = pool.having([own != fold for own in folds], True)
-        test = pool.having(folds, fold)
-        parts.append(_part(f"fold {fold + 1}", rest, test, Pool(), data, shared=shared))
-    return parts
+    tests = [pool.having(folds, fold) for fold in range(data.folds)]
+    return [
+        _part(f"fold {number}", pool.without(test), test, Pool(), data, shared=shared)
+        for number, test in enumerate(tests, start=1)
+    ]
 
 
 def _each(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
@@ -197,16 +191,10 @@ def _each(pool: Pool, data: DataRecipe, shared: bool) -> list[Part]:
         raise SettingsError(
             "data.split = 'each' needs a split for every pair and choice, of at least two"
         )
+    tests = {name: pool.of(name) for name in names}
     return [
-        _part(
-            f"fold {name}",
-            pool.without(pool.of(name)),
-            pool.of(name),
-            Pool(),
-            data,
-            shared=shared,
-        )
-        for name in names
+        _part(f"fold {name}", pool.without(test), test, Pool(), data, shared=shared)
+        for name, test in tests.items()
     ]
 
 

@@ -47,7 +47,7 @@ from humanclap.training.loop.validation import (
     validation_intervals,
 )
 from humanclap.training.model.features import FeatureFiles
-from humanclap.training.model.towers import AudioTower, TextTower, audio_tower, text_tower
+from humanclap.training.model.towers import AudioTower, EmbedTexts, audio_tower, text_tower
 from humanclap.training.outputs.card import model_card
 from humanclap.training.run import (
     base_record,
@@ -189,13 +189,13 @@ class _GridModel:
         state = self.backbone.module().state_dict()
         self._start = {name: tensor.clone() for name, tensor in state.items()}
         self._examples = list({(item.path, item.text): item for item in examples}.values())
-        self._towers: dict[tuple[str, ...], tuple[AudioTower, TextTower]] = {}
+        self._towers: dict[tuple[str, ...], tuple[AudioTower, EmbedTexts]] = {}
 
     def restore(self) -> None:
         """Give the model the weights that it came with."""
         self.backbone.module().load_state_dict(self._start)
 
-    def _towers_for(self, settings: TrainingSettings) -> tuple[AudioTower, TextTower]:
+    def _towers_for(self, settings: TrainingSettings) -> tuple[AudioTower, EmbedTexts]:
         """Towers do not depend on the objective, only on what of them learns."""
         key = (settings.train, settings.train_audio, settings.train_text)
         if key not in self._towers:
@@ -254,7 +254,7 @@ class _GridModel:
                 splits,
                 settings,
                 tower=towers[0],
-                text_tower=towers[1],
+                embed_text=towers[1],
                 run_folder=folder,
                 state=state,
                 save_every_s=SAVE_EVERY_S,
@@ -278,7 +278,7 @@ class _GridModel:
         return done
 
     def _judge(
-        self, run: Run, checkpoint: Checkpoint, towers: tuple[AudioTower, TextTower], folder: Path
+        self, run: Run, checkpoint: Checkpoint, towers: tuple[AudioTower, EmbedTexts], folder: Path
     ) -> Done:
         """Score the test pairs and choices, and write the scores into the run's folder."""
         part, settings = run.part, run.settings or self.recipe.settings

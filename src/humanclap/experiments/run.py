@@ -65,12 +65,11 @@ def run_experiment(
     output = Path(output)
     root = folder / recipe.data.audio_root if audio_root is None else Path(audio_root)
     examples = read_data(recipe.data, folder, root, recipe.rating_scale)
-    choices = read_recipe_choices(recipe.data, folder, root)
     found = run_recipe(
         recipe,
         examples,
         output,
-        choices=choices,
+        choices=read_recipe_choices(recipe.data, folder, root),
         mn04=mn04,
         offline=offline,
         progress=progress,
@@ -102,12 +101,11 @@ def run_recipe(
     notes = _notes(recipe, parts, shared, rows)
     made = made or made_now()
     text = markdown(recipe, rows, notes) + _made_in_markdown(made, recipe)
-    facts = {"made": made.to_dict(), "parts": [_describe(part) for part in parts], "notes": notes}
+    facts = {"made": made.to_dict(), "parts": list(map(_describe, parts)), "notes": notes}
     _write(output / "table.md", text)
     _write(output / "table.html", html_experiment(recipe, rows, notes, made=made))
     write_rows(output / "table.csv", CSV_COLUMNS, csv_rows(rows))
-    content = as_json(recipe, rows, facts)
-    _write(output / "table.json", to_json(content) + "\n")
+    _write(output / "table.json", to_json(as_json(recipe, rows, facts)) + "\n")
     if len(recipe.pairs) > 1:
         _write(output / "efficiency.svg", efficiency_plot(recipe, rows))
     return Experiment(
@@ -179,16 +177,15 @@ def _notes(
             f"Accuracy: share of {decided} decided choices, none met in training, in which the "
             "model sides with most people, equal scores counting half; mean over parts and seeds."
         )
-    without = sum(part.choices_left_out for part in parts)
-    if without:
-        lines.append(
-            f"{without} choices could have trained but share a clip or caption with those judged."
-        )
-    left_out = sum(part.left_out for part in parts)
-    if left_out:
-        lines.append(
-            f"{left_out} pairs could have trained but share a clip or caption with those judged."
-        )
+    left_out = {
+        "choices": sum(part.choices_left_out for part in parts),
+        "pairs": sum(part.left_out for part in parts),
+    }
+    lines += [
+        f"{count} {what} could have trained but share a clip or caption with those judged."
+        for what, count in left_out.items()
+        if count
+    ]
     if shared:
         lines.append(
             "Captions stand on both sides (a closed label set): nothing is said of unseen captions."

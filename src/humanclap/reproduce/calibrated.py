@@ -42,7 +42,7 @@ def judge_ratings(
     known = predicted_intervals(ordered, judged, scale)
     if known is None:
         return None, None
-    off = np.array([scale.from_unit(one.rating / 10) for one in ordered]) - _means(judged)
+    off = np.array([scale.from_unit(one.rating / 10) for one in ordered]) - [t.mos for t in judged]
     columns = [np.abs(off), off]
     if known.reason is None:
         columns += [
@@ -50,10 +50,6 @@ def judge_ratings(
         ]
     found = _averages(columns, judged, replicates)
     return known, Calibrated(error=found[0], bias=found[1], shares=tuple(found[2:]))
-
-
-def _means(judged: Sequence[Target]) -> Floats:
-    return np.array([target.mos for target in judged])
 
 
 def _held(
@@ -98,11 +94,6 @@ def _averages(
         statistic, int(codes.max()) + 1, rng=np.random.default_rng(0), replicates=replicates
     )
     return [
-        Estimate(
-            value=float(np.nanmean(column)),
-            low=found[str(number)].low,
-            high=found[str(number)].high,
-            reason=found[str(number)].reason,
-        )
-        for number, column in enumerate(columns)
+        Estimate(value=float(np.nanmean(column)), low=one.low, high=one.high, reason=one.reason)
+        for column, one in zip(columns, found.values(), strict=True)
     ]

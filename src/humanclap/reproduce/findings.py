@@ -76,8 +76,8 @@ class Findings:
 
     ceilings: of a perfect metric, by view; wins: gain of the best objective over each other, with
     Holm's p; intervals, calibrated: coverage and errors of the final checkpoint's predicted
-    ratings, None where it has none; overlap: share of the
-    judged pairs' ratings that came from listeners who also rated training pairs.
+    ratings, None where it has none; overlap: share of the judged pairs' ratings that came from
+    listeners who also rated training pairs.
     """
 
     request: Request
@@ -192,17 +192,11 @@ def _row(
 ) -> FindingRow:
     """A row; without `base`, or where it is the base itself, no gain."""
     srcc = {view.name: judged.agreement(runs, view) for view in judged.views}
-    itself = base is not None and len(runs) == 1 and np.array_equal(runs[0], base[0])
-    if base is None or itself:
-        return FindingRow(name=name, kind=kind, srcc=srcc, seeds=len(runs))
-    return FindingRow(
-        name=name,
-        kind=kind,
-        srcc=srcc,
-        gain={view.name: judged.gain(runs, base, view) for view in judged.views},
-        seeds=len(runs),
-        p=judged.p_value(runs, base),
-    )
+    row = FindingRow(name=name, kind=kind, srcc=srcc, seeds=len(runs))
+    if base is None or (len(runs) == 1 and np.array_equal(runs[0], base[0])):
+        return row
+    gain = {view.name: judged.gain(runs, base, view) for view in judged.views}
+    return replace(row, gain=gain, p=judged.p_value(runs, base))
 
 
 def _overall(rows: Sequence[FindingRow], name: str) -> float:

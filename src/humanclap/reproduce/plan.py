@@ -25,6 +25,7 @@ SCORES_MB = 3.4
 RELATE_TRAIN, RELATE_JUDGED, RELATE_SYSTEMS = 2862, 2598, 5
 """Screened pairs and systems, of RELATE's README."""
 PARAMETERS = 153_507_530
+_WEIGHTS_MB = PARAMETERS * 4 / 1e6
 _STATE_BYTES = 16
 """Of a parameter that learns: weight, gradient and two moments of AdamW, 4 bytes each."""
 _ACTIVATIONS_MB = 450
@@ -71,12 +72,12 @@ class Plan:
 
     def refuse(self) -> None:
         """Raise InputError where disk or memory are too small."""
-        if self.free_mb < self.needed_mb:
-            raise InputError(
-                f"about {gb(self.needed_mb)} of disk are needed and {gb(self.free_mb)} are free; "
-                "name an output folder on a larger disk (HF_HOME moves the hub's cache), or ask "
-                "for fewer objectives or seeds"
-            )
+        _refuse_disk(
+            self.needed_mb,
+            self.free_mb,
+            "name an output folder on a larger disk (HF_HOME moves the hub's cache), or ask for "
+            "fewer objectives or seeds",
+        )
         if self.memory_mb < self.needed_memory_mb:
             raise InputError(
                 f"about {gb(self.needed_memory_mb)} of memory are needed and the machine has "
@@ -100,8 +101,7 @@ def make_plan(request: Request, output: Path, *, timer: TimeSteps | None = None)
     recipe_of(request, split="column", pairs=[0], main_only=False)
     _check_models(request)
     size = _size_of(request)
-    known = known_times(output)
-    times = known or (timer or time_steps)(
+    times = known_times(output) or (timer or time_steps)(
         device=request.device, precision=request.used_precision, batch=request.batch_size
     )
     runs = runs_planned(request, train=size.train, systems=size.systems)
@@ -110,7 +110,7 @@ def make_plan(request: Request, output: Path, *, timer: TimeSteps | None = None)
         fetch=tuple(_to_fetch(request, output)),
         keep=tuple(_to_keep(request, runs, size)),
         there_mb=_there_mb(output),
-        free_mb=shutil.disk_usage(_existing(output)).free / 1e6,
+        free_mb=_free_mb(output),
         memory_mb=_memory_mb(),
         needed_memory_mb=_needed_memory_mb(request),
         runs=runs,
@@ -142,7 +142,7 @@ def _size_of(request: Request) -> _Size:
 
 
 def _check_models(request: Request) -> None:
-    """Raise CheckpointError for a model that is no known name, path or name on the hub."""
+    """Raise CheckpointError for a model that is neither a known name, a path nor a hub name."""
     packaged = packaged_names()
     for name in (request.base, *request.plain, *request.released):
         there = name in {*packaged, *plugin_names()} or Path(name).exists()
@@ -155,11 +155,8 @@ def _check_models(request: Request) -> None:
 
 def _there_mb(output: Path) -> float:
     """What of the plan lies in the output already, the archive not counted."""
-    found = 0
-    for path in output.rglob("*"):
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(ARCHIVE):
-            found += path.stat().st_size
-    return found / 1e6
+    files = (path for path in output.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files if not path.name.startswith(ARCHIVE)) / 1e6
 
 
 def _to_fetch(request: Request, output: Path) -> list[Need]:
@@ -189,12 +186,11 @@ def _is_cached(known: KnownModel) -> bool:
 
 def _to_keep(request: Request, runs: dict[str, int], size: _Size) -> list[Need]:
     """What is written beside what is fetched."""
-    weights = PARAMETERS * 4 / 1e6
-    needs = [] if request.own else [Need("the clips unpacked", "", ARCHIVE_BYTES / 1e6)]
+    clips = [] if request.own else [Need("the clips unpacked", "", ARCHIVE_BYTES / 1e6)]
     return [
-        *needs,
-        Need(f"{runs['grid'] + 1} checkpoints", "", (runs["grid"] + 1) * weights),
-        Need("the state of the run in progress", "", 3 * weights),
+        *clips,
+        Need(f"{runs['grid'] + 1} checkpoints", "", (runs["grid"] + 1) * _WEIGHTS_MB),
+        Need("the state of the run in progress", "", 3 * _WEIGHTS_MB),
         Need("tables, logs and features", "", 50 + (size.train + size.judged) * _FEATURES_MB),
     ]
 
@@ -203,7 +199,7 @@ def _hours(
     request: Request, times: StepTimes, runs: dict[str, int], size: _Size
 ) -> dict[str, float]:
     """By part: scoring published models; the grid; fewer ratings; systems left out."""
-    train, judged = size.train, size.judged
+    train, judged, seeds = size.train, size.judged, len(request.used_seeds)
     epochs = QUICK_EPOCHS if request.quick else request.epochs
     models = len({*request.plain, *request.released} - {request.base})
     per_epoch = train * (
@@ -211,7 +207,6 @@ def _hours(
     )
     run = epochs * per_epoch + judged * times.embed_s
     few = sum(count / train for count in request.numbers_of_pairs if count < train)
-    seeds = len(request.used_seeds)
     seconds = {
         "scores of published models": models * judged * times.embed_s,
         "the grid": runs["grid"] * run,
@@ -229,10 +224,11 @@ def _hours(
 def _needed_memory_mb(request: Request) -> float:
     """Of the process on the CPU, about; on a GPU the activations lie there.
 
-    Steps are timed with everything learning, so that much is needed with `--quick` too.
+    Steps are timed with everything learning, so the state of all parameters is needed with
+    `--quick` too.
     """
-    batch = 0 if request.quick else request.batch_size
-    return 1500 + PARAMETERS * _STATE_BYTES / 1e6 + max(batch, 1) * _ACTIVATIONS_MB
+    batch = 1 if request.quick else request.batch_size
+    return 1500 + PARAMETERS * _STATE_BYTES / 1e6 + batch * _ACTIVATIONS_MB
 
 
 def _memory_mb() -> float:
@@ -242,12 +238,11 @@ def _memory_mb() -> float:
         return math.nan
 
 
-def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
+def _free_mb(output: Path) -> float:
+    """On the disk of `output`, which need not be there yet."""
+    place = output.absolute()
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    return shutil.disk_usage(there).free / 1e6
 
 
 def gb(megabytes: float) -> str:
@@ -259,14 +254,14 @@ def refuse_small_disk(output: Path, checkpoints: int) -> None:
     """Raise InputError where the disk has no room for so many more checkpoints of full size, the
     state of a run in progress and the kept features.
     """
-    weights = PARAMETERS * 4 / 1e6
-    needed = max(0.0, (checkpoints + 3) * weights + 50 - _there_mb(output))
-    free = shutil.disk_usage(_existing(output)).free / 1e6
+    needed = max(0.0, (checkpoints + 3) * _WEIGHTS_MB + 50 - _there_mb(output))
+    remedy = "name an output folder on a larger disk, or ask for fewer seeds"
+    _refuse_disk(needed, _free_mb(output), remedy)
+
+
+def _refuse_disk(needed: float, free: float, remedy: str) -> None:
     if free < needed:
-        raise InputError(
-            f"about {gb(needed)} of disk are needed and {gb(free)} are free; name an output folder "
-            "on a larger disk, or ask for fewer seeds"
-        )
+        raise InputError(f"about {gb(needed)} of disk are needed and {gb(free)} are free; {remedy}")
 
 
 def _fetch_lines(plan: Plan) -> list[str]:
@@ -274,8 +269,7 @@ def _fetch_lines(plan: Plan) -> list[str]:
     for need in plan.fetch:
         size = gb(need.megabytes) if need.megabytes else "here already"
         lines.append(f"  {need.what}: {size}, from {need.source}")
-    total = sum(need.megabytes for need in plan.fetch)
-    lines.append(f"  in all: {gb(total)}")
+    lines.append(f"  in all: {gb(sum(need.megabytes for need in plan.fetch))}")
     return lines if plan.fetch else []
 
 
@@ -298,14 +292,13 @@ def _machine_lines(plan: Plan) -> list[str]:
 def _work_lines(plan: Plan) -> list[str]:
     request, runs = plan.request, plan.runs
     seeds = ", ".join(map(str, request.used_seeds))
-    total = sum(plan.hours.values())
     hours = ", ".join(f"{part} {duration(value)}" for part, value in plan.hours.items())
     lines = [
         f"Training runs: {sum(runs.values())}, with seeds {seeds}: {runs['grid']} of the grid "
         f"({', '.join(request.used_objectives)}), {runs['fewer']} on fewer ratings, "
         f"{runs['left_out']} with a system left out.",
-        f"Time: about {duration(total)} by these steps, an estimate ({hours}). Training may stop "
-        "earlier, where validation does not improve for 5 epochs.",
+        f"Time: about {duration(sum(plan.hours.values()))} by these steps, an estimate "
+        f"({hours}). Training may stop earlier, where validation does not improve for 5 epochs.",
     ]
     if request.quick:
         lines.append(

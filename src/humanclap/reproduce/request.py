@@ -48,7 +48,7 @@ class Request:
 
     seeds: of every training run; objectives: names among `PAPER_OBJECTIVES`, the main one and SCE
     are always run; quick: few steps, one seed, few pairs, nothing but the projections trained: a
-    rehearsal of the way, whose figures mean nothing; base: the model trained; plain, released: the
+    rehearsal, whose figures mean nothing; base: the model trained; plain, released: the
     models judged beside it; precision: of training, `auto` for bf16 on CUDA and fp32 elsewhere
     (`used_precision`); ratings, audio_root: the user's own instead of RELATE; simulated: the
     ratings were not given by people, which every page then says; note: stands in every report.
@@ -87,7 +87,6 @@ class Request:
             raise SettingsError(
                 "your own ratings need their clips: give --ratings and --audio-root together"
             )
-
         if self.ratings is None and RatingScale.parse(self.scale) != RatingScale():
             raise SettingsError(f"scale {self.scale} is that of --ratings; RELATE's is 0..10")
 

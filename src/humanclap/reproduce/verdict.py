@@ -11,7 +11,7 @@ from humanclap.reproduce.agreement import Estimate
 Word = Literal["replicates", "is smaller than published", "does not replicate", "cannot be told"]
 
 PAPER = "https://arxiv.org/abs/2506.23553"
-CONVENTIONAL_SRCC, HUMAN_CLAP_SRCC = 0.280, 0.45
+HUMAN_CLAP_SRCC = 0.45
 PUBLISHED_GAINS = {"all judged": 0.17, "test alone": 0.17, "natural": 0.15, "synthetic": 0.25}
 """About; by the paper's abstract and its figures (`PAPER`). The paper calls validation and test
 together "test", so its gain over all is set beside that of the test split alone too.

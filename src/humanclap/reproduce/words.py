@@ -18,7 +18,7 @@ from humanclap.reproduce.verdict import (
 )
 
 REHEARSAL = (
-    "Rehearsal: few steps, one seed, few pairs. It shows that the way works; its figures say "
+    "Rehearsal: few steps, one seed, few pairs. It shows that everything runs; its figures say "
     "nothing about the paper."
 )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from humanclap.evaluation.xacle import XacleResult, evaluate_submission
 from humanclap.experiments.grid import BEFORE, PREDICTIONS, Done
@@ -110,9 +110,10 @@ def reproduce_xacle(
     output = Path(output)
     recipe = xacle_recipe(request)
     data = read_archive(folder)
-    check_folder(output, xacle_request(request, folder), resume=resume)
+    asked = request.as_dict() | {"data": str(Path(folder).resolve())}
+    check_folder(output, asked, resume=resume)
     refuse_small_disk(output, len(recipe.objectives) * len(recipe.seeds))
-    with StageLog(output, xacle_request(request, folder), resume=resume) as ledger:
+    with StageLog(output, asked, resume=resume) as ledger:
         with ledger.stage("train", progress) as told:
             experiment = run_recipe(
                 recipe,
@@ -126,7 +127,9 @@ def reproduce_xacle(
         best = max(trained, key=lambda one: validation_srcc(one, output))
         run = best.run.folder(output)
         with ledger.stage("judge and predict", progress) as told:
-            judged = _judge(read_scores(run / PREDICTIONS), data, output)
+            validation = output / "validation_submission.csv"
+            write_submission(validation, _named_as_published(read_scores(run / PREDICTIONS)))
+            judged = evaluate_submission(validation, data.averages)
             submission = _predict(best, data, output, request, told) if data.test else None
     return XacleReproduction(
         experiment=experiment,
@@ -135,17 +138,6 @@ def reproduce_xacle(
         submission=submission,
         checkpoint=run / "checkpoint",
     )
-
-
-def xacle_request(request: Request, folder: str | Path) -> dict[str, Any]:
-    """The settings that decide the figures, ready for JSON."""
-    return request.as_dict() | {"data": str(Path(folder).resolve())}
-
-
-def _judge(scores: Sequence[Score], data: Archive, output: Path) -> XacleResult:
-    path = output / "validation_submission.csv"
-    write_submission(path, _named_as_published(scores))
-    return evaluate_submission(path, data.averages)
 
 
 def _predict(
@@ -165,10 +157,10 @@ def _predict(
 def _named_as_published(scores: Sequence[Score]) -> list[Score]:
     """The scores with the file names of the challenge's tables, and ratings kept on 0..10."""
     return [
-        replace(score, audio=Path(score.audio).name, rating=_kept_on_scale(score.rating))
+        replace(
+            score,
+            audio=Path(score.audio).name,
+            rating=float(np.clip(score.rating, SCALE.low, SCALE.high)),
+        )
         for score in scores
     ]
-
-
-def _kept_on_scale(rating: float) -> float:
-    return rating if math.isnan(rating) else min(max(rating, SCALE.low), SCALE.high)

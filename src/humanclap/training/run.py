@@ -40,7 +40,7 @@ from humanclap.training.loop.validation import (
     validation_intervals,
 )
 from humanclap.training.model.features import FeatureCache, FeatureFiles, FeatureStore
-from humanclap.training.model.towers import AudioTower, TextTower, audio_tower, text_tower
+from humanclap.training.model.towers import AudioTower, EmbedTexts, audio_tower, text_tower
 from humanclap.training.outputs.card import model_card
 from humanclap.training.outputs.reporters import reporters
 from humanclap.training.settings import TrainingSettings
@@ -101,7 +101,7 @@ class TrainingRequest(Tables):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """The result of `train_from_tables`: where the model is and what it is.
+    """The result of `train_from_tables`.
 
     calibration: None where no rated pair validates; met_before: the validation pairs the base model
     met.
@@ -119,9 +119,9 @@ def train_from_tables(request: TrainingRequest, progress: Progress = silent) -> 
 
     Without a rated pair to validate on there is no calibration: a choice says which is better, not
     how good. Under torchrun or `accelerate launch` the processes, of one host or several, train
-    together and the first of them writes: only it returns after the checkpoint is there. Everything
-    a user can have wrong is refused before the first step, unlike hosts too: InputError and its
-    kinds.
+    together, and only the first writes: it alone returns after the checkpoint is there. Raises
+    InputError and its kinds, before the first step, for everything a user can have wrong, hosts
+    that differ among it.
     """
     settings = request.settings
     with processes(settings.device) as others:
@@ -171,7 +171,7 @@ def _towers(
     splits: Splits,
     others: Processes,
     progress: Progress,
-) -> tuple[AudioTower, TextTower]:
+) -> tuple[AudioTower, EmbedTexts]:
     """Both sides of the model over every clip and caption, with the features that are kept."""
     files: FeatureStore | None = None
     if request.features is not None:
@@ -187,7 +187,7 @@ def _trained(
     request: TrainingRequest,
     backbone: Backbone,
     splits: Splits,
-    towers: tuple[AudioTower, TextTower],
+    towers: tuple[AudioTower, EmbedTexts],
     folder: RunFolder,
     state: RunState | None,
     others: Processes,
@@ -202,7 +202,7 @@ def _trained(
             splits,
             request.settings,
             tower=towers[0],
-            text_tower=towers[1],
+            embed_text=towers[1],
             run_folder=folder,
             state=state,
             processes=others,

@@ -52,7 +52,7 @@ class TrainingSettings:
         choices=HOW,
         option="What learns: default (what the model offers), projections, last, lora, or all.",
     )
-    """`default` (what the model offers: mini its projections, a transformers CLAP everything),
+    """`default` (what the model offers: projections of mini, everything of a transformers CLAP),
     `all`, `projections`, `last` (projections and the last layers of the encoders) or `lora`
     (projections and adapters in the encoders); the logit scale learns in each."""
     epochs: int = _setting(20, least=1, option="Most epochs to train.")
@@ -81,7 +81,7 @@ class TrainingSettings:
     """Only for closed label sets, where every caption must stand in every split."""
     train_audio: str = _setting("as train", choices=("as train", "frozen", *HOW))
     train_text: str = _setting("as train", choices=("as train", "frozen", *HOW))
-    """Of one tower, where it differs: as `train`, or `frozen` (its projection too)."""
+    """`train` for one tower alone; `frozen` stops its projection too."""
     last_layers: int = _setting(1, least=1)
     """Layers of an encoder that learn with `last`."""
     lora_rank: int = _setting(8, least=1)
@@ -110,13 +110,13 @@ class TrainingSettings:
     wsce_normalise: Normalise = _setting("batch", choices=("batch", "weight"))  # noqa: RUF009
     """Divisor of wSCE: `batch` (number of pairs) or `weight` (sum of relevances)."""
     wsce_power: float = _setting(1.0, least=0.0, most=100.0)
-    """Weight of a pair in wSCE = relevance to this power."""
+    """Weight of a pair in wSCE = relevance to this power; 1 is the paper's, 0 weighs all alike."""
     mask_same_caption: bool = True
     """Leave a negative with the pair's own caption out of the softmax."""
     mask_same_clip: bool = True
     """Leave a negative with the pair's own clip out of the softmax."""
     huber_delta: float = _setting(0.1, least=1e-6)
-    """Error from which `huber` is straight."""
+    """Error above which `huber` is linear."""
     rank_margin: float = _setting(0.1, least=0.0)
     """By how much `margin` wants the better pair to lead."""
     rank_temperature: float = _setting(0.1, least=1e-6)

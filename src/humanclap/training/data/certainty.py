@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 PRIOR_RATINGS = 4.0
 """Degrees of freedom with which the common spread of ratings stands in for a pair's own."""
@@ -35,9 +33,6 @@ def certainties(relevance: ArrayLike, n: ArrayLike, standard_error: ArrayLike) -
     squared_error = spread / count
     between = max(float(mean.var() - squared_error.mean()), 0.1 * float(mean.var()))
     total = between + squared_error
-    return _mean_one(1.0 / total if (total > 0).all() else np.ones_like(mean))
-
-
-def _mean_one(weights: NDArray[np.float64]) -> list[float]:
-    scaled: Sequence[float] = (weights / weights.mean()).tolist()
-    return list(scaled)
+    weights = 1.0 / total if (total > 0).all() else np.ones_like(mean)
+    scaled: list[float] = (weights / weights.mean()).tolist()
+    return scaled

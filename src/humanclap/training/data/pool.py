@@ -50,14 +50,12 @@ class Pool:
         Without captions they share a name of the question's own, so that only their clips tie them
         to others.
         """
-        rated = [identity_of(item, caption=captions) for item in self.rated]
-        sides = [identity_of(side, caption=True) for side in sides_of(self.choices)]
+        found = self.identities(captions=captions)
         if not captions:
-            sides = [
-                replace(side, text=f"sides of the choice {place // 2}")
-                for place, side in enumerate(sides)
-            ]
-        return [*rated, *sides]
+            for place, side in enumerate(found[len(self.rated) :]):
+                of_choice = replace(side, text=f"sides of the choice {place // 2}")
+                found[len(self.rated) + place] = of_choice
+        return found
 
     def having(self, values: Sequence[object], wanted: object) -> Pool:
         """Those of this value; values: one for each of `joined`."""

@@ -218,10 +218,8 @@ def _check_sizes(
 ) -> None:
     if settings.rating_coefficients and len(splits.train) < 2:
         raise TableError(table, f"{len(splits.train)} training pairs; at least 2 are needed")
-    if splits.validation:
+    if splits.validation or settings.rating_coefficients:
         _check_validation(splits, table)
-    elif settings.rating_coefficients:
-        raise TableError(table, f"0 validation pairs; at least {MIN_PAIRS} are needed")
     decided = sum(choice.decided for choice in splits.validation_choices)
     judging = settings.best_by == "accuracy" or not splits.validation
     if judging and decided < MIN_PAIRS:

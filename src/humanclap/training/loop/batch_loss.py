@@ -1,4 +1,4 @@
-"""What a batch comes to: embeddings of pairs and gaps of choices, then the objective's terms."""
+"""From a batch to its loss: embeddings of pairs and gaps of choices, then the objective's terms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from humanclap.clap.backbone import Backbone
 from humanclap.training.distributed.processes import Processes
 from humanclap.training.loop.batches import Batch
 from humanclap.training.loop.optimised import OptimisedParameters
-from humanclap.training.model.towers import AudioTower, TextTower
+from humanclap.training.model.towers import AudioTower, EmbedTexts
 from humanclap.training.objective.losses import pair_cosine
 from humanclap.training.objective.masks import false_negatives
 from humanclap.training.objective.objective import (
@@ -40,7 +40,7 @@ class BatchLoss:
 
     backbone: Backbone
     tower: AudioTower
-    text_tower: TextTower
+    embed_text: EmbedTexts
     optimised: OptimisedParameters
     processes: Processes
     settings: TrainingSettings
@@ -66,7 +66,7 @@ class BatchLoss:
         rows = torch.tensor([distinct[text] for text in texts], dtype=torch.long, device=device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             audio = self.tower.embed(batch.audio.to(device))  # (own + clips of choices, dim)
-            text = self.text_tower.embed(list(distinct))  # (distinct captions, dim)
+            text = self.embed_text(list(distinct))  # (distinct captions, dim)
         audio, text = audio.float(), text.float()[rows]
         heard, place = [], len(pairs)
         for choice in choices:

@@ -41,7 +41,7 @@ from humanclap.training.model.parameters import (
     set_training_mode,
     trained_parameters,
 )
-from humanclap.training.model.towers import AudioTower, LearningTextTower, TextTower
+from humanclap.training.model.towers import AudioTower, EmbedTexts
 from humanclap.training.outputs.reporters import Reporter
 from humanclap.training.settings import CHOICE, TrainingSettings
 
@@ -92,7 +92,7 @@ def train(
     settings: TrainingSettings,
     *,
     tower: AudioTower,
-    text_tower: TextTower | None = None,
+    embed_text: EmbedTexts | None = None,
     run_folder: RunFolder | None = None,
     state: RunState | None = None,
     processes: Processes = ALONE,
@@ -102,7 +102,7 @@ def train(
 ) -> TrainingOutcome:
     """Train `backbone` in place; it ends in eval mode with the weights of the best epoch.
 
-    tower, text_tower: the clips and captions of `splits`, from `towers`. Best is the highest
+    tower, embed_text: of the clips and captions of `splits`, from `towers`. Best is the highest
     validation SRCC, or accuracy (`best_by`), the state before training included. With a
     `run_folder` the state is saved after every epoch, or at most every `save_every_s` seconds and
     at the end; `state`, from `RunFolder.open`, goes on from there with the same result as an
@@ -110,12 +110,13 @@ def train(
     (seed, epoch); the caller's generators are left as they were. Raises TrainingDivergedError at
     the first loss or gradient that is not finite.
     """
-    texts = text_tower or LearningTextTower(backbone)
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)
         with trained_parameters(backbone, settings) as parameters:
             optimised = OptimisedParameters(parameters, splits, settings)
-            loss = BatchLoss(backbone, tower, texts, optimised, processes, settings)
+            loss = BatchLoss(
+                backbone, tower, embed_text or backbone.embed_text, optimised, processes, settings
+            )
             run = _Run(loss, splits, progress)
             run.begin(state)
             saved = time.monotonic()
@@ -278,7 +279,7 @@ class _Run:
         """Validation figures of the weights as they are."""
         self.backbone.module().eval()
         pairs = self.splits.validated
-        towers = self.loss.tower, self.loss.text_tower
+        towers = self.loss.tower, self.loss.embed_text
         cosine = cosines_shared(self.backbone, pairs, *towers, self.processes)
         reason = why_undefined(divided(cosine, self.splits)[0], self.splits.validation)
         if reason is not None and self.processes.rank == 0:

@@ -89,7 +89,7 @@ class RunFolder:
         if self.directory.exists() and not self._is_unclaimed():
             if not (self.directory / IDENTITY_FILE).is_file():
                 raise SettingsError(
-                    f"{self.directory}: exists and is no training run; choose another --output"
+                    f"{self.directory}: exists and holds no training run; choose another --output"
                 )
             if overwrite:
                 shutil.rmtree(self.directory)

@@ -26,7 +26,7 @@ from humanclap.training.data.choices import ChoiceExample, accuracy, credits
 from humanclap.training.data.dataset import Example, HeardClip
 from humanclap.training.data.splits import Splits
 from humanclap.training.distributed.processes import Processes, share_of
-from humanclap.training.model.towers import AudioTower, TextTower
+from humanclap.training.model.towers import AudioTower, EmbedTexts
 
 TEXTS_PER_BATCH = 16
 
@@ -39,13 +39,13 @@ def cosines(
     backbone: Backbone,
     examples: Sequence[HeardClip],
     tower: AudioTower,
-    text_tower: TextTower | None = None,
+    embed_text: EmbedTexts | None = None,
 ) -> NDArray[np.float64]:
     """Cosine of each pair over the whole clip: (n,) in [-1, 1]. The caller sets eval mode.
 
-    text_tower: kept features of the captions; the backbone itself where None.
+    embed_text: of the captions; the backbone's where None.
     """
-    embed_text = backbone.embed_text if text_tower is None else text_tower.embed
+    embed_text = embed_text or backbone.embed_text
     paths = list(dict.fromkeys(item.path for item in examples))
     audio = {path: tower.embed_clip(path) for path in paths}  # each (dim,)
     captions = sorted({item.text for item in examples})
@@ -62,12 +62,12 @@ def cosines_shared(
     backbone: Backbone,
     examples: Sequence[HeardClip],
     tower: AudioTower,
-    text_tower: TextTower,
+    embed_text: EmbedTexts,
     processes: Processes,
 ) -> NDArray[np.float64]:
     """Cosines of all pairs, (n,), of which each process computes its share."""
     own = examples[share_of(len(examples), rank=processes.rank, count=processes.count)]
-    return np.concatenate(processes.gather_things(cosines(backbone, own, tower, text_tower)))
+    return np.concatenate(processes.gather_things(cosines(backbone, own, tower, embed_text)))
 
 
 def agreement(cosine: NDArray[np.float64], examples: Sequence[Example]) -> Agreement:

@@ -5,21 +5,19 @@ in the user's cache, or in files of a folder that the user names.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.cache import EmbeddingCache
 from humanclap.clap.cache_keys import KnownFile, context_of, known_file, text_key
-from humanclap.errors import InputError
+from humanclap.files import atomic_bytes
 from humanclap.fingerprint import sha256_file
 
 TEXTS_PER_BATCH = 16
@@ -157,17 +155,8 @@ def read_features(file: Path) -> dict[str, Tensor] | None:
 
 def write_features(file: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors, whole or not at all; several processes may write the same file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    os.close(handle)
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-        Path(temporary).replace(file)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, SafetensorError):
-            raise InputError(f"{file}: cannot be written ({error})") from error
-        raise
+    with atomic_bytes(file) as out:
+        out.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
 
 
 def _batches(texts: Sequence[str]) -> list[Sequence[str]]:

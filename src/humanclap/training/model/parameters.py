@@ -150,7 +150,7 @@ def parameter_groups(
 def set_training_mode(module: nn.Module) -> None:
     """Train mode, but eval mode in every part none of whose parameters learns.
 
-    So a frozen part keeps its batch-norm statistics and draws no dropout.
+    So a frozen part keeps its batch-norm statistics and has no dropout.
     """
     module.train()
     for part in module.modules():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -165,22 +165,8 @@ def _joined(clips: Sequence[ClipWindows]) -> AudioInputs:
     )
 
 
-class TextTower(Protocol):
-    """What the loop needs of the text side."""
-
-    def embed(self, texts: Sequence[str]) -> Tensor:
-        """batch strings -> (batch, dim), with their gradient."""
-
-
-class LearningTextTower:
-    """Captions, through the whole text side of the backbone."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self._backbone = backbone
-
-    def embed(self, texts: Sequence[str]) -> Tensor:
-        """Embed captions: (batch, dim)."""
-        return self._backbone.embed_text(texts)
+EmbedTexts = Callable[[Sequence[str]], Tensor]
+"""What the loop needs of the text side: batch strings -> (batch, dim), with their gradient."""
 
 
 class FrozenTextTower:
@@ -275,9 +261,9 @@ def text_tower(
     *,
     files: FeatureStore | None = None,
     processes: Processes = ALONE,
-) -> TextTower:
-    """The text side for these settings; see `audio_tower`."""
+) -> EmbedTexts:
+    """The text side for these settings; see `audio_tower`. Where it learns, the backbone's own."""
     if can_keep_features(backbone, settings, "text"):
         texts = [item.text for item in examples]
-        return FrozenTextTower(backbone, texts, files=files, processes=processes)
-    return LearningTextTower(backbone)
+        return FrozenTextTower(backbone, texts, files=files, processes=processes).embed
+    return backbone.embed_text

@@ -1,4 +1,4 @@
-"""Each listener's own way with the scale, learned beside the model and dropped at test."""
+"""How each listener uses the scale, learned beside the model and dropped afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def listener_loss(
     cosine: (batch,); answers: (n_answers,) in [0, 1]; pair: (n_answers,), row of the batch each
     answer is about; bias, log_scale: (n_answers,), of the answer's listener. Mean over answers of
     (answer - (bias + exp(log_scale) cosine_pair))^2 + ridge (bias^2 + log_scale^2), which draws
-    listeners of few answers to the common way, bias 0 and scale 1. 0 where there is no answer.
+    listeners of few answers to bias 0 and scale 1. 0 where there is no answer.
     Source: subject bias models, Janowski & Pinson 2015; learned beside a network, MBNet, Leng et
     al. 2021, and LDNet, Huang et al. 2022.
     """
@@ -28,7 +28,7 @@ def listener_loss(
 
 
 class ListenerHabits(nn.Module):
-    """Bias and log scale of every listener, all 0 at first; ids that were not met have 0."""
+    """Bias and log scale of every listener, all 0 at first; unknown listeners have 0."""
 
     def __init__(self, listener_ids: Sequence[str]) -> None:
         super().__init__()
@@ -42,5 +42,5 @@ class ListenerHabits(nn.Module):
         nobody = len(self._row)
         rows = torch.tensor([self._row.get(one, nobody) for one in listener_ids], dtype=torch.long)
         rows = rows.to(self.bias.device)
-        none = self.bias.new_zeros(1)  # of whoever was not met
+        none = self.bias.new_zeros(1)  # of unknown listeners
         return torch.cat([self.bias, none])[rows], torch.cat([self.log_scale, none])[rows]

@@ -69,15 +69,6 @@ def wsce(
     return weighted.sum() / relevance.sum().clamp(min=smallest)
 
 
-def power_weight(relevance: Tensor, exponent: float) -> Tensor:
-    """Relevance as a weight, w = relevance ** exponent: (batch,) -> (batch,) in [0, 1].
-
-    exponent 1 is the paper's linear map; above 1 poorly matched pairs count still less; 0 gives
-    every pair weight 1. Ours.
-    """
-    return relevance**exponent
-
-
 def weighted_mean(values: Tensor, certainty: Tensor | None) -> Tensor:
     """(1 / batch) sum_i certainty_i values_i; both (batch,). Certainties average 1 over the data.
 

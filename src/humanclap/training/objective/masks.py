@@ -1,4 +1,4 @@
-"""Negatives of a batch that do match: they share the pair's caption or its clip."""
+"""Negatives of a batch that match the pair after all: they share its caption or its clip."""
 
 from __future__ import annotations
 

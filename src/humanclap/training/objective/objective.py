@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from humanclap.training.objective.losses import huber, mae, mse, pair_cosine, power_weight
+from humanclap.training.objective.losses import huber, mae, mse, pair_cosine
 from humanclap.training.objective.losses import sce as plain_sce
 from humanclap.training.objective.losses import wsce as weighted_sce
 from humanclap.training.objective.ranking import (
@@ -45,11 +45,7 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """Each named term on ratings as a scalar, times its coefficient."""
     values = _values(batch, settings)
-    return {term: _times(factor, values[term]()) for term, factor in terms.items()}
-
-
-def _times(coefficient: float, value: Tensor) -> Tensor:
-    return value if coefficient == 1.0 else coefficient * value
+    return {term: factor * values[term]() for term, factor in terms.items()}
 
 
 def _values(batch: RatedBatch, settings: TrainingSettings) -> dict[str, Callable[[], Tensor]]:
@@ -81,9 +77,7 @@ def _values(batch: RatedBatch, settings: TrainingSettings) -> dict[str, Callable
 
 
 def _wsce(batch: RatedBatch, settings: TrainingSettings) -> Tensor:
-    weight = batch.relevance
-    if settings.wsce_power != 1.0:
-        weight = power_weight(weight, settings.wsce_power)
+    weight = batch.relevance**settings.wsce_power
     if batch.certainty is not None:
         weight = weight * batch.certainty
     return weighted_sce(
@@ -112,4 +106,4 @@ class ChosenBatch:
 def choice_term(coefficient: float, batch: ChosenBatch, temperature: float) -> Tensor:
     """The term on choices as a scalar, times its coefficient."""
     value = choice(batch.gap, batch.share, temperature=temperature, certainty=batch.certainty)
-    return _times(coefficient, value)
+    return coefficient * value
