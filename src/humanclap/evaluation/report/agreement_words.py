@@ -223,21 +223,28 @@ def _many_pairs(comparison: Comparison) -> str:
 
 def reasons(comparison: Comparison) -> list[str]:
     """Why numbers are undefined, each once."""
-    lines: dict[str, None] = {}
     several = len(comparison.evaluations) > 1
-    for evaluation in comparison.evaluations:
-        for reason in evaluation.reasons():
-            lines[f"{evaluation.name}: {reason}" if several else reason] = None
+    lines = [
+        f"{evaluation.name}: {reason}" if several else reason
+        for evaluation in comparison.evaluations
+        for reason in evaluation.reasons()
+    ]
     for difference in (*comparison.differences, *comparison.against_trivial):
-        for reason in difference.reasons():
-            lines[f"{difference.name} - {difference.baseline}: {reason}"] = None
-    for label, ceiling in comparison.ceilings.items():
-        lines |= dict.fromkeys(_ceiling_reasons(label, ceiling))
-    return list(lines)
+        of = f"{difference.name} - {difference.baseline}"
+        lines += [f"{of}: {reason}" for reason in difference.reasons()]
+    return list(dict.fromkeys([*lines, *ceiling_reasons(comparison)]))
+
+
+def ceiling_reasons(comparison: Comparison) -> list[str]:
+    """Why figures of noise ceilings are undefined, and which simulated studies did not count."""
+    return [
+        line
+        for label, ceiling in comparison.ceilings.items()
+        for line in _ceiling_reasons(label, ceiling)
+    ]
 
 
 def _ceiling_reasons(label: str, ceiling: NoiseCeiling) -> list[str]:
-    """Why figures of a noise ceiling are undefined, and which simulated studies did not count."""
     told = [f"noise ceiling ({label}): {ceiling.reason}"] if ceiling.reason else []
     if ceiling.constant and not ceiling.reason:
         told.append(
