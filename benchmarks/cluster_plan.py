@@ -135,7 +135,7 @@ def ray_costs(folder: Path, pairs: tuple[int, int] = (280, 1680)) -> dict[str, f
 
     Reading the manifest, waiting, writing parts and the table at the end are shared in it.
     """
-    from humanclap.cluster.decoding import CHUNK_BYTES, CHUNK_CLIPS
+    from humanclap.cluster.decoding import CHUNK_CLIPS
 
     clips = make_clips(folder, 140, CLIP_S)
     found = []
@@ -155,12 +155,11 @@ def ray_costs(folder: Path, pairs: tuple[int, int] = (280, 1680)) -> dict[str, f
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
         found.append(last)
-    clips_a_chunk = min(CHUNK_CLIPS, CHUNK_BYTES // int(CLIP_S * SAMPLE_RATE * 4) + 1)
-    chunks = (pairs[1] - pairs[0]) / clips_a_chunk
+    chunks = (pairs[1] - pairs[0]) / CHUNK_CLIPS  # as long as Ray does not join some
     return {
         "driver_s_a_chunk": (found[1]["driver"] - found[0]["driver"]) / chunks,
         "head_s_a_chunk": (found[1]["head"] - found[0]["head"]) / chunks,
-        "chunk_clips": clips_a_chunk,
+        "chunk_clips": CHUNK_CLIPS,
         "measured_chunks": chunks,
     }
 

@@ -69,7 +69,8 @@ def checked_values(
             values[name] = _typed(value, types[name])
         except TypeError as error:
             default = defaults[name]
-            such = f" such as {default!r}" if default not in (MISSING, "", (), None) else ""
+            default = list(default) if isinstance(default, tuple) else default
+            such = f" such as {default!r}" if default not in (MISSING, "", [], None) else ""
             raise SettingsError(f"{where}{name} is {value!r}; expected {error}{such}") from None
     return values
 
@@ -94,7 +95,10 @@ def _typed(value: Any, wanted: Any) -> Any:
     elif get_origin(wanted) is tuple and get_args(wanted)[1:] == (...,):
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise TypeError("a list")
-        return tuple(_typed(member, get_args(wanted)[0]) for member in value)
+        try:
+            return tuple(_typed(member, get_args(wanted)[0]) for member in value)
+        except TypeError as error:
+            raise TypeError(f"a list, each {error}") from None
     elif wanted is float and type(value) is int:
         return float(value)
     elif wanted in _WORDS and type(value) is not wanted:

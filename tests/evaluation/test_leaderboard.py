@@ -126,7 +126,7 @@ def test_a_clip_and_prompt_of_one_system_that_stand_twice_are_refused(tables, ta
     for name, rows in zip(tables_named, (old, again), strict=True):
         given[name] = [*given.get(name, []), *rows]
     where = "in old and new" if tables_named[1] == "new" else "in old"
-    with pytest.raises(InputError, match="5 clips of a system stand twice") as told:
+    with pytest.raises(InputError, match="5 clips of a system appear twice") as told:
         leaderboard(given, QUICK)
     assert f"'tango/0.wav' with 'sound 0' of tango, {where} (scores 0.100 and 0.900)" in str(
         told.value

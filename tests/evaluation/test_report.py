@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_no_partial_report(comparison, tmp_path, monkeypatch)
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("humanclap.formats.os.fsync", full)
+    monkeypatch.setattr("humanclap.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_reports(comparison, html_path=tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []

@@ -44,7 +44,7 @@ def with_met(scores, met):
     [
         (0.6, 0.5, 0.7, "ours lies above the noise ceiling (SRCC 0.933"),
         (0.6, 0.5, 0.99, ", though within the interval of its estimate: "),
-        (0.6, math.nan, math.nan, "0.600): no metric of unseen pairs is expected there."),
+        (0.6, math.nan, math.nan, "0.600): a metric of unseen pairs is not expected there."),
     ],
 )
 def test_a_figure_above_the_noise_ceiling_is_told(targets, scores_of, value, low, high, told):

@@ -337,13 +337,17 @@ def test_pairs_that_share_with_the_held_out_are_counted():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("replicates = 60", "replicate = 60", r"unknown key 'replicate' .*did you mean replicates"),
+        (
+            "replicates = 60",
+            "replicate = 60",
+            r"unknown setting 'replicate' .*did you mean replicates",
+        ),
         ('split = "column"', 'split = "random"', "data.split is 'random'"),
         ("epochs = 2", "epoch = 2", "settings: unknown setting 'epoch'"),
         ('"SCE" = "sce"', '"SCE" = "sec"', "objectives.SCE: objective 'sec'"),
         ('baseline = "SCE"', 'baseline = "CE"', "baseline 'CE' is no objective"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct"),
-        ("seeds = [0, 1]", 'seeds = ["a"]', "seeds in the recipe is"),
+        ("seeds = [0, 1]", 'seeds = ["a"]', "expected a list, each a whole number"),
         ("seeds = [0, 1]", "seeds = [9223372036854775808]", "at most 9223372036854775807"),
         ("seeds = [0, 1]", "seeds = [-1]", "seed is -1; expected at least 0"),
         (
@@ -392,7 +396,7 @@ def test_a_recipe_s_tables_must_be_of_its_scale_and_say_so(tmp_path):
         read(of_five, UNSTATED)
     assert len(read(of_five, RatingScale(low=1, high=5))) == 24
     of_ten = five_points(tmp_path, lambda mos: mos / 10)
-    with pytest.raises(InputError, match=r"none of 24 ratings leaves 1\.\.5"):
+    with pytest.raises(InputError, match=r"all 24 ratings lie in 1\.\.5"):
         read(of_ten, UNSTATED)
     assert len(read(of_ten, RatingScale())) == 24
 
@@ -406,7 +410,7 @@ def test_single_ratings_and_averages_of_a_recipe_are_asked_for_their_scale_too(t
     rows = [f"{n}.wav,sound {n},{1 + n % 5}" + ",ann" * (form == "ratings") for n in range(12)]
     (tmp_path / "t.csv").write_text("\n".join([heads[form], *rows]) + "\n")
     recipe = DataRecipe(tables={"t.csv": ""})
-    with pytest.raises(InputError, match=r"none of 12 ratings leaves 1\.\.5"):
+    with pytest.raises(InputError, match=r"all 12 ratings lie in 1\.\.5"):
         read_data(recipe, tmp_path, tmp_path, UNSTATED)
     five = read_data(recipe, tmp_path, tmp_path, RatingScale(low=1, high=5))
     assert five[1].relevance == 0.25
