@@ -19,12 +19,11 @@ from humanclap.evaluation.agreement.result import (
 )
 from humanclap.evaluation.choices.accuracy_result import JudgedChoices
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.markup.players import Card, Players
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words
 from humanclap.evaluation.report import pair_plots as plots
-from humanclap.evaluation.report import sentences as told
 from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows, places
 from humanclap.evaluation.report.choices_report import choices_picture
 from humanclap.evaluation.report.comparability import judgement_signature
@@ -62,10 +61,10 @@ def html_report(
         notes=comparison.notes,
         headline=words.headline(comparison),
         picture=_picture(comparison),
-        warnings=told.warnings(comparison),
+        warnings=words.every_warning(comparison),
     )
-    body += ["<h2>Findings</h2>", html.bullets("findings", told.summary(comparison))]
-    body.append(_overview(comparison))
+    body += ["<h2>Findings</h2>", html.bullets("findings", words.summary(comparison))]
+    body += _overview(comparison)
     if comparison.differences:
         body.append(_against(comparison, comparison.differences, shown[0].name))
     if comparison.against_trivial:
@@ -93,7 +92,7 @@ def _alone(comparison: Comparison) -> bool:
 
 def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
     """SRCC of each labelled group with its interval and the ceiling of its place."""
-    return chart(map(Bar.of, group_marks(rows, comparison)), zero=True)
+    return chart(group_marks(rows, comparison), zero=True)
 
 
 def _choices(judged: JudgedChoices) -> list[str]:
@@ -104,15 +103,11 @@ def _choices(judged: JudgedChoices) -> list[str]:
     ]
 
 
-def _overview(comparison: Comparison) -> str:
-    found = overview(comparison)
+def _overview(comparison: Comparison) -> list[str]:
     reasons = words.ceiling_reasons(comparison)
     if comparison.metrics:  # trivial predictors have no table of their own
         reasons += [f"{item.name}: {why}" for item in comparison.trivial for why in item.reasons()]
-    table = html.table(
-        found.columns, [row.cells for row in found.rows], kinds=[row.kind for row in found.rows]
-    )
-    return f"<h2>Ceiling, metrics, floor</h2>{table}{_undefined(reasons)}"
+    return page_sections([replace(overview(comparison), after=_undefined(reasons))])
 
 
 def _undefined(reasons: Sequence[str]) -> str:
@@ -225,7 +220,8 @@ def _method(comparison: Comparison) -> str:
         f"{words.bootstrap_line(comparison)}.",
         "SRCC: Spearman; LCC: Pearson; KTAU: Kendall's tau-b, each with the mean human rating "
         "(MOS). Pairwise: share of pairs of items in people's order, ties counted (Deutsch et al. "
-        "2023). n: pairs; systems for 'between systems'. – : undefined, with its reason below the table.",
+        "2023). n: pairs; systems for 'between systems'. – : undefined; why is said below the "
+        "table.",
     ]
     if comparison.tests:
         facts.append(f"{words.tests_line(comparison)}.")

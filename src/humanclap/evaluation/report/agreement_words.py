@@ -10,7 +10,8 @@ from humanclap.evaluation.agreement.result import (
     Difference,
     Evaluation,
 )
-from humanclap.evaluation.report.agreement_warnings import ceiling_in_words
+from humanclap.evaluation.report import choices_words
+from humanclap.evaluation.report.agreement_warnings import ceiling_in_words, warnings
 from humanclap.evaluation.report.common_words import (
     bootstrap_words,
     difference_in_words,
@@ -66,13 +67,21 @@ def headline(comparison: Comparison) -> list[str]:
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """What was found, in sentences, the most important first."""
+    """What was found, in sentences, the most important first: of ratings, then of choices."""
     sentences = [_agreement(evaluation) for evaluation in comparison.metrics]
     sentences += _ceiling(comparison)
     for difference in (*comparison.differences, *comparison.against_trivial):
         test = comparison.test(difference.name, difference.baseline)
         sentences.append(_difference(difference, test))
-    return [*sentences, coverage(comparison)]
+    choices = comparison.choices
+    of_choices = [] if choices is None else choices_words.summary(choices)
+    return [*sentences, coverage(comparison), *of_choices]
+
+
+def every_warning(comparison: Comparison) -> list[str]:
+    """What a reader must know before quoting a figure, of ratings or of choices, in sentences."""
+    choices = comparison.choices
+    return warnings(comparison) + ([] if choices is None else choices_words.warnings(choices))
 
 
 def _ceiling(comparison: Comparison) -> list[str]:

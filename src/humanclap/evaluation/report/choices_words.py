@@ -166,11 +166,11 @@ def _met(item: ChoiceMetric, judged: JudgedChoices) -> str:
     with_them = with_interval(judged.overall.accuracy[item.name])
     unmet = judged.unmet
     if unmet is None:
-        return f"{told}Its accuracy {with_them} is not one on unseen pairs: no question is left."
-    others = "questions of those that any metric's model met"
-    others = others if len(judged.metrics) > 1 else "questions of them"
+        return f"{told}Its accuracy {with_them} is not from unseen pairs: no question is left."
+    others = "the pairs that any metric's model met" if len(judged.metrics) > 1 else "them"
     return (
-        f"{told}Without {others} its accuracy is {with_interval(unmet.accuracy[item.name])} over "
+        f"{told}Without the questions about {others}, its accuracy is "
+        f"{with_interval(unmet.accuracy[item.name])} over "
         f"{counted(unmet.decided, 'decided question')}, with them {with_them}."
     )
 
