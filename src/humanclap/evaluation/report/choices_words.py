@@ -318,9 +318,9 @@ def facts(judged: JudgedChoices) -> list[str]:
 
 def reasons(judged: JudgedChoices) -> list[str]:
     """Why accuracies are undefined, each once."""
-    lines: dict[str, None] = {}
-    for group in judged.groups:
-        for name, found in group.accuracy.items():
-            if found.reason:
-                lines[f"{name} ({group.label}): {found.reason}"] = None
-    return list(lines)
+    return [
+        f"{name} ({group.label}): {found.reason}"
+        for group in judged.groups
+        for name, found in group.accuracy.items()
+        if found.reason
+    ]
