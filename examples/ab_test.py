@@ -2,11 +2,11 @@
 
     python examples/ab_test.py ab/
 
-Three invented systems err to unlike degrees: they put another sound in the place of one that the
-prompt names, exchange two, or add noise. Each makes a clip of 4 s for each of 100 prompts.
-`ab/clips/` holds the clips, `ab/comparisons.csv` every two of them for one prompt, `ab/pairs.csv`
-every clip with its prompt, and `ab/truth.csv` how strongly a simulated listener prefers a clip
-(natural logarithm of the odds). No person heard any of it.
+Three invented systems make mistakes, some more than others: they replace a sound that the prompt
+names, exchange two sounds, or add noise. Each makes a clip of 4 s for each of 100 prompts.
+`ab/clips/` holds the clips, `ab/comparisons.csv` every two of them for one prompt, and
+`ab/pairs.csv` every clip with its prompt. `ab/truth.csv` says how strongly a simulated listener
+prefers a clip (natural logarithm of the odds). No person heard any of it.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
     python examples/made_choices.py made-choices.csv
 
 Three systems (strengths 0, 0.4 and 1.2 on the logit scale) made a clip for each of 30 prompts. 20
-listeners compare two of the three on every prompt, places drawn anew, one in ten equal; what stands
-first gains 0.2. Four questions of each come again with the places exchanged, and two are attention
-checks with a plainly wrong side. Three listeners more do not listen: one takes what stands first,
-one clicks within a second, one fails a check.
+listeners compare two of the three on every prompt. The places are drawn each time, and the first
+one gains 0.2; one answer in ten is "equal". Four questions of each listener come again with the
+places exchanged, and two more are attention checks with a plainly wrong side. Three further
+listeners do not listen: one always takes the first clip, one clicks within a second, and one fails
+a check.
 """
 
 from __future__ import annotations

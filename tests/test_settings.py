@@ -35,7 +35,7 @@ def test_values_come_as_the_fields_say() -> None:
     ("given", "said"),
     [
         ({"replicate": 1}, r"quota: unknown setting 'replicate' \(did you mean replicates\?\)"),
-        ({"zzz": 1}, r"quota: unknown setting 'zzz'$"),
+        ({"zzz": 1}, r"quota: unknown setting 'zzz'; known: title, replicates, .*, tables$"),
         ({"replicates": True}, r"replicates is True; expected a whole number such as 200"),
         ({"replicates": 1.0}, r"replicates is 1.0; expected a whole number"),
         ({"confidence": "0.9"}, r"confidence is '0.9'; expected a number such as 0.95"),
@@ -63,6 +63,8 @@ def test_files(tmp_path: Path) -> None:
         read_toml(path)
     path.write_text('[t]\na = "ü"\n', encoding="utf-8")
     assert read_toml(path) == {"t": {"a": "ü"}}
+    path.write_text('a = "ü"\n', encoding="utf-8-sig")  # as Windows' editor saves it
+    assert read_toml(path) == {"a": "ü"}
 
 
 def test_choices() -> None:

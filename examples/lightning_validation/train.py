@@ -2,8 +2,8 @@
 
     python examples/lightning_validation/train.py
 
-The generator is as small as one can be: for each prompt a spectrum, with which it filters noise. It
-learns the spectra of three sounds by gradient; the score is only looked at. Your own module needs
+The generator is as small as possible: it has a spectrum for each prompt, and filters noise with it.
+It learns the spectra of three sounds by gradient. The score is only logged. Your own module needs
 the three lines that are marked.
 """
 

@@ -2,10 +2,10 @@
 
     ray job submit --working-dir . -- python on_ray.py --nodes 2 -- targets.csv -o /data/runs/first
 
-One actor on each of so many nodes starts torchrun there with the arguments behind `--`; the first
-node's address is where all meet. Each node needs humanclap[train] and the files that the arguments
-name; the run's folder is on the node that is told first. A job that fails is started anew with
-`--resume`, and with `--first ADDRESS` where no disk is shared.
+An actor on each node starts torchrun there, with the arguments behind `--`. All meet at the address
+of the first node, which also holds the run's folder. Each node needs humanclap[train] and the files
+that the arguments name. If a job failed, start it again with `--resume`, and with `--first ADDRESS`
+if no disk is shared.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python examples/reward/reward_hacking.py
 
-Both raise the score. In only one of them does the text come true; a measure that the gradient does
-not see tells which. `README.md` beside this file says what to learn from the table.
+Both raise the score, but only one makes the sound that the text asks for. A measure that the
+gradient does not see shows which. `README.md` beside this file says what to learn from the table.
 """
 
 from __future__ import annotations

@@ -67,10 +67,10 @@ class MissingExtraError(HumanCLAPError, ImportError):
 
 @contextmanager
 def naming_file(path: str | Path, *, always: bool = False) -> Iterator[None]:
-    """Make OSErrors of the block name a file; `write` does not when the disk is full.
+    """Make every OSError of the block name a file. Python's names none when the disk is full.
 
-    always: name `path` also in place of another file, such as a temporary one. torch hides an
-    OSError behind a RuntimeError; this raises the OSError. A broken pipe passes unchanged.
+    always: name `path` even where the error names another file, such as a temporary one. torch
+    hides an OSError behind a RuntimeError; this raises the OSError. A broken pipe passes unchanged.
     """
     try:
         yield
@@ -95,7 +95,7 @@ def listed(
 ) -> str:
     """The first few items for a message, and how many more there are.
 
-    show: the words of an item; rest: what is said where there are more than `most`, {} of them.
+    show: gives the words for an item; rest: what follows where {} items are left out.
 
     >>> listed(["a", "b", "c", "d", "e", "f", "g"]), listed(["a", "b", "c"], 2, show=repr)
     ('a, b, c, d, e and 2 more', "'a', 'b' and 1 more")

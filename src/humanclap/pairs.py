@@ -79,10 +79,11 @@ def check_one_of(name: str, value: str | None, choices: tuple[str, ...]) -> None
 def agreed(
     records: Sequence[Any], label: str, *, what: str, show: Callable[[Any], str], where: str
 ) -> Any:
-    """The label that all records agree on, None where none has it; those without it do not object.
+    """The label that the records share; None where no record has it.
 
-    Raises InputError where two differ, naming their lines. what: what they are records of, such as
-    `pair`; show: the words for a record; where: `line ` or the file with a colon.
+    Records without it do not count. Raises InputError where two differ, naming their lines. what:
+    what they are records of, such as `pair`; show: gives the words for a record; where: `line ` or
+    the file with a colon.
     """
     first, *others = [one for one in records if getattr(one, label) is not None] or [None]
     for one in others:

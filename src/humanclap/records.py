@@ -1,6 +1,6 @@
 """The records that all stages share: Pair, Rating, Target, Score, Choice and Votes.
 
-Each checks its values when it is made and raises InputError for what cannot be.
+Each checks its values when it is made and raises InputError for an impossible one.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What all listeners together said of a pair.
+    """What all listeners together said about a pair.
 
     target: in [0, 1]; mos: mean rating on the study's scale; n: ratings behind it;
     standard_error: of `mos`, NaN where n < 2.
@@ -220,15 +220,18 @@ class Score:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
     """What Choice and Votes share: two pairs with one clip or one text between them."""
 
-    __slots__ = ()
     audio_a: str
     text_a: str
     audio_b: str
     text_b: str
-    kind: str | None
+    kind: str | None = None
+    system_a: str | None = None
+    system_b: str | None = None
+    split: str | None = None
 
     @property
     def is_check(self) -> bool:
@@ -292,16 +295,8 @@ class Choice(_Sides):
     repeat: the listener had answered this question before. line: of its table.
     """
 
-    audio_a: str
-    text_a: str
-    audio_b: str
-    text_b: str
     choice: Answer
     listener_id: str
-    kind: str | None = None
-    system_a: str | None = None
-    system_b: str | None = None
-    split: str | None = None
     expected: Answer | None = None
     shown_first: Side | None = None
     duration_s: float = math.nan
@@ -347,17 +342,9 @@ class Votes(_Sides):
     all. Both sides may be the same pair, as in two of FENSE's rows; then nothing is decided.
     """
 
-    audio_a: str
-    text_a: str
-    audio_b: str
-    text_b: str
     n_first: int
     n_second: int
     n_equal: int = 0
-    kind: str | None = None
-    system_a: str | None = None
-    system_b: str | None = None
-    split: str | None = None
 
     def __post_init__(self) -> None:
         self._check_sides(same=True)

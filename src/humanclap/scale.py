@@ -43,14 +43,12 @@ class RatingScale:
     @classmethod
     def parse(cls, text: str) -> RatingScale:
         """Read `low..high`, for example `0..10` or `1..5`."""
-        low, dots, high = text.partition("..")
+        low, _, high = text.partition("..")
         try:
-            if not dots:
-                raise ValueError(text)
-            ends = float(low), float(high)
+            ends = {"low": float(low), "high": float(high)}
         except ValueError as error:
             raise SettingsError(f"a rating scale is written low..high, not {text!r}") from error
-        return cls(low=ends[0], high=ends[1])
+        return cls(**ends)
 
 
 UNSTATED = RatingScale()
@@ -65,8 +63,9 @@ _APART = 0.02
 
 
 def other_scale(ratings: Sequence[float], scale: RatingScale) -> RatingScale | None:
-    """The narrower scale, 0..1 or 1..5, that holds all of ten or more ratings; None where no scale
-    does, or where `scale` was stated.
+    """The narrower scale, 0..1 or 1..5, that holds all ratings, where there are ten or more.
+
+    None where neither does, and where `scale` was stated.
 
     >>> str(other_scale([4.0, 5.0] * 5, UNSTATED)), other_scale([4.0, 5.0] * 5, RatingScale())
     ('1..5', None)
@@ -100,11 +99,11 @@ def check_targets_scale(
     where: str,
     option: str = "--rating-scale",
 ) -> None:
-    """Raise InputError where targets in 0..1 are those of mean ratings on another scale.
+    """Raise InputError where targets in 0..1 were made from mean ratings on another scale.
 
-    targets, ratings: of the same pairs. The targets are refused where they lie on the line of
-    another scale, but for rounding, and not on that of `scale`. Targets on no line were made in
-    another way and pass, and so do targets with fewer than three values.
+    targets, ratings: of the same pairs. Targets are refused where, but for rounding, they lie on
+    the line of another scale and not on that of `scale`. Targets that lie on no line were made in
+    another way; they pass, and so do targets with fewer than three values.
     """
     line = _scale_of(targets, ratings)
     if line is None:

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from humanclap.errors import SettingsError
+from humanclap.errors import SettingsError, listed
 
 Record = TypeVar("Record")
 
@@ -24,7 +24,7 @@ _WORDS: dict[Any, str] = {
 def read_toml(path: str | Path) -> dict[str, Any]:
     """The content of a TOML file. Raises SettingsError where it is missing or not TOML."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such settings file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -38,11 +38,11 @@ def hint(name: str, known: Iterable[str], *, most: int = 1) -> str:
 
 
 def record_of(kind: type[Record], given: Mapping[str, Any], *, where: str = "") -> Record:
-    """A dataclass from plain values; lists become tuples and whole numbers floats as fields ask.
+    """A dataclass made from plain values.
 
-    where: stands before every message, such as `[quota] ` or `file.toml: `. Raises SettingsError
-    for an unknown key (with its likely spelling), a wrong type, a missing key, and what the
-    dataclass itself refuses.
+    Where a field wants a tuple or a float, a list or a whole number is converted. where: the start
+    of every message, such as `[quota] ` or `file.toml: `. Raises SettingsError for an unknown key
+    (with its likely spelling), a wrong type, a missing key, and what the dataclass itself refuses.
     """
     values = checked_values(kind, given, where=where)
     needed = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]  # type: ignore[arg-type]
@@ -57,14 +57,18 @@ def record_of(kind: type[Record], given: Mapping[str, Any], *, where: str = "") 
 def checked_values(
     kind: type, given: Mapping[str, Any], *, where: str = "", skip: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Values for the fields of a dataclass but those to `skip`; raises as `record_of`."""
+    """The values, converted as `record_of` does; keys may be any field but those in `skip`.
+
+    Fields may be missing. Raises SettingsError for an unknown key and a wrong type.
+    """
     types = get_type_hints(kind)
     known = [item.name for item in fields(kind) if item.name not in set(skip)]
     defaults = {item.name: item.default for item in fields(kind)}
     values = {}
     for name, value in given.items():
         if name not in known:
-            raise SettingsError(f"{where}unknown setting {name!r}{hint(name, known, most=2)}")
+            told = hint(name, known, most=2) or f"; known: {listed(known, 12)}"
+            raise SettingsError(f"{where}unknown setting {name!r}{told}")
         try:
             values[name] = _typed(value, types[name])
         except TypeError as error:
@@ -82,13 +86,13 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_least(name: str, value: float, least: float) -> None:
-    """Raise SettingsError where a number is below the least that is possible."""
+    """Raise SettingsError unless a number is `least` or more."""
     if value < least:
         raise SettingsError(f"{name} is {value}; expected at least {least}")
 
 
 def _typed(value: Any, wanted: Any) -> Any:
-    """The value as its field takes it; raises TypeError with the words for what is expected."""
+    """The value, converted for its field; raises TypeError, whose text names what is expected."""
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             raise TypeError(f"one of {', '.join(map(str, get_args(wanted)))}")

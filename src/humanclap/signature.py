@@ -12,9 +12,9 @@ from humanclap.errors import InputError, SignatureMismatchError
 class Signature:
     """How a score was made, written as one line (after sacreBLEU, Post 2018).
 
-    revision: the commit of the hub that the model came from, empty for one from elsewhere. It says
-    where the weights are found again; what they are, the fingerprint says. engine: what ran the
-    audio tower; torch is not written.
+    fingerprint: says what the weights are. revision: the commit on the hub where they can be found
+    again; empty where the model came from elsewhere. engine: what ran the audio tower; torch is not
+    written.
 
     >>> str(Signature(version="0.1.0", model="mini", fingerprint="3f9a1c2d", sample_rate=32000,
     ...               window_s=10, hop_s=10, fill="repeat", precision="fp32"))
@@ -76,7 +76,7 @@ _REVISION = "revision:"
 
 
 def comparable(signature: str) -> str:
-    """A signature without what may differ between scores that can be compared: the revision.
+    """A signature without the revision, which may differ between scores that can be compared.
 
     >>> comparable("model:laion/clap@3f9a1c2d|revision:0123456789abcdef|rate:48000")
     'model:laion/clap@3f9a1c2d|rate:48000'
@@ -85,10 +85,10 @@ def comparable(signature: str) -> str:
 
 
 def common_signature(signatures: Iterable[str | None], *, where: str) -> str | None:
-    """The one signature shared by all, None where none carries one.
+    """The one signature that all scores share; None where no score has one.
 
-    Where only revisions differ, it is without one (`comparable`). Raises `SignatureMismatchError`
-    naming two unlike ones.
+    Where only revisions differ, the result has none (`comparable`). Raises
+    `SignatureMismatchError`, which names two that differ.
     """
     distinct = sorted({signature for signature in signatures if signature})
     if len(distinct) > 1:

@@ -70,9 +70,9 @@ def _sides(one: Choice) -> str:
 
 
 def joined_votes(path: Path, votes: Sequence[Votes]) -> list[Votes]:
-    """Add up the rows of one question where some have exchanged sides; leave the others.
+    """Add up the rows of a question where some of them have the sides exchanged.
 
-    Rows that ask one question with the sides in the same order stay apart; a warning counts them.
+    Rows of one question with the sides in the same order stay apart; a warning counts them.
     path: of their table, for that warning.
     """
     questions: dict[tuple[object, ...], list[int]] = {}

@@ -63,14 +63,13 @@ def read_averages(
     path: str | Path,
     *,
     scale: RatingScale | None = None,
-    n: int = LISTENERS_PER_PAIR,
     split: str | None = None,
     files_once: bool = False,
 ) -> list[Target]:
-    """The targets of a table of averages; standard errors are NaN (it names no listeners).
+    """The targets of a table of averages. It names no listeners, so standard errors are NaN.
 
-    scale: of the averages, 0..10 unless given; n: ratings behind each; split: of all its pairs;
-    files_once: refuse a second text of one file.
+    scale: of the averages, 0..10 unless given; split: of all its pairs; files_once: refuse a
+    second text of one file.
     Raises TableError for other columns, a pair that appears twice, an average outside the scale;
     InputError where the scale is `scale.UNSTATED` and all averages lie in 1..5 or 0..1.
     """
@@ -83,7 +82,7 @@ def read_averages(
             text=row.text("text"),
             target=on_scale.to_unit(row.rating(AVERAGE, on_scale)),
             mos=row.rating(AVERAGE, on_scale),
-            n=n,
+            n=LISTENERS_PER_PAIR,
             split=split,
         )
     )
@@ -95,7 +94,7 @@ def read_averages(
 
 
 def read_list(path: str | Path) -> list[Pair]:
-    """The pairs to predict: columns `wav_file_name`, `text`; other columns do not matter.
+    """The pairs to predict, from the columns `wav_file_name` and `text`; others are ignored.
 
     Raises TableError where a file appears twice: a submission names files only.
     """

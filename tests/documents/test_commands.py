@@ -59,6 +59,7 @@ NOT_RUN = {
     "docs/training.md: humanclap score *": "needs the model trained above it",
     "docs/experiments.md: *": NETWORK,
     "docs/reproduce.md: *": NETWORK,
+    "docs/hf.md: * --model *": NETWORK,
     "docs/laion.md: *": NETWORK,
     "docs/mini-mn04.md: *": NETWORK,
     "docs/speed.md: *": NETWORK,

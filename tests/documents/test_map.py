@@ -39,7 +39,8 @@ def test_every_room_has_its_paragraph_and_every_paragraph_its_room() -> None:
 
 
 def test_the_single_modules_of_the_map_exist() -> None:
-    [sentence] = re.findall(r"^Beside the rooms stand.*?\n\n", MAP, re.MULTILINE | re.DOTALL)
+    modules = re.compile(r"^Several rooms use the single modules.*?\n\n", re.MULTILINE | re.DOTALL)
+    [sentence] = modules.findall(MAP)
     for name in re.findall(r"`(\w+)`", sentence):
         assert (ROOT / f"src/humanclap/{name}.py").is_file(), name
 
@@ -56,6 +57,15 @@ def test_how_to_add_something_takes_less_than_30_lines_and_shows_a_test(page: Pa
     text = page.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 30
     assert "../tests/" in text or "../../tests/" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_step_names_is_in_a_file_that_it_links_to(page: Path) -> None:
+    for step in re.findall(r"^\d\. .*?(?=^\d\. |\n\n)", page.read_text(), re.MULTILINE | re.DOTALL):
+        files = [page.parent / link for link in LINK.findall(step)]
+        text = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+        names = re.findall(r"(?<!\[)`(\w+)`", step)
+        assert [name for name in names if name not in text] == [], step
 
 
 def test_there_is_a_page_for_each_thing_to_add() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 import sqlite3
@@ -159,6 +160,16 @@ def test_both_forms_of_table_are_read(tmp_path: Path) -> None:
     assert (item.kind, item.expected) == ("anchor", "second")
 
 
+def test_standard_input_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "text,audio_a,audio_b\nrain,a.wav,b.wav\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(table))
+    with pytest.raises(TableError, match=r"-:1: holds comparisons .* write trial = 'clips'"):
+        read_items("-", None)
+    [item] = read_items("-", "clips")
+    assert isinstance(item, ABComparison)
+    assert (item.first.audio, item.second.audio) == ("a.wav", "b.wav")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -228,7 +239,7 @@ def test_a_study_of_another_kind_than_its_table_is_refused(tmp_path: Path, clips
         with pytest.raises(InputError, match="the table is for"):
             create_study(where, design_text=design, pairs=items, audio_root=folder)
     twice = [*of_clips(pairs), of_clips(pairs)[0]]
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="appears twice"):
         create_study(where, design_text=CLIPS, pairs=twice, audio_root=folder)
 
 

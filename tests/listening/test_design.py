@@ -48,7 +48,7 @@ def test_a_title_is_all_a_design_needs() -> None:
         ('title = "T"\n[wording]\ntrial_of = "{secret}"', "cannot be filled in"),
         ('title = "T"\n[listener]\npreset = "none"\n[[listener.question]]\nid = "a"', "prompt"),
         ("title = ", "not TOML"),
-        ("seed = 1", "lacks a title"),
+        ("seed = 1", "'title' is missing"),
     ],
 )
 def test_a_design_that_cannot_work_is_refused_with_its_reason(text: str, message: str) -> None:

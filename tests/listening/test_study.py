@@ -115,7 +115,7 @@ def test_silent_clips_are_said(folder: Path, clips) -> None:
         ("pairs = 8\npractice = 3", 10, ["begins with 2 practice sounds, not 3"]),
         ("pairs = 18\npractice = 30", 24, ["begins with 6 practice sounds, not 30"]),
         ("pairs = 10\npractice = 1", 10, ["begins with 0 practice sounds, not 1"]),
-        ("pairs = 8\npractice = 0\nper_listener = 2", 10, ["ask for 16 pairs, the table has 10"]),
+        ("pairs = 8\npractice = 0\nper_listener = 2", 10, ["need 16 pairs, but the table has 10"]),
         ("pairs = 5\npractice = 0\nper_listener = 2", 10, []),
     ],
 )

@@ -36,7 +36,7 @@ from humanclap.listening.study.session_start import start_session
 from humanclap.listening.study.session_trials import begin_session, expire_idle
 from humanclap.listening.study.study import Study, create_study, open_study
 from humanclap.listening.web.app import serving
-from humanclap.listening.web.routes import DatabaseRoute, DeedRoute
+from humanclap.listening.web.routes import ActionRoute, DatabaseRoute
 from humanclap.listening.web.settings import ServeSettings
 
 from .conftest import DESIGN
@@ -283,9 +283,9 @@ LOSE = "SELECT pg_terminate_backend(pg_backend_pid())"
     ("kind", "failing", "times", "status"),
     [
         (DatabaseRoute, raising("40001"), 2, 200),
-        (DeedRoute, raising("40P01"), 2, 200),
+        (ActionRoute, raising("40P01"), 2, 200),
         (DatabaseRoute, LOSE, 1, 200),
-        (DeedRoute, LOSE, 1, 503),  # whether it was done is not known
+        (ActionRoute, LOSE, 1, 503),  # whether it was done is not known
         (DatabaseRoute, raising("53300"), 9, 503),
         (DatabaseRoute, "SELECT * FROM nowhere", 1, 500),
     ],

@@ -74,6 +74,32 @@ def test_anchors_that_hang_together_stay_together_and_that_is_told():
     ]
 
 
+def test_an_attention_check_goes_with_its_clip_and_ties_no_others():
+    rated = rated_and_anchored(0)
+    checks = [
+        Rating(audio=one.audio, text="please choose 3", listener_id="a", score=3, expected=3,
+               kind="attention_check")
+        for one in rated
+    ]  # fmt: skip
+    split = assign_splits([*rated, *checks], {"train": 0.5, "test": 0.5})
+    homes = {one.audio: one.split for one in split if one.kind == "rating"}
+    assert Counter(homes.values()) == {"train": 50, "test": 50}
+    assert all(one.split == homes[one.audio] for one in split)
+    assert unmet_shares(split, {"train": 0.5, "test": 0.5}) == []
+
+
+def test_anchors_that_tie_everything_are_named_with_the_way_out():
+    with pytest.raises(
+        InputError, match=r"form 1\. An anchor .* there are 100 groups: leave .*kind"
+    ):
+        assign_splits(rated_and_anchored(100, ring=True), {"train": 0.5, "test": 0.5})
+    alone = rated_and_anchored(0)[:1]
+    with pytest.raises(InputError, match=r"these 1 pairs form 1$"):
+        assign_splits(alone, {"train": 0.5, "test": 0.5})
+    with pytest.raises(SettingsError, match="sum to 1"):
+        assign_splits(alone, {"train": 0.5})
+
+
 def test_fractions_are_read():
     assert parse_fractions("train=0.8, test=.2") == {"train": 0.8, "test": 0.2}
 

@@ -26,7 +26,7 @@ def test_a_file_sets_and_the_command_line_overrides(tmp_path):
     ("line", "message"),
     [
         ("learning_rat = 1e-4", r"unknown setting 'learning_rat' \(did you mean learning_rate or"),
-        ("colour = 1", r"unknown setting 'colour'$"),
+        ("colour = 1", "unknown setting 'colour'; known: objective, "),
         ("epochs = 2.5", "epochs is 2.5; expected a whole number such as 20"),
         ("epochs = true", "epochs is True; expected a whole number"),
         ("mask_same_clip = 1", "mask_same_clip is 1; expected true or false"),

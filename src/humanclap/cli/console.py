@@ -187,8 +187,7 @@ cache_option = click.option(
     "cache",
     flag_value=False,
     default=True,
-    help="Compute everything anew; do not take clips and texts from the user's cache (humanclap "
-    "cache).",
+    help="Compute everything anew instead of using the cache (humanclap cache).",
 )
 """--no-cache, given to the command as `cache`."""
 

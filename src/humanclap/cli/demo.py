@@ -30,9 +30,7 @@ MAX_ANCHOR_MEAN = 3.0
 BASE, ALIGNED = "plain CLAPScore", "human-aligned"
 
 
-@click.command(
-    epilog="Example: humanclap demo --output demo-out", context_settings={"show_default": True}
-)
+@click.command(epilog="Example: humanclap demo --output demo-out")
 @click.option(
     "--scenes",
     type=click.IntRange(min=8),
@@ -75,11 +73,11 @@ def demo(
     as_json: bool,
     **access: Any,
 ) -> None:
-    """The whole line on sounds synthesised here and a SIMULATED listener panel.
+    """Run every step on sounds synthesised here and a SIMULATED listener panel.
 
     Writes audio/, ratings.csv, exclusions.csv, targets.csv, run/ (training), scores before and
-    after, report.html and report.json; a demo that stood there is overwritten. Its figures show
-    that the tool works; they say nothing about people.
+    after, report.html and report.json, over those of an earlier demo. The figures show that the
+    tool works; they say nothing about people.
     """
     from humanclap.demo.panel import NOTE
 
@@ -91,7 +89,8 @@ def demo(
     own = {name: access[name] for name in ("mn04", "offline")}
     _score(folder, targets, checkpoint, ALIGNED, quiet, **own)
     comparison = _evaluate(folder, quiet)
-    click.echo((folder / "report.json").read_text().rstrip() if as_json else _table(comparison))
+    report = (folder / "report.json").read_text(encoding="utf-8").rstrip()
+    click.echo(report if as_json else _table(comparison))
     remark(f"{time.monotonic() - start:.0f} s; see {folder / 'report.html'}", quiet=quiet)
 
 

@@ -32,7 +32,6 @@ TOKEN_VARIABLE = "HUMANCLAP_ADMIN_TOKEN"
 
 
 @click.group(
-    context_settings={"show_default": True},
     epilog="""\b
 Example:
   humanclap listen new study.toml
@@ -141,7 +140,7 @@ def _make_study(
     with progress_bar("decoding clips", quiet=quiet) as progress:
         made = create_study(
             where,
-            design_text=design.read_text(encoding="utf-8"),
+            design_text=design.read_text(encoding="utf-8-sig"),
             pairs=read_items(pairs, between),
             audio_root=audio_root or pairs.parent,
             anchors=None if anchors is None else read_items(anchors, between, anchors=True),
@@ -172,13 +171,11 @@ def _write_template(design: Path, trial: str, quiet: bool) -> None:
 @click.option(
     "--public-url",
     default="",
-    show_default=False,
     help="Address listeners use, where a proxy is in front.  [default: host and port]",
 )
 @click.option(
     "--proxies",
     default="",
-    show_default=False,
     help="Proxy addresses whose forwarded headers are trusted.",
 )
 @audio_root_option
@@ -203,14 +200,14 @@ def _write_template(design: Path, trial: str, quiet: bool) -> None:
     "--starts-per-minute",
     type=click.IntRange(min=1),
     default=60,
-    help="Most sessions one address may start in a minute; as many get pairs within "
+    help="Most sessions that one address may start in a minute, and that get pairs within "
     "first_answer_minutes.",
 )
 @click.option(
     "--requests-per-minute",
     type=click.IntRange(min=1),
     default=3000,
-    help="Most requests one client address may make in a minute, of each worker.",
+    help="Most requests that one address may make to each worker in a minute.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the addresses.")
 def serve(
@@ -338,7 +335,6 @@ def close(study: str, reopen: bool) -> None:
 @click.option(
     "--url",
     default="",
-    show_default=False,
     help="Server of STUDY that runs with --allow-simulated.  [default: start one]",
 )
 @click.option(

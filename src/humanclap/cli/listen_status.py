@@ -62,7 +62,7 @@ def _rated_text(view: StudyOverview) -> list[str]:
 
 def _compared_text(view: StudyOverview) -> list[str]:
     systems = text_table(
-        ("pair of systems", "choices", "wanted", "chose the first", "95% ±", "it stood at A"),
+        ("pair of systems", "choices", "wanted", "chose the first", "95% ±", "shown at A"),
         [
             (s.system, s.answered, s.wanted, s.mos.mean, s.mos.half_width, s.led)
             for s in view.systems

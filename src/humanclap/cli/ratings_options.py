@@ -115,7 +115,7 @@ _READING = options(
     click.option(
         "--question",
         type=click.Choice(["REL", "IS", "OS"]),
-        help="Which question to take, or which one a table answers that does not say.",
+        help="Take only this question. A table that names none is taken to answer it.",
     ),
     click.option(
         "--scale",

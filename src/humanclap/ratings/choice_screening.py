@@ -65,8 +65,9 @@ def screen_one_side(choices: Sequence[Choice], *, limit: float = ONE_SIDE_P) -> 
 
     The rule counts a listener's answers for a side (no attention checks, no equal answers) that
     were for the side shown first. It excludes the listener where the exact two-sided binomial test
-    against a half has p < `limit`. A good listener may choose side a every time, so only answers
-    that say which side was shown first count. Raises InputError where none says so.
+    against a half has p < `limit`. A good listener may choose side a every time, so an answer
+    counts only where it is known which side was shown first. Raises InputError where no answer
+    says so.
     """
     if not any(one.shown_first for one in choices):
         raise InputError(

@@ -27,9 +27,9 @@ REPLICATES = 2000
 class VoteEstimate:
     """A value with its 95 % interval and n; NaN where undefined, and `reason` says why."""
 
-    value: float
-    low: float
-    high: float
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
     n: int
     reason: str | None = None
 
@@ -156,7 +156,7 @@ def _estimate(
     """A statistic of the questions with its interval, drawn by clip (or text)."""
     (value,) = statistics(np.ones((1, len(votes)))).values()
     if not np.isfinite(value[0]):
-        return VoteEstimate(value=math.nan, low=math.nan, high=math.nan, n=n, reason=undefined)
+        return VoteEstimate(n=n, reason=undefined)
     clusters = [one.audio_a if one.between == "texts" else one.text_a for one in votes]
     rng = np.random.default_rng(0)
     (interval,) = cluster_bootstrap(statistics, clusters, rng=rng, replicates=REPLICATES).values()
@@ -183,7 +183,7 @@ def _steadiness(choices: Sequence[Choice]) -> VoteEstimate:
     """Share of the repeats with the same answer as before, with Wilson's interval."""
     alike = repeats_alike(choices)
     if not alike:
-        return VoteEstimate(value=math.nan, low=math.nan, high=math.nan, n=0, reason="no repeats")
+        return VoteEstimate(n=0, reason="no repeats")
     low, high = wilson(sum(alike), len(alike))
     return VoteEstimate(
         value=sum(alike) / len(alike), low=float(low), high=float(high), n=len(alike)

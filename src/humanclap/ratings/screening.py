@@ -49,7 +49,7 @@ def part(
     reason: Callable[[Answer], str | None],
     excluded: type[Excluded],
 ) -> Screened[Answer, Excluded]:
-    """Part answers into those kept and those that a rule excludes.
+    """Divide answers into those that a rule keeps and those that it excludes.
 
     reason: why an answer is excluded, None where it is kept; excluded: the record of an exclusion,
     with `rule`, `detail` and fields of the answer.
@@ -68,12 +68,6 @@ def part(
 
 
 ScreenedRatings = Screened[Rating, Exclusion]
-
-
-def _screen_by(
-    ratings: Sequence[Rating], rule: str, reason: Callable[[Rating], str | None]
-) -> ScreenedRatings:
-    return part(ratings, rule, reason, Exclusion)
 
 
 def screen_relate(
@@ -111,7 +105,7 @@ def screen_relate(
         limit = limits.get(rating.split or "", other_limit)
         return None if mean < limit else f"anchor mean {mean:.2f}, limit {limit:g}"
 
-    return _screen_by(ratings, "relate", reason)
+    return part(ratings, "relate", reason, Exclusion)
 
 
 def screen_published(ratings: Sequence[Rating]) -> ScreenedRatings:
@@ -134,7 +128,7 @@ def screen_published(ratings: Sequence[Rating]) -> ScreenedRatings:
         trust = rating.listener_id in trusted
         return None if trust else "no answer of the listener was kept by the publisher"
 
-    return _screen_by(ratings, "published", reason)
+    return part(ratings, "published", reason, Exclusion)
 
 
 def screen_spo(ratings: Sequence[Rating], *, tolerance: float = SPO_TOLERANCE) -> ScreenedRatings:
@@ -164,7 +158,7 @@ def screen_spo(ratings: Sequence[Rating], *, tolerance: float = SPO_TOLERANCE) -
             return "the only answer about its pair"
         return f"none of the other {len(of_pair) - 1} answers is within {tolerance:g}"
 
-    return _screen_by(ratings, "spo", reason)
+    return part(ratings, "spo", reason, Exclusion)
 
 
 def screen_attention(ratings: Sequence[Rating], *, tolerance: float = 1.0) -> ScreenedRatings:
@@ -185,7 +179,7 @@ def screen_attention(ratings: Sequence[Rating], *, tolerance: float = 1.0) -> Sc
         if abs(rating.score - rating.expected) > tolerance:
             detail = f"attention check answered {rating.score:g}, expected {rating.expected:g}"
             failed.setdefault(rating.listener_id, detail)
-    return _screen_by(ratings, "attention", lambda rating: failed.get(rating.listener_id))
+    return part(ratings, "attention", lambda one: failed.get(one.listener_id), Exclusion)
 
 
 SCREENS: dict[str, Callable[[Sequence[Rating]], ScreenedRatings]] = {

@@ -7,10 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from humanclap.errors import SettingsError
+from humanclap.errors import InputError, SettingsError
 from humanclap.grouping import connected_groups, grouped_split
 from humanclap.ratings.summary import UNNAMED
-from humanclap.records import Choice, Pair, Rating, Target, Votes, pair_id_of
+from humanclap.records import (
+    ANCHOR,
+    ATTENTION_CHECK,
+    Choice,
+    Pair,
+    Rating,
+    Target,
+    Votes,
+    pair_id_of,
+)
 
 Splittable = TypeVar("Splittable", Rating, Target, Choice, Votes)
 
@@ -24,13 +33,49 @@ def assign_splits(
     """The records with `split` set anew; no clip and no caption is in two splits.
 
     fractions: split name -> share of the pairs of every kind (ratings, anchors, FENSE's HC, ...),
-    summing to 1. Both pairs of a choice are in its split. The same pairs and seed give the same
-    splits. Raises as `humanclap.grouping.grouped_split`.
+    summing to 1. Both pairs of a choice are in its split. An attention check goes with its clip:
+    its text is an instruction, which many clips share. The same pairs and seed give the same
+    splits. Raises as `humanclap.grouping.grouped_split`, and says so where anchors are the cause.
     """
-    pairs = [(pair, kind_of(one)) for one in records for pair in pairs_of(one)]
-    strata = [kind for _, kind in pairs]
-    split_of = grouped_split([pair for pair, _ in pairs], fractions, seed, strata=strata)
-    return [replace(one, split=split_of[pairs_of(one)[0].pair_id]) for one in records]
+    grouped = [_grouped_pairs(one) for one in records]
+    pairs = [pair for of_record in grouped for pair in of_record]
+    strata = [kind_of(one) for one, own in zip(records, grouped, strict=True) for _ in own]
+    try:
+        split_of = grouped_split(pairs, fractions, seed, strata=strata)
+    except SettingsError:
+        raise
+    except InputError as error:
+        raise InputError(f"{error}{_without_anchors(records, len(fractions))}") from error
+    return [
+        replace(one, split=split_of[own[0].pair_id])
+        for one, own in zip(records, grouped, strict=True)
+    ]
+
+
+def _grouped_pairs(record: Splittable) -> tuple[Pair, ...]:
+    """The pairs that hold a record's group together; of an attention check, its clips alone."""
+    pairs = pairs_of(record)
+    if record.kind != ATTENTION_CHECK:
+        return pairs
+    return tuple(Pair(audio=pair.audio, text=f"attention check of {pair.audio}") for pair in pairs)
+
+
+def _without_anchors(records: Sequence[Splittable], n_splits: int) -> str:
+    """What to do where the records could be split without their anchors; else nothing."""
+    rest = {
+        (pair.audio, pair.text)
+        for one in records
+        if one.kind != ANCHOR
+        for pair in _grouped_pairs(one)
+    }
+    n_groups = len(set(connected_groups(sorted(rest))))
+    if n_groups < n_splits:
+        return ""
+    return (
+        f". An anchor ties a clip to the text of another; without anchors there are {n_groups} "
+        "groups: leave them out first (humanclap ratings screen --without-kind anchor), or make "
+        "targets and split those (humanclap ratings aggregate)"
+    )
 
 
 def pairs_of(record: Rating | Target | Choice | Votes) -> tuple[Pair, ...]:
@@ -79,7 +124,7 @@ def unmet_shares(records: Sequence[Splittable], fractions: Mapping[str, float]) 
         if abs(share - asked) > TOLERANCE or not share:
             found.append(f"{split} holds {share:.0%} of the {kind} {what}, not {asked:.0%}")
     if found:
-        pairs = sorted({(pair.audio, pair.text) for one in records for pair in pairs_of(one)})
+        pairs = sorted({(pair.audio, pair.text) for one in records for pair in _grouped_pairs(one)})
         largest = Counter(connected_groups(pairs)).most_common(1)[0][1]
         found.append(
             f"pairs that share a clip or a caption stay together; the largest such group has "

@@ -81,7 +81,7 @@ def standardise(
 def back_to_scale(
     standardised: Sequence[Rating], habit: RatingHabit, scale: RatingScale
 ) -> tuple[list[Rating], int]:
-    """z-scores made ratings again: mean + deviation * z of one habit. The step is our own.
+    """Turn z-scores back into ratings, mean + deviation * z, by one habit. The step is our own.
 
     Returns the ratings and how many fell outside the scale and were set to its end.
     """

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from humanclap.metrics.reliability import Reliability, reliability
 from humanclap.records import Rating, Votes
 
@@ -68,24 +70,15 @@ def groups_of(
 
 def _summary(question: str, split: str, system: str, ratings: Sequence[Rating]) -> GroupSummary:
     number: dict[tuple[str, str], int] = {}
-    sums: list[float] = []
-    counts: list[int] = []
-    pairs: list[int] = []
-    for rating in ratings:
-        pair = number.setdefault((rating.audio, rating.text), len(number))
-        if pair == len(sums):
-            sums.append(0.0)
-            counts.append(0)
-        sums[pair] += rating.score
-        counts[pair] += 1
-        pairs.append(pair)
+    pairs = [number.setdefault((one.audio, one.text), len(number)) for one in ratings]
     scores = [rating.score for rating in ratings]
+    means = np.bincount(pairs, scores) / np.bincount(pairs)
     return GroupSummary(
         question=question,
         split=split,
         system=system,
         n_listeners=len({rating.listener_id for rating in ratings}),
         mean_rating=math.fsum(scores) / len(scores),
-        mean_mos=math.fsum(s / n for s, n in zip(sums, counts, strict=True)) / len(sums),
+        mean_mos=math.fsum(means) / len(means),
         reliability=reliability(scores, pairs),
     )

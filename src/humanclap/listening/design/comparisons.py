@@ -1,7 +1,7 @@
 """What an A/B study compares: two clips for one text, or two texts for one clip.
 
-On the page the sides are A and B. Which of the two stands at A is drawn for every trial, so an
-answer is stored as it was given on the page (A, B or equal), and read with the drawn side.
+On the page the sides are A and B. Which of the two comes at A is drawn for every trial. An answer
+is stored as it was given on the page (A, B or equal), and read together with what was drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 from humanclap.choices import SIDES
 from humanclap.errors import InputError, TableError
-from humanclap.files import STANDARD
 from humanclap.pairs import same_clip
 from humanclap.records import ANCHOR, Answer, Between, Pair
 from humanclap.tables import Row, check_distinct, optional_columns, read_pairs, read_table
@@ -23,7 +22,7 @@ A, EQUAL, B = -1.0, 0.0, 1.0
 
 
 def choice_of(score: float, *, swapped: bool) -> Answer:
-    """What was chosen, `first` being the comparison's own first side, wherever it stood.
+    """What was chosen; `first` is the comparison's own first side, at A or at B.
 
     >>> choice_of(A, swapped=False), choice_of(A, swapped=True), choice_of(EQUAL, swapped=True)
     ('first', 'second', 'equal')
@@ -41,7 +40,7 @@ def score_of(choice: Answer, *, swapped: bool) -> float:
 
 
 def group_of(system: str | None, system_b: str | None) -> str | None:
-    """The pair of systems, whichever stands first; a single system stays itself.
+    """The name of a pair of systems, the same in both orders; a single system keeps its name.
 
     >>> group_of("beta", "alpha"), group_of("beta", None), group_of(None, None)
     ('alpha vs beta', 'beta', None)
@@ -66,8 +65,8 @@ class ABComparison:
     def __post_init__(self) -> None:
         same_audio = self.between == "texts"
         if same_audio == (self.first.text == self.second.text):
-            what = "the same" if same_audio else "sharing neither clip nor text"
-            raise InputError(f"the two sides are {what}; exactly one of clip and text is shared")
+            what = "are the same" if same_audio else "share neither clip nor text"
+            raise InputError(f"the two sides {what}; they must share either the clip or the text")
         if (self.first.system is None) != (self.second.system is None):
             raise InputError("only one of system_a and system_b is given; give both or neither")
         if self.expected not in (None, "first", "second"):
@@ -96,7 +95,7 @@ def read_comparisons(
 
     Further columns: `system_a`, `system_b`, `kind`, `split`; anchors need `expected` (first or
     second: the side that fits). Raises TableError for a missing column, for a comparison that
-    stands twice (with its sides swapped, too), and for what no trial could show.
+    appears twice (also with its sides swapped), and for a row that `ABComparison` refuses.
     """
     table = read_table(path)
     table.require(*SIDES[between], *(("expected",) if anchors else ()))
@@ -117,7 +116,7 @@ def read_items(
     if held is not None and held != between:
         raise TableError(
             path,
-            f"holds comparisons ({', '.join(SIDES[held])}), and the design says trial = "
+            f"holds comparisons ({', '.join(SIDES[held])}), but the design says trial = "
             f"{between or 'rating'!r}; write trial = {held!r} into it (humanclap listen new "
             f"--trial {held} makes one)",
             1,
@@ -126,8 +125,8 @@ def read_items(
 
 
 def _compared_in(path: str | Path) -> Between | None:
-    """What a table compares; None for pairs, and for standard input, which is read but once."""
-    columns = set() if str(path) == STANDARD else set(read_table(path).columns)
+    """What a table compares; None for pairs."""
+    columns = set(read_table(path).columns)
     return next((kind for kind in get_args(Between) if columns.issuperset(SIDES[kind])), None)
 
 

@@ -108,7 +108,7 @@ class QuotaDesign:
     """How many ratings each pair is to get; in an A/B study, how many choices.
 
     choices_per_system_pair: for all comparisons of two systems together, spread over them as
-    evenly as can be; it stands in the place of choices_per_comparison, 0 where that counts.
+    evenly as possible. It replaces choices_per_comparison; 0 means that it is not used.
     """
 
     ratings_per_pair: int = 8
@@ -137,8 +137,8 @@ class ChoiceDesign:
 class CompletionDesign:
     """What a listener takes back to the recruiting site.
 
-    code: the same for all, or empty for one of their own each; url: an https address to go back
-    to, in which {code} stands for the code.
+    code: the same for all; empty gives each listener one of their own. url: an https address to
+    return to, in which {code} stands for the code.
     """
 
     code: str = ""
@@ -153,9 +153,9 @@ class CompletionDesign:
 class StudyDesign:
     """The whole design; `listener_questions` and `wording` are complete, presets filled in.
 
-    trial: `rating`, or in an A/B study what is compared, `clips` or `texts`; there the scale is
-    that of the buttons A, equal and B. contact, pay: as the first page says them; minutes: how
-    long it takes, 0 to have it measured.
+    trial: `rating`, or in an A/B study what is compared, `clips` or `texts`; there the scale has
+    the buttons A, equal and B. contact, pay: as the first page shows them; minutes: how long a
+    session takes, or 0 to have it measured.
     """
 
     title: str
@@ -223,7 +223,7 @@ class StudyDesign:
         return question.prompt or self.wording[question.id]
 
     def button(self, value: float) -> str:
-        """What stands on the button of an answer: its number, or A, B, about equal."""
+        """The words on the button of an answer: its number, or A, B, about equal."""
         if self.between is None:
             return f"{value:g}"
         return self.wording[{A: "choice_a", EQUAL: "choice_equal", B: "choice_b"}[value]]
@@ -237,7 +237,7 @@ class StudyDesign:
 def read_design(path: str | Path) -> StudyDesign:
     """Read a study's TOML file. Raises InputError naming the file and what is wrong in it."""
     try:
-        return parse_design(Path(path).read_text(encoding="utf-8"))
+        return parse_design(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file (humanclap listen new {path} writes one to start from)"
@@ -268,7 +268,7 @@ def parse_design(text: str) -> StudyDesign:
         raise SettingsError("[wording] must hold texts only")
     top = checked_values(StudyDesign, table, skip={*parts, "wording"})
     if "title" not in top:
-        raise SettingsError("the study lacks a title")
+        raise SettingsError("'title' is missing")
     language = top.get("language", "en")
     return StudyDesign(**top, **parts, wording=wording_of(language, wording, trial))
 

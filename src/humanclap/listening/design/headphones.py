@@ -1,8 +1,8 @@
-"""Sounds that check the listener's: a noise to set the volume by, and tones only headphones part.
+"""Sounds of the sound check: noise to set the volume by, and tones that only headphones separate.
 
 The headphone check asks which of three tones is the quietest. One is 6 dB below the others; of
-the other two, one has its channels in opposite phase, which cancels in the air between two
-loudspeakers (so that it seems the quietest) but not in headphones.
+the other two, one has its channels in opposite phase. These cancel in the air between two
+loudspeakers, so that this tone seems the quietest, but not in headphones.
 Source: Woods, Siegel, Traer & McDermott 2017, "Headphone screening to facilitate web-based
 auditory experiments".
 """

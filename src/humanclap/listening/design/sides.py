@@ -23,10 +23,11 @@ def draw_sides(
 ) -> list[Trial]:
     """The trials of a session, each with its side and the button that is right.
 
-    held: trials answered or promised; ever: those given back too. What counts is balanced: a
-    comparison shows the side that it has shown less often; among equals, less often ever; then
-    the system of its pair of systems that has stood first less often in the study; then chance.
-    Anchors, checks and practice alternate within the session, and a repeat has its sides swapped.
+    held: trials answered or promised; ever: also those that were given back. In trials that count,
+    the side comes first that has come first less often: in the held trials of the comparison, then
+    in all its trials ever. Among equals, it is the side of the system that has come first less
+    often among its pair of systems; then chance decides. Anchors, checks and practice alternate
+    within the session. A repeat has its sides swapped.
     """
     balance = _Balance(stimuli, held, ever)
     swapped: dict[str, bool] = {}

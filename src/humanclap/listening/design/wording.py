@@ -36,8 +36,8 @@ def wording_of(language: str, replaced: Mapping[str, str], trial: str = "rating"
         wanted, given = _placeholders(english[name]), _placeholders(sentence)
         if not given <= wanted:
             raise SettingsError(
-                f"[wording] {name}: {sorted(given - wanted)} cannot be filled in; "
-                f"known here: {sorted(wanted) or 'none'}"
+                f"[wording] {name}: {', '.join(sorted(given - wanted))} cannot be filled in; "
+                f"known here: {', '.join(sorted(wanted)) or 'none'}"
             )
     if "{answer}" not in (chosen := sentences | dict(replaced))["attention"]:
         raise SettingsError("[wording] attention must say which {answer} to choose")

@@ -65,8 +65,7 @@ def raters_of(
     worths = {
         (names[audio], text): worth for (_, audio, text), worth in zip(sides, known, strict=True)
     }
-    kind = Rater if rated else Chooser
-    return lambda number: kind(study.design, worths, model, number)
+    return lambda number: _SimulatedListener(study.design, worths, model, number)
 
 
 def _sides(stimuli: Sequence[Stimulus]) -> list[Side]:
@@ -112,15 +111,14 @@ def _shown(key: tuple[str | None, ...]) -> str:
 
 
 class _SimulatedListener:
-    """One listener, who answers every question that must be answered.
-
-    Attention checks are obeyed by those who are not careless; careless ones press any button.
-    """
+    """One listener, who answers every question that must be answered, as RaterModel says."""
 
     def __init__(self, design: StudyDesign, worths: Worths, model: RaterModel, number: int) -> None:
         self._design, self._worths, self._model = design, worths, model
         self._random = random.Random(f"{model.seed}:{number}")
-        self._draw_traits()
+        if design.between is None:
+            self._bias = self._random.gauss(0.0, model.bias)
+            self._spread = self._random.uniform(0.75, 1.1)
         self._careless = self._random.random() < model.careless
         check = design.wording["attention"]
         self._checks = {check.format(answer=design.button(c)): c for c in design.scale.choices}
@@ -139,25 +137,12 @@ class _SimulatedListener:
             if text in self._checks:
                 return self._checks[text]
         clips, texts = ((list(part) * 2)[:2] for part in (map(_name, heard.clips), heard.texts))
-        return self._judge(*map(self._worths.get, zip(clips, texts, strict=True)))
+        first, second = map(self._worths.get, zip(clips, texts, strict=True))
+        if self._design.between is None:
+            return self._rate(first or 0.0)
+        return self._choose(first, second)
 
-    def _draw_traits(self) -> None:
-        """Draw what this listener is like, before whether they are careless."""
-
-    def _judge(self, first: float | None, second: float | None) -> float:
-        """The button, by what the side at A and the one at B are worth (the same of one side)."""
-        raise NotImplementedError
-
-
-class Rater(_SimulatedListener):
-    """Rates by the relevance of what was heard."""
-
-    def _draw_traits(self) -> None:
-        self._bias = self._random.gauss(0.0, self._model.bias)
-        self._spread = self._random.uniform(0.75, 1.1)
-
-    def _judge(self, first: float | None, second: float | None) -> float:
-        relevance = first or 0.0
+    def _rate(self, relevance: float) -> float:
         noise = self._random.gauss(0.0, self._model.noise)
         # a plain mismatch is heard as one: its bias and noise are small
         steady = 1.0 if relevance > 0 else 0.2
@@ -165,11 +150,8 @@ class Rater(_SimulatedListener):
         wanted = self._design.scale.rating_scale.from_unit(min(max(unit, 0.0), 1.0))
         return min(self._design.scale.choices, key=lambda choice: math.fabs(choice - wanted))
 
-
-class Chooser(_SimulatedListener):
-    """Chooses by the strengths of two sides, and turns a plain mismatch down."""
-
-    def _judge(self, first: float | None, second: float | None) -> float:
+    def _choose(self, first: float | None, second: float | None) -> float:
+        """The button, by the strengths of the sides at A and B; None is a plain mismatch."""
         buttons = self._design.scale.choices
         if first is None or second is None:
             return self._random.choice(buttons) if first == second else (B if first is None else A)

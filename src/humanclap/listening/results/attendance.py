@@ -31,7 +31,7 @@ class Attendance:
 
     @property
     def n_dropped_out(self) -> int:
-        """All who dropped out, wherever."""
+        """All who dropped out, at any stage."""
         return sum(self.dropped_out.values())
 
 
@@ -61,7 +61,7 @@ def attendance(sessions: Rows, *, idle_since: float) -> Attendance:
 
 
 def _stage(session: Mapping[str, int]) -> str:
-    """Where a session stands that goes no further."""
+    """The stage at which an unfinished session stopped."""
     if session["waiting"] == session["trials"]:
         return "before the first sound"
     return "during the sounds" if session["waiting"] else "before the last questions"

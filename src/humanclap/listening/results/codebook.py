@@ -18,7 +18,7 @@ _BOOK = read_toml(Path(__file__).with_suffix(".toml"))
 def codebook(
     design: StudyDesign, tables: Sequence[tuple[str, Sequence[str]]]
 ) -> Iterator[dict[str, str]]:
-    """One row a column of each table, then one a value that stands for something.
+    """A row for each column of each table, and behind it a row for each code that it may hold.
 
     tables: name of each exported file and its columns. Columns that the study's own questions
     about the listener fill are explained by the question as it was asked.

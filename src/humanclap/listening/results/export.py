@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 from humanclap import xacle
 from humanclap.errors import InputError
 from humanclap.files import atomic_writer
+from humanclap.json_values import to_json
 from humanclap.listening.design.design import StudyDesign
 from humanclap.listening.design.listener_questions import relate_code
 from humanclap.listening.results.all_answers import (
@@ -297,7 +297,7 @@ def _write_manifest(
         "events": [{**event, "at": iso(event["at"])} for event in events],
     }
     with atomic_writer(result.folder / "export.json") as file:
-        file.write(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        file.write(to_json(manifest) + "\n")
 
 
 def export_recruitment(study: Study, path: Path) -> int:

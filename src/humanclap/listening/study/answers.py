@@ -66,7 +66,7 @@ class Answer:
 
     @property
     def digest(self) -> str:
-        """Fingerprint of what was answered, whatever the time of sending."""
+        """Fingerprint of what was answered, the same whenever it is sent."""
         content = [self.trial_id, dict(sorted(self.values.items())), self.play_count, self.trial_s]
         content += [] if self.play_count_second is None else [self.play_count_second]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -63,7 +63,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view, whatever others commit meanwhile; nothing may be written.
+        """One consistent view, even if others commit meanwhile; nothing may be written.
 
         SQLite's transactions are such views; PostgreSQL's only at this isolation level.
         """
@@ -184,7 +184,7 @@ def value(connection: Connection, query: str, **values: object) -> Any:
 
 
 def run(connection: Connection, statement: str, **values: object) -> int:
-    """Execute a statement; how many rows it touched."""
+    """Execute a statement; returns how many rows it touched."""
     return int(connection.execute(_parsed(statement), values).rowcount)
 
 

@@ -41,7 +41,7 @@ def without_failed(connection: Connection, stimuli: Sequence[Stimulus]) -> list[
 
 
 def forget_mended(study: Study) -> int:
-    """Use failed clips again whose file has changed since; how many."""
+    """Use failed clips again whose files have changed since; returns how many."""
 
     def changed(item: Mapping[str, Any]) -> bool:
         return file_state(study.audio_root / item["audio"]) != str(item["file_state"])
@@ -50,7 +50,7 @@ def forget_mended(study: Study) -> int:
 
 
 def examine_failed(study: Study) -> int:
-    """Decode every failed clip again, and use those that can be read now; how many."""
+    """Decode every failed clip again and use those that can be read now; returns how many."""
 
     def readable(item: Mapping[str, Any]) -> bool:
         try:

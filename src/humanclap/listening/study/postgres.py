@@ -21,19 +21,19 @@ CONNECTIONS = 8
 _WRITER_LOCK = 0x68756D63
 """Key of the advisory lock by which writers of all processes take turns, as SQLite's do."""
 _LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 15_000, "application_name": "humanclap"}
-"""Used unless the URL says otherwise: seconds to connect, milliseconds until a lost host shows."""
+"""Defaults where the URL gives none: seconds to connect, milliseconds until a lost host shows."""
 _SESSION = (
     "SET lock_timeout = '30s'",
     "SET tcp_keepalives_idle = 30",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
-"""So that a host that is gone does not hold the writers' lock for ever."""
+"""With these, a host that is gone does not hold the writers' lock for ever."""
 _TURN = (
     "SELECT pg_advisory_xact_lock(:key), "
     "set_config('idle_in_transaction_session_timeout', '60s', true)"
 )
-"""So that a process that hangs does not hold it either; a reader may take its time."""
+"""With this, a process that hangs does not hold it either. Readers have no such limit."""
 _UNDONE = ("40001", "40P01")
 """SQLSTATE of a serialisation failure and of a deadlock."""
 _AWAY = ("08", "53", "55P03", "57P", "25P03")

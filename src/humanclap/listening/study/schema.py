@@ -118,7 +118,7 @@ _REVISIONS = (
         SELECT revision_id, question, score, comment FROM revision_values""",
     _FINAL_ANSWERS,
 )
-"""A revised answer stands beside the first one, which stays; the last one given is final."""
+"""A revised answer is kept beside the first one; the last one given is final."""
 
 _COMPARISONS = (
     *(

@@ -28,7 +28,7 @@ ANSWER_S = 4.0
 LISTENER_QUESTION_S = 6.0
 VOLUME_CHECK_S = 20.0
 HEADPHONE_CHECK_S = 60.0
-"""Seconds for the questions about the listener, each, and for the checks (assumed)."""
+"""Seconds for each question about the listener, and for each check (assumed)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from humanclap.listening.study.study import Study, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recruit:
-    """Where a listener comes from, as the recruiting site's address says; kept apart."""
+    """Where a listener comes from, by the recruiting site's address; kept apart from answers."""
 
     site: str
     worker: str
@@ -27,7 +27,7 @@ class Recruit:
 
 
 class SessionElsewhereError(InputError):
-    """The recruit's session goes on in another browser, and this one cannot show it is theirs."""
+    """The recruit's session is open in another browser, and this one cannot prove it is theirs."""
 
 
 def start_session(
@@ -39,11 +39,11 @@ def start_session(
 ) -> tuple[str, Session]:
     """A new session and its secret token; a known recruit's unfinished session is taken up again.
 
-    token: the browser's own, so that consent given twice in it is one session; made anew where
-    None. The new session holds no pairs yet. Raises StudyFullError where nothing is left,
-    SessionElsewhereError where the recruit's session belongs to another browser and the submission
-    is not the one it was started with, InputError where the study is not open, or the recruit was
-    excluded or has had all sessions one may have.
+    token: the browser's own, so that consent given twice in it makes one session; None makes a new
+    one. The new session holds no pairs yet. Raises StudyFullError where nothing is left,
+    SessionElsewhereError where the recruit's session belongs to another browser and was started
+    with another submission, InputError where the study is not open, or the recruit was excluded or
+    may take no further session.
     """
     token = token or secrets.token_urlsafe(32)
     forget_mended(study)

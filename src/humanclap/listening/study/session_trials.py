@@ -50,11 +50,11 @@ def has_room(connection: Connection, *, simulated: bool) -> bool:
 
 
 def expire_idle(connection: Connection, study: Study) -> int:
-    """Sessions that have kept others waiting give their open trials back; how many did.
+    """Take the open trials back from sessions that keep others waiting; returns how many sessions.
 
-    Those are sessions that were idle for slot_minutes. Those that have answered nothing for
-    first_answer_minutes and the longest clip expire too, however often their pages are loaded:
-    pairs are kept for people who listen, not for those who open many sessions.
+    These were idle for slot_minutes, or answered nothing within first_answer_minutes and the length
+    of the longest clip. Loading pages does not help the latter: pairs are kept for people who
+    listen, not for those who open many sessions.
     """
     at, design = now(connection), study.design.session
     longest = value(connection, "SELECT MAX(duration_s) FROM stimuli") or 0.0
@@ -143,9 +143,9 @@ def _trial_row(session: Session, number: int, trial: Trial) -> dict[str, object]
 
 
 def return_to_session(study: Study, session: Session) -> Session:
-    """A listener is back: an expired session takes up again what others have not taken over.
+    """A listener is back: an expired session goes on with what others have not taken over.
 
-    So does one in which no clip could be played. A session whose every trial is dealt with is
+    So does one in which no clip could be played. A session with nothing left to answer is
     finished. Raises StudyFullError where nothing was answered and all pairs were taken over.
     """
     forget_mended(study)
@@ -166,7 +166,10 @@ def return_to_session(study: Study, session: Session) -> Session:
 
 
 def take_up(connection: Connection, session: Session) -> int:
-    """Make a session active again with what it gave back and still has room; how many ratings."""
+    """Make a session active again with those trials it gave back that are still wanted.
+
+    Returns how many of them are ratings.
+    """
     load = pair_load(connection, simulated=session.simulated)
     again = [
         trial

@@ -80,7 +80,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What `create_study` made; `notes` say what a researcher may not expect of it.
+    """What `create_study` made; `notes` say what may surprise a researcher.
 
     n_pairs, n_ratings: in an A/B study, its comparisons and the choices that are wanted.
     """
@@ -104,11 +104,11 @@ def create_study(
 ) -> Created:
     """Make the study `where` (a new file, or the URL of an empty database).
 
-    pairs: comparisons where the design's trials are choices. anchors: mismatched ones of one's
-    own; made automatically where None. replace_empty: put it in the place of a study that has no
-    answers. Every clip is decoded to its end. Raises InputError where the study
-    exists (or, with replace_empty, has answers), a clip cannot be used by the rules of `humanclap
-    score`, no anchor can be made, or the pairs do not fit the design.
+    pairs: comparisons where the design's trials are choices. anchors: the researcher's own
+    mismatched ones; made automatically where None. replace_empty: replace a study that has no
+    answers. Every clip is decoded to its end. Raises InputError where the study exists (or, with
+    replace_empty, has answers), a clip cannot be used by the rules of `humanclap score`, no anchor
+    can be made, or the pairs do not fit the design.
     """
     design = parse_design(design_text)
     _check_kind([*pairs, *(anchors or ())], design)
@@ -154,7 +154,7 @@ def _check_kind(items: Sequence[Pair | ABComparison], design: StudyDesign) -> No
     kinds = {"rating" if isinstance(item, Pair) else item.between for item in items}
     if kinds - {design.trial}:
         raise InputError(
-            f"trial is {design.trial!r} in the design, and the table is for {', '.join(kinds)}"
+            f"trial is {design.trial!r} in the design, but the table is for {', '.join(kinds)}"
         )
 
 
@@ -214,14 +214,14 @@ def _session_notes(design: StudyDesign, items: Items) -> Iterator[str]:
         )
     elif session.per_listener > 1 and n_pairs < session.pairs * session.per_listener:
         yield (
-            f"{session.per_listener} sessions of one listener ask for "
-            f"{session.pairs * session.per_listener} {of_table}, the table has {n_pairs}: "
+            f"{session.per_listener} sessions of one listener need "
+            f"{session.pairs * session.per_listener} {of_table}, but the table has {n_pairs}: "
             "later sessions are shorter"
         )
     if spare < session.practice:
         yield (
             f"a session begins with {spare} practice {things}, not {session.practice}: practice "
-            f"takes {of_table} that the session does not ask ([session] practice, pairs)"
+            f"uses {of_table} that the session leaves over (lower [session] practice or pairs)"
         )
     if unasked := wanted_of(items, design).count(0):
         yield (
@@ -247,7 +247,7 @@ def _enough_anchors(design: StudyDesign, items: Items, own: Items | None) -> Ite
         own = _made_anchors(design, items, max(4 * wanted, 12) if wanted else 0)
     if len(own) < design.session.anchors:
         raise InputError(
-            f"only {len(own)} anchors can be had, and a session wants {design.session.anchors}; "
+            f"there are only {len(own)} anchors, and a session needs {design.session.anchors}; "
             "lower [session] anchors or give more (--anchors TABLE)"
         )
     return own
@@ -292,7 +292,7 @@ def _stimuli(
         key = item.pair_id if isinstance(item, Pair) else item.key
         if key in stimuli:
             named = ", and ".join(f"{side.audio} with {side.text!r}" for side in sides)
-            raise InputError(f"{named} stands twice among the pairs")
+            raise InputError(f"{named} appears twice among the pairs")
         stimuli[key] = Stimulus(
             stimulus_id=secrets.token_hex(8),
             kind=kind,

@@ -25,7 +25,7 @@ from humanclap.listening.study.session_trials import expire_idle
 from humanclap.listening.web.context import Context, read_form
 from humanclap.listening.web.guard import client_of
 from humanclap.listening.web.interval_chart import SHARES, interval_chart
-from humanclap.listening.web.routes import DeedRoute
+from humanclap.listening.web.routes import ActionRoute
 
 if TYPE_CHECKING:
     from humanclap.listening.results.monitor import StudyOverview
@@ -35,14 +35,14 @@ LOGIN_HOURS = 12
 PAIRS_SHOWN = 50
 _OVERVIEW_S = 3.0
 _OVERVIEW_SHARE = 10.0
-"""A view is shown again for 3 s, and ten times as long as it took to make."""
+"""A view is shown again for 3 s, or for ten times as long as it took to make if that is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """A view, when it was made, its last deed, and until when (monotonic) it is shown again."""
+    """A view, when it was made, its last action, and until when (monotonic) it is shown again."""
 
-    deed: str
+    action: str
     at: str
     fresh_until: float
     view: StudyOverview
@@ -62,7 +62,7 @@ class AdminPages:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter(prefix="/admin", route_class=DeedRoute)
+        router = APIRouter(prefix="/admin", route_class=ActionRoute)
         router.add_api_route("", self.page, methods=["GET"])
         router.add_api_route("/live", self.live, methods=["GET"])
         router.add_api_route("/export.zip", self.export, methods=["GET"])
@@ -135,28 +135,28 @@ class AdminPages:
         }
 
     def _overview(self, *, simulated: bool) -> _Seen:
-        """At most one computation every few seconds, whoever asks; anew after a deed.
+        """The view; computed at most once in a few seconds for all who ask, and after each action.
 
-        While one is made, others who ask see the one before it.
+        While one is being made, others see the one before it.
         """
         with self._study.database.read() as connection:
-            deed = admin_actions.last_event(connection)
+            action = admin_actions.last_event(connection)
         seen = self._seen.get(simulated)
-        if seen is not None and seen.deed == deed and time.monotonic() < seen.fresh_until:
+        if seen is not None and seen.action == action and time.monotonic() < seen.fresh_until:
             return seen
-        if not self._lock.acquire(blocking=seen is None or seen.deed != deed):
+        if not self._lock.acquire(blocking=seen is None or seen.action != action):
             return seen  # type: ignore[return-value]
         try:
-            return self._computed(simulated=simulated, deed=deed)
+            return self._computed(simulated=simulated, action=action)
         finally:
             self._lock.release()
 
-    def _computed(self, *, simulated: bool, deed: str) -> _Seen:
+    def _computed(self, *, simulated: bool, action: str) -> _Seen:
         from humanclap.listening.results.monitor import overview  # scipy: a second of start-up
 
         start, at = time.monotonic(), time.strftime("%H:%M:%S UTC", time.gmtime())
         seen = self._seen.get(simulated)
-        if seen is not None and seen.deed == deed and start < seen.fresh_until:
+        if seen is not None and seen.action == action and start < seen.fresh_until:
             return seen  # made while this request waited
         forget_mended(self._study)
         with self._study.database.write() as connection:
@@ -164,7 +164,7 @@ class AdminPages:
         view = overview(self._study, simulated=simulated)
         end = time.monotonic()
         keep_s = max(_OVERVIEW_S, _OVERVIEW_SHARE * (end - start))
-        self._seen[simulated] = _Seen(deed=deed, at=at, fresh_until=end + keep_s, view=view)
+        self._seen[simulated] = _Seen(action=action, at=at, fresh_until=end + keep_s, view=view)
         return self._seen[simulated]
 
     def export(self, request: Request) -> Response:
@@ -202,24 +202,24 @@ class AdminPages:
             form.get("csrf", ""), "admin-csrf", request.cookies.get(ADMIN_COOKIE, "")
         ):
             raise HTTPException(403, "this form is not from this page")
-        deed = request.url.path.rpartition("/")[2]
-        if deed == "logout":
+        action = request.url.path.rpartition("/")[2]
+        if action == "logout":
             response = self._context.redirect("/admin")
             response.delete_cookie(ADMIN_COOKIE, path=self._context.settings.prefix or "/")
             return response
         try:
-            await run_in_threadpool(self._act, deed, form)
+            await run_in_threadpool(self._act, action, form)
         except InputError as error:
             raise HTTPException(422, str(error)) from error
         return self._context.redirect("/admin")
 
-    def _act(self, deed: str, form: dict[str, str]) -> None:
+    def _act(self, action: str, form: dict[str, str]) -> None:
         listener = form.get("listener_id", "")
-        if deed == "state":
+        if action == "state":
             admin_actions.change_state(self._study, form.get("state", ""))
-        elif deed == "exclude":
+        elif action == "exclude":
             admin_actions.exclude_listener(self._study, listener, form.get("reason", ""))
-        elif deed == "reinstate":
+        elif action == "reinstate":
             admin_actions.reinstate_listener(self._study, listener)
         else:
             n = form.get("n", "")

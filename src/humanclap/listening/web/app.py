@@ -48,7 +48,7 @@ def create_app(study: Study, settings: ServeSettings, *, cache: Path) -> App:
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
-    # asynchronous, as /health is: it is answered though every thread waits for the database
+    # async, like /health, so that it answers while every thread waits for the database
     async def refuse(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             error = HTTPException(422, "not as expected")
@@ -75,7 +75,7 @@ async def _health() -> Response:
 def _config(study: Study, settings: ServeSettings, cache: Path) -> uvicorn.Config:
     """Of one server process, or of several, each of which makes the application anew."""
     several = settings.workers > 1
-    # where one serves, the handlers of its process stay as they are: uvicorn would close them
+    # one process keeps its own log handlers, which uvicorn would close
     return uvicorn.Config(
         partial(_app_of_process, study, settings, cache=cache),
         factory=True,

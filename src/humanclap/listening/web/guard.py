@@ -17,7 +17,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 512
 MAX_QUERY_CHARACTERS = 2048
 THREADS = 6
-"""More threads would only wait for each other, for the interpreter and for the writer."""
+"""Further threads would only wait for the interpreter and for the database's one writer."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -42,7 +42,7 @@ HEADERS = (
 
 
 def client_of(scope: Scope) -> str:
-    """Whom the limits count: an IPv4 address, or the 64-bit IPv6 network that a site has."""
+    """Whom the limits count: an IPv4 address, or the 64-bit network of an IPv6 address."""
     name = str(scope["client"][0]) if scope.get("client") else "?"
     try:
         address = ip_address(name)

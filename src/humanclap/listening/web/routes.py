@@ -30,10 +30,10 @@ _reported_at = -_REPORT_S
 
 
 class DatabaseRoute(APIRoute):
-    """Answers a request although the database undid it or was away for a moment.
+    """Repeats a request that the database undid, or for which it was away for a moment.
 
-    The whole request is done again: nothing of an undone transaction is left, and what a listener
-    sends does the same however often it is done (ids of answers and sessions are the browser's).
+    The whole request is done again. An undone transaction leaves nothing, and a listener's request
+    may be repeated without harm, as the browser chose the ids of answers and sessions.
     """
 
     again_after = frozenset({"undone", "away"})
@@ -61,10 +61,10 @@ class DatabaseRoute(APIRoute):
         return steady
 
 
-class DeedRoute(DatabaseRoute):
-    """A DatabaseRoute for actions that count twice when done twice.
+class ActionRoute(DatabaseRoute):
+    """A DatabaseRoute for actions that would count twice.
 
-    Where the connection was lost, nobody knows whether the action was done: it is not tried again.
+    Where the connection was lost, the action may have been done, so it is not tried again.
     """
 
     again_after = frozenset({"undone"})

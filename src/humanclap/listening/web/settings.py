@@ -15,10 +15,10 @@ MIN_TOKEN_CHARACTERS = 16
 class ServeSettings:
     """Where and how to serve.
 
-    public_url: the address listeners use where a proxy stands before the server; its path is the
-    prefix of every link, its host the only one answered to. allow_simulated: whether bots may
-    mark their sessions as simulated. The limits are per client address and minute; an address is
-    given pairs for starts_per_minute sessions within the design's first_answer_minutes. Starts and
+    public_url: the address listeners use where a proxy stands before the server. Its path is the
+    prefix of every link, and only its host is answered. allow_simulated: whether bots may mark
+    their sessions as simulated. The limits are per client address and minute. An address gets pairs
+    for at most starts_per_minute sessions within the design's first_answer_minutes. Starts and
     logins are counted over all server processes, requests by each of the `workers` for itself.
     """
 

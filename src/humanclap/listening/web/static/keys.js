@@ -46,7 +46,7 @@ export function useKeys({ letters, scales, hint, enabled, firstOpen, play, playO
   }
 
   /** What a key does here; nothing where the browser's own meaning stays. */
-  function deed(key, target) {
+  function actionOf(key, target) {
     const value = letters[key.toLowerCase()];
     if (value !== undefined) return () => letter(value);
     if (/^[0-9]$/.test(key)) return choosing ? () => play(Number(key) - 1) : () => digit(key);
@@ -58,7 +58,7 @@ export function useKeys({ letters, scales, hint, enabled, firstOpen, play, playO
   document.addEventListener("keydown", (event) => {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || !enabled()) return;
     if (event.target.matches("textarea, input[type=checkbox], summary, a")) return;
-    const found = deed(event.key, event.target);
+    const found = actionOf(event.key, event.target);
     if (!found) return;
     event.preventDefault();
     found();
