@@ -28,7 +28,8 @@ import torch
 from numpy.typing import NDArray
 from objectives_esc import targets_of as esc_targets
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint
 from humanclap.files import atomic_writer
 from humanclap.grouping import without_shared
 from humanclap.metrics.bootstrap import cluster_bootstrap

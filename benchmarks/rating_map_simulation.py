@@ -28,7 +28,8 @@ import torch
 from human_tuning_esc import TEN_WAY, balanced, examples_of
 from numpy.typing import NDArray
 
-from humanclap.clap.checkpoint import Calibration, load_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import load_checkpoint
 from humanclap.files import atomic_writer
 from humanclap.metrics import rating_map
 from humanclap.metrics.prediction_quality import coverage

@@ -12,7 +12,7 @@ from compositions import Scene, load_all, waveform_of
 from torch import nn
 
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.embedding import encode_clips
+from humanclap.clap.embedding import ClipEncoder
 from humanclap.errors import AudioError
 
 BATCH = 8
@@ -23,7 +23,7 @@ def clip_features(backbone: Backbone, encoder: nn.Module, path: Path) -> np.ndar
 
     encoder: of audio, that of the backbone or another that reads the same windows.
     """
-    (found,) = encode_clips(backbone, [source_of(path)], encoder)
+    (found,) = ClipEncoder(backbone, encoder).outputs([source_of(path)])
     if isinstance(found, AudioError):
         raise found
     weights = found.weights

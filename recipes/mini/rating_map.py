@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, write_manifest
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, write_manifest
 from humanclap.clap.checkpoint_files import PACKAGED
 from humanclap.grouping import connected_groups
 from humanclap.metrics.rating_map import fit_rating_map, rating_variance

@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from humanclap.clap.checkpoint import (
-    Calibration,
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_manifest,
-)
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_manifest
 from humanclap.clap.checkpoint_files import MANIFEST, PACKAGED, packaged_names
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import CheckpointError, HumanCLAPError

@@ -5,7 +5,7 @@ from torch import nn
 
 from humanclap.audio import Waveform
 from humanclap.clap import embedding
-from humanclap.clap.embedding import ClipEncoder, embed_clip, encode_clips
+from humanclap.clap.embedding import ClipEncoder, embed_clip
 from humanclap.clap.pooling import pool_windows
 from humanclap.errors import AudioError
 
@@ -59,7 +59,8 @@ def test_one_clip_is_embedded_as_one_of_many(clip):
 
 def test_any_part_of_a_backbone_can_encode_the_windows_and_what_comes_may_take_gradients(clip):
     backbone = BandEnergies()
-    (found,) = encode_clips(backbone, [clip], lambda windows: windows[:, :3], batch_windows=2)
+    encoder = ClipEncoder(backbone, lambda windows: windows[:, :3], batch_windows=2)
+    (found,) = encoder.outputs([clip])
     assert found.outputs.shape == (7, 3)
     assert found.weights.tolist() == [1.0] * 6 + [0.5]
     assert found.outputs[1].tolist() == clip.samples[100:103].tolist()

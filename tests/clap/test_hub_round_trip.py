@@ -16,7 +16,8 @@ import torch
 from stand_in_hub import StandInHub, running_hub, use_hub
 from tiny_hf import write_clap
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.checkpoint_files import PACKAGED
 from humanclap.clap.known_pairs import identities_of
 from humanclap.errors import CheckpointError

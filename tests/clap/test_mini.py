@@ -112,7 +112,9 @@ def test_a_saved_model_loads_identical(model, saved, waveforms):
     assert torch.equal(loaded.embed_audio(waveforms), model.embed_audio(waveforms))
     assert torch.equal(loaded.embed_text(TEXTS), model.embed_text(TEXTS))
     assert loaded.fingerprint() == model.fingerprint()
-    assert not list(saved.glob("*.part"))
+    assert {path.name for path in saved.iterdir()} == {
+        *("config.json", "model.safetensors", "tokenizer.json")
+    }
 
 
 def test_half_precision_storage_is_close(model, tmp_path, waveforms):
@@ -162,7 +164,7 @@ def _edit_config(directory: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colour": 1}, "unknown keys: colour"),
+        ({"colour": 1}, "unknown setting 'colour'"),
         ({"n_labels": "drop"}, "missing keys: n_labels"),
         ({"format": "other"}, "format is 'other'"),
         ({"audio_hidden": 8}, "asks for"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from stand_in_hub import running_hub
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.errors import CheckpointError
 
 pytest.importorskip("transformers")

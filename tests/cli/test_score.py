@@ -10,7 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, save_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, save_checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.cli.main import run
 from humanclap.tables import read_scores, read_table

@@ -16,7 +16,8 @@ import torch
 
 ray = pytest.importorskip("ray", reason="needs humanclap[ray]")
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint, save_checkpoint  # noqa: E402
+from humanclap.clap.calibration import Calibration  # noqa: E402
+from humanclap.clap.checkpoint import Checkpoint, save_checkpoint  # noqa: E402
 from humanclap.clap.mini import MiniCLAP, MiniConfig  # noqa: E402
 from humanclap.cluster.local import ray_running  # noqa: E402
 from humanclap.cluster.scoring import LoadModel  # noqa: E402

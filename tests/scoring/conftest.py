@@ -9,7 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings

@@ -60,7 +60,7 @@ def test_every_method_takes_on_error(scorer: HumanCLAP, batch: torch.Tensor) -> 
     assert {warning.filename for warning in caught} == {__file__}
     assert np.isnan(table).tolist() == [[False, True], [True, True], [False, True], [False, True]]
     for ask in (scorer.score, scorer.score_many, scorer.rate, scorer.similarity, scorer.predict):
-        with pytest.raises(SettingsError, match="on_error is 'skip'; expected 'raise' or 'nan'"):
+        with pytest.raises(SettingsError, match="on_error is 'skip'; expected one of raise, nan"):
             ask(batch[0], "rain", sample_rate=RATE, on_error="skip")  # type: ignore[operator]
 
 

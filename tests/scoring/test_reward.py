@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 import humanclap
-from humanclap.clap.checkpoint import Calibration, Checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig, MiniMN04CLAP
 from humanclap.clap.mini.tagger import Tagger
 from humanclap.errors import InputError, SettingsError

@@ -198,7 +198,7 @@ def test_bf16_scores_are_near_and_signed_as_such(
     ("settings", "message"),
     [
         ({"hop_s": 0.0}, "hop_s is 0.0"),
-        ({"precision": "fp16"}, "expected fp32, bf16, int8"),
+        ({"precision": "fp16"}, "expected one of fp32, bf16, int8"),
         ({"batch_windows": 0}, "batch_windows is 0"),
         ({"batch_texts": -1}, "batch_texts is -1"),
     ],

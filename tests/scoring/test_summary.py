@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from humanclap.clap.checkpoint import Calibration
+from humanclap.clap.calibration import Calibration
 from humanclap.evaluation.leaderboard.rank import leaderboard
 from humanclap.metrics.mean_rating import mean_rating_error
 from humanclap.metrics.rating_map import fit_rating_map

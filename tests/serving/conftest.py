@@ -16,7 +16,8 @@ import pytest
 import soundfile
 import torch
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.scoring.staged import StagedCLAP

@@ -333,7 +333,7 @@ def test_plot_of_now_of_one_value_and_of_several(model: HumanCLAP, batches: list
 @pytest.mark.parametrize(
     ("choices", "error", "message"),
     [
-        ({"on_error": "warn"}, SettingsError, "expected 'raise', 'nan' or 'skip'"),
+        ({"on_error": "warn"}, SettingsError, "expected one of raise, nan, skip"),
         ({"confidence": 95}, InputError, "expected a number between 0 and 1"),
         ({"confidence": 0.95, "replicates": 10}, InputError, "take at least 40"),
         ({"model_name_or_path": 3}, InputError, "expected the name or folder of a model"),

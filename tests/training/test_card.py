@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint
 from humanclap.clap.mini import MiniCLAP, MiniConfig
 from humanclap.errors import SettingsError
 from humanclap.metrics.agreement import lcc, mse, srcc

@@ -28,7 +28,7 @@ _READ_AHEAD_BYTES = 1 << 14
 """A decoder may have read so much beyond the last frame."""
 _FLAC_HEAD = b"fLaC\0\0\0\x22"
 _OPEN_END_FRAMES = 1 << 62
-"""libsndfile's length, or more, of a FLAC whose header leaves it open (one written to a pipe)."""
+"""libsndfile gives at least this length for a FLAC whose header leaves it open (from a pipe)."""
 _SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 _SAMPLE_BYTES |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}
 _PLAIN = frozenset({"MAT4", "MAT5", "AVR", "IRCAM", "PVF", "HTK", "WVE", "MPC2K"})

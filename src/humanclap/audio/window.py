@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from humanclap.audio.load import MIN_DURATION_S, Remark, Source, audio_blocks, check_rate
 from humanclap.errors import SettingsError
+from humanclap.settings import check_choice
 
 Fill = Literal["repeat", "wrap", "zero"]
 """How a clip shorter than one window is brought to its length; see `fill_window`."""
@@ -58,8 +59,7 @@ def windows(
             f"hop_s is {hop_s}; expected seconds above 0 and at most window_s ({window_s:g}), "
             "so that no part of the clip is skipped"
         )
-    if fill not in get_args(Fill):
-        raise SettingsError(f"fill is {fill!r}; expected one of {', '.join(get_args(Fill))}")
+    check_choice("fill", fill, get_args(Fill))
     window_samples = round(window_s * sample_rate)
     hop_samples = round(hop_s * sample_rate)
     if hop_samples < 1:

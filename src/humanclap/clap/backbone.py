@@ -66,6 +66,18 @@ class Backbone(Protocol):
         """Move to a torch device."""
 
 
+class BackboneModule(nn.Module):
+    """What every `Backbone` that is one module itself has."""
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter that requires a gradient."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def module(self) -> nn.Module:
+        """This model."""
+        return self
+
+
 def at_least_float32(tensor: Tensor) -> Tensor:
     """float64 unchanged, every other type as float32; bfloat16 has too few digits for cosines."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()

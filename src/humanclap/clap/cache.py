@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,10 @@ class CacheInfo:
     """
 
     path: Path
-    size: int
+    size: int = 0
     max_bytes: int
-    entries: Mapping[str, int]
-    unused_since: float | None
+    entries: Mapping[str, int] = field(default_factory=dict)
+    unused_since: float | None = None
 
 
 class EmbeddingCache:
@@ -170,32 +170,22 @@ class EmbeddingCache:
 
     def info(self) -> CacheInfo:
         """What is there now. Raises InputError where the file cannot be read."""
-        counts: dict[str, int] = {}
-        size, unused_since = 0, None
-        if self.path.exists():
-            try:
-                with self._open("rw") as connection:
-                    size = _bytes_used(connection)
-                    if _has_table(connection):
-                        counts = dict(
-                            connection.execute(
-                                "SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind"
-                            ).fetchall()
-                        )
-                        (unused_since,) = connection.execute(
-                            "SELECT MIN(used) FROM entries"
-                        ).fetchone()
-            except (sqlite3.Error, OSError) as error:
-                raise InputError(
-                    f"{self.path}: cannot be read ({error}); `humanclap cache clear` begins it anew"
-                ) from error
-        return CacheInfo(
-            path=self.path,
-            size=size,
-            max_bytes=self.max_bytes,
-            entries=counts,
-            unused_since=unused_since,
-        )
+        found = CacheInfo(path=self.path, max_bytes=self.max_bytes)
+        if not self.path.exists():
+            return found
+        try:
+            with self._open("rw") as connection:
+                found = replace(found, size=_bytes_used(connection))
+                if not _has_table(connection):
+                    return found
+                counted = "SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind"
+                counts = dict(connection.execute(counted).fetchall())
+                (since,) = connection.execute("SELECT MIN(used) FROM entries").fetchone()
+                return replace(found, entries=counts, unused_since=since)
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(
+                f"{self.path}: cannot be read ({error}); `humanclap cache clear` begins it anew"
+            ) from error
 
     def clear(self) -> None:
         """Drop every entry. Raises InputError where the file cannot be written."""
@@ -280,9 +270,9 @@ def default_cache() -> EmbeddingCache | None:
 
 
 def cache_of_user() -> EmbeddingCache:
-    """As `default_cache`, to be looked into, also where it is off.
+    """The user's cache, also where it is turned off.
 
-    Raises InputError where the user has no folder for it, too.
+    Raises SettingsError as `default_cache`, and InputError where the user has no folder for it.
     """
     return EmbeddingCache(cache_folder() / FILE, max_bytes=_max_bytes())
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from humanclap.clap.calibration import Calibration as Calibration
+from humanclap.clap.calibration import Calibration
 from humanclap.clap.checkpoint_files import (
     MANIFEST,
     MODEL_CARD,
+    RUN_CHECKPOINT,
     SHARES,
     card_licence,
     packaged_folder,
+    packaged_names,
     read_json,
 )
-from humanclap.clap.checkpoint_files import RUN_CHECKPOINT as RUN_CHECKPOINT
-from humanclap.clap.checkpoint_files import packaged_names as packaged_names
 from humanclap.clap.known_pairs import IDENTITIES_FILE, UNKNOWN, Identities
 from humanclap.clap.published.registry import known_model, similar_name
 from humanclap.errors import CheckpointError, naming_file
@@ -109,17 +109,8 @@ def load_checkpoint(
     if other is not None:
         _check_no_revision(revision, f"{model} is not of the hub")
         return Checkpoint(other)
-    place = _place_of(model, revision, offline=offline)
-    return _load_folder(place.folder, access, name=place.name, revision=place.revision)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Folder of a model, and for one from the hub its id and commit."""
-
-    folder: Path
-    name: str = ""
-    revision: str = ""
+    folder, name, commit = _place_of(model, revision, offline=offline)
+    return _load_folder(folder, access, name=name, revision=commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +122,6 @@ class _Access:
     processor: str | Path | None
     progress: Progress
 
-    def find_mn04(self) -> Path:
-        """Path of the mn04_as file, fetched at first use."""
-        from humanclap.clap.mini.mn04_file import find_mn04
-
-        return find_mn04(self.mn04, offline=self.offline, progress=self.progress)
-
     def refuse_processor(self, where: object, kind: object) -> None:
         """Raise CheckpointError where a processor is given for a model that does not use one."""
         if self.processor is not None:
@@ -146,24 +131,24 @@ class _Access:
             )
 
 
-def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> _Place:
-    """The place of a model, fetched from the hub if need be."""
+def _place_of(model: str | Path, revision: str | None, *, offline: bool) -> tuple[Path, str, str]:
+    """A model's folder, fetched from the hub if need be; for one from there its id and commit."""
     folder, name = Path(model), str(model)
     packaged, known = name in packaged_names(), known_model(name.partition("@")[0])
     by_name = isinstance(model, str) and (packaged or known is not None)
     if folder.is_dir() and not by_name:
         _check_no_revision(revision, f"{name} is a folder")
-        return _Place(folder)
+        return folder, "", ""
     if (folder / MANIFEST).is_file() or (folder / RUN_CHECKPOINT).is_dir():
         what = "the packaged model" if packaged else f"{known.source} of the hub" if known else ""
         logger.warning("%s is %s; the folder of that name is ./%s", name, what, name)
     if packaged:
         _check_no_revision(revision, f"{name} is in the package")
-        return _Place(packaged_folder(name))
+        return packaged_folder(name), "", ""
     return _place_on_hub(name, revision, offline=offline)
 
 
-def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
+def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str, str]:
     from humanclap.clap.hub import check_pinned, folder_hint, hub_folder, hub_id, looks_like_folder
 
     known = known_model(name.partition("@")[0])
@@ -185,7 +170,7 @@ def _place_on_hub(name: str, revision: str | None, *, offline: bool) -> _Place:
         )
     folder = hub_folder(repo_id, revision=wanted, offline=offline)
     check_pinned(repo_id, folder)
-    return _Place(folder, repo_id, folder.name)
+    return folder, repo_id, folder.name
 
 
 def _check_no_revision(revision: str | None, what: str) -> None:
@@ -215,39 +200,30 @@ def _load_folder(
     folder: Path, access: _Access, *, name: str = "", revision: str = ""
 ) -> Checkpoint:
     """Load a model's folder. name: for one whose files give none. revision: its commit."""
-    manifest_path = folder / MANIFEST
-    if not manifest_path.is_file():
-        if (folder / RUN_CHECKPOINT / MANIFEST).is_file():
-            return _load_folder(folder / RUN_CHECKPOINT, access, name=name, revision=revision)
-        if read_json(folder / "config.json").get("model_type") == "clap":
-            return Checkpoint(
-                _backbone_of_kind("hf", folder, access, name),
-                identities=_identities_file(folder),
-                licence=card_licence(folder),
-                revision=revision,
-            )
+    path = folder / MANIFEST
+    if path.is_file():
+        manifest = read_json(path)
+    elif (folder / RUN_CHECKPOINT / MANIFEST).is_file():
+        return _load_folder(folder / RUN_CHECKPOINT, access, name=name, revision=revision)
+    elif read_json(folder / "config.json").get("model_type") == "clap":
+        manifest = {"format": FORMAT, "backbone": "hf", "calibration": None}
+    else:
         raise CheckpointError(
             f"{folder}: neither {MANIFEST} nor a transformers config.json of model_type 'clap'"
         )
-    manifest = read_json(manifest_path)
-    if manifest.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{manifest_path}: format {manifest.get('format')!r}, this version reads {FORMAT}"
-        )
-    calibration = _calibration(manifest, manifest_path)
-    backbone = _backbone_of_kind(manifest.get("backbone"), folder, access, name)
-    training = manifest.get("training", {})
+    if (found := manifest.get("format")) != FORMAT:
+        raise CheckpointError(f"{path}: format {found!r}, this version reads {FORMAT}")
     own_name = manifest.get("name", "")
     if not isinstance(own_name, str):
-        raise CheckpointError(f"{manifest_path}: name is {own_name!r}; expected a text")
+        raise CheckpointError(f"{path}: name is {own_name!r}; expected a text")
     return Checkpoint(
-        backbone,
-        calibration,
-        training,
-        _identities_file(folder),
-        own_name,
-        card_licence(folder),
-        revision,
+        calibration=_calibration(manifest, path),
+        backbone=_backbone_of_kind(manifest.get("backbone"), folder, access, name),
+        training=manifest.get("training", {}),
+        identities=_identities_file(folder),
+        name=own_name,
+        licence=card_licence(folder),
+        revision=revision,
     )
 
 
@@ -302,8 +278,10 @@ def _backbone_of_kind(kind: object, folder: Path, access: _Access, name: str) ->
         return MiniCLAP.from_pretrained(folder)
     if kind == "mini-mn04":
         from humanclap.clap.mini import MiniMN04CLAP
+        from humanclap.clap.mini.mn04_file import find_mn04
 
-        return MiniMN04CLAP.from_pretrained(folder, mn04=access.find_mn04())
+        mn04 = find_mn04(access.mn04, offline=access.offline, progress=access.progress)
+        return MiniMN04CLAP.from_pretrained(folder, mn04=mn04)
     from humanclap.clap.plugin import load_plugin, plugin_names
 
     if kind in plugin_names():

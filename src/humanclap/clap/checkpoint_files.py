@@ -35,10 +35,10 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: damaged JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a JSON object")
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}; expected an object")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged JSON ({error}); copy the model again") from error
     return content
 
 

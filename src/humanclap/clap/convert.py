@@ -18,8 +18,8 @@ def convert_laion(
 ) -> Checkpoint:
     """Write what `load_laion` loads as a folder that transformers' ClapModel loads too.
 
-    The folder is a checkpoint of humanclap: replaced only where it was one. Returns what is in it.
-    Raises as `load_laion` and `save_checkpoint`.
+    Returns what is in the folder. An existing folder is replaced only if it is a checkpoint of
+    humanclap. Raises as `load_laion` and `save_checkpoint`.
     """
     file = Path(file)
     checkpoint = Checkpoint(load_laion(file, processor=processor, offline=offline))
@@ -35,6 +35,7 @@ A CLAP of LAION (Wu et al. 2023, arXiv 2211.06687), converted by `humanclap conv
     {file}
     sha256 {sha256}
 
-The weights are those of the file, under the names of transformers' `ClapModel`; left out are the
-tagging head and the extra heads of its training, which make no embedding. Terms: those of the file.
+The weights are those of the file, under the names of transformers' `ClapModel`. The tagging
+head and the extra heads of its training are left out, because they make no embedding. Terms: those
+of the file.
 """

@@ -15,7 +15,7 @@ from humanclap.errors import SettingsError
 _T = TypeVar("_T")
 
 Precision = Literal["fp32", "bf16", "int8"]
-"""Arithmetic of the encoders; int8 of transformers CLAPs' audio towers only (`engines`)."""
+"""Arithmetic of the encoders; int8 is for audio towers of transformers CLAPs only (`engines`)."""
 
 
 def resolve_device(device: str) -> str:
@@ -38,7 +38,8 @@ def resolve_device(device: str) -> str:
 
 def use_threads(threads: int) -> None:
     """Let torch use this many CPU threads in this process; a small model is quickest with one."""
-    torch.set_num_threads(threads)
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def _one_thread_after_fork() -> None:

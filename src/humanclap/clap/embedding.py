@@ -116,7 +116,8 @@ class ClipEncoder:
 
         threads: as in `outputs`.
         """
-        return map(_embedding_of, self.outputs(sources, threads=threads))
+        for found in self.outputs(sources, threads=threads):
+            yield found if isinstance(found, AudioError) else found.embedding()
 
     def outputs(
         self, sources: Iterable[Source], *, threads: int | None = None
@@ -177,17 +178,6 @@ def embed_clip(backbone: Backbone, source: Source, *, hop_s: float | None = None
     if isinstance(found, AudioError):
         raise found
     return torch.from_numpy(found)
-
-
-def encode_clips(
-    backbone: Backbone, sources: Iterable[Source], encode: Encode, *, batch_windows: int = 8
-) -> Iterator[ClipWindows | AudioError]:
-    """What a part of a backbone, such as `encode_audio`, makes of clips; see `ClipEncoder`."""
-    return ClipEncoder(backbone, encode, batch_windows=batch_windows).outputs(sources)
-
-
-def _embedding_of(found: ClipWindows | AudioError) -> Embedding | AudioError:
-    return found if isinstance(found, AudioError) else found.embedding()
 
 
 class _Batches:

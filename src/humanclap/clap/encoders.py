@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.device import ChangedWhileUsed
+from humanclap.clap.device import ChangedWhileUsed, use_threads
 
 _T = TypeVar("_T")
 
@@ -33,16 +33,11 @@ MOST_WORKERS = 8
 
 def _use_one_thread() -> int:
     before = torch.get_num_threads()
-    _use_threads(1)
+    use_threads(1)
     return before
 
 
-def _use_threads(threads: int) -> None:
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-
-
-_one_thread = ChangedWhileUsed(_use_one_thread, _use_threads)
+_one_thread = ChangedWhileUsed(_use_one_thread, use_threads)
 """While anybody is inside, torch computes on one thread; gives how many it has otherwise."""
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_one_thread.forget)

@@ -35,9 +35,9 @@ PRECISIONS: dict[Engine, tuple[Precision, ...]] = {
     "openvino": ("fp32", "bf16"),
     "onnxruntime": ("fp32",),
 }
-"""Of each engine."""
+"""The precisions that each engine offers."""
 _EXPORT = 1
-"""Of the way of exporting; part of the folder's name."""
+"""Version of the way of exporting; part of the folder's name."""
 _OPSET = 17
 
 

@@ -7,7 +7,7 @@ Formulas: HTK mel 2595 log10(1 + f/700) (HTK book); Slaney's Auditory Toolbox sc
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -141,7 +141,7 @@ class PowerMel(nn.Module):
             return power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
 
     def _window_on(self, device: torch.device) -> Tensor:
-        """The window in fft_dtype; float64 is no buffer, or `to("mps")` would fail."""
+        """The window in fft_dtype. A float64 one is not a buffer: `to("mps")` would fail."""
         if self.fft_dtype == torch.float32 or device.type == "mps":
             return self.window
         return torch.hann_window(
@@ -149,41 +149,20 @@ class PowerMel(nn.Module):
         )
 
 
-class DecibelMel(nn.Module):
+class DecibelMel(PowerMel):
     """Waveform (batch, samples) -> mel power in dB re 1, (batch, frames, n_mels), at least -100.
 
     The front end of transformers' ClapFeatureExtractor: periodic Hann window, centred frames,
     10 log10(max(power, 1e-10)) and no limit below the peak. The transform is float64: in float32
     the rounding of a loud tone stands above the -100 dB floor and moves quiet bands by whole
-    decibels (measured: 8 dB).
+    decibels (measured: 8 dB). settings: the others of `PowerMel`.
     """
 
     FLOOR_POWER = 1e-10
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        n_fft: int,
-        hop_length: int,
-        n_mels: int,
-        f_min: float,
-        f_max: float,
-        scale: MelScale,
-    ) -> None:
-        super().__init__()
-        self.power = PowerMel(
-            sample_rate=sample_rate,
-            n_fft=n_fft,
-            window_length=n_fft,
-            hop_length=hop_length,
-            n_mels=n_mels,
-            f_min=f_min,
-            f_max=f_max,
-            scale=scale,
-            fft_dtype=torch.float64,
-        )
+    def __init__(self, *, n_fft: int, **settings: Any) -> None:
+        super().__init__(n_fft=n_fft, window_length=n_fft, fft_dtype=torch.float64, **settings)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, samples) -> (batch, 1 + samples // hop_length, n_mels), float32 or float64."""
-        return 10.0 * torch.log10(self.power(waveforms).clamp(min=self.FLOOR_POWER))
+        return 10.0 * torch.log10(super().forward(waveforms).clamp(min=self.FLOOR_POWER))

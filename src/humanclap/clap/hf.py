@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio.window import Fill
-from humanclap.clap.backbone import at_least_float32, weights_mark
+from humanclap.clap.backbone import BackboneModule, at_least_float32, weights_mark
 from humanclap.clap.frontend import DecibelMel
 from humanclap.clap.hf_fingerprint import hf_fingerprint
 from humanclap.clap.hf_loading import (
@@ -37,7 +37,7 @@ _tokenizing = threading.Lock()
 """A call of transformers' tokenizers sets their padding and cutting anew: one at a time."""
 
 
-class HFCLAP(nn.Module):
+class HFCLAP(BackboneModule):
     """A transformers ClapModel: HTSAT and RoBERTa, embeddings of unit length.
 
     model: a `transformers.ClapModel`; processor: its `transformers.ClapProcessor`; name: for
@@ -111,7 +111,7 @@ class HFCLAP(nn.Module):
         processor: str | Path | None = None,
         offline: bool = False,
     ) -> Self:
-        """Make a model of weights by the names of a ClapModel, called as the file they are from.
+        """Make a model from weights under the names of a ClapModel; it has the name of the file.
 
         configuration: settings of `transformers.ClapConfig`. processor: as `from_pretrained`; None:
         what lies beside the file, else that of the LAION checkpoint of its kind. Raises
@@ -124,7 +124,7 @@ class HFCLAP(nn.Module):
     def save_pretrained(self, directory: Path, *, whole: bool = True) -> None:
         """Write a folder that transformers' ClapModel and ClapProcessor load too (safetensors).
 
-        whole: it always is, as transformers reads nothing else.
+        whole: has no effect, because transformers reads whole checkpoints only.
         """
         with no_bars():
             self.model.save_pretrained(directory)
@@ -211,14 +211,14 @@ class HFCLAP(nn.Module):
     def logit_scale(self) -> Tensor:
         """Scalar exp(logit_scale_a), with gradient.
 
-        Of ClapModel's two scales LAION's plain contrastive loss uses this one for both
+        LAION's plain contrastive loss uses this one of ClapModel's two scales for both
         directions; logit_scale_t belongs to its extra MLP heads.
         """
         scale: Tensor = self.model.logit_scale_a
         return scale.exp()
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """Every parameter that requires a gradient, but for the unused logit_scale_t."""
+        """Every parameter that requires a gradient, except the unused logit_scale_t."""
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad and name != "logit_scale_t":
                 yield parameter
@@ -229,10 +229,6 @@ class HFCLAP(nn.Module):
         if self._fingerprint is None or mark is None or self._fingerprint[0] != mark:
             self._fingerprint = mark, hf_fingerprint(self.model, self.processor)
         return self._fingerprint[1]
-
-    def module(self) -> nn.Module:
-        """This model."""
-        return self
 
 
 def features_of(output: Any) -> Tensor:

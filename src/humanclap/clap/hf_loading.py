@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from humanclap.audio.window import Fill
+from humanclap.clap.checkpoint_files import read_json
 from humanclap.clap.hub import processor_folder
 from humanclap.errors import CheckpointError
 from humanclap.extras import require
@@ -22,7 +22,8 @@ FILLS: dict[str, Fill] = {"repeatpad": "repeat", "pad": "zero"}
 def load_model(folder: Path) -> Any:
     """The `ClapModel` of a folder; CheckpointError where it is damaged, incomplete or no CLAP."""
     transformers: Any = require("transformers", extra="hf")
-    _check_config(folder)
+    if (kind := read_json(folder / "config.json").get("model_type")) != "clap":
+        raise CheckpointError(f"{folder}: a model of type {kind!r}; expected 'clap'")
     with _loading(folder), no_bars():
         model, info = transformers.ClapModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True
@@ -92,15 +93,6 @@ def check_belonging(config: Any, processor: Any, name: str) -> None:
         raise CheckpointError(
             f"{name}: the processor makes {frames} frames, the model takes at most {longest}"
         )
-
-
-def _check_config(folder: Path) -> None:
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: damaged JSON ({error})") from error
-    if kind != "clap":
-        raise CheckpointError(f"{folder}: a model of type {kind!r}; expected 'clap'")
 
 
 @contextmanager

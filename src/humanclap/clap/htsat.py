@@ -79,7 +79,7 @@ class ByteProduct:
         return found
 
 
-MakeProduct = type[FullProduct] | type[HalfProduct] | type[ByteProduct]
+MakeProduct = type[FullProduct] | type[ByteProduct]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,14 +218,10 @@ def runs_here(encoder: Any) -> bool:
     whole = 2 ** (len(encoder.layers) - 1) * encoder.config.window_size  # tokens of a side
     if rows != columns or rows % whole:
         return False
-    parts = [part for block in _blocks(encoder) for part in _parts(block)]
+    parts = [part for stage in encoder.layers for block in stage.blocks for part in _parts(block)]
     merges = [stage.downsample for stage in encoder.layers if stage.downsample is not None]
     parts += [part for merge in merges for part in (merge.norm, merge.reduction)]
     return all(type(part) in (nn.Linear, nn.LayerNorm) for part in parts)
-
-
-def _blocks(encoder: Any) -> list[Any]:
-    return [block for stage in encoder.layers for block in stage.blocks]
 
 
 def _parts(block: Any) -> tuple[nn.Module, ...]:

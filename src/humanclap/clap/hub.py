@@ -22,7 +22,7 @@ from humanclap.clap.published.hub_cache import (
 )
 from humanclap.clap.published.registry import MAIN, is_commit, known_model, known_repository
 from humanclap.download.seen import sha256_once
-from humanclap.errors import CheckpointError, MissingExtraError
+from humanclap.errors import CheckpointError, MissingExtraError, listed
 from humanclap.extras import require
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ UNFUSED_PROCESSOR = "laion/clap-htsat-unfused"
 PROBE_S = 5.0
 """Seconds that the hub may take for a first answer; its client would try for half a minute."""
 
-_NAMED = 5
 _OF_THE_PACKAGE = ("mini", "mini-mn04")
 _ANCHORS = (CONFIG, MANIFEST)
 """A model's repository has one of these files; the first that is found tells the commit."""
@@ -55,7 +54,7 @@ def hub_folder(repo_id: str, *, revision: str | None = None, offline: bool = Fal
     A checkpoint of humanclap of any kind, or a transformers ClapModel: weights, configuration,
     tokenizer, and where the repository has them manifest, model card and the record of what it was
     trained on. The folder's name is the commit. revision: branch, tag or commit; None: `main`.
-    offline: from the cache only, as where HF_HUB_OFFLINE is set. Raises CheckpointError with the
+    offline: use the cache only, as HF_HUB_OFFLINE does. Raises CheckpointError with the
     remedy.
     """
     repository = _Repository(repo_id, revision=revision, offline=offline)
@@ -74,7 +73,7 @@ def hub_folder(repo_id: str, *, revision: str | None = None, offline: bool = Fal
 
 
 def model_folder(name_or_path: str | Path, *, offline: bool, revision: str | None = None) -> Path:
-    """Folder with config.json and weights of a transformers model; from the hub where it is none.
+    """Folder with config.json and weights of a transformers model, given or fetched from the hub.
 
     The processor's files come along where the repository has them. revision, offline: as for
     `hub_folder`. Raises CheckpointError with the remedy.
@@ -118,8 +117,8 @@ def processor_folder(
 def hub_id(name: str, revision: str | None = None) -> tuple[str, str | None]:
     """Repository and revision of a hub id, `owner/name@revision`, or a short name.
 
-    revision: asked for beside the name; None with a short name: the pinned one. Raises
-    CheckpointError where name and `revision` name two.
+    revision: given beside the name; None: the one in the name, or the pinned one of a short name.
+    Raises CheckpointError where the name has another revision.
     """
     repo_id, _, own = name.partition("@")
     if own and revision and own != revision:
@@ -132,9 +131,9 @@ def hub_id(name: str, revision: str | None = None) -> tuple[str, str | None]:
 
 
 def check_pinned(repo_id: str, folder: Path) -> None:
-    """Compare weights with the sha256 that the registry states of this commit, where it does.
+    """Compare the weights with the registry's sha256 of this commit, if it has one.
 
-    Raises CheckpointError where they are others.
+    Raises CheckpointError where they differ.
     """
     known = known_repository(repo_id)
     if known is None or known.sha256 is None or folder.name != known.revision:
@@ -339,10 +338,8 @@ class _Repository:
 
     def _other_commits(self) -> str:
         """A remedy where other commits of it are cached; may be empty."""
-        commits = cached_commits(self.repo_id)
-        if not commits:
-            return ""
-        return f"; cached is --revision {' and '.join(commits[-_NAMED:])}"
+        newest = cached_commits(self.repo_id)[::-1]
+        return f"; cached is --revision {listed(newest, between=' and ')}" if newest else ""
 
 
 def _is_not_found(error: BaseException | None) -> bool:
@@ -391,5 +388,5 @@ def folder_hint(name: str) -> str:
     if not parent.is_dir():
         return ""
     beside = sorted(path.name for path in parent.iterdir() if path.is_dir() and path.name[0] != ".")
-    close = difflib.get_close_matches(Path(name).name, beside, n=1) or beside[:_NAMED]
-    return f" ({parent} holds {', '.join(close)})" if close else ""
+    close = difflib.get_close_matches(Path(name).name, beside, n=1) or beside
+    return f" ({parent} holds {listed(close)})" if close else ""

@@ -239,7 +239,7 @@ def _check_front_end(state: Mapping[str, Tensor], clap: HFCLAP, file: Path) -> N
     stored = state.get("audio_branch.logmel_extractor.melW")
     if stored is None or clap.model.config.audio_config.enable_fusion:
         return
-    ours = clap.frontend.power.filters
+    ours = clap.frontend.filters
     if stored.shape != ours.shape or (stored.float() - ours).abs().max() > 1e-3 * ours.max():
         raise CheckpointError(
             f"{file}: its mel bands are not those of the processor ({2 * (len(stored) - 1)} "

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from humanclap.audio.window import Fill
-from humanclap.clap.backbone import Backbone, fingerprint_of
+from humanclap.clap.backbone import Backbone, BackboneModule, fingerprint_of
 from humanclap.clap.published.registry import PLUGIN_GROUP
 from humanclap.clap.text_account import TextAccount
 from humanclap.errors import CheckpointError
@@ -32,7 +32,7 @@ from humanclap.errors import CheckpointError
 _WEIGHTS = "model.safetensors"
 
 
-class PluginCLAP(nn.Module):
+class PluginCLAP(BackboneModule):
     """What a model of another package needs to be a `Backbone`, but for its two encoders.
 
     A subclass sets the class attributes, calls `super().__init__()`, keeps its networks as
@@ -93,14 +93,6 @@ class PluginCLAP(nn.Module):
         """Scalar, after exp; learned in training."""
         return self.log_logit_scale.exp()
 
-    def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """Every parameter that requires a gradient."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)
-
-    def module(self) -> nn.Module:
-        """This model."""
-        return self
-
 
 def plugin_names() -> list[str]:
     """Names of models that installed packages offer."""
@@ -156,6 +148,6 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _parts() -> list[str]:
-    """Names of what a `Backbone` has."""
+    """Names of the members of a `Backbone`."""
     public = {name for name in vars(Backbone) if not name.startswith("_")}
     return sorted(public | set(inspect.get_annotations(Backbone)))

@@ -23,7 +23,7 @@ from humanclap.errors import CheckpointError, InputError, SettingsError, naming_
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
-    from humanclap.clap.checkpoint import Calibration
+    from humanclap.clap.calibration import Calibration
     from humanclap.evaluation.gate import Gate, GateTable
     from humanclap.metrics.mean_rating import MapError
 
@@ -186,7 +186,8 @@ def _summarise(found: Gate, summary: Path | None, quiet: bool) -> None:
 
 def _map_error(new: GateTable, model: str | None, metric: str) -> MapError | None:
     """The shared part of the error, by the map that gave these very ratings; None where unknown."""
-    from humanclap.clap.checkpoint import packaged_names, read_calibration
+    from humanclap.clap.checkpoint import read_calibration
+    from humanclap.clap.checkpoint_files import packaged_names
 
     name = model or _model_of(new)
     if metric != "score" or name is None or (model is None and name not in packaged_names()):

@@ -10,6 +10,7 @@ import click
 
 from humanclap.cli.console import emit, remark
 from humanclap.cli.main import EXIT_SOME_FAILED
+from humanclap.errors import listed
 from humanclap.records import UNKNOWN_MET, Score, roles_met
 
 if TYPE_CHECKING:
@@ -59,12 +60,16 @@ def remark_renamed(renamed: Mapping[str, str], quiet: bool) -> None:
         remark(f"columns of the table that have new values are kept: {names}", quiet=quiet)
 
 
+def _say_first(rows: Sequence[Score], line: str) -> None:
+    """Say a line on stderr for each of the first few rows; {0} in it is the row."""
+    click.echo(listed(rows, show=line.format, between="\n", rest=""), err=True)
+
+
 def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
     """Warn of pairs that the model met in training: nobody should judge a model by them."""
     met = [item for item in scores if roles_met(item.met)]
-    for item in met[:5]:
-        click.echo(f"warning: met in training: {item.audio} | {item.text}: {item.met}", err=True)
     if met:
+        _say_first(met, "warning: met in training: {0.audio} | {0.text}: {0.met}")
         click.echo(
             f"warning: the model met {len(met)} of {len(scores)} pairs in training", err=True
         )
@@ -80,9 +85,8 @@ def _warn_of_met(scores: Sequence[Score], quiet: bool) -> None:
 def report(scores: Sequence[Score], signature: str, output: Path | str | None, quiet: bool) -> int:
     """Say what failed, what was met in training and how many are scored; return the exit code."""
     failed = [item for item in scores if item.error is not None]
-    for item in failed[:5]:
-        click.echo(f"error: {item.audio}: {item.error}", err=True)
     if failed:
+        _say_first(failed, "error: {0.audio}: {0.error}")
         click.echo(f"{len(failed)} of {len(scores)} pairs could not be scored", err=True)
     _warn_of_met(scores, quiet)
     where = f" -> {output}" if output else ""

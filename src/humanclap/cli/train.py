@@ -31,7 +31,7 @@ from humanclap.cli.training_options import (
 from humanclap.json_values import to_json
 
 if TYPE_CHECKING:
-    from humanclap.clap.checkpoint import Calibration
+    from humanclap.clap.calibration import Calibration
     from humanclap.training.data.splits import Splits
     from humanclap.training.run import TrainedModel
     from humanclap.training.settings import TrainingSettings

@@ -9,13 +9,10 @@ from typing import Any
 import click
 
 from humanclap.cli.console import (
-    MODEL_HELP,
     audio_root_option,
     cache_option,
-    device_option,
     emit,
     keeps_inputs,
-    model_options,
     output_options,
     progress_bar,
     quiet_option,
@@ -24,6 +21,7 @@ from humanclap.cli.console import (
     warn_of_language,
     warn_of_notes,
 )
+from humanclap.cli.model_options import ChosenModel, chosen_model
 from humanclap.json_values import to_json
 
 _PATH = click.Path(path_type=Path)
@@ -41,9 +39,7 @@ def xacle() -> None:
 @xacle.command(epilog="Example: humanclap xacle predict test.csv --audio-root wav/ -o sub.csv")
 @click.argument("pairs", metavar="LIST", type=_PATH)
 @audio_root_option
-@click.option("-m", "--model", default="mini", help=f"Model to score with: {MODEL_HELP}")
-@model_options
-@device_option
+@chosen_model("score with")
 @cache_option
 @quiet_option
 @click.option("-o", "--output", required=True, type=_PATH, help="Submission to write.")
@@ -51,12 +47,10 @@ def xacle() -> None:
 def predict(
     pairs: Path,
     audio_root: Path | None,
-    model: str,
-    device: str,
     cache: bool,
     quiet: bool,
     output: Path,
-    **access: Any,
+    **given: Any,
 ) -> None:
     """Write a submission for the pairs of LIST, complete or not at all.
 
@@ -68,11 +62,8 @@ def predict(
     wanted = read_list(pairs)
     from humanclap.scoring.run import score_table
     from humanclap.scoring.scorer import HumanCLAP
-    from humanclap.scoring.settings import ScoringSettings
 
-    settings = ScoringSettings(device=device, cache=cache)
-    with progress_bar("fetching", quiet=quiet) as progress:
-        scorer = HumanCLAP.from_pretrained(model, settings=settings, progress=progress, **access)
+    scorer = ChosenModel.taken_from(given).scorer(HumanCLAP, quiet=quiet, cache=cache)
     root = audio_root or pairs.parent
     with progress_bar("scoring", quiet=quiet) as progress:
         scores = score_table(scorer, wanted, audio_root=root, progress=progress)

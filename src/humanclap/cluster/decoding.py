@@ -28,7 +28,7 @@ CHUNK_CLIPS = 64
 LONGEST_S = 60.0
 """Longer clips are decoded where they are scored, window by window, and hold little memory."""
 NAMED_BYTES = 32 << 10
-"""Names of clips that travel together where all are decoded where they are scored; some 64."""
+"""Size of a chunk in which clips are only named: some 64 names."""
 _REMOTE_READS = 8
 """Clips that are fetched from a store at once by one worker."""
 OF_PAIR = ("pair_id", "audio", "text", "system", "subset", "split")
@@ -70,7 +70,7 @@ class _Decoder:
     most_s: float
 
     def decoded(self, clip: _Clip) -> Decoded | str | bytes:
-        """Samples; of a clip that is decoded elsewhere its path, or its file as it was fetched."""
+        """Samples; for a clip that is decoded elsewhere its path, or its file if it was fetched."""
         source: Source
         if clip.offset is None and not is_url(clip.where):
             if not self.most_s:
@@ -102,9 +102,9 @@ def decode_shards(
 ) -> Iterator[pa.Table]:
     """Clips of packed shards (`ShardPlan.packed`), decoded at `sample_rate` Hz, in chunks of CLIPS.
 
-    most_s: longer clips, in seconds, are named only, and decoded where they are scored; 0: all
-    files. Each distinct clip of a shard is read once. What cannot be read is a row with its error;
-    a store that cannot be reached ends the run, and a later one goes on.
+    most_s: clips of more seconds are only named, and decoded where they are scored; 0: this holds
+    for all files. Each distinct clip of a shard is read once. What cannot be read is a row with its
+    error; a store that cannot be reached ends the run, and a later one goes on.
     """
     guard = LedgerClient(ledger, tries)
     with guard.telling():

@@ -108,8 +108,8 @@ def _of_tar(file: str) -> Iterator[Entry]:
                     yield _entry(file, tar, key, parts)
         except tarfile.TarError as error:
             raise InputError(
-                f"{file}: not a whole .tar file ({error}); fetch it again (compressed ones are to "
-                "be unpacked)"
+                f"{file}: not a whole .tar file ({error}); fetch it again (a compressed one has "
+                "to be unpacked first)"
             ) from error
 
 

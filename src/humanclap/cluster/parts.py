@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from humanclap.cluster.places import (
-    exists,
     file_system,
     is_url,
     joined,
@@ -235,7 +234,7 @@ def _name(number: int) -> str:
 
 def check_free(output: str, *, is_folder: bool) -> None:
     """Raise InputError where a folder is named that is a file, or the other way round."""
-    if is_url(output) or not exists(output):
+    if is_url(output) or not Path(output).exists():
         return
     if is_folder != Path(output).is_dir():
         what = "a file; name a folder" if is_folder else "a folder; name it without a suffix"

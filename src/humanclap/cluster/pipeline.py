@@ -15,15 +15,15 @@ from humanclap.cluster.decoding import CHUNK_BYTES, LONGEST_S, NAMED_BYTES, deco
 from humanclap.cluster.ledger import Ledger, refused
 from humanclap.cluster.parts import METRICS_FILE, Parts
 from humanclap.cluster.scoring import Load, Scoring
-from humanclap.errors import InputError
+from humanclap.errors import InputError, listed
 from humanclap.progress import Progress
 from humanclap.scoring.settings import ScoringSettings
 
 SHARDS_AT_ONCE = 2000
-"""Shards of one pipeline; a longer manifest goes through several, one behind the other."""
+"""Shards of one pipeline; a longer manifest goes through several, one after the other."""
 METRICS_EVERY_S = 5.0
 _SCORING_SHARE = 0.75
-"""Of a processor, what a worker that scores is counted for; the rest is for decoding."""
+"""Share of a processor that a scoring worker counts for; the rest is for decoding."""
 _FEW_INPUTS = "The minimum number of concurrent actors"
 """Ray counts shards here; a shard comes in many chunks, which keep all workers busy."""
 _IN_FLIGHT = 2
@@ -34,9 +34,9 @@ _IN_FLIGHT = 2
 class ClusterOutcome:
     """What a run came to.
 
-    rows: of the manifest; failed: without a score; scored_now: rows of this run, the others were
-    there already; seconds, rows_per_s: of this run, from the first shard to the last; deaths: of
-    workers.
+    rows: number of rows of the manifest. failed: how many have no score. scored_now: rows that this
+    run scored; the others had a score already. seconds: of this run, from the first shard to the
+    last. deaths: number of workers that died.
     """
 
     rows: int
@@ -64,7 +64,7 @@ class Pool:
 
 
 def pool_of(ray: Any, workers: int | None, threads: int, settings: ScoringSettings) -> Pool:
-    """One worker a GPU where the cluster has some and the settings allow them, else on processors.
+    """One worker for each GPU if there are any and the settings allow them, else on processors.
 
     workers: their number, None: as many as there are GPUs, or processors / threads.
     """
@@ -86,7 +86,7 @@ def pool_of(ray: Any, workers: int | None, threads: int, settings: ScoringSettin
 class Pipeline:
     """Scores the shards of a plan that have no part yet.
 
-    finished: number of such a shard -> rows of it without a score.
+    finished: number of a shard that has a part -> how many of its rows have no score.
     """
 
     def __init__(self, parts: Parts, finished: dict[int, int], progress: Progress) -> None:
@@ -134,7 +134,8 @@ class Pipeline:
                 refusal = ray.get(ledger.refusal.remote())
                 raise (refused(refusal) if refusal else error) from error
         if self.left:
-            raise InputError(f"shards {self.left[:5]} came back unfinished; run the command again")
+            named = listed(self.left)
+            raise InputError(f"shards {named} came back unfinished; run the command again")
         self._ended = time.monotonic()
         self._tell(ray, ledger, pool, last=True)
 

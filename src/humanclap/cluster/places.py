@@ -125,13 +125,6 @@ def read_bytes(place: str, offset: int | None = None, size: int | None = None) -
     raise AssertionError
 
 
-def exists(place: str) -> bool:
-    """Whether a file or folder is there."""
-    system, path = file_system(place)
-    with reaching(place):
-        return bool(system.exists(path))
-
-
 def names_in(folder: str) -> list[str]:
     """Names of the files in a folder, sorted; none where it is not there."""
     system, path = file_system(folder)

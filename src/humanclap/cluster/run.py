@@ -18,11 +18,11 @@ from humanclap.cluster.pipeline import ClusterOutcome, Pipeline, pool_of
 from humanclap.cluster.places import is_url, remove
 from humanclap.cluster.scoring import Load
 from humanclap.cluster.shards import DEFAULT_SHARD_ROWS, ShardPlan, make_plan
-from humanclap.errors import InputError, SettingsError
+from humanclap.errors import InputError
 from humanclap.formats import SHEET_SUFFIXES, TABLE_SUFFIXES, check_output, suffix_of
 from humanclap.progress import Progress, silent
 from humanclap.scoring.scorer import HumanCLAP
-from humanclap.scoring.settings import ScoringSettings
+from humanclap.settings import check_least
 from humanclap.version import __version__
 
 
@@ -44,9 +44,8 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "shard_rows", "tries"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} is {value!r}; expected at least 1")
+            if (value := getattr(self, name)) is not None:
+                check_least(name, value, 1)
 
 
 @contextmanager
@@ -71,13 +70,12 @@ def scored_manifest(
     still running.
     """
     settings = settings or ClusterSettings()
-    there = ExitStack()
     table = output if suffix_of(output) in {*TABLE_SUFFIXES, *SHEET_SUFFIXES} else None
     if table is not None:
         check_output(table)
     check_free(output, is_folder=table is None)
     folder = output if table is None else f"{table}.parts"
-    with there, tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
+    with ExitStack() as there, tempfile.TemporaryDirectory(prefix="humanclap-plan-") as temporary:
         if settings.ray_address is not None:  # nothing is left where no cluster answers
             there.enter_context(ray_running(settings.ray_address, cpus=None))
         files = manifest_files(manifest)
@@ -89,8 +87,10 @@ def scored_manifest(
         )
         parts = Parts(folder=folder, plan=plan, signature=scorer.signature)
         with _locked(folder):
-            outcome = _score(parts, load, settings, scorer.settings, restart, progress,
-                             scorer.backbone.sample_rate)  # fmt: skip
+            pipeline = Pipeline(parts, parts.begin(restart=restart), progress)
+            if pipeline.left:
+                _score_on_ray(pipeline, scorer, load, settings)
+            outcome = pipeline.outcome()
             there.close()
             if table is None:
                 parts.write_json(SUCCESS_FILE, _success(plan, outcome))
@@ -101,26 +101,15 @@ def scored_manifest(
                 remove(folder)
 
 
-def _score(
-    parts: Parts,
-    load: Load,
-    settings: ClusterSettings,
-    scoring: ScoringSettings,
-    restart: bool,
-    progress: Progress,
-    sample_rate: int,
-) -> ClusterOutcome:
-    finished = parts.begin(restart=restart)
-    pipeline = Pipeline(parts, finished, progress)
-    if pipeline.left:
-        with ray_running(settings.ray_address, cpus=_local_cpus(settings)) as ray:
-            pool = pool_of(ray, settings.workers, settings.threads, scoring)
-            pipeline.run(ray, pool, load, sample_rate=sample_rate, tries=settings.tries)
-    return pipeline.outcome()
-
-
-def _local_cpus(settings: ClusterSettings) -> int | None:
-    return None if settings.workers is None else settings.workers * settings.threads
+def _score_on_ray(
+    pipeline: Pipeline, scorer: HumanCLAP, load: Load, settings: ClusterSettings
+) -> None:
+    workers, threads = settings.workers, settings.threads
+    cpus = None if workers is None else workers * threads
+    with ray_running(settings.ray_address, cpus=cpus) as ray:
+        pool = pool_of(ray, workers, threads, scorer.settings)
+        rate = scorer.backbone.sample_rate
+        pipeline.run(ray, pool, load, sample_rate=rate, tries=settings.tries)
 
 
 @contextmanager

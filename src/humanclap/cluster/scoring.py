@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,18 +29,14 @@ from humanclap.scoring.scorer import HumanCLAP
 from humanclap.scoring.settings import ScoringSettings
 from humanclap.signature import comparable
 
+SCORED = pa.schema(
+    [("shard", pa.int64()), ("row", pa.int64()), ("further", pa.string()), *score_schema()]
+)
+"""Columns of a scored chunk: each score with its shard and row."""
 
-def scored_schema() -> Any:
-    """Columns of a scored chunk: each score with its shard and row."""
-    own = [("shard", pa.int64()), ("row", pa.int64()), ("further", pa.string())]
-    return pa.schema([*own, *score_schema()])
 
-
-class Load(Protocol):
-    """How a worker gets the model."""
-
-    def __call__(self) -> HumanCLAP:
-        """Load it."""
+Load = Callable[[], HumanCLAP]
+"""How a worker gets the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,23 +79,21 @@ class Scoring:
         self._guard = LedgerClient(ledger, tries)
         with self._guard.telling():
             self._scorer = load()
-            self._check(signature)
-
-    def _check(self, signature: str) -> None:
-        found = self._scorer.signature
-        if comparable(found) != comparable(signature):
-            raise SettingsError(
-                f"a worker on {socket.gethostname()} scores as {found}, the driver as {signature}; "
-                "install the same humanclap and put the same checkpoint on each machine"
-            )
+            found = self._scorer.signature
+            if comparable(found) != comparable(signature):
+                raise SettingsError(
+                    f"a worker on {socket.gethostname()} scores as {found}, the driver as "
+                    f"{signature}; install the same humanclap and put the same checkpoint on each "
+                    "machine"
+                )
 
     def __call__(self, chunk: pa.Table) -> pa.Table:
-        """Scores of the pairs of a chunk of CLIPS, as `scored_schema`."""
+        """Scores of the pairs of a chunk of CLIPS, as `SCORED`."""
         scored: list[dict[str, Any]] = []
         with self._guard.telling():
             for shard, rows in groupby(_rows_of(chunk), key=lambda row: row[0]["shard"]):
                 scored += self._scored_of_shard(shard, list(rows))
-        return pa.Table.from_pylist(scored, scored_schema())
+        return pa.Table.from_pylist(scored, SCORED)
 
     def _scored_of_shard(self, shard: int, rows: Sequence[_Row]) -> list[dict[str, Any]]:
         with self._guard.work(f"score/{shard}/{rows[0][1][0]['row']}") as (well, counts):

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 
 from humanclap.cluster.manifest import Entry
 from humanclap.cluster.places import is_url
 from humanclap.errors import InputError
-from humanclap.extras import require
 from humanclap.records import Score
 from humanclap.tables import kept_as
 
@@ -67,13 +68,11 @@ class ShardPlan:
 
     def packed(self, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Shards as they travel: {"shard": number, "rows": an Arrow stream}."""
-        pyarrow: Any = require("pyarrow", extra="ray")
-        parquet: Any = require("pyarrow.parquet", extra="ray")
         with parquet.ParquetFile(self.path) as file:
             for number in numbers:
                 table = file.read_row_group(number)
-                sink = pyarrow.BufferOutputStream()
-                with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+                sink = pa.BufferOutputStream()
+                with pa.ipc.new_stream(sink, table.schema) as stream:
                     stream.write_table(table)
                 yield {"shard": number, "rows": sink.getvalue().to_pybytes()}
 
@@ -89,11 +88,9 @@ def make_plan(
 
     Raises InputError where there are none, or a `pair_id` stands twice.
     """
-    pyarrow: Any = require("pyarrow", extra="ray")
-    parquet: Any = require("pyarrow.parquet", extra="ray")
-    texts = [(name, pyarrow.string()) for name in _TEXTS]
-    numbers = [(name, pyarrow.int64()) for name in ("row", "file", "offset", "size")]
-    schema = pyarrow.schema([*numbers, *texts])
+    texts = [(name, pa.string()) for name in _TEXTS]
+    numbers = [(name, pa.int64()) for name in ("row", "file", "offset", "size")]
+    schema = pa.schema([*numbers, *texts])
     shards: list[Shard] = []
     filled: dict[str, bool] = {}
     ids = array("Q")
@@ -106,7 +103,7 @@ def make_plan(
                 all_files = all_files and entry.offset is None and not is_url(entry.where)
                 for name, cell in entry.further.items():
                     filled[name] = filled.get(name, False) or bool(cell.strip())
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema), row_group_size=len(rows))
+            writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=len(rows))
             shards.append(Shard(len(shards), len(rows), _digest(rows)))
     if not shards:
         raise InputError(f"{', '.join(files)}: nothing to score, no rows")
@@ -161,7 +158,6 @@ def _check_distinct(ids: array[int], path: Path, files: Sequence[str]) -> None:
     twice = {int(value) for value in values[counts > 1]}
     if not twice:
         return
-    parquet: Any = require("pyarrow.parquet", extra="ray")
     first: dict[str, tuple[int, int]] = {}
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=["row", "file", "pair_id"]):

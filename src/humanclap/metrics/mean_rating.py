@@ -13,7 +13,7 @@ from humanclap.records import Score
 
 Floats = NDArray[np.float64]
 MapError = Callable[[float], float]
-"""The shared part of the rating's error at a score (`clap.checkpoint.Calibration.map_error`)."""
+"""The shared part of the rating's error at a score (`clap.calibration.Calibration.map_error`)."""
 
 
 def mean_rating_error(

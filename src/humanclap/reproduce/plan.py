@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from humanclap.clap.checkpoint import packaged_names
+from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.clap.plugin import plugin_names
 from humanclap.clap.published.hub_cache import ANY_WEIGHTS, cached_file
 from humanclap.clap.published.registry import KnownModel, known_model, similar_name

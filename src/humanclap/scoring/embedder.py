@@ -44,7 +44,7 @@ class NotScoredWarning(UserWarning):
 class ReadText:
     """A text: its embedding (embedding_dim,), NaN where `error` says why it has none.
 
-    account: what the model reads of it, None of an empty text.
+    account: what the model reads of it, None for an empty text.
     """
 
     row: NDArray[np.float32]

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import MOST_CHANNELS, Decoded, Source, Waveform
-from humanclap.errors import AudioError, InputError, SettingsError
+from humanclap.errors import AudioError, InputError
 from humanclap.records import check_text
+from humanclap.settings import check_choice
 
 _BYTES = bytes | bytearray | memoryview
 _KNOWN = str | Waveform | SoundBytes | Decoded
@@ -348,5 +349,4 @@ def rate_of(rate: Any) -> int:
 
 def check_on_error(on_error: str) -> None:
     """Raise SettingsError unless it is `raise` or `nan`."""
-    if on_error not in ("raise", "nan"):
-        raise SettingsError(f"on_error is {on_error!r}; expected 'raise' or 'nan'")
+    check_choice("on_error", on_error, ("raise", "nan"))

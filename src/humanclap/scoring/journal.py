@@ -61,10 +61,11 @@ class Journal:
         whole_bytes = 0
         with open(self.path, "rb") as file:
             for number, line in enumerate(file):
-                if not line.endswith(b"\n"):
+                try:
+                    item = json.loads(line)
+                except ValueError:
                     break
-                item = self._parse(line)
-                if item is None:
+                if not (line.endswith(b"\n") and isinstance(item, dict)):
                     break
                 if number == 0:
                     self._check_head(item)
@@ -72,13 +73,6 @@ class Journal:
                     self._take(item)
                 whole_bytes += len(line)
         return whole_bytes
-
-    def _parse(self, line: bytes) -> dict[str, Any] | None:
-        try:
-            item = json.loads(line)
-        except ValueError:
-            return None
-        return item if isinstance(item, dict) else None
 
     def _check_head(self, head: dict[str, Any]) -> None:
         for key, what in (("signature", "model or settings"), ("manifest", "table of pairs")):
@@ -94,9 +88,8 @@ class Journal:
             return
         if item.get("file") == self._stamp(pair.audio):
             kept = {name: item[name] for name in _KEPT}
-            signature = self._head["signature"]
-            found = score_of({**asdict(pair), **kept, "signature": signature})
-            self.finished[pair.pair_id] = found
+            row = {**asdict(pair), **kept, "signature": self._head["signature"]}
+            self.finished[pair.pair_id] = score_of(row)
 
     def _stamp(self, audio: str) -> list[int] | None:
         try:

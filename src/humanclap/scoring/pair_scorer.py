@@ -17,12 +17,7 @@ OnError = Literal["raise", "nan"]
 
 
 class PairScorer(ABC):
-    """Scores pairs of audio and text.
-
-    What may be given as audio: a path (`str`, `os.PathLike`), the bytes or the open file of a sound
-    file, samples with their `sample_rate` in Hz as a numpy array, a tensor on any device or a list
-    of floats, a `Waveform`, a dict of `datasets`; docs/python.md has the shapes and types.
-    """
+    """Scores pairs of audio and text; `score` says what may be given as audio."""
 
     def score(
         self,
@@ -34,11 +29,14 @@ class PairScorer(ABC):
     ) -> float:
         """Cosine of one clip and one text, in [-1, 1].
 
-        audio: one clip (see the class). sample_rate: Hz, with samples alone. Raises AudioError for
-        audio that cannot be used. Raises InputError for a text that is empty, no string, or in
-        letters that the model does not know. With on_error "nan" the score is NaN, and
-        `HumanCLAP` warns NotScoredWarning with the reason. It also warns SilentAudioWarning of a
-        clip whose score says nothing, and TextCutWarning.
+        audio: a path (`str`, `os.PathLike`), the bytes or the open file of a sound file, samples
+        (a numpy array, a tensor on any device, a list of floats), a `Waveform`, or a dict of
+        `datasets`; docs/python.md has the shapes and types. sample_rate: Hz, only with samples.
+
+        Raises AudioError for audio that cannot be used, InputError for a text that is empty, no
+        string, or in letters that the model does not know. With on_error "nan" the score is NaN,
+        and `HumanCLAP` warns NotScoredWarning with the reason. It also warns SilentAudioWarning of
+        a clip whose score says nothing, and TextCutWarning.
         """
         if not isinstance(text, str):
             check_text(text)

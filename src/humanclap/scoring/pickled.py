@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.errors import CheckpointError
 from humanclap.scoring.settings import ScoringSettings
 
@@ -19,15 +18,6 @@ class Origin:
     fingerprint: str
     mn04: str | Path | None = None
     offline: bool = False
-
-
-def origin_of(
-    model: str | Path, fingerprint: str, mn04: str | Path | None, offline: bool
-) -> Origin | None:
-    """The origin of a packaged model; None for others, which may be missing in another process."""
-    if not isinstance(model, str) or model not in packaged_names():
-        return None
-    return Origin(model, fingerprint, mn04, offline)
 
 
 def reloaded(kind: Any, origin: Origin, settings: ScoringSettings) -> Any:

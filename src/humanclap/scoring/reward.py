@@ -13,9 +13,9 @@ from typing import Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from humanclap.audio.load import MIN_DURATION_S, PEAK_LIMIT, check_rate
+from humanclap.audio.load import MIN_DURATION_S, MOST_CHANNELS, PEAK_LIMIT, check_rate
 from humanclap.clap.backbone import Backbone, at_least_float32, weights_mark
-from humanclap.clap.checkpoint import Calibration
+from humanclap.clap.calibration import Calibration
 from humanclap.clap.embedding import without_tf32
 from humanclap.clap.waveforms import embed_waveforms
 from humanclap.errors import InputError, SettingsError
@@ -23,12 +23,12 @@ from humanclap.records import check_text
 from humanclap.scoring.inputs import Texts, rate_of, texts_of
 from humanclap.scoring.scorer import HumanCLAP, TextCutWarning
 from humanclap.scoring.settings import ScoringSettings
+from humanclap.settings import check_choice
 
 Scale = Literal["score", "rating"]
 Candidates = Tensor | Callable[[list[str]], Tensor]
 """Waveforms (prompts, n, time), or a function that makes one for each text, (prompts, time)."""
 
-_MAX_CHANNELS = 64
 _TEXTS_KEPT = 4096
 
 
@@ -71,8 +71,7 @@ class Reward(nn.Module):
         hop_s: float | None = None,
     ) -> None:
         super().__init__()
-        if scale not in get_args(Scale):
-            raise SettingsError(f"scale is {scale!r}; expected one of {', '.join(get_args(Scale))}")
+        check_choice("scale", scale, get_args(Scale))
         if scale == "rating" and calibration is None:
             raise SettingsError(
                 f"{backbone.name} has no map from scores to ratings; take scale='score', or train "
@@ -288,10 +287,10 @@ def _check_shape(waveforms: Tensor, sample_rate: int) -> None:
             f"waveforms have shape {shape}: {shape[-1]} samples at {sample_rate} Hz are less than "
             f"{1000 * MIN_DURATION_S:g} ms (is time the last dimension?)"
         )
-    if waveforms.ndim == 3 and (shape[1] > _MAX_CHANNELS or shape[1] > shape[2]):
+    if waveforms.ndim == 3 and (shape[1] > MOST_CHANNELS or shape[1] > shape[2]):
         raise InputError(
             f"waveforms have shape {shape}, {shape[1]} channels; expected (batch, channels, time) "
-            f"of at most {_MAX_CHANNELS} (for n candidates of each prompt use best_of)"
+            f"of at most {MOST_CHANNELS} (for n candidates of each prompt use best_of)"
         )
 
 

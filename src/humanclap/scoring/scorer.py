@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from humanclap.audio.load import Source, name_of
 from humanclap.audio.names import shown
 from humanclap.clap.checkpoint import load_checkpoint
+from humanclap.clap.checkpoint_files import packaged_names
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
 from humanclap.records import UNKNOWN_MET, Pair, Score
@@ -31,7 +32,7 @@ from humanclap.scoring.inputs import (
 )
 from humanclap.scoring.manifest import check_pair_ids
 from humanclap.scoring.pair_scorer import OnError, PairScorer
-from humanclap.scoring.pickled import Origin, origin_of, reloaded
+from humanclap.scoring.pickled import Origin, reloaded
 from humanclap.scoring.predictions import Predictions
 from humanclap.scoring.settings import Precision, ScoringSettings, settings_of
 
@@ -50,7 +51,7 @@ class HumanCLAP(Embedder, PairScorer):
     thread; on CUDA use `spawn`. It pickles: a packaged model by its name and fingerprint, in a few
     hundred bytes; any other with its weights.
 
-    `PairScorer` says what may be given as audio.
+    `score` says what may be given as audio.
     """
 
     _origin: Origin | None = None
@@ -94,7 +95,8 @@ class HumanCLAP(Embedder, PairScorer):
             progress=progress,
         )
         scorer = cls(checkpoint, settings)
-        scorer._origin = origin_of(model, scorer._weights.fingerprint(), mn04, offline)
+        if isinstance(model, str) and model in packaged_names():  # others may be missing elsewhere
+            scorer._origin = Origin(model, scorer._weights.fingerprint(), mn04, offline)
         return scorer
 
     def __repr__(self) -> str:

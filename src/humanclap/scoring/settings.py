@@ -10,6 +10,7 @@ from typing import Any, get_args
 from humanclap.clap.device import Precision as Precision
 from humanclap.clap.engines import Engine as Engine
 from humanclap.errors import SettingsError
+from humanclap.settings import check_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +39,8 @@ class ScoringSettings:
         hop_s = self.hop_s
         if hop_s is not None and not (isinstance(hop_s, Real) and 0 < hop_s < math.inf):
             raise SettingsError(f"hop_s is {hop_s!r}; expected seconds above 0")
-        if self.precision not in get_args(Precision):
-            raise SettingsError(
-                f"precision is {self.precision!r}; expected {', '.join(get_args(Precision))}"
-            )
-        if self.engine not in get_args(Engine):
-            raise SettingsError(
-                f"engine is {self.engine!r}; expected one of {', '.join(get_args(Engine))}"
-            )
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("engine", self.engine, get_args(Engine))
         for name in ("batch_windows", "batch_texts"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:

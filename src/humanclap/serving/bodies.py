@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from python_multipart import MultipartParser
+from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
+from python_multipart.multipart import File, parse_options_header
 
 from humanclap.audio.decode import SoundBytes
 from humanclap.audio.load import Waveform
@@ -192,56 +193,34 @@ def _packed_clip(number: int, clip: PackedClip, tensors: Mapping[str, NDArray[An
 # -- multipart ------------------------------------------------------------------------------
 
 
-class _Parts:
-    """The parts of a form in order: name, file name, and data."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._head: dict[bytes, bytes] = {}
-        self._field = self._value = b""
-        self.found: list[tuple[str, str, list[bytes]]] = []
-
-    def begin(self) -> None:
-        if len(self.found) >= self._most:
-            raise InputError(f"more than {self._most} parts in the form")
-        self._head = {}
-        self._field = self._value = b""
-
-    def field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-
-    def value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def header_end(self) -> None:
-        self._head[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def headers_finished(self) -> None:
-        _, options = parse_options_header(self._head.get(b"content-disposition", b""))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
-        file_name = options.get(b"filename", b"").decode("utf-8", "replace")
-        self.found.append((name, file_name[-MOST_NAME:], []))
-
-    def data(self, data: bytes, start: int, end: int) -> None:
-        self.found[-1][2].append(data[start:end])
-
-
 def _of_parts(body: bytes, boundary: bytes, most: int) -> tuple[Clip | list[Clip], str | list[str]]:
     if not boundary:
         raise InputError("multipart/form-data without a boundary")
-    parts = _Parts(most)
+    clips: list[Clip] = []
+    texts: list[str] = []
+
+    def take(field: bytes | None, file_name: bytes | None, data: bytes) -> None:
+        name, called = ((part or b"").decode("utf-8", "replace") for part in (field, file_name))
+        if len(clips) + len(texts) == most:
+            raise InputError(f"more than {most} parts in the form")
+        if name == "clip":
+            clips.append(SoundBytes(data=data, name=called[-MOST_NAME:] or f"clip[{len(clips)}]"))
+        elif name == "text":
+            texts.append(_text_of(data, len(texts)))
+        else:
+            raise InputError(f"the form has a part {name!r:.80}; expected `clip` and `text`")
+
+    def take_file(part: File) -> None:
+        part.file_object.seek(0)
+        take(part.field_name, part.file_name, part.file_object.read())
+
     try:
-        parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": parts.begin,
-                "on_part_data": parts.data,
-                "on_header_field": parts.field,
-                "on_header_value": parts.value,
-                "on_header_end": parts.header_end,
-                "on_headers_finished": parts.headers_finished,
-            },
+        parser = FormParser(
+            MULTIPART,
+            on_field=lambda part: take(part.field_name, None, part.value or b""),
+            on_file=take_file,
+            boundary=boundary,
+            config={"MAX_MEMORY_FILE_SIZE": math.inf},
         )
         parser.write(body)
         parser.finalize()
@@ -249,16 +228,6 @@ def _of_parts(body: bytes, boundary: bytes, most: int) -> tuple[Clip | list[Clip
         raise InputError(f"the form cannot be read ({error})") from error
     if not body.rstrip(b"\r\n").endswith(b"--" + boundary + b"--"):
         raise InputError("the form ends before its last boundary")
-    clips: list[Clip] = []
-    texts: list[str] = []
-    for name, file_name, data in parts.found:
-        if name == "clip":
-            called = file_name or f"clip[{len(clips)}]"
-            clips.append(SoundBytes(data=b"".join(data), name=called))
-        elif name == "text":
-            texts.append(_text_of(b"".join(data), len(texts)))
-        else:
-            raise InputError(f"the form has a part {name!r:.80}; expected `clip` and `text`")
     if len(texts) == 1:
         return clips, texts[0]
     return (clips[0] if len(clips) == 1 else clips), texts

@@ -69,7 +69,7 @@ class Guard:
         if len(lengths) > 1 or (lengths and codings):
             return (
                 400,
-                "the length of the body is told twice (Content-Length, Transfer-Encoding)",
+                "the length of the body is given twice (Content-Length, Transfer-Encoding)",
                 (),
             )
         given = dict(headers)

@@ -65,15 +65,11 @@ class ModelReply(BaseModel):
 _LIMITS = ("pairs", "audio_s", "clip_s", "text_characters", "timeout_s")
 
 
-def pair_reply(answer: BatchReply) -> dict[str, Any]:
-    """A `PairReply`, ready for JSON."""
-    row = row_of(answer.score)
-    return {**{name: row[name] for name in FIELDS}, "fault": answer.fault}
-
-
 def score_reply(signature: str, answers: Sequence[BatchReply]) -> tuple[int, dict[str, Any]]:
-    """Status and `ScoreReply`: 422 where no pair has a score."""
-    reply: dict[str, Any] = {"signature": signature, "pairs": [pair_reply(a) for a in answers]}
+    """Status and `ScoreReply`, ready for JSON: 422 where no pair has a score."""
+    rows = [row_of(answer.score) | {"fault": answer.fault} for answer in answers]
+    pairs = [{name: row[name] for name in (*FIELDS, "fault")} for row in rows]
+    reply: dict[str, Any] = {"signature": signature, "pairs": pairs}
     first = answers[0].score
     if all(answer.score.error is not None for answer in answers):
         return 422, {**reply, "detail": f"{first.audio} | {first.text:.80}: {first.error}"}

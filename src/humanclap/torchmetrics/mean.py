@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from humanclap.errors import InputError, SettingsError
+from humanclap.errors import InputError
 from humanclap.grouping import caption_hash
 from humanclap.metrics.bootstrap import bootstrap
 from humanclap.scoring.inputs import Clips, Texts, texts_of
 from humanclap.scoring.scorer import HumanCLAP
+from humanclap.settings import check_choice
 
 OnFailure = Literal["raise", "nan", "skip"]
 """For a clip or text without a score: an error, a mean of NaN, or the pair is left out."""
@@ -34,8 +35,7 @@ def model_of(model: str | Path | HumanCLAP) -> HumanCLAP:
 
 def check_choices(on_error: str, confidence: float | None, replicates: int) -> None:
     """Raise SettingsError for an unknown `on_error`; InputError for an interval that cannot be."""
-    if on_error not in ("raise", "nan", "skip"):
-        raise SettingsError(f"on_error is {on_error!r}; expected 'raise', 'nan' or 'skip'")
+    check_choice("on_error", on_error, get_args(OnFailure))
     summary(np.zeros(0), np.zeros(0, np.int64), confidence, replicates)
 
 

@@ -34,8 +34,8 @@ class HumanCLAPScore(Metric):
     """Mean score of clips and texts, in [-1, 1]: does generated audio match its prompts?
 
     model_name_or_path: a name, folder or hub id for `HumanCLAP.from_pretrained`, or a `HumanCLAP`.
-    on_error: what a clip or text without a score does. `raise`: `update` raises, and the metric
-    stays as it was. `nan`: the mean is NaN. `skip`: the pair is left out of the mean, and
+    on_error: what happens with a clip or text without a score. `raise`: `update` raises, and the
+    metric stays as it was. `nan`: the mean is NaN. `skip`: the pair is left out of the mean, and
     `n_failed` counts it. With the last two `update` warns NotScoredWarning with the reason.
     confidence: None: `compute` gives the mean. A number such as 0.95: it gives a dict of `mean`,
     `low` and `high`, an interval by a bootstrap of `replicates` that draws texts whole, the same

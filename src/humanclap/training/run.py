@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
 from humanclap.clap.cache import default_cache
-from humanclap.clap.checkpoint import Calibration, Checkpoint, load_checkpoint, save_checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from humanclap.clap.text_account import text_warnings
 from humanclap.errors import SettingsError
 from humanclap.grouping import caption_key

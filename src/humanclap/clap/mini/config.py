@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from humanclap.clap.mini.tagger import AUDIO_BLOCKS, TaggerSizes
 from humanclap.errors import SettingsError
+from humanclap.settings import record_of
 
 FORMAT = "humanclap-mini-3"
 
@@ -110,13 +111,6 @@ class MiniConfig:
         given = dict(values)
         if (found := given.pop("format", None)) != FORMAT:
             raise SettingsError(f"format is {found!r}; this version reads {FORMAT!r}")
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(given) - known):
-            raise SettingsError(f"unknown keys: {', '.join(unknown)}")
-        if missing := sorted(known - set(given)):
+        if missing := sorted({field.name for field in fields(cls)} - set(given)):
             raise SettingsError(f"missing keys: {', '.join(missing)}")
-        tuples = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-        try:
-            return cls(**{**given, **tuples})
-        except TypeError as error:
-            raise SettingsError(f"a value has the wrong type ({error})") from error
+        return record_of(cls, given)

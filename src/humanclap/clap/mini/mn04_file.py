@@ -23,8 +23,8 @@ def find_mn04(
 ) -> Path:
     """Path of the file: `given`, else HUMANCLAP_MN04, else the cache, fetched at first use (4 MB).
 
-    A path given is not looked at here, and nothing is fetched in its stead. offline: the cache
-    only. Raises CheckpointError with the remedy where the file cannot be had.
+    A given path is not checked here, and nothing is fetched instead. offline: the cache only.
+    Raises CheckpointError with the remedy where the file cannot be had.
     """
     path = given or os.environ.get(PATH_VARIABLE)
     if path:

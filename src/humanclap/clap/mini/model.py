@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from humanclap.audio import Fill
-from humanclap.clap.backbone import fingerprint_of
+from humanclap.clap.backbone import BackboneModule, fingerprint_of
 from humanclap.clap.checkpoint_files import packaged_folder
 from humanclap.clap.mini.audio import AudioEncoder
 from humanclap.clap.mini.config import MiniConfig
@@ -24,6 +24,7 @@ from humanclap.clap.mini.storage import (
     load_tensors,
     read_checkpoint,
     read_tokenizer,
+    without,
     without_shared,
     write_checkpoint,
 )
@@ -35,7 +36,7 @@ from humanclap.errors import CheckpointError, InputError, SettingsError
 _INITIAL_SCALE = math.log(1 / 0.07)
 
 
-class MiniCLAP(nn.Module):
+class MiniCLAP(BackboneModule):
     """The embedded CLAP: 1.4 M parameters for audio, 5 M for text, 1007 dimensions.
 
     Built from a configuration it is random; `from_pretrained` gives the trained one. Callers hand
@@ -52,7 +53,7 @@ class MiniCLAP(nn.Module):
     kind = "mini"
     fill: Fill = "wrap"
     left_out: ClassVar[str | None] = None
-    """What names of parameters begin with that a checkpoint leaves to another file."""
+    """Parameters whose name begins so are left to another file by a checkpoint."""
 
     def __init__(self, config: MiniConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
@@ -154,14 +155,6 @@ class MiniCLAP(nn.Module):
         """Scalar multiplying cosines inside a softmax, learned, at most 100."""
         return self.log_scale.clamp(max=math.log(100.0)).exp()
 
-    def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """Every parameter that is not frozen."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)
-
-    def module(self) -> nn.Module:
-        """The model itself."""
-        return self
-
     def settings(self) -> dict[str, Any]:
         """What `config.json` holds."""
         return self.config.to_json()
@@ -175,19 +168,16 @@ class MiniCLAP(nn.Module):
     ) -> None:
         """Write the three files of a checkpoint, each replaced in one step.
 
-        half: store matrices in float16, half the size and no longer the same fingerprint. whole:
-        else without the tensors that are those of the packaged `mini`, which are read from there.
+        half: store matrices in float16, which halves the size and changes the fingerprint. whole:
+        if False, leave out the tensors that equal those of the packaged `mini`; they are read from
+        there.
         """
-        stored = self.state_dict().items()
-        tensors = {name: item for name, item in stored if not self._is_left_out(name)}
+        tensors = without(self.left_out, self.state_dict())
         settings = self.settings()
         if not whole:
             tensors, shares = without_shared(tensors, "mini", leave=self.left_out)
             settings = {**settings, **shares}
         write_checkpoint(Path(directory), settings, tensors, self.tokenizer, half=half)
-
-    def _is_left_out(self, name: str) -> bool:
-        return self.left_out is not None and name.startswith(self.left_out)
 
 
 def config_of(directory: Path, values: Mapping[str, Any]) -> MiniConfig:

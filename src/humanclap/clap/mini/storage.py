@@ -14,8 +14,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from humanclap.clap.checkpoint_files import MANIFEST, SHARES, packaged_folder
-from humanclap.errors import CheckpointError, naming_file
+from humanclap.clap.checkpoint_files import MANIFEST, SHARES, packaged_folder, read_json
+from humanclap.errors import CheckpointError
+from humanclap.files import atomic_bytes, atomic_writer
 from humanclap.fingerprint import fingerprint_bytes
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
@@ -29,20 +30,20 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, Tensor], Path]:
     """Settings, tensors (but those whose name begins with `leave`), and the tokenizer's folder.
 
-    A checkpoint may name a packaged model whose tensors are its own too where it holds none of that
-    name (`shares`), so that what two have in common is stored once. A tuned model also says what
-    these were when it was written: CheckpointError where the package now holds others.
+    A checkpoint may name a packaged model (`shares`). Tensors that the checkpoint does not hold are
+    read from there. A tuned model also keeps the fingerprint that these had when it was written;
+    CheckpointError where the package now holds others.
     """
     settings = read_config(directory)
     shared, expected = settings.pop(SHARES, None), settings.pop(SHARED_FINGERPRINT, None)
     if shared is None:
-        return settings, _but(leave, read_tensors(directory)), directory
+        return settings, without(leave, read_tensors(directory)), directory
     folder = packaged_folder(str(shared))
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{directory / CONFIG}: shares {shared!r}, no packaged model")
     has_own = expected is not None or (directory / WEIGHTS).is_file()
-    own = _but(leave, read_tensors(directory)) if has_own else {}
-    base = _but(leave, read_tensors(folder))
+    own = without(leave, read_tensors(directory)) if has_own else {}
+    base = without(leave, read_tensors(folder))
     borrowed = {name: item for name, item in base.items() if name not in own}
     if expected is not None and _fingerprint(borrowed) != expected:
         raise CheckpointError(
@@ -54,7 +55,8 @@ def read_checkpoint(
     return settings, {**borrowed, **own}, text
 
 
-def _but(leave: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without(leave: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors but those whose name begins with `leave`."""
     return {
         name: item for name, item in tensors.items() if leave is None or not name.startswith(leave)
     }
@@ -67,13 +69,13 @@ def without_shared(
     `config.json` that lead to the others; all of them and no keys where it shares nothing.
 
     Only tensors that the packaged model has under the same name, to the bit, are left out. Nothing
-    is shared where that is less than half of the numbers, too little to depend on the package for,
-    or where it has a tensor more, which sharing would bring along. leave: as `read_checkpoint` will
-    be given it.
+    is shared where they are less than half of the numbers, too little to depend on the package for,
+    or where the packaged model has further tensors, which sharing would add. leave: as for
+    `read_checkpoint`.
     """
     if not (packaged_folder(shares) / WEIGHTS).is_file():
         return dict(tensors), {}
-    base = _but(leave, read_tensors(packaged_folder(shares)))
+    base = without(leave, read_tensors(packaged_folder(shares)))
     ours = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
     equal = {name for name in base if name in ours and _same(base[name], ours[name])}
     of_base = sum(ours[name].numel() for name in equal)
@@ -114,18 +116,12 @@ def write_shared(directory: Path, config: Mapping[str, Any], shares: str) -> Non
 def read_config(directory: Path) -> dict[str, Any]:
     """`config.json` as a mapping; CheckpointError where it is absent or not JSON."""
     path = directory / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise CheckpointError(
             f"{path}: no such file; a mini checkpoint is a directory with {CONFIG}, {WEIGHTS} "
             f"and {TOKENIZER}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable ({error}); {_again(directory)}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return values
+        )
+    return read_json(path)
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
@@ -160,9 +156,9 @@ def read_tokenizer(directory: Path, vocabulary: int) -> Tokenizer:
 
 
 class Unfilled(TorchFunctionMode):
-    """Within it, this thread's new modules keep whatever lies in memory: `load_tensors` follows.
+    """Within it, this thread's new modules are not initialised, because `load_tensors` follows.
 
-    Drawing random numbers for them would take as long as reading the file, and move torch's global
+    Random numbers for them would take as long as reading the file, and change torch's global
     generator.
     """
 
@@ -225,10 +221,8 @@ def write_checkpoint(
     for name, tensor in stored.items():
         if tensor.dim() > 1 and not tensor.any():
             stored[name] = tensor.new_zeros(0)
-    part = directory / f".{WEIGHTS}.part"
-    with naming_file(directory / WEIGHTS):
-        part.write_bytes(save(stored, metadata={"format": "pt"}))
-        part.replace(directory / WEIGHTS)
+    with atomic_bytes(directory / WEIGHTS) as file:
+        file.write(save(stored, metadata={"format": "pt"}))
     if tokenizer is not None:
         _write_text(directory / TOKENIZER, tokenizer.to_str())
     _write_text(directory / CONFIG, json.dumps(dict(config), indent=2) + "\n")
@@ -243,10 +237,8 @@ def _compact(tensor: Tensor, *, half: bool) -> Tensor:
 
 
 def _write_text(path: Path, content: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with naming_file(path):
-        part.write_text(content, encoding="utf-8")
-        part.replace(path)
+    with atomic_writer(path) as file:
+        file.write(content)
 
 
 def _again(directory: Path) -> str:

@@ -8,6 +8,7 @@ loads strictly; the layer sizes are read off its tensor shapes.
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
@@ -93,7 +94,7 @@ def _convolution(
 
 
 class _ChannelGate(nn.Module):
-    """Squeeze and excitation over channels, without the wrapper its parameter names carry."""
+    """Squeeze and excitation over channels."""
 
     def __init__(self, width: int, squeeze: int) -> None:
         super().__init__()
@@ -104,15 +105,6 @@ class _ChannelGate(nn.Module):
         pooled = maps.mean((2, 3))  # (batch, width)
         gate = torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
         return maps * gate[:, :, None, None]
-
-
-class _SqueezeExcitation(nn.Module):
-    def __init__(self, width: int, squeeze: int) -> None:
-        super().__init__()
-        self.conc_se_layers = nn.ModuleList([_ChannelGate(width, squeeze)])
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.conc_se_layers[0](maps)  # type: ignore[no-any-return]
 
 
 class _InvertedResidual(nn.Module):
@@ -126,7 +118,8 @@ class _InvertedResidual(nn.Module):
             _convolution(width, width, block.kernel, block.stride, width, activation, folded)
         )
         if block.squeeze:
-            layers.append(_SqueezeExcitation(width, _squeezed(width)))
+            gate = nn.Sequential(_ChannelGate(width, _squeezed(width)))
+            layers.append(nn.Sequential(OrderedDict(conc_se_layers=gate)))  # the published name
         layers.append(_convolution(width, out, 1, 1, 1, None, folded))
         self.block = nn.Sequential(*layers)
         self.residual = block.stride == 1 and inputs == out

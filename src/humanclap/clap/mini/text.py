@@ -77,7 +77,7 @@ class TextEncoder(nn.Module):
 
     The columns: a unit sentence embedding; the order of the sentence's events: the embeddings of
     its phrases weighed by their place in time, 0 where all is at once; and the unit profile of the
-    sentence: how much more than other captions do it asks for each of the audio tower's labels.
+    sentence: how much more than other captions it asks for each label of the audio tower.
     """
 
     def __init__(self, config: MiniConfig) -> None:

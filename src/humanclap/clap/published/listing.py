@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -40,9 +40,9 @@ class ListedModel:
 
     kind: `packaged`, `hub`, `file` or `plug-in`; source: hub id, file of one, or package; revision:
     the pinned commit, `main` where none is pinned, empty where there are none; cached: whether
-    loading needs no network; usable: `yes`, or what it takes, in words; parameters: stored ones (a
-    matrix of zeros is not); sample_rate: Hz; megabytes: to fetch, 0 where nothing is. None, or
-    empty, where unknown.
+    loading needs no network; usable: `yes`, or what it takes, in words; parameters: how many
+    are stored (a matrix of zeros is not); sample_rate: Hz; megabytes: to fetch, 0 where nothing is.
+    None, or empty, where unknown.
     """
 
     name: str
@@ -100,21 +100,10 @@ def _plugins() -> Iterator[ListedModel]:
 def _published(known: KnownModel) -> ListedModel:
     has_hub = importlib.util.find_spec("huggingface_hub") is not None
     cached = has_hub and _is_cached(known)
-    return ListedModel(
-        name=known.name,
-        kind=known.kind,
-        source=known.source,
-        revision=known.revision or MAIN,
-        revision_source=known.revision_source,
-        cached=cached,
-        usable=_usable(known, cached=cached),
-        parameters=known.parameters,
-        sample_rate=known.sample_rate,
-        licence=known.licence,
-        megabytes=known.megabytes,
-        agreement=known.agreement,
-        agreement_source=known.agreement_source,
-    )
+    names = {field.name for field in fields(ListedModel)}
+    shared = {name: value for name, value in asdict(known).items() if name in names}
+    shared["revision"] = known.revision or MAIN
+    return ListedModel(**shared, cached=cached, usable=_usable(known, cached=cached))
 
 
 def _usable(known: KnownModel, *, cached: bool) -> str:

@@ -27,7 +27,7 @@ class KnownModel:
 
     kind: `hub` for a repository of a transformers ClapModel, `file` for one of laion_clap's weight
     files, named by `source` as `owner/repository/file`. revision: the pinned commit, 40 hex digits,
-    None where no source that could be read states one; revision_source: that source. parameters:
+    None where no source that we could read states one; revision_source: that source. parameters:
     all of them; sample_rate: Hz. licence: in the hub's words, empty where unknown.
     megabytes: to fetch, weights and tokenizer, None where unknown. agreement: the published one
     with people, and its source, both empty where there is none. sha256: of `model.safetensors` at

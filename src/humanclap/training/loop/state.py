@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from humanclap.clap.checkpoint import RUN_CHECKPOINT
+from humanclap.clap.checkpoint_files import RUN_CHECKPOINT
 from humanclap.errors import CheckpointError, SettingsError, naming_file
 from humanclap.files import atomic_writer
 from humanclap.tables import write_rows

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.checkpoint import Calibration
+from humanclap.clap.calibration import Calibration
 from humanclap.grouping import caption_key, connected_groups
 from humanclap.metrics.agreement import ktau, lcc, mse, srcc, undefined_reason
 from humanclap.metrics.bootstrap import (

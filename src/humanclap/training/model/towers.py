@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from humanclap.clap.backbone import Backbone
-from humanclap.clap.embedding import ClipWindows, embed_clip, encode_clips
+from humanclap.clap.embedding import ClipEncoder, ClipWindows, embed_clip
 from humanclap.clap.pooling import pool_each
 from humanclap.errors import AudioError, InputError
 from humanclap.progress import Progress, silent
@@ -132,7 +132,7 @@ class FrozenTower:
         missing = [path for path in wanted if path not in kept]
         progress(len(found), len(distinct), "clips encoded")
         encode = self._backbone.encode_audio
-        encoded = encode_clips(self._backbone, missing, encode, batch_windows=1)
+        encoded = ClipEncoder(self._backbone, encode, batch_windows=1).outputs(missing)
         for path, clip in zip(missing, encoded, strict=True):
             if isinstance(clip, AudioError):
                 raise InputError(f"{distinct[path].where}: {clip}") from clip

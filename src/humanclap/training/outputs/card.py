@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from humanclap.clap.checkpoint import Calibration, Checkpoint
+from humanclap.clap.calibration import Calibration
+from humanclap.clap.checkpoint import Checkpoint
 
 _RATED, _ACCURACY = ("srcc", "lcc", "ktau", "mse"), "accuracy"
 
