@@ -71,7 +71,8 @@ Draw = Callable[["Figure"], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """A row of a forest plot. low, high: NaN without an interval; limit: a dashed mark, NaN for
-    none; colour: of point and interval.
+    none; colour: of point and interval; said: the figures in words, where they are not value and
+    interval (pages only).
     """
 
     label: str
@@ -80,6 +81,7 @@ class Mark:
     high: float = nan
     limit: float = nan
     colour: str = BLUE
+    said: str = ""
 
 
 def check_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 Format = Literal["latex", "markdown"]
@@ -25,9 +26,9 @@ class PaperTable:
 
     caption: str
     label: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
 
 
 def typeset(tables: Sequence[PaperTable], form: Format) -> str:
@@ -95,7 +96,7 @@ def _foreign(tables: Sequence[PaperTable]) -> list[str]:
     texts = (
         text
         for table in tables
-        for text in (table.caption, *table.columns, *sum(table.rows, ()), *table.notes)
+        for text in (table.caption, *table.columns, *chain(*table.rows), *table.notes)
     )
     composed = unicodedata.normalize("NFC", "".join(texts))
     found = sorted({s for s in composed if s > _LAST_KNOWN and s not in _LATEX and _shown(s) == s})

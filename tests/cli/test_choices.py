@@ -68,7 +68,7 @@ def test_choices_stand_beside_ratings(folder, capsys):
     assert run([*given, *QUICK]) == 0
     out = capsys.readouterr().out
     assert out.index("People's choices") < out.index("overall ")
-    assert "rows       missing 0, failed 0, extra 0" in out
+    assert "Rows: missing 0, failed 0, extra 0" in out
     assert run([*given, *QUICK, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evaluations"][0]["name"] == "ours"

@@ -49,8 +49,8 @@ def test_the_table_has_the_figures_and_how_they_were_made(study, capsys):
     # Ranks 1 4 2 5 3 6 against 1..6: sum d^2 = 10, so SRCC = 1 - 60 / 210.
     assert lines[2].split()[:4] == ["overall", "6", "6", "0.714"]
     assert "MSE and MAE after scale map 'unit': 10 · max(score, 0)" in out
-    assert "signature  none in the table" in out
-    assert "rows       missing 0, failed 0, extra 0" in out
+    assert "Signature: none in the table" in out
+    assert "Rows: missing 0, failed 0, extra 0" in out
     assert "Judged 6 of 7 targets; 1 anchor left out (--include-anchors judges them)." in out
     assert "bootstrap of 50 replicates clustered by caption, seed 0" in out
     assert err == ""

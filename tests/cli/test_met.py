@@ -114,7 +114,7 @@ def evaluate(study, *arguments):
 
 WARNING = (
     "The model of scores met 7 of 14 judged pairs (4 by clip, tuned; 2 by clip, calibrated; "
-    "1 by caption, tuned) before. Without them its SRCC is "
+    "1 by caption, tuned) before. Without them, its SRCC is "
 )
 
 
@@ -177,7 +177,7 @@ def test_an_old_table_is_judged_as_before_and_no_proof_where_met_pairs_are_refus
     shown = capsys.readouterr().out
     assert "met" not in shown.lower().replace("metric", "")
     assert run([*arguments, "--refuse-trained-on"]) == 0
-    assert "That the model of old met none of the judged pairs is not shown: of 14 of 14" in (
+    assert "It is not shown that the model of old met none of the judged pairs: for 14 of 14" in (
         capsys.readouterr().out
     )
 

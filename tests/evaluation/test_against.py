@@ -93,15 +93,15 @@ def comparison(study):
 
 def test_ceiling_metrics_and_floor_stand_in_one_table(comparison):
     found = overview(comparison)
-    assert [row.kind for row in found.rows] == ["ceiling", "listener"] + ["metric"] * 3 + [
-        "trivial"
-    ] * 4
-    assert found.columns[:5] == ("SRCC", "all pairs", "of ceiling", "natural", "synthetic")
-    assert all(len(row.cells) == len(found.columns) for row in found.rows)
-    ours = next(row for row in found.rows if row.cells[0] == "ours")
+    heads, rows = found.rows
+    assert found.kinds == ["ceiling", "listener"] + ["metric"] * 3 + ["trivial"] * 4
+    assert heads[:5] == ["SRCC", "all pairs", "of ceiling", "natural", "synthetic"]
+    assert len(rows) == len(found.kinds)
+    assert {len(row) for row in rows} == {len(heads)}
+    ours = next(row for row in rows if row[0] == "ours")
     share = comparison.evaluations[1].overall.statistics["srcc"].value
     share /= comparison.ceilings["overall"].srcc.value
-    assert ours.cells[2] == f"{100 * share:.0f} %"
+    assert ours[2] == f"{100 * share:.0f} %"
 
 
 def test_every_group_has_its_own_ceiling_and_within_systems_their_mean(comparison):

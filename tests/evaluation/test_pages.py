@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from humanclap.drawing import Mark
 from humanclap.evaluation import (
     EvaluationSettings,
     ScoreTable,
@@ -15,7 +16,7 @@ from humanclap.evaluation import (
     markdown_report,
 )
 from humanclap.evaluation.leaderboard.rank import leaderboard
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.markup.html import broken, table
 from humanclap.evaluation.markup.style import STYLE
 from humanclap.evaluation.report.leaderboard_report import html_leaderboard, leaderboard_document
@@ -132,7 +133,7 @@ def test_the_win_matrix_numbers_its_columns_by_its_rows(board):
 
 
 def test_a_chart_places_values_on_one_scale_and_says_them():
-    found = chart([Bar(label="a", value=0.0, low=-1.0, high=1.0), Bar(label="b", value=1.0)])
+    found = chart([Mark(label="a", value=0.0, low=-1.0, high=1.0), Mark(label="b", value=1.0)])
     # Ends -1 and 1, and 4 % of their distance on each side: 0 is the middle, 1 at 2.08/2.16.
     assert re.findall(r'cx="([\d.]+)%"', found) == ["50.00", "96.30"]
     assert re.findall(r'class="span" x1="([\d.]+)%" x2="([\d.]+)%"', found) == [("3.70", "96.30")]
@@ -142,7 +143,7 @@ def test_a_chart_places_values_on_one_scale_and_says_them():
 
 def test_a_chart_of_undefined_values_draws_none():
     nan = float("nan")
-    found = chart([Bar(label="a", value=nan, low=nan, high=nan)], zero=True)
+    found = chart([Mark(label="a", value=nan, low=nan, high=nan)], zero=True)
     assert "<circle" not in found
     assert '<span class="value">–</span>' in found
 

@@ -67,12 +67,12 @@ def test_the_tables_of_a_leaderboard_have_unit_n_intervals_and_tests(board):
     assert "cosine in −1..1, higher is better" in standings.caption
     assert "n = 12 prompts that all systems have" in standings.caption
     first = board.standings[0]
-    assert standings.rows[0][:3] == (
+    assert standings.rows[0][:3] == [
         "1",
         "tango_2",
         f"{first.mean:.3f} [{first.low:.3f}, {first.high:.3f}]",
-    )
-    assert duels.rows[0][:2] == ("tango_2", "other")
+    ]
+    assert duels.rows[0][:2] == ["tango_2", "other"]
     assert any("no signature in the tables" in note for note in standings.notes)
     assert any("sign-flip permutation test" in note for note in duels.notes)
 

@@ -224,3 +224,26 @@ def test_every_report_says_what_it_was_judged_by_and_how(comparison, targets, sc
     assert plain != other
     again = json.loads(json_report(compare(tables, targets[::-1], QUICK)))["signature"]
     assert again == plain
+
+
+def test_a_page_says_below_each_table_why_its_figures_are_missing(targets, scores_of):
+    flat = [Score(audio=t.audio, text=t.text, score=0.5) for t in targets]
+    tables = [
+        ScoreTable(name="ours", scores=scores_of(targets)),
+        ScoreTable(name="flat", scores=flat),
+    ]
+    page = html_report(compare(tables, targets, QUICK))
+    titles, sections = re.findall(r"<h2>(.*?)</h2>", page), re.split(r"<h2>", page)[1:]
+    of = dict(zip(titles, sections, strict=True))
+    for name in ("Against ours", "flat"):
+        table, below = of[name].split("</table>", 1)
+        assert "the metric is constant" in below
+        assert "the metric is constant" not in table
+    assert "the metric is constant" not in of["ours"] + of["How this was computed"]
+
+
+def test_each_difference_has_its_own_table_whose_first_column_is_the_group(comparison):
+    against = re.split(r"<h2>", html_report(comparison))
+    section = next(part for part in against if part.startswith("Against clapscore"))
+    assert "<h3>human-<wbr>clap - clapscore</h3>" in section
+    assert '<th class="t first">group</th>' in section

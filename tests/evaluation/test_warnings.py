@@ -44,7 +44,7 @@ def with_met(scores, met):
     [
         (0.6, 0.5, 0.7, "ours lies above the noise ceiling (SRCC 0.933"),
         (0.6, 0.5, 0.99, ", though within the interval of its estimate: "),
-        (0.6, math.nan, math.nan, "0.600): a metric of unseen pairs is not expected there."),
+        (0.6, math.nan, math.nan, "0.600): on unseen pairs no metric is expected there."),
     ],
 )
 def test_a_figure_above_the_noise_ceiling_is_told(targets, scores_of, value, low, high, told):
@@ -131,8 +131,8 @@ def test_the_warning_comes_first_in_every_report(targets, scores_of):
     found = judged(targets, with_met(scores_of(targets), {0: "clip:calibrated"}))
     (first, *_) = warnings(found)
     assert first.startswith(
-        "The model of ours met 1 of 24 judged pairs (1 by clip, calibrated) before. Without them "
-        "its SRCC is "
+        "The model of ours met 1 of 24 judged pairs (1 by clip, calibrated) before. Without "
+        "them, its SRCC is "
     )
     assert '"warnings": [\n    "The model of ours met 1 of 24' in json_report(found)
     lines = markdown_report(found).splitlines()
@@ -146,14 +146,14 @@ def test_with_two_metrics_both_are_judged_without_what_either_met(targets, score
     tables = [ScoreTable(name="one", scores=one), ScoreTable(name="two", scores=two)]
     found = compare(tables, targets, QUICK)
     assert [metric.unmet.n for metric in found.metrics] == [22, 22]
-    assert "Without those that any metric's model met its SRCC is" in warnings(found)[0]
+    assert "Without the pairs that any metric's model met, its SRCC is" in warnings(found)[0]
     assert found.differences[0].groups[1].label == "unmet pairs"
 
 
 def test_where_all_pairs_were_met_no_figure_is_left(targets, scores_of):
     found = judged(targets, [replace(row, met="clip:tuned") for row in scores_of(targets)])
     assert found.metrics[0].unmet is None
-    assert "none is left without them" in warnings(found)[0]
+    assert "no others are left" in warnings(found)[0]
 
 
 def test_unknown_pairs_are_said_to_be_unknown_and_tables_that_say_nothing_get_no_line(
@@ -178,7 +178,7 @@ def test_met_pairs_are_refused_by_name_where_asked_and_unknown_ones_are_told(tar
     with pytest.raises(LeakageError, match=r"ours: its model met 5 of 24 .*; and 2 more"):
         judged(targets, with_met(scores, places), strict)
     (warning,) = warnings(judged(targets, with_met(scores, {0: "unknown"}), strict))
-    assert warning.endswith("is not shown: of 1 of 24 it is unknown.")
+    assert warning.endswith(": for 1 of 24 this is unknown.")
     assert warnings(judged(targets, with_met(scores, {}), strict)) == []
 
 

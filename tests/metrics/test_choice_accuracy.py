@@ -9,7 +9,6 @@ from humanclap.metrics.agreement import ktau_rows
 from humanclap.metrics.choice_accuracy import (
     MajorityCeiling,
     credit,
-    most_votes,
     one_judge,
     votes_met,
 )
@@ -26,7 +25,6 @@ def test_ties_of_the_metric_count_half():
 def test_single_votes_are_those_on_the_side_of_the_higher_score():
     met = votes_met([0.1, -0.1, 0.0], [3, 3, 3], [1, 1, 2])
     assert met.tolist() == [3, 1, 2.5]
-    assert most_votes([3, 1], [1, 2]).tolist() == [3, 2]
 
 
 def test_one_judge_is_counted_vote_by_vote():

@@ -64,7 +64,7 @@ Examples:
 @seed_option("bootstrap and tests")
 @force_option
 @refuse_trained_on_option(
-    "Stop where the metric's model met clips or prompts in training (column met)."
+    help="Stop where the metric's model met clips or prompts in training (column met)."
 )
 @result_options
 def compare(

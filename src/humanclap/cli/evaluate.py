@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from humanclap.evaluation.agreement.result import Comparison, Evaluation
     from humanclap.evaluation.join import ScoreTable
     from humanclap.evaluation.settings import EvaluationSettings
-    from humanclap.records import Rating
-    from humanclap.scale import RatingScale
 
 _LEVELS = ("subset", "system", "split")
 
@@ -97,7 +95,9 @@ Examples:
 @click.option("--include-anchors", is_flag=True, help="Judge deliberately mismatched pairs too.")
 @click.option("--allow-missing", is_flag=True, help="Report targets without a score; go on.")
 @force_option
-@refuse_trained_on_option("Stop where a metric's model met judged pairs in training (column met).")
+@refuse_trained_on_option(
+    help="Stop where a metric's model met judged pairs in training (column met)."
+)
 @click.option(
     "--allow-shared-captions",
     is_flag=True,
@@ -167,6 +167,7 @@ def _compared(
 ) -> Comparison:
     from humanclap.choices import read_votes
     from humanclap.evaluation import compare
+    from humanclap.ratings.read import read_ratings
     from humanclap.tables import read_targets
 
     targets, choices, ceiling, floor = paths.values()
@@ -176,7 +177,7 @@ def _compared(
             _read(scores),
             read_targets(str(targets)),
             settings,
-            ratings=None if ceiling is None else _read_ratings(ceiling, settings.rating_scale),
+            ratings=None if ceiling is None else read_ratings(ceiling, scale=settings.rating_scale),
             train=None if floor is None else read_targets(floor),
             votes=None if choices is None else read_votes(choices, include_anchors=True),
             votes_where=str(choices),
@@ -261,24 +262,17 @@ def _read(paths: tuple[Path, ...]) -> list[ScoreTable]:
     ]
 
 
-def _read_ratings(path: Path, scale: RatingScale) -> list[Rating]:
-    from humanclap.ratings.read import read_ratings
-
-    return read_ratings(path, scale=scale)
-
-
 def _text(comparison: Comparison) -> str:
     from humanclap.evaluation.report import agreement_words as words
     from humanclap.evaluation.report import choices_words
-    from humanclap.evaluation.report import sentences as told
-    from humanclap.evaluation.report.common_words import met_in_training, rows_line, signature_line
     from humanclap.evaluation.report.comparability import judgement_signature
+    from humanclap.evaluation.report.overview import overview
 
     choices = comparison.choices
     parts = list(comparison.notes)
-    parts += [f"warning: {warning}" for warning in told.warnings(comparison)]
+    parts += [f"warning: {warning}" for warning in words.every_warning(comparison)]
     if comparison.ceilings or comparison.trivial:
-        parts.append(_overview_table(comparison))
+        parts.append(text_table(*overview(comparison).rows))
     if comparison.differences or comparison.against_trivial:
         parts.append(_difference_table(comparison))
     if choices is not None:
@@ -286,28 +280,14 @@ def _text(comparison: Comparison) -> str:
             parts.append(f"{section.title}\n{text_table(*section.rows)}")
     for evaluation in comparison.metrics:
         title = f"{evaluation.name}\n" if len(comparison.metrics) > 1 else ""
-        lines = [
-            words.scale_map_line(evaluation),
-            words.calibration_line(evaluation),
-            words.intervals_line(evaluation),
-            met_in_training(evaluation.exposure),
-            f"signature  {signature_line(evaluation.coverage)}",
-            f"rows       {rows_line(evaluation.coverage)}",
-        ]
-        parts.append(title + _group_table(evaluation) + "\n\n" + "\n".join(filter(None, lines)))
+        lines = "\n".join(words.metric_lines(evaluation))
+        parts.append(f"{title}{_group_table(evaluation)}\n\n{lines}")
     ending = [words.coverage(comparison), words.bootstrap_line(comparison)]
     ending += [words.tests_line(comparison)] if comparison.tests else []
-    ending.append(f"judged as  {judgement_signature(comparison)}")
+    ending.append(f"Judged as: {judgement_signature(comparison)}")
     ending += [] if choices is None else choices_words.facts(choices)
     undefined = [f"– {reason}" for reason in words.reasons(comparison)]
     return "\n\n".join([*parts, "\n".join([*ending, *undefined])])
-
-
-def _overview_table(comparison: Comparison) -> str:
-    from humanclap.evaluation.report.overview import overview
-
-    found = overview(comparison)
-    return text_table(found.columns, [row.cells for row in found.rows])
 
 
 def _group_table(evaluation: Evaluation) -> str:

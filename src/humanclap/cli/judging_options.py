@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +35,7 @@ power_option = click.option(
     show_default=True,
     help="Power for which the report states the number of prompts needed.",
 )
+refuse_trained_on_option = partial(click.option, "--refuse-trained-on", is_flag=True)
 
 
 def replicates_option(default: int, further: str = "") -> Callable[[Command], Command]:
@@ -57,11 +59,6 @@ def shared_only_option(whose: str) -> Callable[[Command], Command]:
     """--shared-only."""
     told = f"Leave out prompts that {whose} lacks."
     return click.option("--shared-only", is_flag=True, help=told)
-
-
-def refuse_trained_on_option(told: str) -> Callable[[Command], Command]:
-    """--refuse-trained-on."""
-    return click.option("--refuse-trained-on", is_flag=True, help=told)
 
 
 result_options = options(

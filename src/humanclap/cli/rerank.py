@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,13 +113,13 @@ def _gain_table(gains: Sequence[BestOfGain]) -> str:
             g.chosen,
             g.best,
             f"{g.gain:+.3f}" + ("" if g.reason else f" [{g.low:.3f}, {g.high:.3f}]"),
-            "–" if g.share != g.share else f"{100 * g.share:.0f} %",
+            "–" if isnan(g.share) else f"{100 * g.share:.0f} %",
         )
         for g in gains
     ]
     table = text_table(("N", "prompts", "random", "chosen", "best", "gain", "of possible"), rows)
     reasons = [f"no interval of N = {g.n}: {g.reason}" for g in gains if g.reason]
-    reasons += [f"of possible, N = {g.n}: no clip is better" for g in gains if g.share != g.share]
+    reasons += [f"of possible, N = {g.n}: no clip is better" for g in gains if isnan(g.share)]
     return "\n".join([table, *reasons])
 
 

@@ -154,7 +154,7 @@ def join_by(
     targets_where: str = "targets",
     what: str = "target",
 ) -> Joined[Judged]:
-    """As `join`, by the key and with the leave that the settings give."""
+    """`join` with the key of the settings, and with what they allow."""
     return join(
         tables,
         targets,
@@ -180,13 +180,14 @@ def _by_key(rows: Iterable[Row], key: Key, where: str) -> dict[str, Row]:
             twice[name] = twice.get(name, 1) + 1
         found[name] = row
     if twice:
+        counted = "1 pair appears" if len(twice) == 1 else f"{len(twice)} pairs appear"
         remedy = (
             "; files of one name in different folders? then --key audio+text"
             if key == "audio-name+text"
             else "; keep one row for each pair"
         )
         raise InputError(
-            f"{where}: {_count(twice, 'pair')} more than once under {key}: "
+            f"{where}: {counted} more than once under {key}: "
             f"{_named(_told(found[name]) for name in twice)}{remedy}"
         )
     return found
@@ -259,11 +260,6 @@ def _other_key(scores: Sequence[Score], targets: Sequence[Paired], key: Key) -> 
     if matches(best) <= matches(key):
         return ""
     return f" (with --key {best}, {matches(best)} would match)"
-
-
-def _count(names: Iterable[str], noun: str) -> str:
-    count = len(list(names))
-    return f"1 {noun} appears" if count == 1 else f"{count} {noun}s appear"
 
 
 def _named(names: Iterable[str]) -> str:

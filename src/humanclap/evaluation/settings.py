@@ -57,14 +57,7 @@ class EvaluationSettings:
         check_least("seed", self.seed, 0)
         for level in self.by:
             check_choice("by", level, get_args(Level))
-        if not 0.0 < self.confidence < 1.0:
-            raise SettingsError(f"confidence is {self.confidence}; expected a number in (0, 1)")
-        needed = replicates_needed(self.confidence)
-        if self.replicates < needed:
-            raise SettingsError(
-                f"replicates is {self.replicates}; a {100 * self.confidence:g} % interval needs "
-                f"at least {needed}"
-            )
+        _check_bootstrap(self.confidence, self.replicates)
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, object]) -> EvaluationSettings:
@@ -79,6 +72,19 @@ class EvaluationSettings:
         if isinstance(scale := values.get("rating_scale"), str):
             values["rating_scale"] = RatingScale.parse(scale)
         return record_of(cls, values)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0.0 < value < 1.0:
+        raise SettingsError(f"{name} is {value}; expected a number in (0, 1)")
+
+
+def _check_bootstrap(confidence: float, replicates: int) -> None:
+    _check_share("confidence", confidence)
+    if replicates < (needed := replicates_needed(confidence)):
+        raise SettingsError(
+            f"replicates is {replicates}; a {100 * confidence:g} % interval needs at least {needed}"
+        )
 
 
 Value = Literal["score", "rating"]
@@ -109,14 +115,11 @@ class LeaderboardSettings:
 
     def __post_init__(self) -> None:
         check_choice("value", self.value, get_args(Value))
-        for name in ("confidence", "alpha", "power"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise SettingsError(f"{name} is {getattr(self, name)}; expected a number in (0, 1)")
+        for name in ("alpha", "power"):
+            _check_share(name, getattr(self, name))
         for name, least in (("permutations", 1), ("worst", 0), ("seed", 0)):
             check_least(name, getattr(self, name), least)
-        needed = replicates_needed(self.confidence)
-        if self.replicates < needed:
-            raise SettingsError(f"replicates is {self.replicates}; expected at least {needed}")
+        _check_bootstrap(self.confidence, self.replicates)
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, object]) -> LeaderboardSettings:

@@ -23,14 +23,14 @@ def spread(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 
-def interval(statistic: Statistic) -> str:
-    """`[low, high]` of a statistic."""
-    return spread(statistic.low, statistic.high)
+def between(value: float, low: float, high: float) -> str:
+    """`value [low, high]`, or the value alone where there is no interval."""
+    return f"{number(value)} {spread(low, high)}".rstrip()
 
 
 def with_interval(statistic: Statistic) -> str:
-    """`value [low, high]`."""
-    return f"{number(statistic.value)} {interval(statistic)}".rstrip()
+    """`value [low, high]` of a statistic."""
+    return between(statistic.value, statistic.low, statistic.high)
 
 
 def signed(statistic: Statistic) -> str:

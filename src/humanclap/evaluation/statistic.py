@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from humanclap.evaluation.settings import EvaluationSettings, LeaderboardSettings
 from humanclap.metrics.bootstrap import Interval, Statistics, bootstrap
 from humanclap.metrics.permutation import holm
 from humanclap.progress import Progress, silent
@@ -51,20 +51,8 @@ class Statistic:
         )
 
 
-class Bootstrapped(Protocol):
-    """Settings of a bootstrap."""
-
-    @property
-    def confidence(self) -> float:
-        """Of the intervals."""
-
-    @property
-    def replicates(self) -> int:
-        """How many are drawn."""
-
-    @property
-    def seed(self) -> int:
-        """Of the generator."""
+Bootstrapped = EvaluationSettings | LeaderboardSettings
+"""Settings of a bootstrap."""
 
 
 def intervals_of(

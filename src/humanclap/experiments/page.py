@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from humanclap.drawing import Mark
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.short_forms import counted
 from humanclap.experiments.agreement import STATISTICS
 from humanclap.experiments.recipe import Recipe
@@ -55,7 +56,7 @@ def _picture(recipe: Recipe, rows: Sequence[SummaryRow], *, several: bool) -> st
         label = f"{row.objective}, {place_name(row)}" if several else row.objective
         ends = (found.mean - found.half_width, found.mean + found.half_width)
         low, high = (end if math.isnan(end) else min(1.0, max(-1.0, end)) for end in ends)
-        bars.append(Bar(label=label, value=found.mean, low=low, high=high, said=cell(found)))
+        bars.append(Mark(label=label, value=found.mean, low=low, high=high, said=cell(found)))
     caption = (
         "SRCC over all judged pairs: mean over seeds, with its 95 % t interval over seeds. Whether "
         "two rows differ, the last column of the table says."

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from humanclap.clap.checkpoint import load_checkpoint
-from humanclap.evaluation.report.document import made_lines
+from humanclap.evaluation.report.document import how_made
 from humanclap.experiments.data import Part, make_parts, read_data, read_recipe_choices
 from humanclap.experiments.efficiency import efficiency_plot
 from humanclap.experiments.grid import Done, run_grid
@@ -119,7 +119,7 @@ def run_recipe(
 
 
 def _made_in_markdown(made: Made, recipe: Recipe) -> str:
-    return "\n".join(["", "How this was made:", "", *made_lines(made, recipe.models), ""])
+    return "\n".join(["", *how_made(made, recipe.models), ""])
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -158,10 +158,18 @@ def noise_ceiling(
     x = np.asarray(ratings, dtype=np.float64)
     _, inverse, count = np.unique(np.asarray(pairs), return_inverse=True, return_counts=True)
     pair, icc = inverse.reshape(-1).astype(np.int64), icc1(ratings, pairs)
-    alone, undefined = _one_listener(x, pair)
-    reason = _why_not(x, count, icc)
-    if reason:
-        return _undefined(reason, icc, alone, count, undefined)
+    alone = reliability(x, pair, repeats=1)
+    why = alone.undefined.get("leave_one_out_srcc")
+    undefined = {} if why is None else {"one_listener_srcc": why}
+    known = NoiseCeiling(
+        icc=icc,
+        one_listener_srcc=alone.leave_one_out_srcc,
+        n_pairs=count.size,
+        n_ratings=x.size,
+        undefined=undefined,
+    )
+    if reason := _why_not(x, count, icc):
+        return replace(known, reason=reason)
     model = fit_ordinal(x, icc)
     drawn = _simulate(model, pair, count, simulations, np.random.default_rng(seed))
     expected = _value(drawn["srcc"])
@@ -169,35 +177,23 @@ def noise_ceiling(
     if reason is None and not expected.value > 0:
         reason = f"listeners hardly agree (ICC {icc:.3f}): the simulated ceiling is not above 0"
     if reason:
-        return _undefined(reason, icc, alone, count, undefined)
+        return replace(known, reason=reason)
     ends = _srcc_ends(x, pair, count, max(1, simulations // 4), seed, expected.value, undefined)
     one = mean_of_defined(drawn["one"])
     if math.isnan(one):
         undefined["simulated_one_listener_srcc"] = "undefined in most simulated studies"
-    return NoiseCeiling(
+    return replace(
+        known,
         srcc=expected,
         lcc=_value(drawn["lcc"]),
         ktau=_value(drawn["ktau"]),
         srcc_low=ends[0],
         srcc_high=ends[1],
-        icc=icc,
         latent_icc=model.latent_icc,
-        one_listener_srcc=alone,
         simulated_one_listener_srcc=one,
-        n_pairs=count.size,
-        n_ratings=x.size,
         simulations=simulations,
         constant=int(np.isnan(drawn["srcc"]).sum()),
-        undefined=undefined,
     )
-
-
-def _one_listener(x: Floats, pair: Integers) -> tuple[float, dict[str, str]]:
-    """One rating against the others on its pair, and why that is NaN where it is."""
-    found = reliability(x, pair, repeats=1)
-    name = "leave_one_out_srcc"
-    why = found.undefined.get(name)
-    return found.leave_one_out_srcc, {} if why is None else {"one_listener_srcc": why}
 
 
 def _srcc_ends(
@@ -319,16 +315,3 @@ def _value(drawn: list[float]) -> CeilingValue:
         return CeilingValue()
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return CeilingValue(value=mean, low=float(low), high=float(high))
-
-
-def _undefined(
-    reason: str, icc: float, alone: float, count: Integers, undefined: Mapping[str, str]
-) -> NoiseCeiling:
-    return NoiseCeiling(
-        icc=icc,
-        one_listener_srcc=alone,
-        n_pairs=count.size,
-        n_ratings=int(count.sum()),
-        reason=reason,
-        undefined=undefined,
-    )

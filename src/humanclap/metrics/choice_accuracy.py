@@ -47,18 +47,6 @@ def votes_met(gap: ArrayLike, n_first: ArrayLike, n_second: ArrayLike) -> Floats
     return found
 
 
-def most_votes(n_first: ArrayLike, n_second: ArrayLike) -> Floats:
-    """Votes for the side with more of them: no choice can meet more. Shape (n,).
-
-    >>> most_votes([3, 2], [1, 2])
-    array([3., 2.])
-    """
-    found: Floats = np.maximum(
-        np.asarray(n_first, dtype=np.float64), np.asarray(n_second, dtype=np.float64)
-    )
-    return found
-
-
 def one_judge(n_first: ArrayLike, n_second: ArrayLike) -> tuple[Floats, Floats]:
     """Votes that side with the sum of the question's other votes, and votes that can: (n,) each.
 

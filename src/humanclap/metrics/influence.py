@@ -10,7 +10,7 @@ Welsh 2007.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,10 +76,8 @@ def _interval(value: float, influence: Floats | None, confidence: float) -> Inte
         spread = influence - influence.mean()
         error = math.sqrt(float(spread @ spread) * clusters / (clusters - 1))
         half = float(stats.t.ppf((1 + confidence) / 2, clusters - 1)) * error
-    return Interval(
-        low=value - half, high=value + half, confidence=confidence, replicates=0, undefined=0,
-        clusters=clusters, reason=reason,
-    )  # fmt: skip
+    low, high = value - half, value + half
+    return Interval(low=low, high=high, confidence=confidence, clusters=clusters, reason=reason)
 
 
 def agreement_influence(
@@ -242,19 +240,16 @@ class WithinSystemsInfluence:
         values, of_clusters = {}, {}
         for name in _RANKED:
             known = [part for part in parts if name in part[2].of_clusters]
-            values[name] = _weighted(
-                [n for n, _, _ in known], [p.values[name] for _, _, p in known]
-            )
+            values[name] = math.nan
             if known:
-                total, weight = np.zeros(self._clusters), sum(n for n, _, _ in known)
+                weights = [n for n, _, _ in known]
+                own = [part.values[name] for _, _, part in known]
+                values[name] = float(np.average(own, weights=weights))
+                total = np.zeros(self._clusters)
                 for n, there, part in known:
-                    total[there] += n / weight * part.of_clusters[name]
+                    total[there] += n / sum(weights) * part.of_clusters[name]
                 of_clusters[name] = total
         return Influence(values, of_clusters)
 
 
 _RANKED = ("srcc", "lcc", "ktau", "accuracy")
-
-
-def _weighted(weights: Sequence[int], values: Sequence[float]) -> float:
-    return float(np.average(values, weights=weights)) if weights else math.nan

@@ -54,7 +54,9 @@ def permutation_p(
         side = _ranked(run)
         if side is None or side.codes.max() < 1:
             return math.nan
-        spread = [math.sqrt(float(np.sum((own - own.mean()) ** 2))) for own in side.both]
+        spread = [
+            math.sqrt(float(np.sum((own - own.mean()) ** 2))) for own in (side.first, side.second)
+        ]
         apart = (side.second / spread[1] - side.first / spread[0]) * side.target
         return sign_flip_p(np.bincount(side.codes, apart), rng=rng, permutations=permutations)
     return mean_permutation_p([run], rng=rng, permutations=permutations)
@@ -104,10 +106,6 @@ class _Ranked:
     second: Floats
     target: Floats
     codes: NDArray[np.intp]
-
-    @property
-    def both(self) -> tuple[Floats, Floats]:
-        return self.first, self.second
 
     def difference(self) -> float:
         return float(

@@ -22,6 +22,7 @@ from scipy import optimize
 
 from humanclap.errors import InputError
 from humanclap.metrics.agreement import MIN_PAIRS, paired
+from humanclap.metrics.weighted import cluster_codes
 
 PAIRS_PER_KNOT = 20
 """Fewer pairs than this a knot, and a bent map is not tried."""
@@ -173,8 +174,7 @@ def _numbered(groups: Sequence[Hashable] | None, size: int) -> NDArray[np.int64]
         return np.arange(size)
     if len(groups) != size:
         raise InputError(f"{len(groups)} groups of {size} pairs; expected one for each pair")
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(one, len(numbers)) for one in groups])
+    return cluster_codes(groups)
 
 
 def _noise(variance: ArrayLike, n: ArrayLike, size: int) -> Floats:

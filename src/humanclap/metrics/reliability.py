@@ -77,8 +77,7 @@ def icc1(ratings: ArrayLike, pairs: ArrayLike) -> float:
     >>> round(icc1([9, 2, 5, 8, 6, 1, 3, 2], [0, 0, 0, 0, 1, 1, 1, 1]), 4)
     0.2667
     """
-    g = _group(ratings, pairs)
-    return _icc1(g)
+    return _icc1(_group(ratings, pairs))
 
 
 def _icc1(g: _Grouped) -> float:
@@ -214,13 +213,9 @@ def _reason(name: str, g: _Grouped, many: _Grouped) -> str:
     if np.ptp(many.ratings) == 0:
         return "the ratings are constant"
     if name == "leave_one_out_srcc":
-        return _leave_one_out_reason(many)
+        if many.ratings.size < MIN_PAIRS:
+            return f"{many.ratings.size} ratings of pairs with two, fewer than {MIN_PAIRS}"
+        return "the means of the others are constant"
     if many.count.size < 3:
         return f"{many.count.size} pairs with two ratings, fewer than 3"
     return "the means of a half are constant in most repeats"
-
-
-def _leave_one_out_reason(many: _Grouped) -> str:
-    if many.ratings.size < MIN_PAIRS:
-        return f"{many.ratings.size} ratings of pairs with two, fewer than {MIN_PAIRS}"
-    return "the means of the others are constant"

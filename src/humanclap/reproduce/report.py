@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from humanclap.drawing import Mark
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
 from humanclap.made import Made
@@ -68,7 +69,7 @@ def _picture(found: Findings) -> str:
     ceiling = found.ceilings.get("all judged")
     limit = math.nan if ceiling is None else ceiling.srcc.value
     bars = [
-        Bar(
+        Mark(
             label=row.name,
             value=row.srcc["all judged"].value,
             low=row.srcc["all judged"].low,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -192,8 +193,8 @@ class _Comparing:
         }
         return Comparison(
             evaluations=tuple(self._evaluation(n, found, counts) for n in self._joined.scores),
-            differences=tuple(_differences(found, self._against_first)),
-            against_trivial=tuple(_differences(found, self._against_trivial)),
+            differences=_differences(found, self._against_first),
+            against_trivial=_differences(found, self._against_trivial),
             tests=self._tests(),
             ceilings=ceiling,
             settings=self._settings,
@@ -227,14 +228,9 @@ class _Comparing:
         self, name: str, found: Mapping[str, Mapping[str, list[Group]]], counts: TargetCounts
     ) -> Evaluation:
         mapped = self._metrics[name].scale_map
-        groups, levels, without = (
-            tuple(found[part].get(alone(name), ())) for part in ("groups", "levels", "without")
-        )
         return Evaluation(
             name=name,
-            groups=groups,
-            levels=levels,
-            without=without,
+            **_parts(found, alone(name)),
             tie_threshold=self._judge.tie_thresholds[name],
             calibration=self._calibration(name, mapped),
             intervals=predicted_intervals(
@@ -261,17 +257,18 @@ class _Comparing:
         return calibration(mapped.predicted, self._human, low=low, high=high)
 
 
+def _parts(found: Mapping[str, Mapping[str, list[Group]]], key: str) -> dict[str, Any]:
+    """Groups, levels and those without a system, of one metric or difference."""
+    return {part: tuple(by_key.get(key, ())) for part, by_key in found.items()}
+
+
 def _differences(
     found: Mapping[str, Mapping[str, list[Group]]], wanted: Sequence[tuple[str, str]]
-) -> Iterator[Difference]:
-    for name, baseline in wanted:
-        groups, levels, without = (
-            tuple(found[part].get(versus(name, baseline), ()))
-            for part in ("groups", "levels", "without")
-        )
-        yield Difference(
-            name=name, baseline=baseline, groups=groups, levels=levels, without=without
-        )
+) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(name=name, baseline=baseline, **_parts(found, versus(name, baseline)))
+        for name, baseline in wanted
+    )
 
 
 def _pairs(

@@ -70,6 +70,7 @@ class Judge:
     """Works place by place; every metric meets the same bootstrap draws.
 
     captions: of each pair, shape (n,); versus: (name, baseline) of the differences wanted.
+    tie_thresholds: of pairwise accuracy, by metric, chosen on all pairs.
     """
 
     def __init__(
@@ -84,15 +85,10 @@ class Judge:
         self._metrics, self._human, self._versus = metrics, human, versus
         self._clusters = cluster_codes(captions)
         self._settings, self._progress = settings, progress
-        self._thresholds = {
+        self.tie_thresholds = {
             metric.name: tie_threshold(metric.scores, human).threshold for metric in metrics
         }
         self._done, self._total = 0, 0
-
-    @property
-    def tie_thresholds(self) -> Mapping[str, float]:
-        """Threshold of pairwise accuracy, by metric, chosen on all pairs."""
-        return self._thresholds
 
     def expect(self, places: int) -> None:
         """Say how many places will be judged, for the progress."""
@@ -134,7 +130,7 @@ class Judge:
     def _plain(self, metric: Metric, index: Places, codes: Places) -> _Side:
         scores, human = metric.scores[index], self._human[index]
         predicted = metric.scale_map.predicted[index]
-        threshold = self._thresholds[metric.name]
+        threshold = self.tie_thresholds[metric.name]
         mapped = bool(np.isfinite(predicted).all())
         why = agreement.undefined_reason(scores, human)
         reasons = dict.fromkeys(RANKS, why) if why else {}
@@ -161,8 +157,7 @@ class Judge:
 
     def _level(self, level: str, metric: Metric, systems: Places | None) -> _Side:
         x, y, clusters = metric.scores, self._human, self._clusters
-        threshold = self._thresholds[metric.name]
-        engine = _engine(level, x, y, systems, clusters, threshold)
+        engine = _engine(level, x, y, systems, clusters, self.tie_thresholds[metric.name])
         if isinstance(engine, WithinSystemsInfluence):
             values = engine.influence().values
         elif isinstance(engine, Influence):
@@ -172,12 +167,7 @@ class Judge:
             values = {name: float(value[0]) for name, value in once.items()}
         why = _level_reason(level, x, y, systems)
         reasons = {name: why for name, value in values.items() if math.isnan(value)}
-        pairs: Mapping[str, int] = {}
-        if isinstance(
-            engine, (levels.WithinSystems, levels.WithinCaptions, WithinSystemsInfluence)
-        ):
-            pairs = engine.pairs
-        return _Side(values, reasons, engine, pairs)
+        return _Side(values, reasons, engine, getattr(engine, "pairs", {}))
 
     def _place(self, place: _Place, sides: Mapping[str, _Side]) -> dict[str, Group]:
         intervals = self._intervals(place, sides)

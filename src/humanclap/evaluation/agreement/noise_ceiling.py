@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,17 +105,14 @@ def _mean(of_systems: Mapping[str, NoiseCeiling]) -> NoiseCeiling:
     def mean(values: Sequence[float]) -> float:
         return float(np.average(values, weights=weights))
 
-    def value(name: str) -> CeilingValue:
-        return CeilingValue(value=mean([getattr(part, name).value for part in parts]))
-
+    means: dict[str, Any] = {
+        name: CeilingValue(value=mean([getattr(part, name).value for part in parts]))
+        for name in ("srcc", "lcc", "ktau")
+    }
+    for name in ("icc", "latent_icc", "one_listener_srcc", "simulated_one_listener_srcc"):
+        means[name] = mean([getattr(part, name) for part in parts])
     return NoiseCeiling(
-        srcc=value("srcc"),
-        lcc=value("lcc"),
-        ktau=value("ktau"),
-        icc=mean([part.icc for part in parts]),
-        latent_icc=mean([part.latent_icc for part in parts]),
-        one_listener_srcc=mean([part.one_listener_srcc for part in parts]),
-        simulated_one_listener_srcc=mean([part.simulated_one_listener_srcc for part in parts]),
+        **means,
         n_pairs=sum(weights),
         n_ratings=sum(part.n_ratings for part in parts),
         simulations=max(part.simulations for part in parts),

@@ -90,18 +90,14 @@ def choose(
                 f"no candidate{of} for {rows[0].text!r} could be scored: {rows[0].error}"
             )
         margin = scored[0].score - scored[1].score if len(scored) > 1 else math.nan
-        found.append(_choice(scored[0], candidates=len(scored), margin=margin))
+        best = {field.name: getattr(scored[0], field.name) for field in fields(Score)}
+        found.append(KeptCandidate(candidates=len(scored), margin=margin, **best))
     return found
 
 
 def _prompt(text: str, system: str | None, across_systems: bool) -> tuple[str, str | None]:
     """What a choice is made for."""
     return caption_key(text), None if across_systems else system
-
-
-def _choice(best: Score, *, candidates: int, margin: float) -> KeptCandidate:
-    of_score = {field.name: getattr(best, field.name) for field in fields(Score)}
-    return KeptCandidate(candidates=candidates, margin=margin, **of_score)
 
 
 def expected_gains(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from humanclap.errors import InputError
 from humanclap.evaluation.choices.accuracy_result import (
     BEST,
+    CEILINGS,
     ONE_JUDGE,
     ChoiceCounts,
     ChoiceDifference,
@@ -33,13 +34,7 @@ from humanclap.evaluation.statistic import (
 )
 from humanclap.fingerprint import fingerprint_text
 from humanclap.grouping import Paired, caption_key
-from humanclap.metrics.choice_accuracy import (
-    MajorityCeiling,
-    credit,
-    most_votes,
-    one_judge,
-    votes_met,
-)
+from humanclap.metrics.choice_accuracy import MajorityCeiling, credit, one_judge, votes_met
 from humanclap.metrics.permutation import sign_flip_p
 from humanclap.metrics.weighted import cluster_codes
 from humanclap.pairs import pair_id_of
@@ -64,7 +59,7 @@ def judge_choices(
     Intervals: bootstrap that draws clips (of choices between texts) or texts (between clips) whole,
     the same draws for all ways to choose. Of the settings, those of the rating scale count for
     nothing. tables may be empty: what can be reached here without ears? others: pairs that are
-    judged otherwise, whose scores are not extra.
+    judged by ratings; scores for them are not extra.
     Raises InputError as `join` of the pairs of both sides, and where no question is left;
     LeakageError with `refuse_trained_on` where a metric's model met judged pairs.
 
@@ -136,16 +131,6 @@ class _Asked:
     clusters: Places
     gaps: Mapping[str, Floats]
 
-    @classmethod
-    def of(cls, votes: Sequence[Votes], gaps: Mapping[str, Floats]) -> _Asked:
-        return cls(
-            first=np.array([one.n_first for one in votes], dtype=np.float64),
-            second=np.array([one.n_second for one in votes], dtype=np.float64),
-            decided=np.array([one.decided for one in votes], dtype=bool),
-            clusters=cluster_codes([cluster_of(one) for one in votes]),
-            gaps=gaps,
-        )
-
     def at(self, places: Places) -> _Asked:
         return _Asked(
             self.first[places],
@@ -178,18 +163,23 @@ class _Judging:
         self._votes, self._joined, self._settings = votes, joined, settings
         self._a = np.array([place[one.pair_id_a] for one in votes])
         self._b = np.array([place[one.pair_id_b] for one in votes])
-        gaps = {name: self._gap(name) for name in joined.scores}
-        self._floors = floors(votes, [cluster_of(one) for one in votes])
-        taken = {BEST, ONE_JUDGE, *self._floors} & gaps.keys()
+        gaps = {}
+        for name, rows in joined.scores.items():
+            scores = np.array([row.score for row in rows])
+            gaps[name] = scores[self._a] - scores[self._b]
+        clusters = [cluster_of(one) for one in votes]
+        self._floors = floors(votes, clusters)
+        taken = {*CEILINGS, *self._floors} & gaps.keys()
         if taken:
             raise InputError(f"a score table is named {min(taken)!r}, as a row of the report is")
-        self._asked = _Asked.of(votes, {**gaps, **self._floors})
+        self._asked = _Asked(
+            np.array([one.n_first for one in votes], dtype=np.float64),
+            np.array([one.n_second for one in votes], dtype=np.float64),
+            np.array([one.decided for one in votes], dtype=bool),
+            cluster_codes(clusters),
+            {**gaps, **self._floors},
+        )
         self._metrics = list(gaps)
-
-    def _gap(self, name: str) -> Floats:
-        scores = np.array([row.score for row in self._joined.scores[name]])
-        found: Floats = scores[self._a] - scores[self._b]
-        return found
 
     def judged(self, counts: ChoiceCounts, notes: tuple[str, ...]) -> JudgedChoices:
         """All numbers of all groups."""
@@ -254,7 +244,6 @@ class _Judging:
     ) -> ChoiceGroup:
         asked = self._asked.at(places)
         shares = _shares(asked)
-        names = [f"accuracy/{one}" for one in (BEST, *asked.gaps)]
         found = _statistics(asked, shares, versus, self._settings)
         return ChoiceGroup(
             level=level,
@@ -263,10 +252,7 @@ class _Judging:
             decided=int(asked.decided.sum()),
             votes=int((asked.first + asked.second).sum()),
             clusters=len(set(asked.clusters.tolist())),
-            accuracy={
-                one.partition("/")[2]: found[one]
-                for one in [names[0], f"accuracy/{ONE_JUDGE}", *names[1:]]
-            },
+            accuracy={one: found[f"accuracy/{one}"] for one in (*CEILINGS, *asked.gaps)},
             votes_met={one: found[f"votes/{one}"] for one in (BEST, *asked.gaps)},
             differences=tuple(
                 ChoiceDifference(name=one, baseline=other, accuracy=found[f"{one} - {other}"])
@@ -296,7 +282,7 @@ def _shares(asked: _Asked) -> dict[str, Ratio]:
     """Every share that is a ratio of sums, by name; see `ChoiceGroup`."""
     decided, votes = asked.decided.astype(np.float64), asked.first + asked.second
     found = {f"accuracy/{ONE_JUDGE}": one_judge(asked.first, asked.second)}
-    found[f"votes/{BEST}"] = most_votes(asked.first, asked.second), votes
+    found[f"votes/{BEST}"] = np.maximum(asked.first, asked.second), votes  # none can meet more
     for name, gap in asked.gaps.items():
         found[f"accuracy/{name}"] = asked.credits(name), decided
         found[f"votes/{name}"] = votes_met(gap, asked.first, asked.second), votes

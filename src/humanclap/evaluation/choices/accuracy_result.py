@@ -113,12 +113,6 @@ class JudgedChoices:
         """The group of the questions no metric's model met, None where none or all were met."""
         return next((group for group in self.groups if group.level == UNMET), None)
 
-    @property
-    def best_floor(self) -> str:
-        """The floor with the highest accuracy over all questions; empty where there is none."""
-        found = self.overall.accuracy
-        return max(self.floors, key=lambda name: found[name].value, default="")
-
     def test(self, name: str, baseline: str) -> PairedTest | None:
         """The paired test of two ways to choose, None where none was made."""
         return next((t for t in self.tests if (t.name, t.baseline) == (name, baseline)), None)

@@ -204,7 +204,13 @@ class _Ranking:
             anchors=anchors,
             clusters=len(set(self._codes.tolist())),
             cluster=" or ".join(sorted({_CALLED[cluster_of(one)[0]] for one in self._votes})),
-            asked=self._fingerprint(),
+            asked=fingerprint_text(
+                sorted(
+                    f"{one.pair_id_a} {one.system_a} {one.pair_id_b} {one.system_b} {one.n_first} "
+                    f"{one.n_second} {one.n_equal}"
+                    for one in self._votes
+                )
+            ),
             agreement=self._agreement(),
             settings=self._settings,
             notes=notes,
@@ -237,15 +243,6 @@ class _Ranking:
     def _statistic(self, value: float, interval: Interval) -> Statistic:
         votes = sum(one.n for one in self._votes)
         return Statistic.of(value, interval, n=votes, undefined="all systems are equal on one side")
-
-    def _fingerprint(self) -> str:
-        return fingerprint_text(
-            sorted(
-                f"{one.pair_id_a} {one.system_a} {one.pair_id_b} {one.system_b} {one.n_first} "
-                f"{one.n_second} {one.n_equal}"
-                for one in self._votes
-            )
-        )
 
     def _standings(
         self, observed: Mapping[str, Floats], intervals: Mapping[str, Interval]
@@ -307,7 +304,7 @@ class _Ranking:
         found = self._statistic(observed[name][0], intervals[name])
         if found.value < 0:
             a, b = b, a
-            found = _negative(found)
+            found = replace(found, value=-found.value, low=-found.high, high=-found.low)
         wins, ties = self._wins.sum(axis=0), self._ties.sum(axis=0)
         return PeopleDuel(
             better=self._systems[a],
@@ -390,7 +387,3 @@ def _t_test(difference: float, error: float, clusters: int) -> float:
 def _whole(value: float) -> int:
     """A rank, 0 where there is no interval."""
     return 0 if math.isnan(value) else round(value)
-
-
-def _negative(found: Statistic) -> Statistic:
-    return replace(found, value=-found.value, low=-found.high, high=-found.low)

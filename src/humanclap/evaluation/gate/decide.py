@@ -161,8 +161,8 @@ def _check(
         prompts=len(pair.prompts),
         clips=len(pair.rows),
         baseline_clips=len(pair.baseline_rows) if differs else 0,
-        new_mean=_mean(new),
-        baseline_mean=_mean(pair.baseline) if differs else math.nan,
+        new_mean=float(new.mean()) if new.size else math.nan,
+        baseline_mean=float(pair.baseline.mean()) if pair.baseline.size and differs else math.nan,
         map_error=question.shared,
         lower_is_better=question.sign < 0,
         needed_if_equal=question.needed(-question.limit, settings, settings.confidence)
@@ -171,10 +171,6 @@ def _check(
         needed_as_seen=question.needed(abs(question.mean - question.limit), settings, deciding),
         reason=reason,
     )
-
-
-def _mean(values: Floats) -> float:
-    return float(values.mean()) if values.size else math.nan
 
 
 def _decide(

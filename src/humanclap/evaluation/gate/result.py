@@ -110,7 +110,4 @@ class Gate:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN and infinities are None."""
-        found = plain(asdict(self))
-        if not isinstance(found, dict):  # a dataclass is a dict of its fields
-            raise TypeError(type(found))
-        return found
+        return {name: plain(value) for name, value in asdict(self).items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from humanclap.errors import SettingsError
 from humanclap.metrics.one_sided import REPLICATES, check_bound
+from humanclap.settings import check_least
 
 MIN_PROMPTS = 20
 """With fewer, bounds pass too much where few prompts lose a lot (benchmarks/gate_simulation.py)."""
@@ -51,8 +52,7 @@ class GateSettings:
                 value = getattr(self, name)
                 raise SettingsError(f"{name} is {value}; expected a number between 0.5 and 1")
         for name, least in (("max_failed", 0), ("min_prompts", 2), ("worst", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name} is {getattr(self, name)}; expected at least {least}")
+            check_least(name, getattr(self, name), least)
         check_bound(self.confidence, self.replicates)
 
     def _check_limits(self) -> None:
@@ -75,7 +75,7 @@ class GateSettings:
                 "give min_score"
             )
         if self.lower_is_better and self.metric in ("score", "rating"):
-            raise SettingsError(f"of the column {self.metric} higher is better")
+            raise SettingsError(f"higher is better for the column {self.metric}")
 
     @property
     def limit(self) -> float | None:

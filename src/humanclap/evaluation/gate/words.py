@@ -162,7 +162,7 @@ def _of_prompts(gate: Gate) -> list[str]:
 def _of_scores(gate: Gate) -> list[str]:
     found = []
     if gate.unsigned:
-        found.append("Some scores carry no signature: that all were made in one way is not shown.")
+        found.append("Some scores carry no signature, so they may have been made in other ways.")
     elif gate.settings.force and gate.signature is None:
         found.append("No common signature: the scores may have been made in unlike ways.")
     if gate.exposure.met:

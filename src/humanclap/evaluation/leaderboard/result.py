@@ -143,7 +143,5 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON: NaN and infinities are None."""
-        found = plain(asdict(replace(self, people=None)))
-        if not isinstance(found, dict):  # a dataclass is a dict of its fields
-            raise TypeError(type(found))
+        found = {name: plain(value) for name, value in asdict(replace(self, people=None)).items()}
         return {**found, "people": self.people and self.people.to_dict()}

@@ -14,7 +14,7 @@ from html import escape
 
 from humanclap.drawing import Mark
 from humanclap.evaluation.markup.html import broken
-from humanclap.evaluation.short_forms import number, spread
+from humanclap.evaluation.short_forms import between
 
 Scale = Callable[[float], float]
 
@@ -48,42 +48,10 @@ def linear(low: float, high: float, start: float, end: float) -> Scale:
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One row. low, high: NaN without an interval; limit: the dashed mark, NaN for none; said: the
-    figures in words where they are not value and interval.
-    """
-
-    label: str
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    limit: float = math.nan
-    said: str = ""
-
-    @classmethod
-    def of(cls, mark: Mark) -> Bar:
-        """The row of a figure, as a page shows it."""
-        return cls(
-            label=mark.label, value=mark.value, low=mark.low, high=mark.high, limit=mark.limit
-        )
-
-    @property
-    def ends(self) -> list[float]:
-        """Every number that must be in sight."""
-        found = (self.value, self.low, self.high, self.limit)
-        return [end for end in found if math.isfinite(end)]
-
-    @property
-    def figures(self) -> str:
-        """`0.515 [0.460, 0.567]`."""
-        return self.said or f"{number(self.value)} {spread(self.low, self.high)}".rstrip()
-
-
-def chart(bars: Iterable[Bar], *, zero: bool = False, limit_name: str = "noise ceiling") -> str:
+def chart(bars: Sequence[Mark], *, zero: bool = False, limit_name: str = "noise ceiling") -> str:
     """Markup of the rows above one axis; zero: the axis holds 0. Labels are escaped."""
-    bars = list(bars)
-    ends = [end for bar in bars for end in bar.ends]
+    every = (end for bar in bars for end in (bar.value, bar.low, bar.high, bar.limit))
+    ends = list(filter(math.isfinite, every))
     low, high = value_range([0.0, *ends] if zero or not ends else ends)
     place = linear(low, high, 0.0, 100.0)
     marks = [(place(tick), tick) for tick in ticks(low, high, about=5)]
@@ -93,7 +61,12 @@ def chart(bars: Iterable[Bar], *, zero: bool = False, limit_name: str = "noise c
         for at, tick in marks
     )
     rows = "".join(
-        _row(broken(bar.label), grid + _bar(bar, place, limit_name), bar.figures) for bar in bars
+        _row(
+            broken(bar.label),
+            grid + _bar(bar, place, limit_name),
+            bar.said or between(bar.value, bar.low, bar.high),
+        )
+        for bar in bars
     )
     numbers = "".join(
         f'<text class="tick" x="{at:.2f}%" y="14" text-anchor="middle">{tick:g}</text>'
@@ -109,7 +82,7 @@ def _row(label: str, drawing: str, figures: str, kind: str = "row") -> str:
     )
 
 
-def _bar(bar: Bar, place: Scale, limit_name: str) -> str:
+def _bar(bar: Mark, place: Scale, limit_name: str) -> str:
     body = ""
     if math.isfinite(bar.low):
         ends = f'x1="{place(bar.low):.2f}%" x2="{place(bar.high):.2f}%"'

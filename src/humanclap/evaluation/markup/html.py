@@ -137,7 +137,10 @@ def table(
         data = (_cell(text, classes[column]) for column, text in enumerate(row))
         lines.append(f"<tr{kind}>" + "".join(data) + "</tr>")
     titles = (_element("th", broken(head), classes[i]) for i, head in enumerate(heads))
-    return raw_table("".join(titles), lines)
+    return (
+        f'<div class="wide"><table class="sortable"><thead><tr>{"".join(titles)}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
 
 
 def _are_words(column: Sequence[str]) -> bool:
@@ -152,15 +155,6 @@ def _is_words(text: str) -> bool:
 
 def _element(name: str, content: str, kind: str) -> str:
     return f'<{name} class="{kind}">{content}</{name}>' if kind else f"<{name}>{content}</{name}>"
-
-
-def raw_table(heads: str, rows: Iterable[str]) -> str:
-    """As `table`, of markup: `<th>`... and `<tr>`..."""
-    return (
-        f'<div class="wide"><table class="sortable"><thead><tr>{heads}</tr></thead><tbody>'
-        + "".join(rows)
-        + "</tbody></table></div>"
-    )
 
 
 def _cell(text: str, kind: str) -> str:

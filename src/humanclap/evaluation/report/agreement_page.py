@@ -19,12 +19,11 @@ from humanclap.evaluation.agreement.result import (
 )
 from humanclap.evaluation.choices.accuracy_result import JudgedChoices
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.markup.players import Card, Players
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words
 from humanclap.evaluation.report import pair_plots as plots
-from humanclap.evaluation.report import sentences as told
 from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows, places
 from humanclap.evaluation.report.choices_report import choices_picture
 from humanclap.evaluation.report.comparability import judgement_signature
@@ -62,10 +61,10 @@ def html_report(
         notes=comparison.notes,
         headline=words.headline(comparison),
         picture=_picture(comparison),
-        warnings=told.warnings(comparison),
+        warnings=words.every_warning(comparison),
     )
-    body += ["<h2>Findings</h2>", html.bullets("findings", told.summary(comparison))]
-    body.append(_overview(comparison))
+    body += ["<h2>Findings</h2>", html.bullets("findings", words.summary(comparison))]
+    body += _overview(comparison)
     if comparison.differences:
         body.append(_against(comparison, comparison.differences, shown[0].name))
     if comparison.against_trivial:
@@ -93,7 +92,7 @@ def _alone(comparison: Comparison) -> bool:
 
 def _forest(rows: Sequence[tuple[str, Group]], comparison: Comparison) -> str:
     """SRCC of each labelled group with its interval and the ceiling of its place."""
-    return chart(map(Bar.of, group_marks(rows, comparison)), zero=True)
+    return chart(group_marks(rows, comparison), zero=True)
 
 
 def _choices(judged: JudgedChoices) -> list[str]:
@@ -104,11 +103,16 @@ def _choices(judged: JudgedChoices) -> list[str]:
     ]
 
 
-def _overview(comparison: Comparison) -> str:
-    found = overview(comparison)
-    return "<h2>Ceiling, metrics, floor</h2>" + html.table(
-        found.columns, [row.cells for row in found.rows], kinds=[row.kind for row in found.rows]
-    )
+def _overview(comparison: Comparison) -> list[str]:
+    reasons = words.ceiling_reasons(comparison)
+    if comparison.metrics:  # trivial predictors have no table of their own
+        reasons += [f"{item.name}: {why}" for item in comparison.trivial for why in item.reasons()]
+    return page_sections([replace(overview(comparison), after=_undefined(reasons))])
+
+
+def _undefined(reasons: Sequence[str]) -> str:
+    """Below a table, why some of its figures are missing."""
+    return html.bullets("facts", reasons) if reasons else ""
 
 
 def _limit_key(comparison: Comparison) -> str:
@@ -120,19 +124,27 @@ def _limit_key(comparison: Comparison) -> str:
 
 
 def _against(comparison: Comparison, differences: Sequence[Difference], baseline: str) -> str:
-    kinds = ["overall" if g.level == "overall" else "" for d in differences for g in places(d)]
-    return (
+    parts = [
         f"<h2>Against {html.broken(baseline)}</h2>"
         "<p>Differences on the same pairs; of correlations a positive difference is better, of "
         "errors a negative one. p is of the permutation test of SRCC over all pairs.</p>"
-    ) + html.table(*difference_rows(comparison, differences), kinds=kinds)
+    ]
+    for difference in differences:
+        heads, rows = difference_rows(comparison, [difference])
+        kinds = ["overall" if group.level == "overall" else "" for group in places(difference)]
+        parts += [
+            f"<h3>{html.broken(rows[0][0])}</h3>",
+            html.table(heads[1:], [row[1:] for row in rows], kinds=kinds),
+            _undefined(difference.reasons()),
+        ]
+    return "".join(parts)
 
 
 def _section(evaluation: Evaluation, comparison: Comparison, players: Players) -> str:
     rows = [(group.label, group) for group in places(evaluation)]
     kinds = ["overall" if group.level == "overall" else "" for _, group in rows]
     table = html.table(*group_rows(evaluation), kinds=kinds)
-    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", table]
+    parts = [f"<h2>{html.broken(evaluation.name)}</h2>", table, _undefined(evaluation.reasons())]
     if len(rows) > 1:
         caption = "SRCC of each group with its interval." + _limit_key(comparison)
         parts.append(html.figure(_forest(rows, comparison), caption))
@@ -208,7 +220,8 @@ def _method(comparison: Comparison) -> str:
         f"{words.bootstrap_line(comparison)}.",
         "SRCC: Spearman; LCC: Pearson; KTAU: Kendall's tau-b, each with the mean human rating "
         "(MOS). Pairwise: share of pairs of items in people's order, ties counted (Deutsch et al. "
-        "2023). n: pairs; systems for 'between systems'. – : undefined, with its reason below.",
+        "2023). n: pairs; systems for 'between systems'. – : undefined; why is said below the "
+        "table.",
     ]
     if comparison.tests:
         facts.append(f"{words.tests_line(comparison)}.")
@@ -218,5 +231,4 @@ def _method(comparison: Comparison) -> str:
             "ordinal model fitted to the frequencies and the ICC of each group's ratings."
         )
     facts.append(f"Judged as: {judgement_signature(comparison)}")
-    facts += words.reasons(comparison)
     return "<h2>How this was computed</h2>" + html.bullets("facts", facts)

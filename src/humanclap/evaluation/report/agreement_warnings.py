@@ -7,7 +7,7 @@ import math
 from humanclap.evaluation.agreement.result import WITHIN, Comparison, Difference, Evaluation
 from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.report.common_words import not_shown
-from humanclap.evaluation.short_forms import counted, number, signed, spread, with_interval
+from humanclap.evaluation.short_forms import between, counted, number, signed, with_interval
 from humanclap.evaluation.statistic import Statistic
 from humanclap.metrics.ceiling import NoiseCeiling
 
@@ -36,7 +36,7 @@ def warnings(comparison: Comparison) -> list[str]:
 
 def ceiling_in_words(ceiling: NoiseCeiling) -> str:
     """`0.774 [0.752, 0.795]`, the interval being that of its estimate."""
-    return f"{number(ceiling.srcc.value)} {spread(ceiling.srcc_low, ceiling.srcc_high)}".rstrip()
+    return between(ceiling.srcc.value, ceiling.srcc_low, ceiling.srcc_high)
 
 
 def _met(evaluation: Evaluation, comparison: Comparison) -> str:
@@ -46,11 +46,11 @@ def _met(evaluation: Evaluation, comparison: Comparison) -> str:
     told = f"The model of {evaluation.name} met {evaluation.exposure.in_words()} before. "
     with_them = with_interval(evaluation.overall.statistics["srcc"])
     if evaluation.unmet is None:
-        return f"{told}Its SRCC {with_them} is not one on unseen pairs: none is left without them."
-    others = "those that any metric's model met" if len(comparison.metrics) > 1 else "them"
+        return f"{told}Its SRCC {with_them} is not from unseen pairs: no others are left."
+    others = "the pairs that any metric's model met" if len(comparison.metrics) > 1 else "them"
     rank = evaluation.unmet.statistics["srcc"]
     return (
-        f"{told}Without {others} its SRCC is {with_interval(rank)} over "
+        f"{told}Without {others}, its SRCC is {with_interval(rank)} over "
         f"{counted(evaluation.unmet.n, 'pair')}, with them {with_them}."
     )
 
@@ -64,7 +64,7 @@ def _above_ceiling(evaluation: Evaluation, comparison: Comparison) -> str:
     beyond = ", though within the interval of its estimate" if inside else ""
     return (
         f"{evaluation.name} lies above the noise ceiling (SRCC {number(rank)} against "
-        f"{ceiling_in_words(ceiling)}){beyond}: a metric of unseen pairs is not expected there. "
+        f"{ceiling_in_words(ceiling)}){beyond}: on unseen pairs no metric is expected there. "
         "Has its model met these pairs or ratings?"
     )
 

@@ -10,7 +10,8 @@ from humanclap.evaluation.agreement.result import (
     Difference,
     Evaluation,
 )
-from humanclap.evaluation.report.agreement_warnings import ceiling_in_words
+from humanclap.evaluation.report import choices_words
+from humanclap.evaluation.report.agreement_warnings import ceiling_in_words, warnings
 from humanclap.evaluation.report.common_words import (
     bootstrap_words,
     difference_in_words,
@@ -66,13 +67,21 @@ def headline(comparison: Comparison) -> list[str]:
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """What was found, in sentences, the most important first."""
+    """What was found, in sentences, the most important first: of ratings, then of choices."""
     sentences = [_agreement(evaluation) for evaluation in comparison.metrics]
     sentences += _ceiling(comparison)
     for difference in (*comparison.differences, *comparison.against_trivial):
         test = comparison.test(difference.name, difference.baseline)
         sentences.append(_difference(difference, test))
-    return [*sentences, coverage(comparison)]
+    choices = comparison.choices
+    of_choices = [] if choices is None else choices_words.summary(choices)
+    return [*sentences, coverage(comparison), *of_choices]
+
+
+def every_warning(comparison: Comparison) -> list[str]:
+    """What a reader must know before quoting a figure, of ratings or of choices, in sentences."""
+    choices = comparison.choices
+    return warnings(comparison) + ([] if choices is None else choices_words.warnings(choices))
 
 
 def _ceiling(comparison: Comparison) -> list[str]:
@@ -223,21 +232,28 @@ def _many_pairs(comparison: Comparison) -> str:
 
 def reasons(comparison: Comparison) -> list[str]:
     """Why numbers are undefined, each once."""
-    lines: dict[str, None] = {}
     several = len(comparison.evaluations) > 1
-    for evaluation in comparison.evaluations:
-        for reason in evaluation.reasons():
-            lines[f"{evaluation.name}: {reason}" if several else reason] = None
+    lines = [
+        f"{evaluation.name}: {reason}" if several else reason
+        for evaluation in comparison.evaluations
+        for reason in evaluation.reasons()
+    ]
     for difference in (*comparison.differences, *comparison.against_trivial):
-        for reason in difference.reasons():
-            lines[f"{difference.name} - {difference.baseline}: {reason}"] = None
-    for label, ceiling in comparison.ceilings.items():
-        lines |= dict.fromkeys(_ceiling_reasons(label, ceiling))
-    return list(lines)
+        of = f"{difference.name} - {difference.baseline}"
+        lines += [f"{of}: {reason}" for reason in difference.reasons()]
+    return list(dict.fromkeys([*lines, *ceiling_reasons(comparison)]))
+
+
+def ceiling_reasons(comparison: Comparison) -> list[str]:
+    """Why figures of noise ceilings are undefined, and which simulated studies did not count."""
+    return [
+        line
+        for label, ceiling in comparison.ceilings.items()
+        for line in _ceiling_reasons(label, ceiling)
+    ]
 
 
 def _ceiling_reasons(label: str, ceiling: NoiseCeiling) -> list[str]:
-    """Why figures of a noise ceiling are undefined, and which simulated studies did not count."""
     told = [f"noise ceiling ({label}): {ceiling.reason}"] if ceiling.reason else []
     if ceiling.constant and not ceiling.reason:
         told.append(

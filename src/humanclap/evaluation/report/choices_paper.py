@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from humanclap.drawing import Mark, forest, forest_height, save
@@ -17,21 +18,21 @@ from humanclap.typeset import PaperTable
 
 def choice_tables(judged: JudgedChoices) -> list[PaperTable]:
     """Accuracy by group, and differences where there are any."""
-    notes = [*judged.notes, *words.facts(judged), *words.warnings(judged)]
-    captions = {
-        "people-choices": "Accuracy of choosing as people do (0..1, higher is better) with "
-        f"{100 * judged.settings.confidence:g} % intervals; {words.about(judged)}.",
-        "people-choices-differences": "Differences in accuracy on the same questions; "
-        f"{words.about(judged)}.",
-    }
-    return [
-        paper_table(caption, label, *section.rows, notes if label == "people-choices" else [
-            f"Judged as {choices_signature(judged)}."
-        ])
-        for (label, caption), section in zip(
-            captions.items(), words.sections(judged), strict=False
+    first, *differences = [
+        PaperTable(caption=f"{caption}; {words.about(judged)}.", label=label, columns=heads,
+                   rows=rows, notes=[f"Judged as {choices_signature(judged)}."])
+        for (label, caption), (heads, rows) in zip(
+            (
+                ("people-choices", "Accuracy of choosing as people do (0..1, higher is better) "
+                 f"with {100 * judged.settings.confidence:g} % intervals"),
+                ("people-choices-differences", "Differences in accuracy on the same questions"),
+            ),
+            (section.rows for section in words.sections(judged)),
+            strict=False,
         )
     ]  # fmt: skip
+    notes = [*judged.notes, *words.facts(judged), *words.warnings(judged)]
+    return [replace(first, notes=notes), *differences]
 
 
 def ranking_tables(ranking: PeopleRanking) -> list[PaperTable]:
@@ -39,35 +40,22 @@ def ranking_tables(ranking: PeopleRanking) -> list[PaperTable]:
     about = ranking_words.about(ranking)
     spread = f"{100 * ranking.settings.confidence:g} % intervals"
     captions = {
-        "people-ranking": f"Systems ranked by people's choices, with {spread}; n = {about}.",
-        "people-two-by-two": f"Every two systems by people's choices, with {spread}; n = {about}.",
-        "people-wins": f"Share of the votes against each other system; n = {about}.",
+        "people-ranking": f"Systems ranked by people's choices, with {spread}",
+        "people-two-by-two": f"Every two systems by people's choices, with {spread}",
+        "people-wins": "Share of the votes against each other system",
     }
     notes = [*ranking.notes, *ranking_words.method_lines(ranking)]
     notes += [f"Ranked as {ranking_signature(ranking)}.", *ranking_words.warnings(ranking)]
-    return [
-        paper_table(caption, label, *section.rows, notes if label == "people-ranking" else [])
+    first, *further = [
+        PaperTable(
+            caption=f"{caption}; n = {about}.", label=label, columns=section.rows[0],
+            rows=section.rows[1],
+        )
         for (label, caption), section in zip(
             captions.items(), ranking_words.sections(ranking), strict=True
         )
-    ]
-
-
-def paper_table(
-    caption: str,
-    label: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    notes: Sequence[str],
-) -> PaperTable:
-    """A table of any sequences."""
-    return PaperTable(
-        caption=caption,
-        label=label,
-        columns=tuple(columns),
-        rows=tuple(map(tuple, rows)),
-        notes=tuple(notes),
-    )
+    ]  # fmt: skip
+    return [replace(first, notes=notes), *further]
 
 
 def draw_choices(judged: JudgedChoices, folder: Path) -> list[Path]:

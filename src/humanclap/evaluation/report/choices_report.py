@@ -5,7 +5,7 @@ from __future__ import annotations
 from humanclap.evaluation.choices.accuracy_result import BEST, JudgedChoices
 from humanclap.evaluation.choices.ranking_result import PeopleRanking
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.report import choices_words, ranking_words
 from humanclap.evaluation.report.comparability import choices_signature, ranking_signature
 from humanclap.evaluation.report.document import Document
@@ -46,7 +46,7 @@ def choices_picture(judged: JudgedChoices) -> str:
     """Accuracy of each metric and floor with its interval, below the ceiling, as markup."""
     caption = "Accuracy over the decided questions with its interval; a coin reaches 0.5."
     caption += f' <span class="named"><span class="key ceiling"></span>{BEST}</span>'
-    return html.figure(chart(map(Bar.of, choice_marks(judged)), limit_name=BEST), caption)
+    return html.figure(chart(choice_marks(judged), limit_name=BEST), caption)
 
 
 def ranking_document(ranking: PeopleRanking, *, made: Made | None = None) -> Document:
@@ -83,4 +83,4 @@ def json_ranking(ranking: PeopleRanking, *, made: Made | None = None) -> str:
 def ranking_picture(ranking: PeopleRanking) -> str:
     """Log strength of each system with its interval, as markup."""
     caption = "Log strength by people's choices with its interval; the mean over systems is 0."
-    return html.figure(chart(map(Bar.of, ranking_marks(ranking)), zero=True), caption)
+    return html.figure(chart(ranking_marks(ranking), zero=True), caption)

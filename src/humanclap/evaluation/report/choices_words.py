@@ -166,11 +166,11 @@ def _met(item: ChoiceMetric, judged: JudgedChoices) -> str:
     with_them = with_interval(judged.overall.accuracy[item.name])
     unmet = judged.unmet
     if unmet is None:
-        return f"{told}Its accuracy {with_them} is not one on unseen pairs: no question is left."
-    others = "questions of those that any metric's model met"
-    others = others if len(judged.metrics) > 1 else "questions of them"
+        return f"{told}Its accuracy {with_them} is not from unseen pairs: no question is left."
+    others = "the pairs that any metric's model met" if len(judged.metrics) > 1 else "them"
     return (
-        f"{told}Without {others} its accuracy is {with_interval(unmet.accuracy[item.name])} over "
+        f"{told}Without the questions about {others}, its accuracy is "
+        f"{with_interval(unmet.accuracy[item.name])} over "
         f"{counted(unmet.decided, 'decided question')}, with them {with_them}."
     )
 
@@ -318,9 +318,9 @@ def facts(judged: JudgedChoices) -> list[str]:
 
 def reasons(judged: JudgedChoices) -> list[str]:
     """Why accuracies are undefined, each once."""
-    lines: dict[str, None] = {}
-    for group in judged.groups:
-        for name, found in group.accuracy.items():
-            if found.reason:
-                lines[f"{name} ({group.label}): {found.reason}"] = None
-    return list(lines)
+    return [
+        f"{name} ({group.label}): {found.reason}"
+        for group in judged.groups
+        for name, found in group.accuracy.items()
+        if found.reason
+    ]

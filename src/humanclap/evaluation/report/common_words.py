@@ -23,8 +23,8 @@ def not_shown(who: str, found: Exposure, of: str, *, refused: bool) -> str:
     if not (refused and (found.unknown or found.unsaid)):
         return ""
     return (
-        f"That {who} met none of the {of} is not shown: of "
-        f"{found.unknown + found.unsaid:,} of {found.total:,} it is unknown."
+        f"It is not shown that {who} met none of the {of}: for "
+        f"{found.unknown + found.unsaid:,} of {found.total:,} this is unknown."
     )
 
 

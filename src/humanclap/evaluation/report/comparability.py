@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from humanclap.evaluation.agreement.result import Comparison
 from humanclap.evaluation.leaderboard.result import Leaderboard
+from humanclap.evaluation.statistic import Bootstrapped
 from humanclap.fingerprint import fingerprint_text
 from humanclap.metrics.influence import by_influence
 from humanclap.version import __version__
@@ -30,11 +31,7 @@ def judgement_signature(comparison: Comparison) -> str:
         ("judged-by", f"{len(pairs)}@{targets}"),
         ("anchors", "yes" if settings.include_anchors else "no"),
         ("scale", settings.rating_scale),
-        ("cluster", "caption"),
-        ("interval", f"{large}percentile-{100 * settings.confidence:g}%"),
-        ("replicates", settings.replicates),
-        ("permutations", settings.permutations),
-        ("seed", settings.seed),
+        *_drawn(settings, "caption", f"{large}percentile"),
     )
 
 
@@ -45,11 +42,7 @@ def choices_signature(judged: JudgedChoices) -> str:
         ("humanclap", __version__),
         ("chosen-by", f"{judged.counts.judged}@{judged.questions}"),
         ("anchors", "yes" if settings.include_anchors else "no"),
-        ("cluster", judged.cluster.replace(" or ", "/")),
-        ("interval", f"percentile-{100 * settings.confidence:g}%"),
-        ("replicates", settings.replicates),
-        ("permutations", settings.permutations),
-        ("seed", settings.seed),
+        *_drawn(settings, judged.cluster, "percentile"),
     )
 
 
@@ -61,10 +54,7 @@ def ranking_signature(ranking: PeopleRanking) -> str:
         ("chosen-by", f"{ranking.questions}@{ranking.asked}"),
         ("systems", len(ranking.systems)),
         ("model", "bradley-terry-davidson"),
-        ("cluster", ranking.cluster.replace(" or ", "/")),
-        ("interval", f"t-{100 * settings.confidence:g}%"),
-        ("replicates", settings.replicates),
-        ("seed", settings.seed),
+        *_drawn(settings, ranking.cluster, "t", permuted=False),
     )
 
 
@@ -76,13 +66,21 @@ def leaderboard_signature(board: Leaderboard) -> str:
         ("prompts", f"{board.prompts}@{board.prompts_fingerprint}"),
         ("systems", len(board.standings)),
         ("value", settings.value),
-        ("cluster", "prompt"),
-        ("interval", f"percentile-{100 * settings.confidence:g}%"),
-        ("replicates", settings.replicates),
-        ("permutations", settings.permutations),
-        ("seed", settings.seed),
+        *_drawn(settings, "prompt", "percentile"),
         *([] if people is None else [("chosen-by", f"{people.questions}@{people.asked}")]),
     )
+
+
+def _drawn(
+    settings: Bootstrapped, cluster: str, interval: str, *, permuted: bool = True
+) -> list[tuple[str, object]]:
+    return [
+        ("cluster", cluster.replace(" or ", "/")),
+        ("interval", f"{interval}-{100 * settings.confidence:g}%"),
+        ("replicates", settings.replicates),
+        *([("permutations", settings.permutations)] if permuted else []),
+        ("seed", settings.seed),
+    ]
 
 
 def _line(*parts: tuple[str, object]) -> str:

@@ -120,16 +120,11 @@ def markdown_list(items: Iterable[str]) -> list[str]:
 
 
 def how_made(made: Made, models: Sequence[str]) -> list[str]:
-    """The end of every Markdown report."""
-    return ["How this was made:", "", *made_lines(made, models)]
-
-
-def made_lines(made: Made, models: Sequence[str]) -> list[str]:
-    """Models, command, date and versions as a Markdown list."""
+    """The end of every Markdown report: models, command, date and versions."""
     facts = [f"Model: {model}" for model in models]
     facts += [f"Command: {made.command}"] if made.command else []
     facts += [f"Date: {made.date}", f"Versions: {made.software}"]
-    return markdown_list(facts)[:-1]
+    return ["How this was made:", "", *markdown_list(facts)[:-1]]
 
 
 def write_whole(reports: Iterable[tuple[str | Path | None, Callable[[], str]]]) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from humanclap.evaluation.agreement.result import (
-    Comparison,
-)
+from humanclap.evaluation.agreement.result import Comparison
 from humanclap.evaluation.report import agreement_words as words
 from humanclap.evaluation.report import choices_words as choice_words
-from humanclap.evaluation.report import sentences as told
 from humanclap.evaluation.report.agreement_page import html_report
 from humanclap.evaluation.report.agreement_rows import difference_rows, group_rows
 from humanclap.evaluation.report.comparability import choices_signature, judgement_signature
@@ -65,7 +62,7 @@ def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
     found = {
         "signature": judgement_signature(comparison),
         "made": (made or made_now()).to_dict(),
-        "warnings": told.warnings(comparison),
+        "warnings": words.every_warning(comparison),
         **comparison.to_dict(),
     }
     if (choices := comparison.choices) is not None:
@@ -78,8 +75,8 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
     lines = markdown_opening(
         words.title(comparison),
         comparison.notes,
-        told.warnings(comparison),
-        told.summary(comparison),
+        words.every_warning(comparison),
+        words.summary(comparison),
     )
     lines += markdown_sections(_sections(comparison))
     if comparison.choices is not None:
@@ -101,13 +98,7 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
 
 def _sections(comparison: Comparison) -> list[Section]:
     """SRCC of everything by place, then the differences there are."""
-    found = overview(comparison)
-    sections = [
-        Section(
-            title="Ceiling, metrics, floor",
-            rows=(found.columns, [row.cells for row in found.rows]),
-        )
-    ]
+    sections = [overview(comparison)]
     for baseline, differences in (
         (comparison.evaluations[0].name, comparison.differences),
         ("the best trivial predictor", comparison.against_trivial),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from humanclap.evaluation.leaderboard.result import Leaderboard
 from humanclap.evaluation.markup import html
-from humanclap.evaluation.markup.charts import Bar, chart
+from humanclap.evaluation.markup.charts import chart
 from humanclap.evaluation.markup.players import Card, Players
 from humanclap.evaluation.report import leaderboard_words as words
 from humanclap.evaluation.report.choices_report import ranking_picture
@@ -15,7 +15,7 @@ from humanclap.evaluation.report.comparability import leaderboard_signature
 from humanclap.evaluation.report.document import Document, Section
 from humanclap.evaluation.report.marks import system_marks
 from humanclap.evaluation.report.metric_names import model_of
-from humanclap.evaluation.report.ranking_words import RANKING, method_lines
+from humanclap.evaluation.report.ranking_words import RANKING, method_lines, summary
 from humanclap.json_values import to_json
 from humanclap.made import Made, made_now
 
@@ -24,7 +24,7 @@ def leaderboard_document(
     board: Leaderboard, *, players: Players | None = None, made: Made | None = None
 ) -> Document:
     """The leaderboard; players: make the lowest clips heard on a page."""
-    people = words.of_people(board)
+    people = [] if board.people is None else summary(board.people)
     findings = words.summary(board)
     model = model_of(board.signature)
     return Document(
@@ -89,4 +89,4 @@ def _means(board: Leaderboard) -> str:
         f"Mean {board.settings.value} with its interval. Overlapping intervals do not mean a tie: "
         "the tests below are paired by prompt."
     )
-    return html.figure(chart(map(Bar.of, system_marks(board))), caption)
+    return html.figure(chart(system_marks(board)), caption)

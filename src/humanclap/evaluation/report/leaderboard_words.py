@@ -19,7 +19,7 @@ from humanclap.evaluation.noted import noted_in_words
 from humanclap.evaluation.report import ranking_words
 from humanclap.evaluation.report.common_words import not_shown
 from humanclap.evaluation.report.document import Rows, Section
-from humanclap.evaluation.short_forms import counted, number, p_cell, spread
+from humanclap.evaluation.short_forms import between, counted, number, p_cell
 
 CAVEAT = (
     "A metric ranks systems as it hears them, not as people do: the order is worth what the "
@@ -50,11 +50,6 @@ def summary(board: Leaderboard) -> list[str]:
     ]
     told += [_open(duel, board) for duel in _neighbours(board) if not duel.settled]
     return told
-
-
-def of_people(board: Leaderboard) -> list[str]:
-    """What people's choices say of the same systems, in sentences; nothing without choices."""
-    return [] if board.people is None else ranking_words.summary(board.people)
 
 
 def warnings(board: Leaderboard) -> list[str]:
@@ -94,7 +89,7 @@ def caveats(board: Leaderboard) -> list[str]:
         found.append(f"{counted(board.failed, 'clip')} could not be scored and did not count.")
     if board.exposure.unknown:
         found.append(
-            f"Of {board.exposure.unknown:,} of {counted(board.exposure.total, 'clip')} it is "
+            f"For {board.exposure.unknown:,} of {counted(board.exposure.total, 'clip')} it is "
             "unknown whether the metric's model met them in training."
         )
     counts = {standing.clips for standing in board.standings}
@@ -129,7 +124,7 @@ def _several_tables(board: Leaderboard) -> list[str]:
 
 
 def _mean(of: Standing | TypeStanding) -> str:
-    return f"{number(of.mean)} {spread(of.low, of.high)}".rstrip()
+    return between(of.mean, of.low, of.high)
 
 
 def _neighbours(board: Leaderboard) -> list[Duel]:
@@ -181,7 +176,7 @@ def duel_rows(board: Leaderboard) -> Rows:
         [
             d.better,
             d.other,
-            f"{number(d.difference)} {spread(d.low, d.high)}",
+            between(d.difference, d.low, d.high),
             f"{d.wins}–{d.ties}–{d.losses}",
             p_cell(d.p),
             p_cell(d.p_holm),

@@ -76,15 +76,15 @@ def warnings(ranking: PeopleRanking) -> list[str]:
     if ranking.unbeaten:
         groups = "; ".join(", ".join(group) for group in ranking.unbeaten)
         found.append(
-            f"No other system got a single vote against {groups}: how far above they are cannot "
-            "be told from these votes. Their strengths stand on half a vote added to either side "
-            "of every compared pair."
+            f"No other system got a single vote against {groups}: these votes cannot tell how far "
+            "above they are. Their strengths rest on half a vote added to either side of every "
+            "compared pair."
         )
     replicates = ranking.settings.replicates
     if ranking.regularised and not ranking.unbeaten:
         found.append(
-            f"In {ranking.regularised:,} of {replicates:,} replicates some system was beaten by "
-            "nobody; there half a vote was added to either side of every compared pair."
+            f"In {ranking.regularised:,} of {replicates:,} replicates no vote went against some "
+            "system; half a vote was added there to either side of every compared pair."
         )
     undefined = ranking.systems[0].strength.undefined
     if undefined:
@@ -95,9 +95,9 @@ def warnings(ranking: PeopleRanking) -> list[str]:
     agreement = ranking.agreement
     if agreement is not None and agreement.prompts_both < ranking.clusters:
         found.append(
-            f"Of the {counted(ranking.clusters, 'prompt')} that people chose on the metric has "
-            f"values for {agreement.prompts_both:,} (and for {agreement.prompts_metric:,} in all): "
-            "both rankings do not stand on the same prompts."
+            f"The metric has values for {agreement.prompts_both:,} of the "
+            f"{counted(ranking.clusters, 'prompt')} that people chose on (and for "
+            f"{agreement.prompts_metric:,} in all): the two rankings rest on different prompts."
         )
     return found
 
