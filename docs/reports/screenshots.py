@@ -34,7 +34,7 @@ from humanclap.experiments.grid import BEFORE, Done, Run
 from humanclap.experiments.page import html_experiment
 from humanclap.experiments.recipe import read_recipe
 from humanclap.experiments.summary import summarise
-from humanclap.made import made_now
+from humanclap.provenance import provenance_now
 from humanclap.records import Choice, Rating, Score, Target
 from humanclap.scale import RatingScale
 from humanclap.tables import write_records
@@ -311,7 +311,9 @@ def write_experiment(page: Path, command: str) -> None:
             done.append(Done(run=own, scores=scores, found=found, best_epoch=1, ratings=144))
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates)
     notes = [NOTE, f"Judged on {len(part.test)} pairs, none met in training."]
-    page.write_text(html_experiment(recipe, rows, notes, made=made_now(command)), encoding="utf-8")
+    page.write_text(
+        html_experiment(recipe, rows, notes, made=provenance_now(command)), encoding="utf-8"
+    )
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from humanclap.evaluation.report.leaderboard_report import html_leaderboard, lea
 from humanclap.evaluation.report.leaderboard_words import win_rows
 from humanclap.evaluation.report.metric_names import by_model
 from humanclap.evaluation.settings import LeaderboardSettings
-from humanclap.made import Made
+from humanclap.provenance import Provenance
 from humanclap.records import Score
 
 QUICK = EvaluationSettings(replicates=40, permutations=9)
@@ -31,7 +31,7 @@ LONG = "demo_mar_large_ACWC_wav"
 SIGNATURE = (
     "humanclap:0.1.0|model:{}|rate:32000|window:10s|hop:10s|fill:wrap|pool:mean|precision:fp32"
 )
-MADE = Made(
+MADE = Provenance(
     at=datetime(2026, 1, 1, tzinfo=UTC),
     command="humanclap evaluate scores.csv --targets t.csv",
     versions={"humanclap": "0.1.0", "numpy": "2.0"},

@@ -21,7 +21,7 @@ from humanclap.progress import Progress, silent
 
 if TYPE_CHECKING:
     from humanclap.clap.backbone import Backbone
-    from humanclap.made import Made
+    from humanclap.provenance import Provenance
     from humanclap.records import Score
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,12 +35,12 @@ COMMAND_LINE = "humanclap.command_line"
 """The key under which the main command keeps in click's `meta` what was typed."""
 
 
-def made_here() -> Made:
+def made_here() -> Provenance:
     """Command line, date and versions of what the running command makes."""
-    from humanclap.made import made_now
+    from humanclap.provenance import provenance_now
 
     context = click.get_current_context(silent=True)
-    return made_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
+    return provenance_now("" if context is None else context.meta.get(COMMAND_LINE, ""))
 
 
 _TABLES = ("per_pair", "exclusions", "listeners")

@@ -21,17 +21,21 @@ from humanclap.experiments.words import (
     headline,
     place_name,
 )
-from humanclap.made import Made, made_now
+from humanclap.provenance import Provenance, provenance_now
 
 
 def html_experiment(
-    recipe: Recipe, rows: Sequence[SummaryRow], notes: Sequence[str], *, made: Made | None = None
+    recipe: Recipe,
+    rows: Sequence[SummaryRow],
+    notes: Sequence[str],
+    *,
+    made: Provenance | None = None,
 ) -> str:
     """The experiment as one HTML document without outside references; text is escaped.
 
     notes: how it was judged; made: command, date and versions it names, None: those of now.
     """
-    made = made or made_now()
+    made = made or provenance_now()
     places = by_place(rows)
     models = ", ".join(dict.fromkeys(row.model for row in rows))
     body = html.opening(

@@ -22,8 +22,8 @@ from humanclap.experiments.summary import ALPHA, SummaryRow, summarise
 from humanclap.experiments.tables import CSV_COLUMNS, as_json, csv_rows, markdown
 from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
-from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
+from humanclap.provenance import Provenance, provenance_now
 from humanclap.tables import write_rows
 from humanclap.training.data.choices import ChoiceExample
 from humanclap.training.data.dataset import Example
@@ -50,7 +50,7 @@ def run_experiment(
     mn04: str | Path | None = None,
     offline: bool = False,
     progress: Progress = silent,
-    made: Made | None = None,
+    made: Provenance | None = None,
 ) -> Experiment:
     """Run every cell of a recipe's grid that is not done yet, and write the table of all.
 
@@ -90,7 +90,7 @@ def run_recipe(
     mn04: str | Path | None = None,
     offline: bool = False,
     progress: Progress = silent,
-    made: Made | None = None,
+    made: Provenance | None = None,
 ) -> Experiment:
     """As `run_experiment`, of rated pairs and choices that were read already; no submission."""
     shared = recipe.settings.allow_shared_captions
@@ -99,7 +99,7 @@ def run_recipe(
     done = run_grid(recipe, parts, output, load=load, progress=progress)
     rows = summarise(done, baseline=recipe.baseline, replicates=recipe.replicates, by_clip=shared)
     notes = _notes(recipe, parts, shared, rows)
-    made = made or made_now()
+    made = made or provenance_now()
     text = markdown(recipe, rows, notes) + _made_in_markdown(made, recipe)
     facts = {"made": made.to_dict(), "parts": list(map(_describe, parts)), "notes": notes}
     _write(output / "table.md", text)
@@ -118,7 +118,7 @@ def run_recipe(
     )
 
 
-def _made_in_markdown(made: Made, recipe: Recipe) -> str:
+def _made_in_markdown(made: Provenance, recipe: Recipe) -> str:
     return "\n".join(["", *how_made(made, recipe.models), ""])
 
 

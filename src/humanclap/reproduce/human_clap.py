@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humanclap.errors import InputError
-from humanclap.made import Made, made_now
 from humanclap.progress import Progress, silent
+from humanclap.provenance import Provenance, provenance_now
 from humanclap.records import Score
 from humanclap.reproduce.data import RatedPairs, fetch_data, read_pairs
 from humanclap.reproduce.findings import Findings, find
@@ -37,7 +37,7 @@ def reproduce_human_clap(
     *,
     plan: Plan | None = None,
     resume: bool = False,
-    made: Made | None = None,
+    made: Provenance | None = None,
     progress: Progress = silent,
 ) -> Reproduction:
     """Fetch, score published models, train the grid and judge all on the same pairs.
@@ -62,7 +62,7 @@ def reproduce_human_clap(
         with ledger.stage("judge", progress):
             findings = find(request, pairs, published, grids, output)
         checkpoint = _keep_checkpoint(findings.chosen / CHECKPOINT, output / CHECKPOINT)
-        reports = write_report(findings, ledger.stages(), made or made_now(), output)
+        reports = write_report(findings, ledger.stages(), made or provenance_now(), output)
     return Reproduction(findings=findings, reports=tuple(reports), checkpoint=checkpoint)
 
 

@@ -12,7 +12,7 @@ from humanclap.evaluation.markup import html
 from humanclap.evaluation.markup.charts import chart
 from humanclap.files import atomic_writer
 from humanclap.json_values import to_json
-from humanclap.made import Made
+from humanclap.provenance import Provenance
 from humanclap.reproduce import words
 from humanclap.reproduce.findings import Findings
 from humanclap.reproduce.stages import StageTime
@@ -24,7 +24,7 @@ NAMES = ("report.html", "report.md", "report.json", "table.tex")
 
 
 def write_report(
-    found: Findings, stages: Sequence[StageTime], made: Made, output: Path
+    found: Findings, stages: Sequence[StageTime], made: Provenance, output: Path
 ) -> list[Path]:
     """Write the four files into `output`, each whole or not at all."""
     texts = (
@@ -45,7 +45,7 @@ def title(found: Findings) -> str:
     return OWN_TITLE if found.request.own else TITLE
 
 
-def html_report(found: Findings, stages: Sequence[StageTime], made: Made) -> str:
+def html_report(found: Findings, stages: Sequence[StageTime], made: Provenance) -> str:
     """One page without outside references; text is escaped."""
     body = html.opening(
         title(found),
@@ -91,7 +91,7 @@ def _stages(stages: Sequence[StageTime]) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def markdown(found: Findings, stages: Sequence[StageTime], made: Made) -> str:
+def markdown(found: Findings, stages: Sequence[StageTime], made: Provenance) -> str:
     """The same in Markdown."""
     parts = [f"# {title(found)}", *(f"**{markdown_cell(note)}**" for note in words.notes(found))]
     parts.append("\n".join(map(markdown_cell, words.headline(found))))
@@ -107,7 +107,7 @@ def markdown(found: Findings, stages: Sequence[StageTime], made: Made) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def as_json(found: Findings, stages: Sequence[StageTime], made: Made) -> str:
+def as_json(found: Findings, stages: Sequence[StageTime], made: Provenance) -> str:
     """Every figure, and the answers in words; undefined figures are null."""
     content = asdict(found) | {
         "request": found.request.as_dict(),

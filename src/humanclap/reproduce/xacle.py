@@ -13,8 +13,8 @@ from humanclap.experiments.grid import BEFORE, PREDICTIONS, Done
 from humanclap.experiments.recipe import DataRecipe, Recipe
 from humanclap.experiments.run import Experiment, run_recipe
 from humanclap.experiments.submission import validation_srcc
-from humanclap.made import Made
 from humanclap.progress import Progress, silent
+from humanclap.provenance import Provenance
 from humanclap.records import Score
 from humanclap.reproduce.plan import refuse_small_disk
 from humanclap.reproduce.request import Request
@@ -99,7 +99,7 @@ def reproduce_xacle(
     output: str | Path,
     *,
     resume: bool = False,
-    made: Made | None = None,
+    made: Provenance | None = None,
     progress: Progress = silent,
 ) -> XacleReproduction:
     """Check the archive, train the grid, judge it on the validation pairs, predict the test pairs.

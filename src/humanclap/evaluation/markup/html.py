@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from humanclap.evaluation.markup.style import SCRIPT, STYLE
-from humanclap.made import Made
+from humanclap.provenance import Provenance
 
 _SEAMS = re.compile(r"(?<=\w[_/-])(?=\w)|(?<=\w\.)(?=[^\W\d_])")
 """After the signs at which names of files and systems may wrap; never inside a number."""
@@ -86,7 +86,7 @@ def _warnings(warnings: Sequence[str]) -> str:
     )
 
 
-def how_made(made: Made, models: Sequence[str]) -> str:
+def how_made(made: Provenance, models: Sequence[str]) -> str:
     """The section that names the models, the command, the date and the versions."""
     facts = [f"Model: {escape(model)}" for model in models]
     if made.command:

@@ -31,7 +31,7 @@ from humanclap.evaluation.report.document import page_sections
 from humanclap.evaluation.report.marks import group_marks
 from humanclap.evaluation.report.overview import overview
 from humanclap.evaluation.short_forms import counted, number
-from humanclap.made import Made, made_now
+from humanclap.provenance import Provenance, provenance_now
 
 PLAYED = 4
 """Cards of each kind and metric: best, worst, most disagreeing."""
@@ -42,17 +42,17 @@ def html_report(
     *,
     audio_root: str | Path | None = None,
     link_from: str | Path | None = None,
-    made: Made | None = None,
+    made: Provenance | None = None,
 ) -> str:
     """The comparison as one HTML document without outside references.
 
     Notes stand above everything, then one summary and one picture; all text from the input is
     escaped. audio_root: where the clips are, for players and spectrograms inside the page;
     link_from: the page's folder, to link the clips instead of holding them; made: command, date and
-    versions it names, None: those of now (`made.made_now`).
+    versions it names, None: those of now (`made.provenance_now`).
     """
     players = Players.below(audio_root, link_from)
-    made = made or made_now()
+    made = made or provenance_now()
     shown = comparison.metrics or comparison.evaluations
     title = words.title(comparison)
     body = html.opening(

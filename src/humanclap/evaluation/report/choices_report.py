@@ -11,10 +11,10 @@ from humanclap.evaluation.report.comparability import choices_signature, ranking
 from humanclap.evaluation.report.document import Document
 from humanclap.evaluation.report.marks import choice_marks, ranking_marks
 from humanclap.json_values import to_json
-from humanclap.made import Made, made_now
+from humanclap.provenance import Provenance, provenance_now
 
 
-def choices_document(judged: JudgedChoices, *, made: Made | None = None) -> Document:
+def choices_document(judged: JudgedChoices, *, made: Provenance | None = None) -> Document:
     """Metrics judged by choices; made: command, date and versions, None: those of now."""
     return Document(
         title=choices_words.title(judged),
@@ -26,15 +26,15 @@ def choices_document(judged: JudgedChoices, *, made: Made | None = None) -> Docu
         findings=choices_words.summary(judged),
         sections=choices_words.sections(judged),
         facts=choices_words.facts(judged),
-        made=made or made_now(),
+        made=made or provenance_now(),
         models=choices_words.models(judged),
     )
 
 
-def json_choices(judged: JudgedChoices, *, made: Made | None = None) -> str:
+def json_choices(judged: JudgedChoices, *, made: Provenance | None = None) -> str:
     """The judgement as JSON; an undefined number is null, with its `reason` beside it."""
     found = {
-        "made": (made or made_now()).to_dict(),
+        "made": (made or provenance_now()).to_dict(),
         "notes": list(judged.notes),
         "warnings": choices_words.warnings(judged),
         "choices": {"signature": choices_signature(judged), **judged.to_dict()},
@@ -49,7 +49,7 @@ def choices_picture(judged: JudgedChoices) -> str:
     return html.figure(chart(choice_marks(judged), limit_name=BEST), caption)
 
 
-def ranking_document(ranking: PeopleRanking, *, made: Made | None = None) -> Document:
+def ranking_document(ranking: PeopleRanking, *, made: Provenance | None = None) -> Document:
     """Systems ranked by choices; made: as `choices_document`."""
     findings = ranking_words.summary(ranking)
     return Document(
@@ -65,14 +65,14 @@ def ranking_document(ranking: PeopleRanking, *, made: Made | None = None) -> Doc
             *ranking_words.method_lines(ranking),
             f"Ranked as: {ranking_signature(ranking)}",
         ],
-        made=made or made_now(),
+        made=made or provenance_now(),
     )
 
 
-def json_ranking(ranking: PeopleRanking, *, made: Made | None = None) -> str:
+def json_ranking(ranking: PeopleRanking, *, made: Provenance | None = None) -> str:
     """The ranking as JSON."""
     found = {
-        "made": (made or made_now()).to_dict(),
+        "made": (made or provenance_now()).to_dict(),
         "notes": list(ranking.notes),
         "warnings": ranking_words.warnings(ranking),
         "people": ranking.to_dict(),

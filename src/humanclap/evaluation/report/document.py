@@ -9,7 +9,7 @@ from pathlib import Path
 
 from humanclap.evaluation.markup import html
 from humanclap.files import atomic_writer
-from humanclap.made import Made
+from humanclap.provenance import Provenance
 from humanclap.typeset import markdown_cell, markdown_table
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -43,7 +43,7 @@ class Document:
     findings: Sequence[str]
     sections: Sequence[Section]
     facts: Sequence[str]
-    made: Made
+    made: Provenance
     caveats: Sequence[str] = ()
     models: Sequence[str] = ()
     linked_audio: bool = False
@@ -119,7 +119,7 @@ def markdown_list(items: Iterable[str]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def how_made(made: Made, models: Sequence[str]) -> list[str]:
+def how_made(made: Provenance, models: Sequence[str]) -> list[str]:
     """The end of every Markdown report: models, command, date and versions."""
     facts = [f"Model: {model}" for model in models]
     facts += [f"Command: {made.command}"] if made.command else []

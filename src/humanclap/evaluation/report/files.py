@@ -21,7 +21,7 @@ from humanclap.evaluation.report.document import (
 )
 from humanclap.evaluation.report.overview import overview
 from humanclap.json_values import to_json
-from humanclap.made import Made, made_now
+from humanclap.provenance import Provenance, provenance_now
 from humanclap.typeset import markdown_cell
 
 
@@ -33,7 +33,7 @@ def write_reports(
     html_path: str | Path | None = None,
     audio_root: str | Path | None = None,
     link_audio: bool = False,
-    made: Made | None = None,
+    made: Provenance | None = None,
 ) -> None:
     """Write the reports that have a path, each whole or not at all. Raises OSError.
 
@@ -41,7 +41,7 @@ def write_reports(
     instead of holding them in the page; made: command, date and versions they name, None: those
     of now.
     """
-    made = made or made_now()
+    made = made or provenance_now()
     folder = Path(html_path).resolve().parent if link_audio and html_path else None
     root = Path(audio_root).resolve() if audio_root is not None else None
     page = partial(html_report, comparison, audio_root=root, link_from=folder, made=made)
@@ -54,14 +54,14 @@ def write_reports(
     )
 
 
-def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
+def json_report(comparison: Comparison, *, made: Provenance | None = None) -> str:
     """The whole comparison as JSON; an undefined number is null, with its `reason` beside it.
 
     made: as `write_reports` has it.
     """
     found = {
         "signature": judgement_signature(comparison),
-        "made": (made or made_now()).to_dict(),
+        "made": (made or provenance_now()).to_dict(),
         "warnings": words.every_warning(comparison),
         **comparison.to_dict(),
     }
@@ -70,7 +70,7 @@ def json_report(comparison: Comparison, *, made: Made | None = None) -> str:
     return to_json(found) + "\n"
 
 
-def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
+def markdown_report(comparison: Comparison, *, made: Provenance | None = None) -> str:
     """Summary in words, then tables. Names from the input are escaped; made: as `write_reports`."""
     lines = markdown_opening(
         words.title(comparison),
@@ -92,7 +92,7 @@ def markdown_report(comparison: Comparison, *, made: Made | None = None) -> str:
     reasons = words.reasons(comparison)
     if reasons:
         lines += ["", "Undefined:", "", *markdown_list(reasons)[:-1]]
-    lines += ["", *how_made(made or made_now(), words.models(comparison))]
+    lines += ["", *how_made(made or provenance_now(), words.models(comparison))]
     return "\n".join(lines) + "\n"
 
 

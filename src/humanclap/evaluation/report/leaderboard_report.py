@@ -17,11 +17,11 @@ from humanclap.evaluation.report.marks import system_marks
 from humanclap.evaluation.report.metric_names import model_of
 from humanclap.evaluation.report.ranking_words import RANKING, method_lines, summary
 from humanclap.json_values import to_json
-from humanclap.made import Made, made_now
+from humanclap.provenance import Provenance, provenance_now
 
 
 def leaderboard_document(
-    board: Leaderboard, *, players: Players | None = None, made: Made | None = None
+    board: Leaderboard, *, players: Players | None = None, made: Provenance | None = None
 ) -> Document:
     """The leaderboard; players: make the lowest clips heard on a page."""
     people = [] if board.people is None else summary(board.people)
@@ -43,7 +43,7 @@ def leaderboard_document(
             words.method_line(board),
             *([] if board.people is None else method_lines(board.people)),
         ],
-        made=made or made_now(),
+        made=made or provenance_now(),
         models=[model or "not known, the scores carry no signature"],
         linked_audio=players is not None and players.linked,
     )
@@ -54,18 +54,18 @@ def html_leaderboard(
     *,
     audio_root: str | Path | None = None,
     link_from: str | Path | None = None,
-    made: Made | None = None,
+    made: Provenance | None = None,
 ) -> str:
     """The leaderboard as one HTML document; the arguments are those of `html_report`."""
     players = Players.below(audio_root, link_from)
     return leaderboard_document(board, players=players, made=made).page()
 
 
-def json_leaderboard(board: Leaderboard, *, made: Made | None = None) -> str:
+def json_leaderboard(board: Leaderboard, *, made: Provenance | None = None) -> str:
     """The leaderboard as JSON; an undefined number is null."""
     found = {
         "compared_as": leaderboard_signature(board),
-        "made": (made or made_now()).to_dict(),
+        "made": (made or provenance_now()).to_dict(),
         "warnings": words.warnings(board),
         **board.to_dict(),
     }

@@ -17,7 +17,7 @@ LIBRARIES = ("numpy", "scipy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Provenance:
     """at: in UTC; command: as typed, empty where Python code made it; versions: by name."""
 
     at: datetime
@@ -39,7 +39,7 @@ class Made:
         return {"command": self.command or None, "date": self.date, "versions": {**self.versions}}
 
 
-def made_now(command: str = "") -> Made:
+def provenance_now(command: str = "") -> Provenance:
     """The record of something that is made now, with the versions that are installed.
 
     If the environment has SOURCE_DATE_EPOCH, that is the time, so that a report can be made again
@@ -48,7 +48,7 @@ def made_now(command: str = "") -> Made:
     """
     versions = {"humanclap": __version__, "Python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}
-    return Made(at=_now(), command=command, versions=versions)
+    return Provenance(at=_now(), command=command, versions=versions)
 
 
 def _now() -> datetime:
