@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,13 +15,11 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from humanclap.errors import InputError
 from humanclap.scoring.staged import StagedCLAP
 from humanclap.serving.app import Service
 from humanclap.serving.settings import ServiceSettings
-from humanclap.sockets import bound
+from humanclap.sockets import bound, in_background
 
-_START_S = 20.0
 _MOST_HEAD_BYTES = 16 * 1024
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
@@ -161,19 +157,10 @@ def serving(scorer: StagedCLAP, settings: ServiceSettings) -> Iterator[str]:
     with _bound(settings) as listener:
         service = Service(scorer, settings)
         server = _server(service, settings)
-        run: Any = {"target": server.run, "kwargs": {"sockets": [listener]}}
-        thread = threading.Thread(**run, daemon=True)
-        thread.start()
         try:
-            deadline = time.monotonic() + _START_S
-            while not server.started:
-                if not thread.is_alive() or time.monotonic() > deadline:
-                    raise InputError("the server did not start")
-                time.sleep(0.01)
-            yield _url(settings, listener)
+            with in_background(server, listener):
+                yield _url(settings, listener)
         finally:
-            server.should_exit = True
-            thread.join(timeout=_START_S)
             service.stop()
 
 

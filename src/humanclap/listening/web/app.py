@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +20,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from uvicorn.supervisors import Multiprocess
 
-from humanclap.errors import InputError
 from humanclap.listening.design.clips import ClipCache
 from humanclap.listening.study.failed_clips import examine_failed
 from humanclap.listening.study.study import Study
@@ -31,9 +29,8 @@ from humanclap.listening.web.guard import App, Guard
 from humanclap.listening.web.listener import ListenerPages
 from humanclap.listening.web.settings import ServeSettings
 from humanclap.listening.web.trials import TrialPages
-from humanclap.sockets import bound
+from humanclap.sockets import bound, in_background
 
-_START_S = 20.0
 _HUNG_S = 60
 """A server process that does not answer its supervisor for so many seconds is replaced."""
 
@@ -133,16 +130,8 @@ def serving(study: Study, settings: ServeSettings, *, cache: Path) -> Iterator[s
     listener = bound(settings.host, settings.port, remedy="choose another --port")
     port = listener.getsockname()[1]
     server = uvicorn.Server(_config(study, settings, cache))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
     try:
-        deadline = time.monotonic() + _START_S
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise InputError("the server did not start")
-            time.sleep(0.01)
-        yield f"http://{settings.host}:{port}"
+        with in_background(server, listener):
+            yield f"http://{settings.host}:{port}"
     finally:
-        server.should_exit = True
-        thread.join(timeout=_START_S)
         listener.close()
