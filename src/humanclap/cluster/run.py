@@ -79,12 +79,9 @@ def scored_manifest(
         if settings.ray_address is not None:  # nothing is left where no cluster answers
             there.enter_context(ray_running(settings.ray_address, cpus=None))
         files = manifest_files(manifest)
-        plan = make_plan(
-            all_entries(files, audio_root),
-            files,
-            Path(temporary) / "plan.parquet",
-            shard_rows=settings.shard_rows,
-        )
+        path = Path(temporary) / "plan.parquet"
+        entries = all_entries(files, audio_root)
+        plan = make_plan(entries, files, path, shard_rows=settings.shard_rows)
         parts = Parts(folder=folder, plan=plan, signature=scorer.signature)
         with _locked(folder):
             pipeline = Pipeline(parts, parts.begin(restart=restart), progress)

@@ -160,7 +160,7 @@ def noise_ceiling(
     pair, icc = inverse.reshape(-1).astype(np.int64), icc1(ratings, pairs)
     alone = reliability(x, pair, repeats=1)
     why = alone.undefined.get("leave_one_out_srcc")
-    undefined = {} if why is None else {"one_listener_srcc": why}
+    undefined = {"one_listener_srcc": why} if why else {}
     known = NoiseCeiling(
         icc=icc,
         one_listener_srcc=alone.leave_one_out_srcc,
@@ -173,14 +173,10 @@ def noise_ceiling(
     model = fit_ordinal(x, icc)
     drawn = _simulate(model, pair, count, simulations, np.random.default_rng(seed))
     expected = _value(drawn["srcc"])
-    reason = _no_mean(drawn["srcc"])
-    if reason is None and not expected.value > 0:
-        reason = f"listeners hardly agree (ICC {icc:.3f}): the simulated ceiling is not above 0"
-    if reason:
+    if reason := _no_ceiling(drawn["srcc"], expected, icc):
         return replace(known, reason=reason)
     ends = _srcc_ends(x, pair, count, max(1, simulations // 4), seed, expected.value, undefined)
-    one = mean_of_defined(drawn["one"])
-    if math.isnan(one):
+    if math.isnan(one := mean_of_defined(drawn["one"])):
         undefined["simulated_one_listener_srcc"] = "undefined in most simulated studies"
     return replace(
         known,
@@ -194,6 +190,14 @@ def noise_ceiling(
         simulations=simulations,
         constant=int(np.isnan(drawn["srcc"]).sum()),
     )
+
+
+def _no_ceiling(drawn: list[float], expected: CeilingValue, icc: float) -> str | None:
+    """Why the simulated studies give no ceiling, None where they do."""
+    reason = _no_mean(drawn)
+    if reason is None and not expected.value > 0:
+        return f"listeners hardly agree (ICC {icc:.3f}): the simulated ceiling is not above 0"
+    return reason
 
 
 def _srcc_ends(
