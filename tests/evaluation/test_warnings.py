@@ -153,7 +153,7 @@ def test_with_two_metrics_both_are_judged_without_what_either_met(targets, score
 def test_where_all_pairs_were_met_no_figure_is_left(targets, scores_of):
     found = judged(targets, [replace(row, met="clip:tuned") for row in scores_of(targets)])
     assert found.metrics[0].unmet is None
-    assert "no others are left" in warnings(found)[0]
+    assert "no unseen pair is left" in warnings(found)[0]
 
 
 def test_unknown_pairs_are_said_to_be_unknown_and_tables_that_say_nothing_get_no_line(

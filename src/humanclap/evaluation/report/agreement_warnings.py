@@ -46,7 +46,7 @@ def _met(evaluation: Evaluation, comparison: Comparison) -> str:
     told = f"The model of {evaluation.name} met {evaluation.exposure.in_words()} before. "
     with_them = with_interval(evaluation.overall.statistics["srcc"])
     if evaluation.unmet is None:
-        return f"{told}Its SRCC {with_them} is not from unseen pairs: no others are left."
+        return f"{told}Its SRCC {with_them} is not from unseen pairs: no unseen pair is left."
     others = "the pairs that any metric's model met" if len(comparison.metrics) > 1 else "them"
     rank = evaluation.unmet.statistics["srcc"]
     return (
